@@ -1,0 +1,182 @@
+"""What a trial is, and what it yields: frozen, complete, hashable by content.
+
+A `TrialSpec` holds everything that decides a trial's result and nothing else: no path, no
+resource, no tracking. Two specs are the same trial exactly if their `trial_id` is the same.
+This module imports neither torch nor numpy, so that a grid can be read in an instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+SPEC_VERSION = 1
+"""Part of every trial's identity; raised when the same spec would train differently."""
+
+Augment = Literal["none", "crop_flip"]
+ScheduleName = Literal["constant", "multistep", "cosine"]
+LrScaling = Literal["none", "linear", "sqrt"]
+OptionValue = bool | int | float | str | None
+
+
+class Outcome(StrEnum):
+    """How a trial ended. Only `FAILED` and `OUT_OF_MEMORY` are accidents."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormSpec:
+    """A norm by its registered name or as `package.module:attr`, with all its options."""
+
+    name: str
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(sorted(self.options))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_norm_spec, (self.name, dict(self.options)))
+
+
+def _norm_spec(name: str, options: dict[str, OptionValue]) -> NormSpec:
+    return NormSpec(name=name, options=options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """A data set. `num_train` and `num_test` keep the first so many examples; None keeps all."""
+
+    name: str
+    augment: Augment = "none"
+    num_train: int | None = None
+    num_test: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model. `width` scales the small networks; `stem` is read by the ResNets."""
+
+    name: str
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    width: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """SGD as torch defines it. `decay_norm_and_bias: false` spares norm parameters and biases."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay_norm_and_bias: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """Learning rate per epoch; `milestones` and `gamma` belong to multistep alone."""
+
+    name: ScheduleName = "constant"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How a trial trains. `lr_scaling` multiplies lr by (batch size / reference) or its root."""
+
+    epochs: int
+    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    lr_scaling: LrScaling = "none"
+    reference_batch_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One trial: a cell (a norm at a batch size) with a seed, and all it trains on and by."""
+
+    norm: NormSpec
+    batch_size: int
+    seed: int
+    data: DataSpec
+    model: ModelSpec
+    train: TrainSpec
+
+    @property
+    def trial_id(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON with the spec version."""
+        payload = {"spec_version": SPEC_VERSION, **spec_to_dict(self)}
+        text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """One finished epoch. Errors in percent, losses in nats, times in seconds.
+
+    `epoch` counts from 1; `num_updates` counts optimizer steps since the trial began;
+    `train_loss` and `train_error` are means over the epoch's steps, while weights move.
+    """
+
+    epoch: int
+    train_loss: float
+    train_error: float
+    test_loss: float
+    test_error: float
+    best_test_error: float
+    lr: float
+    num_updates: int
+    train_s: float
+    eval_s: float
+
+
+def spec_to_dict(spec: Any) -> dict[str, Any]:
+    """Plain dictionaries, lists and scalars of a spec, complete, for JSON."""
+    return {f.name: _plain(getattr(spec, f.name)) for f in dataclasses.fields(spec)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return spec_to_dict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
+    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key."""
+    try:
+        train = dict(data["train"])
+        schedule = dict(train.pop("schedule"))
+        schedule["milestones"] = tuple(schedule["milestones"])
+        return TrialSpec(
+            norm=NormSpec(**data["norm"]),
+            batch_size=data["batch_size"],
+            seed=data["seed"],
+            data=DataSpec(**data["data"]),
+            model=ModelSpec(**data["model"]),
+            train=TrainSpec(
+                optimizer=OptimizerSpec(**train.pop("optimizer")),
+                schedule=ScheduleSpec(**schedule),
+                **train,
+            ),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a trial spec of this version: {error}") from error
