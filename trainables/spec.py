@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
 
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
@@ -23,6 +25,13 @@ Augment = Literal["none", "crop_flip"]
 ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
 OptionValue = bool | int | float | str | None
+Count = Annotated[int, Ge(1)]
+
+
+class Spec:
+    """Base of the specs. The bounds in their annotations are checked where a grid is read."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class Outcome(StrEnum):
@@ -35,7 +44,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormSpec:
+class NormSpec(Spec):
     """A norm by its registered name or as `package.module:attr`, with all its options."""
 
     name: str
@@ -56,63 +65,63 @@ def _norm_spec(name: str, options: dict[str, OptionValue]) -> NormSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataSpec:
+class DataSpec(Spec):
     """A data set. `num_train` and `num_test` keep the first so many examples; None keeps all."""
 
     name: str
     augment: Augment = "none"
-    num_train: int | None = None
-    num_test: int | None = None
+    num_train: Count | None = None
+    num_test: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSpec:
+class ModelSpec(Spec):
     """A model. `width` scales the small networks; `stem` is read by the ResNets."""
 
     name: str
     stem: Literal["cifar", "imagenet"] = "cifar"
-    width: int | None = None
+    width: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerSpec:
+class OptimizerSpec(Spec):
     """SGD as torch defines it. `decay_norm_and_bias: false` spares norm parameters and biases."""
 
     name: Literal["sgd"] = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.9
+    lr: Annotated[float, Gt(0)] = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Ge(0)] = 0.0
     decay_norm_and_bias: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleSpec:
+class ScheduleSpec(Spec):
     """Learning rate per epoch; `milestones` and `gamma` belong to multistep alone."""
 
     name: ScheduleName = "constant"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
+    milestones: tuple[Count, ...] = ()
+    gamma: Annotated[float, Gt(0), Le(1)] = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSpec:
+class TrainSpec(Spec):
     """How a trial trains. `lr_scaling` multiplies lr by (batch size / reference) or its root."""
 
-    epochs: int
+    epochs: Count
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     lr_scaling: LrScaling = "none"
-    reference_batch_size: int | None = None
+    reference_batch_size: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialSpec:
+class TrialSpec(Spec):
     """One trial: a cell (a norm at a batch size) with a seed, and all it trains on and by."""
 
     norm: NormSpec
-    batch_size: int
-    seed: int
+    batch_size: Count
+    seed: Annotated[int, Ge(0)]
     data: DataSpec
     model: ModelSpec
     train: TrainSpec
