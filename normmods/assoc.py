@@ -1,0 +1,131 @@
+"""Associate normalization: each example's statistics choose its own scale and shift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from normmods.group import check_group_values, groups_for
+from normmods.norm import Norm, one_of, to_channels
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class AssocNorm(Norm):
+    """Associate normalization (ICLR 2019 submission; later Instance-Level Meta Normalization).
+
+    Standardises as GroupNorm with N groups does, and rescales by parameters that an
+    autoencoder of M hidden units draws from the example's own group statistics mu, var (B, N):
+
+        w = sigmoid(weight_decoder relu(encoder mu)) + weight
+        b = tanh(bias_decoder relu(encoder var)) + bias
+        y = w * (x - mu) / sqrt(var + eps) + b
+
+    with the decoded (B, N) spread from groups to channels; M = max(2, N // `reduction`).
+
+    Args:
+        num_channels: channels of the input, C.
+        num_groups: groups asked for; gcd(num_groups, C) are used where it does not divide C.
+        fewer_groups: False refuses a `num_groups` that does not divide C.
+        reduction: groups a hidden unit.
+        key_features: `group`, or `channel` for N = C (`num_groups` is then without effect).
+        bias: how weight and bias enter (the paper's Table 5), shown for w: `after`,
+            sigmoid(z) + weight; `before`, sigmoid(z + weight); `multiply`, sigmoid(z) * weight;
+            `none`, sigmoid(z), with no weight and bias at all.
+        pairing: `mean_to_weight` as printed, or `variance_to_weight`, with mu and var swapped.
+        eps: added to the variance.
+
+    Attributes:
+        encoder: (M, N), shared by mu and var.
+        weight_decoder: (N, M).
+        bias_decoder: (N, M). All three start from N(0, 1), one draw a layer.
+
+    Raises:
+        ValueError: in the constructor, an option out of range; in `forward`, an input that is
+            not floating (B, C, H, W) or has one value a group.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        num_groups: int = 32,
+        fewer_groups: bool = True,
+        reduction: int = 16,
+        key_features: str = "group",
+        bias: str = "after",
+        pairing: str = "mean_to_weight",
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__(num_channels, eps=eps)
+        if reduction < 1:
+            raise ValueError(f"`reduction >= 1` must hold, but got reduction={reduction}")
+        by_channel = one_of("key_features", key_features, ("group", "channel")) == "channel"
+        groups = num_channels if by_channel else groups_for(num_channels, num_groups, fewer_groups)
+        self.num_groups = groups
+        self.hidden = max(2, groups // reduction)
+        self.bias_entry = one_of("bias", bias, ("after", "before", "multiply", "none"))
+        self.pairing = one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
+        if bias == "none":
+            self.weight = self.bias = None
+        self.encoder = nn.Parameter(torch.empty(self.hidden, groups, dtype=torch.float32))
+        self.weight_decoder = nn.Parameter(torch.empty(groups, self.hidden, dtype=torch.float32))
+        self.bias_decoder = nn.Parameter(torch.empty(groups, self.hidden, dtype=torch.float32))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the three maps anew from N(0, 1), in one draw from torch's global generator."""
+        drawn = torch.randn(3, self.encoder.numel(), dtype=torch.float32)
+        maps = (self.encoder, self.weight_decoder, self.bias_decoder)
+        for parameter, values in zip(maps, drawn, strict=True):
+            parameter.copy_(values.view_as(parameter))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        check_group_values(x, self.num_groups)
+        return self.reference(x)
+
+    def reference(self, x: Tensor) -> Tensor:
+        """The formula, step by step."""
+        values = x.to(self.encoder.dtype)
+        groups = torch.unflatten(values, 1, (self.num_groups, -1))
+        var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0, keepdim=True)
+        normalized = ((groups - mean) / (var + self.eps).sqrt()).flatten(1, 2)
+        weight, bias = self._rescaling(mean.flatten(1), var.flatten(1))
+        y = normalized * to_channels(weight) + to_channels(bias)
+        return y.to(x.dtype)
+
+    def _rescaling(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """The scale and shift, (B, C) each, for statistics of shape (B, N)."""
+        swapped = self.pairing == "variance_to_weight"
+        key_of_weight, key_of_bias = (var, mean) if swapped else (mean, var)
+        weight = self._decoded(key_of_weight, self.weight_decoder)
+        bias = self._decoded(key_of_bias, self.bias_decoder)
+        return (
+            self._entered(torch.sigmoid, weight, self.weight),
+            self._entered(torch.tanh, bias, self.bias),
+        )
+
+    def _decoded(self, key: Tensor, decoder: Tensor) -> Tensor:
+        hidden = torch.relu(key @ self.encoder.T)
+        return (hidden @ decoder.T).repeat_interleave(self.num_channels // self.num_groups, dim=1)
+
+    def _entered(self, activation: Activation, decoded: Tensor, learned: Tensor | None) -> Tensor:
+        if learned is None:
+            return activation(decoded)
+        if self.bias_entry == "before":
+            return activation(decoded + learned)
+        if self.bias_entry == "multiply":
+            return activation(decoded) * learned
+        return activation(decoded) + learned
+
+    def extra_repr(self) -> str:
+        """The channel count, groups and hidden units in use, and the options."""
+        return (
+            f"{self.num_channels}, num_groups={self.num_groups}, hidden={self.hidden}, "
+            f"bias={self.bias_entry!r}, pairing={self.pairing!r}, eps={self.eps}"
+        )

@@ -1,0 +1,123 @@
+"""Batch normalization with its three ways of getting test statistics."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from normmods.norm import Norm, one_of
+
+
+def check_batch_values(x: Tensor) -> None:
+    """Refuses inputs with one value a channel: a batch of 1 on a 1x1 map has no variance."""
+    if x.shape[0] * x.shape[2] * x.shape[3] == 1:
+        raise ValueError(
+            "`B * H * W > 1` must hold for statistics of the batch, but got one value a channel: "
+            f"x.shape={tuple(x.shape)}: use a larger batch or map, or a norm that does not "
+            "depend on the batch"
+        )
+
+
+class BatchStatisticsNorm(Norm):
+    """A norm with statistics of the batch in training and a choice of them at test time.
+
+    `eval_statistics` may be changed at any time (see `normmods.using_eval_statistics`):
+    `ema`, moving averages of the training batches'; `batch`, the test batch's own; where
+    `eval_choices` has it, `precise`, those that `normmods.recompute_precise` pooled.
+    """
+
+    batch_dependent = True
+    eval_choices: ClassVar[tuple[str, ...]] = ("ema", "batch")
+
+    def __init__(
+        self, num_channels: int, *, eps: float, momentum: float | None, eval_statistics: str
+    ) -> None:
+        super().__init__(num_channels, eps=eps)
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")
+        self.momentum = momentum
+        self.eval_statistics = one_of("eval_statistics", eval_statistics, self.eval_choices)
+
+    def extra_repr(self) -> str:
+        """The channel count, eps, momentum and the test statistics in use."""
+        return (
+            f"{self.num_channels}, eps={self.eps}, momentum={self.momentum}, "
+            f"eval_statistics={self.eval_statistics!r}"
+        )
+
+
+class BatchNorm(BatchStatisticsNorm):
+    """Batch normalization (Ioffe & Szegedy 2015, arXiv 1502.03167), as `torch.nn.BatchNorm2d`.
+
+    Standardises by the batch's mean and biased variance over (B, H, W); the running variance is
+    unbiased and `momentum` is the weight of the newest batch, None for a plain average.
+    `eval_statistics` is `ema`, `precise` or `batch` (see `BatchStatisticsNorm`).
+
+    Raises:
+        ValueError: an input that is not floating (B, C, H, W); one value a channel where the
+            batch's statistics are used; `precise` before `normmods.recompute_precise`.
+    """
+
+    eval_choices = ("ema", "precise", "batch")
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    precise_mean: Tensor
+    precise_var: Tensor
+    precise_count: Tensor
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        eval_statistics: str = "ema",
+    ) -> None:
+        super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        for kind in ("running", "precise"):
+            self.register_buffer(f"{kind}_mean", torch.zeros(num_channels, dtype=torch.float32))
+            self.register_buffer(f"{kind}_var", torch.ones(num_channels, dtype=torch.float32))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.register_buffer("precise_count", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        if self.training:
+            check_batch_values(x)
+            return self._batch_norm(x, self.running_mean, self.running_var, self._track())
+        if self.eval_statistics == "batch":
+            check_batch_values(x)
+            return self._batch_norm(x, None, None, 0.0)
+        if self.eval_statistics == "precise":
+            self._check_precise(x)
+            mean, var = self.precise_mean, self.precise_var
+        else:
+            mean, var = self.running_mean, self.running_var
+        return functional.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def _batch_norm(
+        self, x: Tensor, mean: Tensor | None, var: Tensor | None, momentum: float
+    ) -> Tensor:
+        return functional.batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
+
+    def _track(self) -> float:
+        """Counts a training batch; the weight it gets in the moving averages."""
+        self.num_batches_tracked.add_(1)
+        if self.momentum is None:
+            return 1.0 / float(self.num_batches_tracked)
+        return self.momentum
+
+    def _check_precise(self, x: Tensor) -> None:
+        if x.is_meta or torch.compiler.is_compiling():
+            return
+        if int(self.precise_count) == 0:
+            raise ValueError(
+                "`precise_count > 0` must hold for eval_statistics='precise', but got "
+                "precise_count=0: call normmods.recompute_precise(model, batches) first"
+            )

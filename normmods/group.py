@@ -1,0 +1,98 @@
+"""Norms whose statistics belong to one example: GroupNorm and its two ends."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from normmods.norm import Norm
+
+
+def groups_for(num_channels: int, num_groups: int, fewer_groups: bool) -> int:
+    """The groups that `num_channels` are split into: `gcd(num_groups, num_channels)`.
+
+    Raises:
+        ValueError: `num_groups` is not positive, or does not divide and `fewer_groups` is False.
+    """
+    if num_groups < 1:
+        raise ValueError(f"`num_groups >= 1` must hold, but got num_groups={num_groups}")
+    if num_channels % num_groups and not fewer_groups:
+        raise ValueError(
+            f"`num_channels % num_groups == 0` must hold, but got num_channels={num_channels}, "
+            f"num_groups={num_groups}: choose a divisor, or fewer_groups=True for "
+            f"{math.gcd(num_groups, num_channels)} groups"
+        )
+    return math.gcd(num_groups, num_channels)
+
+
+def check_group_values(x: Tensor, num_groups: int) -> None:
+    """Refuses inputs with one value a group and example: standardised, they are all zero."""
+    if x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
+        raise ValueError(
+            "`(C / num_groups) * H * W > 1` must hold, but got one value a group: "
+            f"x.shape={tuple(x.shape)}, num_groups={num_groups}: "
+            "use fewer groups, a larger map, or another norm"
+        )
+
+
+class GroupNorm(Norm):
+    """Group normalization (Wu & He 2018, arXiv 1803.08494).
+
+    Standardises each example and group of C / `num_groups` neighbouring channels by its mean and
+    biased variance over (C / num_groups, H, W), then scales and shifts by channel. Where
+    `num_groups` does not divide C, gcd(num_groups, C) groups are used, so that one setting
+    serves networks of any width; `fewer_groups=False` refuses instead.
+
+    Raises:
+        ValueError: in the constructor, groups that do not divide; in `forward`, an input that
+            is not floating (B, C, H, W) or has one value a group.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        num_groups: int = 32,
+        fewer_groups: bool = True,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__(num_channels, eps=eps)
+        self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        check_group_values(x, self.num_groups)
+        if x.dtype in (torch.float16, torch.bfloat16) and x.device.type != "cpu":
+            # Only the CPU kernel takes reduced inputs beside float32 parameters.
+            y = functional.group_norm(x.float(), self.num_groups, self.weight, self.bias, self.eps)
+            return y.to(x.dtype)
+        return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The channel count, the groups in use and eps."""
+        return f"{self.num_channels}, num_groups={self.num_groups}, eps={self.eps}"
+
+
+class InstanceNorm(GroupNorm):
+    """Instance normalization (Ulyanov et al. 2016, arXiv 1607.08022): every channel a group.
+
+    Unlike `torch.nn.InstanceNorm2d` it has a weight and a bias, as the other norms do, and no
+    running statistics. Raises `ValueError` on 1x1 maps.
+    """
+
+    def __init__(self, num_channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(num_channels, num_groups=num_channels, eps=eps)
+
+
+class LayerNorm(GroupNorm):
+    """Layer normalization (Ba et al. 2016, arXiv 1607.06450) for convolutions: one group.
+
+    Statistics run over (C, H, W); weight and bias belong to channels, (C,).
+    """
+
+    def __init__(self, num_channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(num_channels, num_groups=1, eps=eps)

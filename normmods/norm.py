@@ -1,0 +1,88 @@
+"""What every layer of this package shares: its input, its float32 state, its declarations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+_REDUCED = (torch.float16, torch.bfloat16)
+
+
+class Norm(nn.Module):
+    """A normalization layer over (B, C, H, W) inputs, C = `num_channels`.
+
+    `batch_dependent` says whether an example's output in training depends on the other examples
+    of the batch, `replaces_activation` whether the layer already ends in a nonlinearity, so that
+    a model leaves its own out. Parameters and buffers are float32 and stay so under
+    `.half()` and `.bfloat16()`: a bfloat16 moving average stops short of its target.
+
+    Attributes:
+        weight: scale a channel, (C,), or None.
+        bias: shift a channel, (C,), or None.
+
+    Raises:
+        ValueError: `num_channels` is not positive, or `eps` negative.
+    """
+
+    batch_dependent: ClassVar[bool] = False
+    replaces_activation: ClassVar[bool] = False
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, num_channels: int, *, eps: float) -> None:
+        super().__init__()
+        if num_channels < 1:
+            raise ValueError(f"`num_channels >= 1` must hold, but got num_channels={num_channels}")
+        if not 0 <= eps < math.inf:
+            raise ValueError(f"`eps >= 0` must hold, but got eps={eps}")
+        self.num_channels = num_channels
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(num_channels, dtype=torch.float32))
+
+    def _check(self, x: Tensor) -> None:
+        """Refuses what is not a floating (B, C, H, W); reads the shape alone."""
+        if x.dim() != 4:
+            raise ValueError(
+                f"`x.dim() == 4` must hold, but got x.shape={tuple(x.shape)}: "
+                "pass (batch, channels, height, width)"
+            )
+        if x.shape[1] != self.num_channels:
+            raise ValueError(
+                f"`x.shape[1] == num_channels` must hold, but got x.shape={tuple(x.shape)} and "
+                f"num_channels={self.num_channels}: build the layer for {x.shape[1]} channels"
+            )
+        if not x.is_floating_point():
+            raise ValueError(
+                f"`x.is_floating_point()` must hold, but got x.dtype={x.dtype}: "
+                "convert it, for example with x.float()"
+            )
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Norm:
+        def unless_reduced(tensor: Tensor) -> Tensor:
+            moved: Tensor = fn(tensor)
+            return tensor.to(moved.device) if moved.dtype in _REDUCED else moved
+
+        super()._apply(unless_reduced, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def extra_repr(self) -> str:
+        """The channel count and eps, as in torch's own layers."""
+        return f"{self.num_channels}, eps={self.eps}"
+
+
+def to_channels(per_channel: Tensor) -> Tensor:
+    """Values a channel, (C,) or (B, C), shaped to broadcast over (B, C, H, W)."""
+    return per_channel[..., None, None]
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value` if it is among `allowed`; else a `ValueError` that names the option."""
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, but got {name}={value!r}")
+    return value

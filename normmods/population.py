@@ -1,0 +1,116 @@
+"""Test statistics of a whole model: which to use, and recomputing the precise ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normmods.batch import BatchNorm, BatchStatisticsNorm
+
+
+def eval_choices(model: nn.Module) -> tuple[str, ...]:
+    """The test statistics that every batch-statistics layer of `model` offers; () if none is."""
+    layers = _layers(model)
+    if not layers:
+        return ()
+    return tuple(
+        choice
+        for choice in layers[0].eval_choices
+        if all(choice in layer.eval_choices for layer in layers)
+    )
+
+
+@contextmanager
+def using_eval_statistics(model: nn.Module, choice: str) -> Iterator[None]:
+    """Evaluates every batch-statistics layer of `model` by `choice`, then as before.
+
+    Raises:
+        ValueError: `model` has no such layer, or one that does not offer `choice`.
+    """
+    offered = eval_choices(model)
+    if choice not in offered:
+        raise ValueError(
+            f"`choice` must be offered by every batch-statistics layer of the model, but got "
+            f"choice={choice!r}: it offers {', '.join(offered) or 'none'}"
+        )
+    layers = _layers(model)
+    before = [layer.eval_statistics for layer in layers]
+    for layer in layers:
+        layer.eval_statistics = choice
+    try:
+        yield
+    finally:
+        for layer, previous in zip(layers, before, strict=True):
+            layer.eval_statistics = previous
+
+
+def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Recomputes the `precise` statistics of every `BatchNorm` of `model` over `batches`.
+
+    Each batch of inputs passes once through the model as it is at test time (no dropout, no
+    random numbers), normalised by that batch's statistics. Every layer pools the sums of what
+    reaches it over all batches, in float64, so unequal batches count by their size and the
+    spread between batches counts too (Wu & Johnson 2021, arXiv 2105.07576, section 3). Use
+    batches as large as memory allows. Nothing else of the model's state changes.
+
+    Raises:
+        ValueError: `batches` is empty.
+    """
+    pooled = {layer: _PooledMoments() for layer in _layers(model) if isinstance(layer, BatchNorm)}
+    if not pooled:
+        return
+    modes = {module: module.training for module in model.modules()}
+    hooks = [layer.register_forward_pre_hook(moments.add) for layer, moments in pooled.items()]
+    model.eval()
+    try:
+        with torch.no_grad(), using_eval_statistics(model, "batch"):
+            for batch in batches:
+                model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in modes.items():
+            module.training = training
+    for layer, moments in pooled.items():
+        moments.store(layer)
+
+
+class _PooledMoments:
+    """Count, mean and summed squared deviations a channel, merged batch by batch."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self.squares = torch.zeros(())
+
+    def add(self, _layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Merges the layer's input by the parallel form of Chan, Golub & LeVeque (1979)."""
+        x: Tensor = inputs[0].double()
+        count = x.numel() // x.shape[1]
+        var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        if self.count == 0:
+            self.count, self.mean, self.squares = count, mean, var * count
+            return
+        total = self.count + count
+        shift = mean - self.mean
+        self.squares = self.squares + var * count + shift.square() * self.count * count / total
+        self.mean = self.mean + shift * count / total
+        self.count = total
+
+    def store(self, layer: BatchNorm) -> None:
+        """Writes the pooled mean and unbiased variance into the layer's buffers."""
+        if self.count == 0:
+            raise ValueError(
+                "`batches` must reach every BatchNorm, but got none: pass at least one batch"
+            )
+        layer.precise_mean.copy_(self.mean)
+        layer.precise_var.copy_(self.squares / max(self.count - 1, 1))
+        layer.precise_count.fill_(self.count)
+
+
+def _layers(model: nn.Module) -> list[BatchStatisticsNorm]:
+    return [module for module in model.modules() if isinstance(module, BatchStatisticsNorm)]

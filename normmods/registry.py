@@ -1,0 +1,197 @@
+"""Every norm by its name, with its options and their defaults.
+
+The table is literal, so that a grid can be read and checked without importing torch; a test
+holds it to the signatures of the classes it names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from normmods.errors import (
+    NormAttributeError,
+    NormImportError,
+    NormModuleNotFoundError,
+    NormNotCallableError,
+    NormOptionError,
+    UnknownNormError,
+    suggestion,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OptionValue = bool | int | float | str | None
+
+
+class _Required(Enum):
+    REQUIRED = "required"
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required.REQUIRED
+"""Stands where an option of a user's own layer has no default."""
+
+Options = Mapping[str, OptionValue | Literal[_Required.REQUIRED]]
+
+_GROUPS: dict[str, OptionValue] = {"num_groups": 32, "fewer_groups": True}
+_RENORM: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.01, "r_max": 3.0, "d_max": 5.0}
+_WARMUP: dict[str, OptionValue] = {"warmup_steps": 0, "r_ramp_steps": 0, "d_ramp_steps": 0}
+
+_TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
+    "batchnorm": (
+        "normmods.batch:BatchNorm",
+        {"eps": 1e-5, "momentum": 0.1, "eval_statistics": "ema"},
+    ),
+    "groupnorm": ("normmods.group:GroupNorm", {**_GROUPS, "eps": 1e-5}),
+    "instancenorm": ("normmods.group:InstanceNorm", {"eps": 1e-5}),
+    "layernorm": ("normmods.group:LayerNorm", {"eps": 1e-5}),
+    "batchrenorm": (
+        "normmods.renorm:BatchRenorm",
+        {**_RENORM, **_WARMUP, "eval_statistics": "ema"},
+    ),
+    "renorm_debias": ("normmods.renorm:RenormDebias", {**_RENORM, "eval_statistics": "batch"}),
+    "assocnorm": (
+        "normmods.assoc:AssocNorm",
+        {
+            **_GROUPS,
+            "reduction": 16,
+            "key_features": "group",
+            "bias": "after",
+            "pairing": "mean_to_weight",
+            "eps": 1e-5,
+        },
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The registered names, in the order of the table."""
+    return tuple(_TABLE)
+
+
+def options(name: str) -> Options:
+    """All options of a norm with their defaults; `REQUIRED` where there is none.
+
+    Imports nothing for a registered name. For `package.module:attr` it imports the module and
+    reads the signature behind `num_channels`; options swallowed by `**kwargs` are not listed.
+
+    Raises:
+        NormError: the name cannot be resolved.
+    """
+    if name in _TABLE:
+        return MappingProxyType(_TABLE[name][1])
+    return MappingProxyType(
+        {
+            parameter.name: REQUIRED if parameter.default is parameter.empty else parameter.default
+            for parameter in _option_parameters(load(name))
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
+    )
+
+
+def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options `given` with every default filled in.
+
+    Raises:
+        NormError: the name cannot be resolved, an option is unknown, or a required one is missing.
+    """
+    known = options(name)
+    for option in given:
+        if option not in known and not _accepts_any_option(name):
+            valid = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise NormOptionError(
+                f"norm {name!r} has no option {option!r}{suggestion(option, known)} ({valid})"
+            )
+    completed = {**known, **given}
+    missing = [option for option, value in completed.items() if value is REQUIRED]
+    if missing:
+        raise NormOptionError(
+            f"norm {name!r} needs a value for {', '.join(missing)}: "
+            "the layer's signature has no default for it"
+        )
+    return cast("dict[str, OptionValue]", completed)
+
+
+def load(name: str) -> Callable[..., nn.Module]:
+    """What builds the layer: `load(name)(num_channels, **options)`; imports its module.
+
+    Raises:
+        NormError: the name cannot be resolved; the subclass says why.
+    """
+    target = _TABLE[name][0] if name in _TABLE else name
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise UnknownNormError(
+            f"there is no norm {name!r}{suggestion(name, _TABLE)} (registered: "
+            f"{', '.join(_TABLE)}; a layer of your own is 'package.module:attr')"
+        )
+    module = _import(name, module_name)
+    if not hasattr(module, attribute):
+        near = suggestion(attribute, vars(module))
+        raise NormAttributeError(f"norm {name!r}: {module_name} has no {attribute!r}{near}")
+    layer = getattr(module, attribute)
+    if not callable(layer):
+        raise NormNotCallableError(
+            f"norm {name!r}: {attribute} is {type(layer).__name__}, which cannot be called; "
+            "name a class or a function that takes num_channels and returns a module"
+        )
+    return cast("Callable[..., nn.Module]", layer)
+
+
+def build(name: str, num_channels: int, **given: OptionValue) -> nn.Module:
+    """A new layer for inputs of shape (B, `num_channels`, H, W).
+
+    Raises:
+        NormError: the name or an option is wrong.
+        ValueError: the layer refuses a value; it says which and why.
+    """
+    complete_options(name, given)
+    return load(name)(num_channels, **given)
+
+
+def _import(name: str, module_name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise NormModuleNotFoundError(
+                f"norm {name!r}: there is no module {error.name!r} on the import path"
+            ) from error
+        raise _import_failure(name, module_name, error) from error
+    except Exception as error:
+        raise _import_failure(name, module_name, error) from error
+
+
+def _import_failure(name: str, module_name: str, error: Exception) -> NormImportError:
+    cause = " ".join(str(error).split())
+    return NormImportError(
+        f"norm {name!r}: importing {module_name} raised {type(error).__name__}: {cause}"
+    )
+
+
+def _option_parameters(layer: Callable[..., nn.Module]) -> list[inspect.Parameter]:
+    """The parameters that a keyword can reach, behind the channel count."""
+    try:
+        parameters = list(inspect.signature(layer).parameters.values())
+    except (TypeError, ValueError):  # some compiled callables have no signature
+        return [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if parameters and parameters[0].kind in positional:
+        del parameters[0]
+    unreachable = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+    return [parameter for parameter in parameters if parameter.kind not in unreachable]
+
+
+def _accepts_any_option(name: str) -> bool:
+    if name in _TABLE:
+        return False
+    parameters = _option_parameters(load(name))
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

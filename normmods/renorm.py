@@ -1,0 +1,226 @@
+"""Batch renormalization and its debiased form, which ease the step from training to test."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from normmods.batch import BatchStatisticsNorm, check_batch_values
+from normmods.norm import to_channels
+
+Clip = Any
+"""A float, or a 0-d tensor while a warm-up opens it."""
+
+
+class _Renorm(BatchStatisticsNorm):
+    """What both share: y = weight * ((x - mu_B) / sigma_B * r + d) + bias.
+
+    mu_B is the batch's mean and sigma_B = sqrt(biased variance + eps), over (B, H, W); r and d
+    are constants to the gradient. The state holds averages of sigma, not of the variance.
+    """
+
+    running_mean: Tensor
+    running_std: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+    weight: torch.nn.Parameter
+    bias: torch.nn.Parameter
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float,
+        momentum: float,
+        r_max: float,
+        d_max: float,
+        eval_statistics: str,
+    ) -> None:
+        super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        if not r_max >= 1:
+            raise ValueError(f"`r_max >= 1` must hold, but got r_max={r_max}")
+        if not d_max >= 0:
+            raise ValueError(f"`d_max >= 0` must hold, but got d_max={d_max}")
+        self.r_max = r_max
+        self.d_max = d_max
+        self.register_buffer("running_mean", torch.zeros(num_channels, dtype=torch.float32))
+        self.register_buffer("running_std", torch.ones(num_channels, dtype=torch.float32))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self._latest: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        if self.training or self.eval_statistics == "batch":
+            check_batch_values(x)
+            return self.reference(x)
+        return functional.batch_norm(
+            x, self.running_mean, self.running_std.square(), self.weight, self.bias, eps=0.0
+        )
+
+    def reference(self, x: Tensor) -> Tensor:
+        """The formula, step by step; in training it moves the state once, as `forward` does."""
+        values = x.to(self.weight.dtype)
+        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        std = (var + self.eps).sqrt()
+        r, d = self._correction(mean.detach(), std.detach())
+        normalized = (values - to_channels(mean)) / to_channels(std)
+        corrected = normalized * to_channels(r) + to_channels(d)
+        return (corrected * to_channels(self.weight) + to_channels(self.bias)).to(x.dtype)
+
+    def clipped_fraction(self) -> Tensor:
+        """Share of channels whose r or d the latest batch clipped, a 0-d tensor.
+
+        Raises:
+            ValueError: no batch has been corrected since the layer was built.
+        """
+        if self._latest is None:
+            raise ValueError(
+                "`clipped_fraction` needs a batch, but got none: call the layer first, in "
+                "training or with eval_statistics='batch'"
+            )
+        ratio, shift, r, d = self._latest
+        return ((ratio != r) | (shift != d)).float().mean()
+
+    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """r and d, (C,) each, for a batch's mean and std; in training also moves the state."""
+        raise NotImplementedError
+
+    def _clip(self, mean: Tensor, std: Tensor, r_max: Clip, d_max: Clip) -> tuple[Tensor, Tensor]:
+        ratio = std / self.running_std
+        shift = (mean - self.running_mean) / self.running_std
+        r = ratio.clamp(1 / r_max, r_max)
+        d = shift.clamp(-d_max, d_max)
+        self._latest = (ratio, shift, r, d)
+        return r, d
+
+
+class BatchRenorm(_Renorm):
+    """Batch renormalization (Ioffe 2017, arXiv 1702.03275).
+
+    r and d come from the moving averages as they were before the batch. The clips are r_max and
+    d_max throughout, as in Wang & Wu's baseline, unless a warm-up is asked for: the first
+    `warmup_steps` batches are plain batch normalization (r = 1, d = 0), then the clips open
+    linearly over `r_ramp_steps` and `d_ramp_steps` (Ioffe: 5000, 35000 and 20000).
+
+    Args:
+        num_channels: channels of the input.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the moving averages.
+        r_max: r is kept within [1 / r_max, r_max].
+        d_max: d is kept within [-d_max, d_max].
+        warmup_steps: batches before the clips open.
+        r_ramp_steps: batches over which r's clip opens.
+        d_ramp_steps: batches over which d's clip opens.
+        eval_statistics: `ema`, the moving averages, or `batch`, the training formula with the
+            test batch's statistics and frozen state.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.01,
+        r_max: float = 3.0,
+        d_max: float = 5.0,
+        warmup_steps: int = 0,
+        r_ramp_steps: int = 0,
+        d_ramp_steps: int = 0,
+        eval_statistics: str = "ema",
+    ) -> None:
+        super().__init__(
+            num_channels,
+            eps=eps,
+            momentum=momentum,
+            r_max=r_max,
+            d_max=d_max,
+            eval_statistics=eval_statistics,
+        )
+        steps = {"warmup": warmup_steps, "r_ramp": r_ramp_steps, "d_ramp": d_ramp_steps}
+        for name, value in steps.items():
+            if value < 0:
+                raise ValueError(f"`{name}_steps >= 0` must hold, but got {name}_steps={value}")
+        self.warmup_steps = warmup_steps
+        self.r_ramp_steps = r_ramp_steps
+        self.d_ramp_steps = d_ramp_steps
+
+    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        r_max = self._opened(1.0, self.r_max, self.r_ramp_steps)
+        d_max = self._opened(0.0, self.d_max, self.d_ramp_steps)
+        r, d = self._clip(mean, std, r_max, d_max)
+        if self.training:
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_std.lerp_(std, self.momentum)
+        return r, d
+
+    def _opened(self, closed: float, opened: float, ramp_steps: int) -> Clip:
+        """The clip at this batch: `closed` during the warm-up, then linear to `opened`."""
+        if not self.warmup_steps and not ramp_steps:
+            return opened
+        share = (self.num_batches_tracked.double() - self.warmup_steps) / max(ramp_steps, 1)
+        return closed + (opened - closed) * share.clamp(0, 1)
+
+
+class RenormDebias(_Renorm):
+    r"""Batch renormalization with debiased averages (Wang & Wu, small batch sizes).
+
+    The averages m_t and s_t start at 0, take the batch in first and are divided by
+    1 - alpha^t (alpha = 1 - `momentum`) before use, so the first batch has r = 1 and d = 0.
+    The buffers hold the debiased mu_t = m_t / (1 - alpha^t) and sigma_t: the same recursion reads
+
+        mu_t = mu_{t-1} + g_t (mu_B - mu_{t-1}),   g_t = (1 - alpha) / (1 - alpha^t)
+
+    and is exact at t = 1, where g_1 = 1. (The algorithm as printed multiplies alpha^t in twice
+    a step, against its equation 13; there is one t here.)
+
+    Args:
+        num_channels: channels of the input.
+        eps: added to the variance.
+        momentum: 1 - alpha, the weight of the newest batch.
+        r_max: r is kept within [1 / r_max, r_max].
+        d_max: d is kept within [-d_max, d_max].
+        eval_statistics: `batch` (the paper's), the training formula with the test batch's
+            statistics and frozen state, or `ema`, mu_t and sigma_t alone.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.01,
+        r_max: float = 3.0,
+        d_max: float = 5.0,
+        eval_statistics: str = "batch",
+    ) -> None:
+        super().__init__(
+            num_channels,
+            eps=eps,
+            momentum=momentum,
+            r_max=r_max,
+            d_max=d_max,
+            eval_statistics=eval_statistics,
+        )
+        if not 0 < momentum < 1:
+            raise ValueError(f"`0 < momentum < 1` must hold, but got momentum={momentum}")
+        self._log_alpha = math.log1p(-momentum)
+
+    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        if self.training:
+            newest = self._newest_weight().to(mean.dtype)
+            self.running_mean.lerp_(mean, newest)
+            self.running_std.lerp_(std, newest)
+        return self._clip(mean, std, self.r_max, self.d_max)
+
+    def _newest_weight(self) -> Tensor:
+        """Counts the batch and returns its g_t."""
+        step = self.num_batches_tracked.add_(1)
+        # In float64: 1 - alpha^t would lose half its digits in float32.
+        return math.expm1(self._log_alpha) / torch.expm1(step.double() * self._log_alpha)

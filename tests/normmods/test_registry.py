@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import normmods
+from normmods import errors
+from normmods.norm import Norm
+
+SEVEN = (
+    "batchnorm",
+    "groupnorm",
+    "instancenorm",
+    "layernorm",
+    "batchrenorm",
+    "renorm_debias",
+    "assocnorm",
+)
+
+
+def test_the_seven_norms_of_the_papers_come_first() -> None:
+    assert normmods.names()[:7] == SEVEN
+
+
+@pytest.mark.parametrize("name", normmods.names())
+def test_literal_options_are_those_of_the_signature(name: str) -> None:
+    parameters = list(inspect.signature(normmods.load(name)).parameters.values())
+    assert parameters[0].name == "num_channels"
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters[1:])
+    defaults = {parameter.name: parameter.default for parameter in parameters[1:]}
+    listed = dict(normmods.options(name))
+    assert listed == defaults
+    assert [type(value) for value in listed.values()] == [type(v) for v in defaults.values()]
+
+
+@pytest.mark.parametrize("name", normmods.names())
+def test_every_layer_declares_what_it_is(name: str) -> None:
+    layer = normmods.build(name, 8)
+    assert isinstance(layer, Norm)
+    assert isinstance(layer.batch_dependent, bool)
+    assert isinstance(layer.replaces_activation, bool)
+
+
+def test_options_and_names_load_no_torch() -> None:
+    script = (
+        "import sys, normmods, normmods.registry\n"
+        "[normmods.complete_options(name, {}) for name in normmods.names()]\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_every_public_name_exists() -> None:
+    assert all(getattr(normmods, name) is not None for name in normmods.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'BatchNrm'"):
+        _ = normmods.BatchNrm
+
+
+def test_complete_options_fills_in_defaults() -> None:
+    completed = normmods.complete_options("groupnorm", {"num_groups": 8})
+    assert completed == {"num_groups": 8, "fewer_groups": True, "eps": 1e-5}
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mynorms.py").write_text(
+        "import torch\n"
+        "class Scaled(torch.nn.Identity):\n"
+        "    def __init__(self, num_channels, *, scale, eps=1e-5):\n"
+        "        super().__init__()\n"
+        "        self.scale = scale\n"
+        "def anything(num_channels, **options):\n"
+        "    return torch.nn.Identity()\n"
+        "number = 3\n"
+    )
+    (tmp_path / "brokennorms.py").write_text("raise RuntimeError('no\\nlicence')\n")
+    (tmp_path / "needsmore.py").write_text("import surely_not_installed\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mynorms", "brokennorms", "needsmore"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("own")
+def test_own_layer_is_inspected_and_built() -> None:
+    listed = normmods.options("mynorms:Scaled")
+    assert dict(listed) == {"scale": normmods.REQUIRED, "eps": 1e-5}
+    assert repr(listed["scale"]) == "REQUIRED"
+    layer = normmods.build("mynorms:Scaled", 4, scale=2.0)
+    assert layer.scale == 2.0
+    assert dict(normmods.options("mynorms:anything")) == {}
+    assert normmods.complete_options("mynorms:anything", {"any": 1}) == {"any": 1}
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("name", "given", "kind", "text"),
+    [
+        ("btchnorm", {}, errors.UnknownNormError, "did you mean 'batchnorm'?"),
+        ("nosuch.layers:Norm", {}, errors.NormModuleNotFoundError, "no module 'nosuch'"),
+        ("brokennorms:Norm", {}, errors.NormImportError, "raised RuntimeError: no licence"),
+        ("needsmore:Norm", {}, errors.NormImportError, "ModuleNotFoundError: No module named"),
+        ("mynorms:Scale", {}, errors.NormAttributeError, "did you mean 'Scaled'?"),
+        ("mynorms:number", {}, errors.NormNotCallableError, "number is int"),
+        ("mynorms:Scaled", {"epz": 1}, errors.NormOptionError, "did you mean 'eps'?"),
+        ("mynorms:Scaled", {}, errors.NormOptionError, "needs a value for scale"),
+        ("groupnorm", {"group": 8}, errors.NormOptionError, "its options are num_groups"),
+    ],
+)
+def test_each_mistake_has_its_own_line(
+    name: str, given: dict[str, int], kind: type[ValueError], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        normmods.build(name, 8, **given)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
