@@ -154,6 +154,22 @@ class EpochMetrics:
     eval_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dimensions:
+    """What a spec amounts to once its model and data are known; counts of one trial."""
+
+    num_classes: int
+    num_train: int
+    num_test: int
+    num_parameters: int
+    updates_per_epoch: int
+
+    @property
+    def chance_error(self) -> float:
+        """Percent wrong by guessing among equally frequent classes."""
+        return 100.0 * (1 - 1 / self.num_classes)
+
+
 def spec_to_dict(spec: Any) -> dict[str, Any]:
     """Plain dictionaries, lists and scalars of a spec, complete, for JSON."""
     return {f.name: _plain(getattr(spec, f.name)) for f in dataclasses.fields(spec)}

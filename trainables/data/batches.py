@@ -1,0 +1,69 @@
+"""The batches of an epoch, prepared a stretch of many batches at a time.
+
+At batch size 2 a training step costs little more than the calls it makes. So gathering,
+augmentation and standardisation run once for a whole stretch, and a batch is a view into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from trainables.data import augment as augmentation
+from trainables.data.load import Dataset
+from trainables.seeding import generator
+from trainables.spec import Augment
+
+STRETCH_STEPS = 100
+"""Batches in a stretch, and so the steps after which a diverged trial is noticed."""
+
+STRETCH_EXAMPLES = 4096
+"""Bounds a stretch's memory: 50 MB of 3x32x32 images. A stretch has at least one batch."""
+
+
+def training_stretches(
+    dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images `(steps B, C, H, W)` and labels `(steps B,)` of one epoch; `epoch` counts from 1.
+
+    The order is a permutation that depends on (seed, epoch) alone. The examples that fill no
+    batch at the epoch's end are dropped.
+    """
+    num_train = len(dataset.train)
+    device = dataset.train.labels.device
+    order = torch.randperm(num_train, generator=generator(seed, "order", epoch))
+    order = order[: num_train // batch_size * batch_size].to(device)
+    crops = augmentation.draw(
+        augment,
+        num_images=num_train,
+        size=dataset.train.images.shape[-1],
+        seed=seed,
+        epoch=epoch,
+        device=device,
+    )
+    for position in _stretches(len(order), batch_size):
+        images = dataset.train.images[order[position]]
+        if crops is not None:
+            images = crops.apply(images, position)
+        yield dataset.standardise(images), dataset.train.labels[order[position]]
+
+
+def evaluation_batches(dataset: Dataset, *, batch_size: int, fill_last: bool) -> Iterator[Tensor]:
+    """Test images `(B, C, H, W)` in the split's order.
+
+    The last batch is short, or, with `fill_last`, filled with examples from the first on.
+    """
+    num_test = len(dataset.test)
+    total = -(-num_test // batch_size) * batch_size if fill_last else num_test
+    order = torch.arange(total, device=dataset.test.labels.device) % num_test
+    for position in _stretches(total, batch_size):
+        images = dataset.standardise(dataset.test.images[order[position]])
+        yield from torch.split(images, batch_size)
+
+
+def _stretches(num_examples: int, batch_size: int) -> Iterator[slice]:
+    steps = max(1, min(STRETCH_STEPS, STRETCH_EXAMPLES // batch_size))
+    for start in range(0, num_examples, steps * batch_size):
+        yield slice(start, min(start + steps * batch_size, num_examples))

@@ -1,0 +1,78 @@
+"""The data sets by name, with what a grid needs to know of each; importing this loads no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from trainables.spec import DataSpec
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """`shape` is `(C, H, W)`; `files`, below the data root, are empty where a package has them."""
+
+    num_classes: int
+    shape: tuple[int, int, int]
+    num_train: int
+    num_test: int
+    files: tuple[str, ...] = ()
+
+
+_CIFAR10_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+_CIFAR100_FILES = ("train", "test", "meta")
+_FASHION_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
+    {
+        "digits": DatasetInfo(10, (1, 8, 8), 1437, 360),
+        "fashion_mnist": DatasetInfo(
+            10, (1, 28, 28), 60_000, 10_000, tuple(f"FashionMNIST/raw/{f}" for f in _FASHION_FILES)
+        ),
+        "cifar10": DatasetInfo(
+            10,
+            (3, 32, 32),
+            50_000,
+            10_000,
+            tuple(f"cifar-10-batches-py/{f}" for f in _CIFAR10_FILES),
+        ),
+        "cifar100": DatasetInfo(
+            100,
+            (3, 32, 32),
+            50_000,
+            10_000,
+            tuple(f"cifar-100-python/{f}" for f in _CIFAR100_FILES),
+        ),
+    }
+)
+
+
+def dataset_info(spec: DataSpec) -> DatasetInfo:
+    """The data set's entry with `num_train` and `num_test` as the spec limits them.
+
+    Raises `ValueError` for an unknown name or a limit beyond what the data set has.
+    """
+    if spec.name not in DATASETS:
+        raise ValueError(f"data set {spec.name!r} is not one of {', '.join(DATASETS)}")
+    info = DATASETS[spec.name]
+    limits = (
+        ("num_train", spec.num_train, info.num_train),
+        ("num_test", spec.num_test, info.num_test),
+    )
+    for name, limit, available in limits:
+        if limit is not None and not 1 <= limit <= available:
+            raise ValueError(
+                f"`1 <= {name} <= {available}` must hold for {spec.name}, but got {name}={limit}"
+            )
+    return dataclasses.replace(
+        info,
+        num_train=spec.num_train or info.num_train,
+        num_test=spec.num_test or info.num_test,
+    )

@@ -1,0 +1,107 @@
+"""From a `DataSpec` to tensors in memory, kept for the next trial of the same process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.data.catalog import DATASETS, dataset_info
+from trainables.data.sources import data_root, read
+from trainables.spec import DataSpec
+
+
+@dataclass(frozen=True)
+class Split:
+    """uint8 images `(N, C, H, W)` and int64 labels `(N,)` on the device that trains."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Both splits, with the mean and standard deviation by which images are standardised.
+
+    `mean` and `std` are `(1, C, 1, 1)`, per channel over the whole training split, whatever
+    part of it the spec keeps. Every batch is a copy, so no trial can change the data of the next.
+    """
+
+    train: Split
+    test: Split
+    mean: Tensor
+    std: Tensor
+    num_classes: int
+
+    def standardise(self, images: Tensor) -> Tensor:
+        """float32 images of mean 0 and standard deviation 1 per channel, from uint8 ones."""
+        return images.float().sub_(self.mean).div_(self.std)
+
+
+def load(
+    spec: DataSpec,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    device: torch.device | str = "cpu",
+) -> Dataset:
+    """The data set on `device`; raises `ValueError` for the spec, `DataUnavailable` for the root.
+
+    `num_train` and `num_test` keep so many examples of each class as equal numbers allow, the
+    same ones in every trial, and a smaller number keeps a part of what a larger one keeps.
+    """
+    info = dataset_info(spec)
+    whole = _load_whole(spec.name, data_root(root), torch.device(device))
+    return Dataset(
+        train=_first(whole.train, info.num_train),
+        test=_first(whole.test, info.num_test),
+        mean=whole.mean,
+        std=whole.std,
+        num_classes=info.num_classes,
+    )
+
+
+@lru_cache(maxsize=2)
+def _load_whole(name: str, root: Path, device: torch.device) -> Dataset:
+    raw = read(name, root)
+    values = torch.from_numpy(raw.train_images)
+    std, mean = torch.std_mean(values.double(), dim=(0, 2, 3), correction=0, keepdim=True)
+    return Dataset(
+        train=_split(raw.train_images, raw.train_labels, device),
+        test=_split(raw.test_images, raw.test_labels, device),
+        mean=mean.float().to(device),
+        std=std.float().to(device),
+        num_classes=DATASETS[name].num_classes,
+    )
+
+
+def _split(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Split:
+    return Split(
+        images=torch.from_numpy(images).to(device),
+        labels=torch.from_numpy(labels).long().to(device),
+    )
+
+
+def _first(split: Split, count: int) -> Split:
+    """The part of a split that comes first when its classes take turns in a fixed shuffle.
+
+    It keeps the split's own order, so that all of a split is the split itself.
+    """
+    if count == len(split):
+        return split
+    labels = split.labels.cpu().numpy()
+    shuffled = np.random.RandomState(0).permutation(len(labels))
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        turn[members] = np.arange(len(members))
+    by_turn = shuffled[np.argsort(turn[shuffled], kind="stable")]
+    kept = torch.from_numpy(np.sort(by_turn[:count])).to(split.labels.device)
+    return Split(images=split.images[kept], labels=split.labels[kept])

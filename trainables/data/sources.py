@@ -1,0 +1,151 @@
+"""Where the images come from: scikit-learn's digits, and torchvision's downloads in a data root.
+
+A reader turns a name's files into `Raw` arrays. Nothing here downloads unless `download` is
+called, so that many workers never write to one root at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.data.catalog import DATASETS
+from trainables.errors import DataUnavailable, reason
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROOT_VARIABLE = "NORM_SWEEP_DATA"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """uint8 images `(N, C, H, W)` and labels `(N,)` of the training and the test split."""
+
+    train_images: np.ndarray[Any, Any]
+    train_labels: np.ndarray[Any, Any]
+    test_images: np.ndarray[Any, Any]
+    test_labels: np.ndarray[Any, Any]
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """`root`, else the folder named by `NORM_SWEEP_DATA`, else `~/.cache/norm-sweep/data`."""
+    chosen = root or os.environ.get(ROOT_VARIABLE) or "~/.cache/norm-sweep/data"
+    return Path(chosen).expanduser().absolute()
+
+
+def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
+    """Whether the data set's files are in the root. Their content is checked when it is read."""
+    return not _missing(name, data_root(root))
+
+
+def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
+    """The data set's arrays; raises `DataUnavailable` where a file is missing or damaged."""
+    folder = data_root(root)
+    if missing := _missing(name, folder):
+        raise DataUnavailable(
+            f"{name} is not in {folder}: {missing[0]} is missing; get it with "
+            f"`python -c \"from trainables import data; data.download('{name}')\"`, "
+            f"or set {ROOT_VARIABLE} to a folder that has it"
+        )
+    try:
+        raw = _READERS[name](folder)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise DataUnavailable(
+            f"{name} in {folder} cannot be read: {reason(error)}; remove it and download again"
+        ) from error
+    _verify(name, raw, folder)
+    return raw
+
+
+def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
+    """Download what is missing, with torchvision's checksums; one process at a time per root.
+
+    Raises `DataUnavailable` where the network or the root does not allow it.
+    """
+    folder = data_root(root)
+    if not _missing(name, folder):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _torchvision_dataset(name)(folder, download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataUnavailable(
+            f"{name} cannot be downloaded to {folder}: {reason(error)}; "
+            f"copy it there from a machine with a network, or set {ROOT_VARIABLE}"
+        ) from error
+
+
+def _missing(name: str, folder: Path) -> list[str]:
+    if name not in DATASETS:
+        raise ValueError(f"data set {name!r} is not one of {', '.join(DATASETS)}")
+    return [file for file in DATASETS[name].files if not (folder / file).is_file()]
+
+
+def _verify(name: str, raw: Raw, folder: Path) -> None:
+    info = DATASETS[name]
+    expected = ((info.num_train, *info.shape), (info.num_test, *info.shape))
+    found = (raw.train_images.shape, raw.test_images.shape)
+    if found != expected:
+        raise DataUnavailable(
+            f"{name} in {folder} has images of shape {found[0]} and {found[1]}, "
+            f"not {expected[0]} and {expected[1]}; remove it and download again"
+        )
+
+
+def _read_digits(folder: Path) -> Raw:
+    """The 1797 grey 8x8 digits of scikit-learn, levels 0 to 16, in a fixed split.
+
+    Ordered by class, every fifth example from the first is for testing: 360, and 1437 to train
+    on, each class in its share to within one example. Both are then shuffled once, with NumPy's
+    frozen legacy generator.
+    """
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    images = bundle.images.astype(np.uint8)[:, None]
+    labels = bundle.target.astype(np.int64)
+    by_class = np.argsort(labels, kind="stable")
+    is_test = np.zeros(len(labels), dtype=bool)
+    is_test[by_class[::5]] = True
+    shuffled = np.random.RandomState(0).permutation(len(labels))
+    train, test = shuffled[~is_test[shuffled]], shuffled[is_test[shuffled]]
+    return Raw(images[train], labels[train], images[test], labels[test])
+
+
+def _read_torchvision(name: str) -> Callable[[Path], Raw]:
+    def read_splits(folder: Path) -> Raw:
+        import numpy as np
+
+        arrays: list[Any] = []
+        for is_train in (True, False):
+            split = _torchvision_dataset(name)(folder, train=is_train)
+            images = np.asarray(split.data)
+            channels_first = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+            arrays += [np.ascontiguousarray(channels_first), np.asarray(split.targets)]
+        return Raw(*arrays)
+
+    return read_splits
+
+
+def _torchvision_dataset(name: str) -> Callable[..., Any]:
+    from torchvision import datasets
+
+    classes: dict[str, Callable[..., Any]] = {
+        "fashion_mnist": datasets.FashionMNIST,
+        "cifar10": datasets.CIFAR10,
+        "cifar100": datasets.CIFAR100,
+    }
+    return classes[name]
+
+
+_READERS: dict[str, Callable[[Path], Raw]] = {
+    "digits": _read_digits,
+    "fashion_mnist": _read_torchvision("fashion_mnist"),
+    "cifar10": _read_torchvision("cifar10"),
+    "cifar100": _read_torchvision("cifar100"),
+}

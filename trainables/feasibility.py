@@ -1,0 +1,115 @@
+"""Whether a spec can be trained at all, found out without data and without arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from trainables.bounds import check_bounds
+from trainables.data.catalog import DatasetInfo, dataset_info
+from trainables.errors import Infeasible, reason
+from trainables.evaluate import eval_batch_size
+from trainables.models.build import build_model
+from trainables.norms import SeededNorms
+from trainables.optim import lr_for
+from trainables.seeding import generator
+from trainables.spec import Dimensions, TrialSpec
+
+
+def check(spec: TrialSpec) -> Dimensions:
+    """Build the spec's model on the meta device and run it once in training, once in test mode.
+
+    Needs no data set and takes milliseconds. A norm that cannot run on the meta device (because
+    it looks at values) is run on the CPU instead.
+
+    Raises:
+        ValueError: a value out of bounds, or an unknown name or option.
+        Infeasible: the batch is larger than the training set, a layer refuses its input, or a
+            norm's output does not depend on its input; the message names the layer.
+    """
+    check_bounds(spec)
+    data = dataset_info(spec.data)
+    lr_for(spec, epoch=1)
+    if spec.batch_size > data.num_train:
+        raise Infeasible(
+            f"`batch_size <= num_train` must hold, but got batch_size={spec.batch_size} and "
+            f"num_train={data.num_train}: an epoch would have no step"
+        )
+    try:
+        return _dry_run(spec, data, torch.device("meta"))
+    except Infeasible as error:
+        if "meta" not in str(error.__cause__).lower():
+            raise
+    return _dry_run(spec, data, torch.device("cpu"))
+
+
+def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
+    norms = SeededNorms(spec.norm, seed=spec.seed)
+    with device:
+        model = build_model(
+            spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
+        )
+    batch_size = spec.batch_size
+    shapes = _forward(model.train(), (batch_size, *data.shape), device)
+    for path, layer in model.named_modules():
+        if layer in norms.built and shapes[path][2:].numel() == 1:
+            _refuse_constant(spec, path, shapes[path])
+    _forward(model.eval(), (eval_batch_size(model, batch_size), *data.shape), device)
+    return Dimensions(
+        num_classes=data.num_classes,
+        num_train=data.num_train,
+        num_test=data.num_test,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        updates_per_epoch=data.num_train // batch_size,
+    )
+
+
+@torch.no_grad()
+def _forward(
+    model: nn.Module, shape: tuple[int, ...], device: torch.device
+) -> dict[str, torch.Size]:
+    """Run a batch of `shape`; returns each layer's input shape by the layer's path.
+
+    Raises `Infeasible` naming the innermost layer that failed.
+    """
+    shapes: dict[str, torch.Size] = {}
+    running: list[tuple[str, nn.Module]] = []
+
+    def enter(path: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            shapes[path] = inputs[0].shape
+            running.append((path, layer))
+
+        return hook
+
+    for path, layer in model.named_modules():
+        layer.register_forward_pre_hook(enter(path))
+        layer.register_forward_hook(lambda *_: running.pop() and None)
+    try:
+        model(torch.rand(shape, device=device))
+    except Exception as error:
+        path, layer = running[-1]
+        raise Infeasible(
+            f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
+            f"{tuple(shapes[path])} in {'training' if model.training else 'testing'}: "
+            f"{reason(error)}"
+        ) from error
+    return shapes
+
+
+def _refuse_constant(spec: TrialSpec, path: str, shape: torch.Size) -> None:
+    """Raise `Infeasible` for a norm that maps any two inputs of a 1x1 map's shape to the same.
+
+    One value a statistic is its own mean: some layers then return their bias without a word.
+    """
+    layer = SeededNorms(spec.norm, seed=spec.seed)(shape[1]).train()
+    stream = generator(spec.seed, "norm", "probe")
+    with torch.no_grad():
+        first, second = (layer(torch.randn(shape, generator=stream)) for _ in range(2))
+    if torch.allclose(first, second, atol=1e-4):
+        raise Infeasible(
+            f"{path} ({type(layer).__name__}) returns the same for every input of shape "
+            f"{tuple(shape)}: each of its statistics is taken over one value"
+        )

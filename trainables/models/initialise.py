@@ -1,0 +1,36 @@
+"""Initial weights of a model's own layers, drawn from one stream per layer.
+
+Convolutions as He et al. (2015) for ReLU with `fan_out`, as torchvision's ResNets; linear layers
+and biases uniform within 1 / sqrt(fan_in), as torch. A layer's stream is named by its path, so
+the norms in between, with whatever they draw, change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from trainables.seeding import generator
+
+
+def initialise(model: nn.Module, *, norms: Iterable[nn.Module], seed: int) -> None:
+    """Set the weights of every convolution and linear layer that is in none of `norms`."""
+    in_norms = {id(layer) for norm in norms for layer in norm.modules()}
+    for path, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and id(layer) not in in_norms:
+            _draw(layer, generator(seed, "init", path))
+
+
+@torch.no_grad()
+def _draw(layer: nn.Conv2d | nn.Linear, stream: torch.Generator) -> None:
+    weight = layer.weight
+    bound = 1 / math.sqrt(weight[0].numel())
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu", generator=stream)
+    else:
+        weight.uniform_(-bound, bound, generator=stream)
+    if layer.bias is not None:
+        layer.bias.uniform_(-bound, bound, generator=stream)

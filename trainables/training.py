@@ -1,0 +1,210 @@
+"""One trial: a model trained from a spec, epoch by epoch.
+
+`train(spec)` is the whole of it. `Trial` is the same in steps, for a caller that stores a
+checkpoint after each epoch and goes on from it later, to the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from trainables import checkpoint as checkpoints
+from trainables.backend import convolutions_for
+from trainables.data.batches import training_stretches
+from trainables.data.load import load
+from trainables.errors import Diverged
+from trainables.evaluate import evaluate
+from trainables.models.build import build_model
+from trainables.models.initialise import initialise
+from trainables.norms import SeededNorms
+from trainables.optim import build_optimizer, lr_for
+from trainables.seeding import global_stream
+from trainables.spec import Dimensions, EpochMetrics, TrialSpec
+
+
+def train(
+    spec: TrialSpec,
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    device: torch.device | str | None = None,
+    checkpoint: bytes | None = None,
+) -> Iterator[EpochMetrics]:
+    """Train a trial to its end and yield the metrics of each epoch as it finishes.
+
+    Args:
+        spec: the trial; `check(spec)` tells beforehand whether it can be trained.
+        data_root: folder of the data sets (default: see `data.data_root`).
+        device: where to train (default: the GPU if there is one, else the CPU).
+        checkpoint: `Trial.state()` to go on from; its epochs are not yielded again.
+
+    Raises:
+        Diverged: the loss or a weight became NaN or infinite; epochs yielded before are valid.
+        DataUnavailable: the data set is not in the root.
+        CheckpointDamaged: the checkpoint is not as it was written.
+        ValueError: the spec, or the checkpoint of another trial.
+    """
+    trial = Trial(spec, data_root=data_root, device=device)
+    if checkpoint is not None:
+        trial.load_state(checkpoint)
+    while not trial.finished:
+        yield trial.run_epoch()
+
+
+class Trial:
+    """A trial between two epochs.
+
+    Attributes:
+        epoch: finished epochs.
+        num_updates: optimizer steps since the trial began.
+        model: the model in training, on `device`.
+        dimensions: counts of classes, examples, parameters and updates.
+    """
+
+    def __init__(
+        self,
+        spec: TrialSpec,
+        *,
+        data_root: str | os.PathLike[str] | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.spec = spec
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.dataset = load(spec.data, root=data_root, device=self.device)
+        norms = SeededNorms(spec.norm, seed=spec.seed)
+        # The constructors draw weights that `initialise` then replaces.
+        with global_stream(spec.seed, "init", device=self.device):
+            self.model = build_model(
+                spec.model,
+                in_channels=self.dataset.train.images.shape[1],
+                num_classes=self.dataset.num_classes,
+                norm=norms,
+            )
+        initialise(self.model, norms=norms.built, seed=spec.seed)
+        self.model.to(self.device)
+        self.optimizer = build_optimizer(self.model, spec.train.optimizer, norms=norms.built)
+        self.epoch = 0
+        self.num_updates = 0
+        self.best_test_error = math.inf
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs of the spec have run."""
+        return self.epoch >= self.spec.train.epochs
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """What the spec amounts to."""
+        num_train = len(self.dataset.train)
+        return Dimensions(
+            num_classes=self.dataset.num_classes,
+            num_train=num_train,
+            num_test=len(self.dataset.test),
+            num_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
+            updates_per_epoch=num_train // self.spec.batch_size,
+        )
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train for one epoch, then test; raises `Diverged`, after which the trial is over."""
+        epoch = self.epoch + 1
+        lr = lr_for(self.spec, epoch)
+        shape = torch.Size((self.spec.batch_size, *self.dataset.train.images.shape[1:]))
+        with (
+            global_stream(self.spec.seed, "dropout", epoch, device=self.device),
+            convolutions_for(shape, self.device),
+        ):
+            start = time.perf_counter()
+            train_loss, train_error = self._train_epoch(epoch, lr)
+            trained = time.perf_counter()
+            test_loss, test_error = evaluate(
+                self.model, self.dataset, training_batch_size=self.spec.batch_size
+            )
+            tested = time.perf_counter()
+        self.epoch = epoch
+        self.num_updates += self.dimensions.updates_per_epoch
+        self.best_test_error = min(self.best_test_error, test_error)
+        return EpochMetrics(
+            epoch=epoch,
+            train_loss=train_loss,
+            train_error=train_error,
+            test_loss=test_loss,
+            test_error=test_error,
+            best_test_error=self.best_test_error,
+            lr=lr,
+            num_updates=self.num_updates,
+            train_s=trained - start,
+            eval_s=tested - trained,
+        )
+
+    def _train_epoch(self, epoch: int, lr: float) -> tuple[float, float]:
+        """Mean loss and error in percent over the epoch's steps.
+
+        The device is waited for once a stretch of steps: there a loss that is not finite shows.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.model.train()
+        steps, loss_sum, num_wrong = 0, 0.0, 0
+        for images, labels in training_stretches(
+            self.dataset,
+            batch_size=self.spec.batch_size,
+            augment=self.spec.data.augment,
+            seed=self.spec.seed,
+            epoch=epoch,
+        ):
+            losses, wrong = self._train_stretch(images, labels)
+            if not losses.isfinite().all():
+                raise Diverged(epoch, steps + 1 + int(losses.isfinite().long().argmin()))
+            steps += len(losses)
+            loss_sum += losses.double().sum().item()
+            num_wrong += int(wrong.sum())
+        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+            raise Diverged(epoch, None)
+        return loss_sum / steps, 100 * num_wrong / (steps * self.spec.batch_size)
+
+    def _train_stretch(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One optimizer step per batch: each step's loss, and whether each example was wrong."""
+        losses, logits = [], []
+        size = self.spec.batch_size
+        for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+            output = self.model(x)
+            loss = F.cross_entropy(output, y)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            losses.append(loss.detach())
+            logits.append(output.detach())
+        return torch.stack(losses), torch.cat(logits).argmax(1) != labels
+
+    def state(self) -> bytes:
+        """The trial as it stands between two epochs, to be given to `load_state`."""
+        return checkpoints.to_bytes(
+            {
+                "trial_id": self.spec.trial_id,
+                "epoch": self.epoch,
+                "num_updates": self.num_updates,
+                "best_test_error": self.best_test_error,
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+        )
+
+    def load_state(self, data: bytes) -> None:
+        """Go on from `state()`; raises `CheckpointDamaged`, `ValueError` for another trial's."""
+        state = checkpoints.from_bytes(data)
+        if state["trial_id"] != self.spec.trial_id:
+            raise ValueError(
+                f"the checkpoint belongs to trial {state['trial_id']}, not {self.spec.trial_id}"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+        self.num_updates = state["num_updates"]
+        self.best_test_error = state["best_test_error"]
