@@ -1,0 +1,33 @@
+"""Comparisons of norms that a careful reviewer would accept, over one tidy frame of trials.
+
+Names are handed on when they are first asked for, so that `python -m analysis --help` and
+`import analysis` load neither pandas nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.errors import InputError
+    from analysis.reporting.answer import headline
+    from analysis.reporting.write import report
+    from analysis.schema import Trials
+    from analysis.sources.load import load
+
+__all__ = ["InputError", "Trials", "headline", "load", "report"]
+
+_HOMES = {
+    "InputError": "analysis.errors",
+    "Trials": "analysis.schema",
+    "headline": "analysis.reporting.answer",
+    "load": "analysis.sources.load",
+    "report": "analysis.reporting.write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

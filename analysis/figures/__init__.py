@@ -1,0 +1,1 @@
+"""One figure a file: each a pure function from a comparison to a matplotlib `Figure`."""

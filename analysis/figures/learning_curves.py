@@ -1,0 +1,75 @@
+"""Learning curves: test error over epochs, a panel per batch size, a line per trial."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.comparison import Comparison
+from analysis.figures.style import SOFT, Look, looks, percent_axis, sheet
+
+ALT = (
+    "Learning curves: test error against epoch, one panel for each batch size from large to "
+    "small, one line for each trial, with the learning rate's drops as vertical lines."
+)
+MAX_COLUMNS = 3
+
+
+def draw(comparison: Comparison) -> Figure | None:
+    """Test error (percent) after every epoch of every trial; None where no curves are known."""
+    epochs = comparison.epochs.dropna(subset=["test_error"])
+    if epochs.empty:
+        return None
+    by_norm = looks(comparison.norms)
+    sizes = [b for b in comparison.batch_sizes if (epochs["batch_size"] == b).any()]
+    columns = min(MAX_COLUMNS, len(sizes))
+    rows = -(-len(sizes) // columns)
+    with sheet(7.2, 0.7 + 2.1 * rows) as figure:
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        panels = list(grid.flat)
+        lowest, highest = epochs["test_error"].min(), epochs["test_error"].max()
+        for axes, size in zip(panels, sizes, strict=False):
+            _panel(axes, epochs[epochs["batch_size"] == size], by_norm)
+            axes.set_title(f"batch size {size}")
+            percent_axis(axes, float(lowest), float(highest))
+        for axes in panels[len(sizes) :]:
+            axes.set_visible(False)
+        for axes in panels[max(0, len(sizes) - columns) : len(sizes)]:
+            axes.tick_params(labelbottom=True)
+        figure.supxlabel("epoch", fontsize=9)
+        figure.supylabel("test error (%)", fontsize=9)
+        handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
+        figure.legend(
+            handles, list(by_norm), loc="outside upper left", ncols=min(4, len(by_norm)), fontsize=9
+        )
+        return figure
+
+
+def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
+    crowd = epochs["trial_id"].nunique()
+    for (norm, _), curve in epochs.groupby(["norm", "trial_id"], sort=False):
+        look = by_norm[str(norm)]
+        axes.plot(
+            curve["epoch"].to_numpy(float),
+            curve["test_error"],
+            color=look.colour,
+            linestyle=look.dash,
+            linewidth=1.1 if crowd < 20 else 0.7,
+            marker=look.marker if len(curve) == 1 else "",
+            alpha=0.85 if crowd < 20 else 0.6,
+        )
+    for epoch in schedule_drops(epochs):
+        axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
+
+
+def schedule_drops(epochs: pd.DataFrame) -> list[int]:
+    """Epochs after which the learning rate of some trial falls to half or less at once."""
+    drops: set[int] = set()
+    for _, curve in epochs.groupby("trial_id"):
+        lr = curve["lr"].to_numpy(float)
+        fell = np.flatnonzero(lr[1:] <= 0.5 * lr[:-1])
+        drops |= {int(curve["epoch"].iloc[index]) for index in fell}
+    return sorted(drops)

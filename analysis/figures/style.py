@@ -1,0 +1,127 @@
+"""What the figures share: colours, markers, type, and drawing without touching global state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+INK = "#222222"
+SOFT = "#767676"
+GRID = "#e4e4e4"
+
+# Okabe and Ito's palette, which people with any colour vision tell apart; yellow is left out,
+# as it vanishes on white. Dark and light alternate, so that neighbours differ in grey too.
+_COLOURS = ("#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+)
+
+RC: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.grid": False,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.dpi": 160,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "analysis",
+    "pdf.fonttype": 42,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one norm is drawn, in every figure alike."""
+
+    colour: str
+    marker: str
+    dash: Literal["-"] | tuple[float, tuple[float, ...]]
+
+
+def looks(norms: Sequence[str]) -> dict[str, Look]:
+    """A look for each norm by its place; colour, marker and dash differ together."""
+    parts = zip(norms, cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False)
+    return {norm: Look(colour, marker, dash) for norm, colour, marker, dash in parts}
+
+
+@contextmanager
+def sheet(width: float, height: float) -> Iterator[Figure]:
+    """A figure (inches) to draw on under this style; nothing outside the block is changed."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def batch_size_axis(axes: Axes, batch_sizes: Sequence[int]) -> None:
+    """A log axis over batch sizes, large to small, labelled with the sizes themselves."""
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(max(batch_sizes) * 2**0.4, min(batch_sizes) / 2**0.4)
+    axes.set_xticks(list(batch_sizes), [str(size) for size in batch_sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("batch size")
+
+
+def percent_axis(axes: Axes, lowest: float, highest: float) -> None:
+    """Percent on the y axis, on a log scale where the values span more than four to one."""
+    if lowest > 0 and highest / lowest > 4:
+        axes.set_yscale("log")
+        steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90)
+        shown = [step for step in steps if lowest / 1.6 <= step <= highest * 1.3]
+        axes.set_ylim(lowest / 1.2, highest * 1.25)
+        axes.set_yticks(shown)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """`values` moved apart until neighbours are `gap` away, keeping their order and centre.
+
+    Each block of labels that would overlap is laid out evenly around the mean of its wishes.
+    """
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    blocks: list[list[int]] = []
+    for index in order:
+        blocks.append([index])
+        while len(blocks) > 1 and _start(blocks[-1], values, gap) < (
+            _start(blocks[-2], values, gap) + gap * len(blocks[-2])
+        ):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    placed = [0.0] * len(values)
+    for block in blocks:
+        start = _start(block, values, gap)
+        for place, index in enumerate(block):
+            placed[index] = start + gap * place
+    return placed
+
+
+def _start(block: Sequence[int], values: Sequence[float], gap: float) -> float:
+    centre = sum(values[i] for i in block) / len(block)
+    return centre - gap * (len(block) - 1) / 2

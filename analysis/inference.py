@@ -1,0 +1,124 @@
+"""What the seeds can show: intervals, paired differences and their adjustment.
+
+Seeds are the replicates. Norms share a seed's initial weights and data order, so differences are
+taken per seed. Intervals are Student's t: bootstrap intervals, percentile or BCa, cover far less
+than they promise below ten seeds. Fewer than `MIN_SEEDS` seeds give no interval at all.
+
+The distributions are scipy's special functions: importing statsmodels or `scipy.stats` for them
+would take longer than the whole report. The tests hold every result to those two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+
+MIN_SEEDS = 3
+CONFIDENCE = 0.95
+ALPHA = 0.05
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over `num` seeds: `low` to `high` is its 95 % interval, missing below three seeds."""
+
+    value: float
+    sd: float
+    half_width: float
+    num: int
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return self.value - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self.value + self.half_width
+
+
+def t_interval(values: Sequence[float] | Floats, confidence: float = CONFIDENCE) -> Mean:
+    """Mean and Student t interval of `values` (any unit); missing values are left out.
+
+    No interval is given for fewer than `MIN_SEEDS` values, nor where all are equal: no spread
+    among so few seeds is no evidence of certainty.
+    """
+    kept = np.asarray(values, dtype=float)
+    kept = kept[~np.isnan(kept)]
+    num = len(kept)
+    mean = float(kept.mean()) if num else np.nan
+    sd = float(kept.std(ddof=1)) if num > 1 else np.nan
+    if num < MIN_SEEDS or np.ptp(kept) == 0:
+        return Mean(mean, sd, np.nan, num)
+    quantile = special.stdtrit(num - 1, (1 + confidence) / 2)
+    return Mean(mean, sd, float(quantile * sd / np.sqrt(num)), num)
+
+
+def t_test(mean: Mean) -> float:
+    """Two-sided p of a mean of 0; missing where the mean has no interval."""
+    if np.isnan(mean.half_width):
+        return np.nan
+    t = mean.value / (mean.sd / np.sqrt(mean.num))
+    return float(2 * special.stdtr(mean.num - 1, -abs(t)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`norm` minus `reference` over their common seeds, and beside it what pairing did.
+
+    `p` is of the paired t test, `welch` the same comparison without pairing, `correlation` the
+    observed correlation between the two norms over seeds.
+    """
+
+    paired: Mean
+    p: float
+    welch: Mean
+    welch_p: float
+    correlation: float
+
+
+def difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Difference:
+    """Compare two norms' values, each indexed by seed; missing values drop their seed."""
+    both = pd.concat([norm, reference], axis=1, join="inner").dropna().to_numpy(float)
+    paired = t_interval(both[:, 0] - both[:, 1])
+    welch, welch_p = _welch(norm.dropna().to_numpy(float), reference.dropna().to_numpy(float))
+    spread = len(both) >= MIN_SEEDS and bool(np.all(np.ptp(both, axis=0) > 0))
+    correlation = float(np.corrcoef(both.T)[0, 1]) if spread else np.nan
+    return Difference(paired, t_test(paired), welch, welch_p, correlation)
+
+
+def _welch(first: Floats, second: Floats) -> tuple[Mean, float]:
+    """Welch's interval and p for the difference of two means (Welch 1947)."""
+    sizes = (len(first), len(second))
+    value = float(first.mean() - second.mean()) if min(sizes) else np.nan
+    if min(sizes) < MIN_SEEDS or (np.ptp(first) == 0 and np.ptp(second) == 0):
+        return Mean(value, np.nan, np.nan, min(sizes)), np.nan
+    parts = np.array([first.var(ddof=1) / sizes[0], second.var(ddof=1) / sizes[1]])
+    se = float(np.sqrt(parts.sum()))
+    df = parts.sum() ** 2 / (parts**2 / (np.array(sizes) - 1)).sum()
+    half_width = float(special.stdtrit(df, (1 + CONFIDENCE) / 2) * se)
+    p = float(2 * special.stdtr(df, -abs(value / se)))
+    return Mean(value, np.nan, half_width, min(sizes)), p
+
+
+def holm(p: Sequence[float] | Floats) -> Floats:
+    """Holm's step-down adjustment of a family of p values; missing ones are not of the family.
+
+    Holm (1979): the i-th smallest of m is multiplied by m - i + 1, and none may fall below the
+    one before it.
+    """
+    given = np.asarray(p, dtype=float)
+    order = np.argsort(given)[: np.count_nonzero(~np.isnan(given))]
+    steps = given[order] * np.arange(len(order), 0, -1)
+    adjusted = np.full(given.shape, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted

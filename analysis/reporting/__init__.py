@@ -1,0 +1,1 @@
+"""The report: its words, its tables and the pages that hold them."""

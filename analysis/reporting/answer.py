@@ -1,0 +1,170 @@
+"""The answer in words, made from the numbers and saying nothing stronger than they allow."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from analysis.comparison import Comparison, Gap, comparisons
+from analysis.inference import MIN_SEEDS
+from analysis.reporting.wording import between, counted, listed, number, p_value
+from analysis.schema import Trials
+
+
+def headline(trials: Trials, reference: str | None = None) -> list[str]:
+    """Three or four lines of what was found, for a terminal."""
+    found = comparisons(trials, reference)
+    if len(found) > 1:
+        return [f"{item.label}: {_first_finding(item)}" for item in found]
+    only = found[0]
+    lines = [*coverage(only)[:1], *_primary(only)[:2], smallest_batch(only)]
+    return [line for line in lines if line]
+
+
+def answer(comparison: Comparison) -> list[str]:
+    """The paragraphs at the top of the report."""
+    lines = [*_primary(comparison), *_by_batch_size(comparison), *_diverged(comparison)]
+    return [line for line in lines if line]
+
+
+def coverage(comparison: Comparison) -> list[str]:
+    """What was asked for, what is there, and what that forbids to say."""
+    cells = comparison.cells.values()
+    asked = sum(len(cell.seeds) for cell in cells)
+    ended = sum(len(cell.ended) for cell in cells)
+    sizes = comparison.batch_sizes
+    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+    counts = {len(cell.seeds) for cell in cells}
+    seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
+    lines = [
+        f"{ended} of {counted(asked, 'trial')} have a result: {len(comparison.norms)} norms, "
+        f"batch sizes {span}, {seeds} seeds each."
+    ]
+    few = [cell for cell in cells if 0 < len(cell.ended) < MIN_SEEDS]
+    if few:
+        lines.append(
+            f"Fewer than {MIN_SEEDS} seeds in {counted(len(few), 'cell')}: no interval is given "
+            "there, and nothing is claimed from it."
+        )
+    return lines
+
+
+def missing_trials(comparison: Comparison) -> list[str]:
+    """One line per cell that lacks results: which seeds, and what became of them."""
+    trials = comparison.trials
+    keys = zip(trials["norm"], trials["batch_size"], trials["seed"], strict=True)
+    outcomes = dict(zip(keys, trials["outcome"].str.replace("_", " "), strict=True))
+    lines = []
+    for (norm, size), cell in comparison.cells.items():
+        states: dict[str, list[int]] = {}
+        for seed in cell.missing:
+            states.setdefault(outcomes.get((norm, size, seed), "not started"), []).append(seed)
+        if states:
+            parts = [
+                f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} {state}"
+                for state, seeds in states.items()
+            ]
+            lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")
+    return lines
+
+
+def _primary(comparison: Comparison) -> list[str]:
+    """The declared comparison: AUEC of each norm against the reference's."""
+    sizes = comparison.common_batch_sizes
+    if len(comparison.norms) == 1 or not sizes:
+        return ["There is nothing to compare: only one norm, or no batch size in common."]
+    where = (
+        f"Averaged over batch sizes {sizes[0]} to {sizes[-1]} (AUEC)"
+        if len(sizes) > 1
+        else f"At batch size {sizes[0]}"
+    )
+    if all(gap.difference.paired.num == 0 for gap in comparison.primary):
+        return [f"{where}: no seed has yet finished every batch size under two norms."]
+    return [f"{where}, {_gap(gap, comparison.reference)}" for gap in comparison.primary]
+
+
+def _gap(gap: Gap, reference: str) -> str:
+    paired = gap.difference.paired
+    if np.isnan(paired.value):
+        return f"{gap.norm} and {reference} have no seed in common yet."
+    size = (
+        f"{gap.norm}'s error is {number(abs(paired.value))} points "
+        f"{'higher' if paired.value > 0 else 'lower'} than {reference}'s"
+    )
+    if np.isnan(paired.half_width):
+        why = (
+            "all seeds give the same difference"
+            if paired.num >= MIN_SEEDS
+            else f"over {counted(paired.num, 'seed')}, too few for an interval"
+        )
+        return f"{size} ({why})."
+    numbers = f"95 % interval {between(paired)}, Holm-adjusted p {_equals(gap.p_adjusted)}"
+    if gap.distinguishable:
+        return f"{size} ({numbers})."
+    return (
+        f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
+        f"the difference is {number(paired.value)} points ({numbers})."
+    )
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _by_batch_size(comparison: Comparison) -> list[str]:
+    """Which norm has the lowest mean at which batch sizes, and whether it is set apart there."""
+    if len(comparison.norms) == 1:
+        return []
+    groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for size in comparison.batch_sizes:
+        best = comparison.best(size)
+        if best:
+            groups.setdefault((best[0], tuple(best[1])), []).append(size)
+    return [
+        f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {norm} has the lowest "
+        f"mean error, {_apart(rivals, len(comparison.norms))}."
+        for (norm, rivals), sizes in groups.items()
+    ]
+
+
+def _apart(rivals: tuple[str, ...], num_norms: int) -> str:
+    if not rivals:
+        return "distinguishable from every other norm"
+    if len(rivals) == num_norms - 1:
+        return "but it is not distinguishable from any other norm"
+    return f"but it is not distinguishable from {listed(rivals)}"
+
+
+def smallest_batch(comparison: Comparison) -> str:
+    """What is known at the smallest batch size that has results under two norms."""
+    for size in reversed(comparison.batch_sizes):
+        ended = [c for c in comparison.cells.values() if c.batch_size == size and c.ended]
+        best = comparison.best(size)
+        if len(ended) > 1 and best:
+            means = sorted(ended, key=lambda cell: cell.error.value)
+            shown = ", ".join(f"{cell.norm} {number(cell.error.value)} %" for cell in means)
+            apart = _apart(tuple(best[1]), len(ended)).removeprefix("but it is ")
+            return f"At batch size {size}: {shown}; {best[0]} is {apart}."
+    return ""
+
+
+def _diverged(comparison: Comparison) -> list[str]:
+    counts = Counter(
+        {(c.norm, c.batch_size): len(c.diverged) for c in comparison.cells.values() if c.diverged}
+    )
+    if not counts:
+        return []
+    parts = [
+        f"{norm} at batch size {size} ({count} of {len(comparison.cells[norm, size].ended)})"
+        for (norm, size), count in counts.items()
+    ]
+    return [
+        f"Diverged: {listed(parts)}. A diverged trial counts at the error of guessing; "
+        "the mean over the survivors stands beside it in the table."
+    ]
+
+
+def _first_finding(comparison: Comparison) -> str:
+    return _primary(comparison)[0]

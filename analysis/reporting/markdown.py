@@ -1,0 +1,56 @@
+"""The report as Markdown, with its figures beside it in `figures/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analysis.reporting.page import Page, Section
+from analysis.reporting.tables import Shown, Table
+
+
+def markdown(page: Page) -> str:
+    """The whole report, GitHub-flavoured."""
+    lines = [f"# {page.name}", ""]
+    if page.edition:
+        lines += [f"**SMALL EDITION: {page.edition}**", ""]
+    for section in page.sections:
+        lines += _section(section)
+    for title, rows in (("Protocol", page.protocol), ("Provenance", page.provenance)):
+        if rows:
+            lines += [f"## {title}", "", "| | |", "|---|---|"]
+            lines += [f"| {name} | {_cell(text)} |" for name, text in rows] + [""]
+    lines += [f"- {note}" for note in page.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    if section.label:
+        yield from (f"## {section.label}", "")
+    for line in (*section.answer, *section.coverage):
+        yield from (line, "")
+    if section.missing:
+        yield from ("Missing:", "", *(f"- {line}" for line in section.missing), "")
+    for drawn in section.figures:
+        yield from (f"### {drawn.title}", "", f"![{drawn.alt}](figures/{drawn.stem}.svg)", "")
+        yield from (drawn.caption, "")
+    for table in section.tables:
+        yield from _table(table)
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from (f"### {table.title}", "", f"| {' | '.join(table.headings)} |")
+    yield "|---" + "|---:" * (len(table.headings) - 1) + "|"
+    for label, cells in table.rows:
+        yield f"| {label} | {' | '.join(map(_shown, cells))} |"
+    yield from ("", *(note + "  " for note in table.notes), "")
+
+
+def _shown(shown: Shown) -> str:
+    value = f"**{shown.value}**" if shown.best else shown.value
+    margin = f" ± {shown.margin}" if shown.margin else ""
+    note = f" ({shown.note})" if shown.note else ""
+    return _cell(f"{value}{margin}{note}")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,154 @@
+"""The tables: as frames for CSV files, and as cells for the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.comparison import Cell, Comparison, Gap
+from analysis.inference import Mean
+from analysis.reporting.wording import number, p_value, signed
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One cell of a table on a page: `value` ± `margin`, `note` below it, `best` if set apart."""
+
+    value: str
+    margin: str = ""
+    note: str = ""
+    best: bool = False
+    diverged: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on a page. The first heading is of the row labels."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shown, ...]], ...]
+    notes: tuple[str, ...] = ()
+
+
+def error_frame(comparison: Comparison) -> pd.DataFrame:
+    """Mean error by norm and batch size, percent, with everything needed to judge it."""
+    return pd.DataFrame.from_records(
+        [
+            {
+                "norm": cell.norm,
+                "batch_size": cell.batch_size,
+                "mean_error": cell.error.value,
+                "half_width_95": cell.error.half_width,
+                "sd": cell.error.sd,
+                "seeds_ended": len(cell.ended),
+                "seeds_asked": len(cell.seeds),
+                "diverged": len(cell.diverged),
+                "survivors_mean_error": cell.survivors.value,
+            }
+            for cell in comparison.cells.values()
+        ]
+    )
+
+
+def gap_frame(comparison: Comparison) -> pd.DataFrame:
+    """Differences from the reference, percentage points: AUEC first (`batch_size` empty)."""
+    return pd.DataFrame.from_records(
+        [
+            {
+                "norm": gap.norm,
+                "reference": comparison.reference,
+                "measure": "auec" if gap.batch_size is None else "error",
+                "batch_size": "" if gap.batch_size is None else gap.batch_size,
+                "difference": gap.difference.paired.value,
+                "half_width_95": gap.difference.paired.half_width,
+                "seeds": gap.difference.paired.num,
+                "p": gap.difference.p,
+                "p_holm": gap.p_adjusted,
+                "pairing_correlation": gap.difference.correlation,
+                "welch_half_width_95": gap.difference.welch.half_width,
+                "welch_p": gap.difference.welch_p,
+            }
+            for gap in (*comparison.primary, *comparison.gaps)
+        ]
+    )
+
+
+def error_table(comparison: Comparison) -> Table:
+    """Errors by norm and batch size as a page shows them."""
+    winners = {size: comparison.best(size) for size in comparison.batch_sizes}
+    apart = {size: best[0] for size, best in winners.items() if best and not best[1]}
+    if len(comparison.norms) == 1:
+        apart = {}
+    rows = tuple(
+        (
+            norm,
+            tuple(
+                _error(comparison.cells.get((norm, size)), apart.get(size) == norm)
+                for size in comparison.batch_sizes
+            ),
+        )
+        for norm in comparison.norms
+    )
+    notes = [
+        "Mean of the last epoch's test error over seeds, percent; after ± half the width of its "
+        "95 % t interval; below, seeds with a result of seeds asked for."
+    ]
+    if apart:
+        notes.append("Bold: lowest, and distinguishable from every other norm (paired, Holm).")
+    if any(cell.diverged for cell in comparison.cells.values()):
+        notes.append("†: diverged trials, counted at chance error; beside it, survivors only.")
+    return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))
+
+
+def _error(cell: Cell | None, best: bool) -> Shown:
+    if cell is None:
+        return Shown("", note="not asked for")
+    note = f"{len(cell.ended)} of {len(cell.seeds)}"
+    if cell.diverged:
+        note += f" · † {len(cell.diverged)} diverged"
+        if len(cell.diverged) < len(cell.ended):
+            note += f", survivors {number(cell.survivors.value)}"
+    return Shown(
+        number(cell.error.value), margin(cell.error), note, best=best, diverged=bool(cell.diverged)
+    )
+
+
+def margin(mean: Mean) -> str:
+    """Half an interval's width, or nothing where there is no interval."""
+    return "" if np.isnan(mean.half_width) else number(mean.half_width)
+
+
+def gap_table(comparison: Comparison) -> Table:
+    """Differences from the reference as a page shows them."""
+    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
+    rows = tuple(
+        (
+            gap.norm,
+            (_gap(gap), *(_gap(by_size[gap.norm, size]) for size in comparison.batch_sizes)),
+        )
+        for gap in comparison.primary
+    )
+    return Table(
+        f"Gap to {comparison.reference}",
+        ("norm", "AUEC", *map(str, comparison.batch_sizes)),
+        rows,
+        (
+            f"Error minus {comparison.reference}'s, percentage points, paired by seed: above 0 is "
+            "worse. After ± half the width of the 95 % t interval; below, the p adjusted by Holm.",
+            "AUEC, the error averaged over batch sizes on the log axis, is the declared comparison "
+            "and its own family; the single batch sizes are exploratory, adjusted together. "
+            "Bold: adjusted p below 0.05.",
+        ),
+    )
+
+
+def _gap(gap: Gap) -> Shown:
+    paired = gap.difference.paired
+    if np.isnan(paired.value):
+        return Shown("–")
+    p = p_value(gap.p_adjusted)
+    note = f"p {p}" if p != "–" else f"n = {paired.num}"
+    return Shown(signed(paired.value), margin(paired), note, best=gap.distinguishable)

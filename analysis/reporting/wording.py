@@ -1,0 +1,48 @@
+"""Numbers and lists as a reader sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.inference import Mean
+
+MINUS = "−"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign; a dash where it is missing."""
+    if np.isnan(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference, with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and float(text) else text
+
+
+def p_value(p: float) -> str:
+    """A p value with two significant digits, and no more zeros than mean something."""
+    if np.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+
+
+def between(mean: Mean) -> str:
+    """An interval in words: `0.20 to 0.82`."""
+    return f"{number(mean.low)} to {number(mean.high)}"
+
+
+def listed(items: Sequence[object]) -> str:
+    """`a, b and c`."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,0 +1,202 @@
+"""The tidy frame that every measure reads: one row per trial, its columns, units and checks.
+
+Three frames belong together and are held by `Trials`:
+
+- `trials`, one row per trial, the columns of `TRIAL_COLUMNS`;
+- `epochs`, one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`;
+- `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`.
+
+`test_error` is the error after the last finished epoch, also of a trial that still runs or that
+diverged. `scored` adds `error`, the number that measures compare: it is missing unless
+the trial ended, and chance error if it diverged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import InputError
+
+Kind = Literal["text", "int", "float"]
+OUTCOMES = ("completed", "diverged", "out_of_memory", "failed", "running")
+CELL = ["norm", "batch_size"]
+STRATUM = ["dataset", "edition", "model", "variant"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a frame: its kind, its unit, its meaning, and whether a CSV must have it."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    required: bool = False
+
+
+TRIAL_COLUMNS = (
+    Column("norm", "text", "", "label of the norm, with its options where they vary", True),
+    Column("variant", "text", "", "level of every further factor; empty where there is none"),
+    Column("batch_size", "int", "examples", "examples that share normalization statistics", True),
+    Column("seed", "int", "", "replicate; trials of the same seed are paired", True),
+    Column("outcome", "text", "", "one of " + ", ".join(OUTCOMES)),
+    Column("test_error", "float", "percent", "test error after the last finished epoch", True),
+    Column("best_test_error", "float", "percent", "lowest test error of any epoch"),
+    Column("train_error", "float", "percent", "mean training error over the last epoch"),
+    Column("test_loss", "float", "nats", "test loss after the last finished epoch"),
+    Column("train_loss", "float", "nats", "mean training loss over the last epoch"),
+    Column("chance_error", "float", "percent", "error of guessing; a diverged trial's score"),
+    Column("num_epochs", "int", "epochs", "finished epochs"),
+    Column("num_updates", "int", "updates", "optimizer steps taken"),
+    Column("train_s", "float", "seconds", "time spent training, all epochs"),
+    Column("trial_id", "text", "", "identity of the trial"),
+    Column("sweep", "text", "", "sweep the trial belongs to"),
+    Column("spec_version", "text", "", "version of what a trial's settings mean"),
+    Column("code_version", "text", "", "version of the code that trained it"),
+    Column("dataset", "text", "", "name of the data set"),
+    Column("edition", "text", "", "how the data were limited; empty for all of them"),
+    Column("model", "text", "", "name of the network"),
+    Column("num_test", "int", "examples", "size of the test set"),
+    Column("device", "text", "", "device it was trained on"),
+)
+METRICS = (
+    Column("train_loss", "float", "nats", "mean training loss over the epoch"),
+    Column("train_error", "float", "percent", "mean training error over the epoch"),
+    Column("test_loss", "float", "nats", "test loss after the epoch"),
+    Column("test_error", "float", "percent", "test error after the epoch"),
+    Column("best_test_error", "float", "percent", "lowest test error so far"),
+    Column("lr", "float", "", "learning rate of the epoch"),
+    Column("num_updates", "float", "updates", "optimizer steps since the trial began"),
+    Column("train_s", "float", "seconds", "time the epoch spent training"),
+    Column("eval_s", "float", "seconds", "time the epoch spent evaluating"),
+)
+EPOCH_COLUMNS = (
+    Column("trial_id", "text", "", "identity of the trial"),
+    *(c for c in TRIAL_COLUMNS if c.name in {"norm", "variant", "batch_size", "seed"}),
+    Column("epoch", "int", "", "counts from 1"),
+    *METRICS,
+)
+EXPECTED_COLUMNS = tuple(
+    c for c in TRIAL_COLUMNS if c.name in {"sweep", "norm", "variant", "batch_size", "seed"}
+)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Everything one report is made from.
+
+    `settings` holds a trial's settings as text, one row per trial and one column per setting
+    (`train.epochs`, ...), indexed by `trial_id`; `notes` what was set aside while reading.
+    """
+
+    name: str
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    expected: pd.DataFrame
+    settings: pd.DataFrame
+    reference: str | None = None
+    notes: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+def tidy(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]], columns: Sequence[Column]
+) -> pd.DataFrame:
+    """`rows` with exactly `columns`, in order and with their types; what is absent is missing.
+
+    Text is never missing but empty; whole numbers that may be absent are nullable (`Int64`).
+    """
+    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    frame = raw.reindex(columns=[column.name for column in columns])
+    return frame.assign(**{c.name: _typed(frame[c.name], c) for c in columns})
+
+
+def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    if column.kind == "text":
+        return values.astype(object).where(values.notna(), "").astype(str)
+    numbers = pd.to_numeric(values, errors="coerce")
+    bad = values[numbers.isna() & values.notna()]
+    if len(bad):
+        raise InputError(
+            f"column `{column.name}` must hold numbers, but row {bad.index[0] + 1} has "
+            f"{bad.iloc[0]!r}"
+        )
+    if column.kind == "float":
+        return numbers.astype(float)
+    fractional = numbers[numbers.notna() & (numbers % 1 != 0)]
+    if len(fractional):
+        raise InputError(
+            f"column `{column.name}` must hold whole numbers, but row {fractional.index[0] + 1} "
+            f"has {fractional.iloc[0]:g}"
+        )
+    return numbers.astype("Int64")
+
+
+def validate(trials: pd.DataFrame) -> None:
+    """Refuse a frame of trials that no measure should read; raises `InputError`, one line."""
+    _refuse(trials, trials["norm"] == "", "`norm` must not be empty")
+    for name in ("batch_size", "seed"):
+        _refuse(trials, trials[name].isna(), f"`{name}` must not be empty")
+    _refuse(trials, trials["batch_size"] < 1, "`batch_size >= 1` must hold")
+    unknown = ~trials["outcome"].isin(OUTCOMES)
+    _refuse(trials, unknown, "`outcome` must be one of " + ", ".join(OUTCOMES))
+    for name in ("test_error", "best_test_error", "train_error", "chance_error"):
+        outside = ~(trials[name].isna() | trials[name].between(0, 100))
+        _refuse(trials, outside, f"`0 <= {name} <= 100` must hold (percent)")
+    completed = trials["outcome"] == "completed"
+    _refuse(trials, completed & trials["test_error"].isna(), "a completed trial needs `test_error`")
+    diverged = trials["outcome"] == "diverged"
+    _refuse(
+        trials,
+        diverged & trials["chance_error"].isna(),
+        "a diverged trial needs `chance_error`, the error of guessing, which it is scored at",
+    )
+    _refuse_repeats(trials)
+
+
+def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
+    wrong = trials[bad.fillna(False).to_numpy(bool)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+        raise InputError(
+            f"{rule}, but not for norm={row['norm']!r}, batch_size={row['batch_size']}, "
+            f"seed={row['seed']}, outcome={row['outcome']!r}, test_error={row['test_error']}{more}"
+        )
+
+
+def _refuse_repeats(trials: pd.DataFrame) -> None:
+    key = ["norm", "batch_size", "seed", *STRATUM]
+    repeated = trials[trials.duplicated(key, keep=False)]
+    if len(repeated):
+        row = repeated.iloc[0]
+        same = repeated[(repeated[key] == row[key]).all(axis=1)]
+        raise InputError(
+            f"every norm, batch size and seed must occur once, but {row['norm']} at batch size "
+            f"{row['batch_size']} with seed {row['seed']} occurs {len(same)} times (trials "
+            f"{', '.join(same['trial_id'])}); keep one of them, or separate them by `variant`"
+        )
+
+
+def scored(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that ended with a result, and `error` (percent): chance error if diverged."""
+    ended = trials[trials["outcome"].isin(["completed", "diverged"])]
+    error = np.where(ended["outcome"] == "diverged", ended["chance_error"], ended["test_error"])
+    return ended.assign(error=error, diverged=ended["outcome"] == "diverged")
+
+
+def norms_in_order(trials: Trials) -> list[str]:
+    """Labels of all norms, the reference first, then as the grid (or the file) lists them."""
+    names = list(dict.fromkeys([*trials.expected["norm"], *trials.trials["norm"]]))
+    return sorted(names, key=lambda name: name != trials.reference)
+
+
+def label_of(stratum: Mapping[str, str]) -> str:
+    """A stratum's name for readers: its data set, model and further factors."""
+    data = " ".join(part for part in (stratum["dataset"], stratum["edition"]) if part)
+    return ", ".join(part for part in (data, stratum["model"], stratum["variant"]) if part)

@@ -1,0 +1,120 @@
+"""From what a source holds to the frames: the one way, so that every source gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.schema import (
+    EPOCH_COLUMNS,
+    EXPECTED_COLUMNS,
+    METRICS,
+    TRIAL_COLUMNS,
+    Trials,
+    tidy,
+    validate,
+)
+
+METRIC_NAMES = tuple(column.name for column in METRICS)
+NOT_SETTINGS = ("norm", "norm.", "batch_size", "seed")
+_SORT = ["variant", "norm", "batch_size", "seed", "trial_id"]
+
+
+@dataclass
+class Found:
+    """What a source holds, before it is put in order.
+
+    `rows` are trials without their curves, `curves` one row per trial and epoch with the columns
+    `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text.
+    """
+
+    name: str
+    rows: list[dict[str, Any]]
+    curves: pd.DataFrame
+    expected: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    reference: str | None = None
+    notes: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+def assemble(found: Found) -> Trials:
+    """The validated frames of `found`, each in an order that does not depend on the source."""
+    trials = pd.DataFrame.from_records(found.rows)
+    if len(found.curves):
+        trials = trials.merge(_last_epoch(found.curves), on="trial_id", how="left")
+    trials = tidy(trials, TRIAL_COLUMNS).sort_values(_SORT, ignore_index=True)
+    validate(trials)
+    labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
+    epochs = tidy(found.curves.merge(labels, on="trial_id"), EPOCH_COLUMNS)
+    expected = pd.DataFrame.from_records(found.expected) if found.expected else trials
+    settings = pd.DataFrame.from_dict(found.settings, orient="index", dtype=str).fillna("")
+    settings = settings.reindex(index=list(trials["trial_id"])).fillna("")
+    return Trials(
+        name=found.name,
+        trials=trials,
+        epochs=epochs.sort_values([*_SORT, "epoch"], ignore_index=True),
+        expected=tidy(expected, EXPECTED_COLUMNS).drop_duplicates(ignore_index=True),
+        settings=settings[sorted(settings.columns)].rename_axis("trial_id"),
+        reference=found.reference,
+        notes=tuple(found.notes),
+        packages=dict(sorted(found.packages.items())),
+    )
+
+
+def empty_curves() -> pd.DataFrame:
+    """Curves of no trial."""
+    return pd.DataFrame({"trial_id": pd.Series(dtype=str), "epoch": pd.Series(dtype="int64")})
+
+
+def wide_curves(points: Iterable[tuple[str, int, str, float]]) -> pd.DataFrame:
+    """One row per trial and epoch from (trial_id, epoch, metric, value), each given once."""
+    long = pd.DataFrame.from_records(list(points), columns=["trial_id", "epoch", "metric", "value"])
+    if long.empty:
+        return empty_curves()
+    wide = long.pivot(index=["trial_id", "epoch"], columns="metric", values="value")
+    return wide.rename_axis(columns=None).reset_index()
+
+
+def _last_epoch(curves: pd.DataFrame) -> pd.DataFrame:
+    """Per trial the metrics of its last epoch; `train_s` is summed over its epochs."""
+    curves = curves.reindex(columns=["trial_id", "epoch", *METRIC_NAMES])
+    last = curves.loc[curves.groupby("trial_id")["epoch"].idxmax()]
+    seconds = curves.groupby("trial_id")["train_s"].sum(min_count=1)
+    last = last.assign(train_s=last["trial_id"].map(seconds)).rename(
+        columns={"epoch": "num_epochs"}
+    )
+    return last[["trial_id", "num_epochs", *(n for n in METRIC_NAMES if n not in {"lr", "eval_s"})]]
+
+
+def edition_of(num_train: str | None, num_test: str | None) -> str:
+    """How the settings `data.num_train` and `data.num_test` limited the data, in words."""
+    limits = [
+        f"first {number} for {purpose}"
+        for number, purpose in ((num_train, "training"), (num_test, "testing"))
+        if number not in (None, "", "None", "null")
+    ]
+    return f"({', '.join(limits)})" if limits else ""
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names and text, as MLflow's params hold them."""
+    result: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = str(value)
+    return result
+
+
+def settings_of(params: Mapping[str, str]) -> dict[str, str]:
+    """The settings that make up the protocol: all but the factors norm, batch size and seed."""
+    return {
+        key: text
+        for key, text in params.items()
+        if key not in NOT_SETTINGS and not key.startswith("norm.") and text not in ("None", "")
+    }

@@ -1,0 +1,64 @@
+"""Trials from a user's own CSV: one row per trial, the columns of `schema.TRIAL_COLUMNS`."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.errors import InputError
+from analysis.schema import TRIAL_COLUMNS, tidy
+from analysis.sources.assemble import Found, empty_curves
+
+
+def read_csv(path: Path) -> Found:
+    """What the file holds. Without a grid, every crossing of its levels counts as expected.
+
+    Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
+    completed if it has a test error and failed otherwise.
+    """
+    try:
+        raw = pd.read_csv(path, skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
+    raw.columns = raw.columns.str.strip()
+    missing = [c.name for c in TRIAL_COLUMNS if c.required and c.name not in raw.columns]
+    if missing:
+        raise InputError(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(raw.columns)}"
+        )
+    if raw.empty:
+        raise InputError(f"{path} holds no rows")
+    try:
+        frame = tidy(raw, TRIAL_COLUMNS)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    guessed = frame["test_error"].notna().map({True: "completed", False: "failed"})
+    frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", guessed)
+    numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
+    frame["trial_id"] = frame["trial_id"].where(frame["trial_id"] != "", numbered)
+    frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", path.stem)
+    known = {column.name for column in TRIAL_COLUMNS}
+    unread = [name for name in raw.columns if name not in known]
+    return Found(
+        name=path.stem,
+        rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
+        curves=empty_curves(),
+        expected=_crossed(frame),
+        notes=[f"Columns not read: {', '.join(unread)}."] if unread else [],
+    )
+
+
+def _crossed(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Every norm at every batch size with every seed, within each sweep and variant."""
+    names = ("norm", "batch_size", "seed")
+    return [
+        {"sweep": sweep, "variant": variant, **dict(zip(names, levels, strict=True))}
+        for (sweep, variant), part in frame.groupby(["sweep", "variant"], sort=False)
+        for levels in product(*(part[name].dropna().unique() for name in names))
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

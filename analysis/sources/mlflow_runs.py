@@ -1,0 +1,97 @@
+"""What MLflow's runs say about trials: the tags, params and metrics that a sweep writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from analysis.errors import InputError
+from analysis.sources.assemble import Found, edition_of, settings_of, wide_curves
+
+EXPECTED_TAG = "sweep.expected."
+REFERENCE_TAG = "sweep.reference."
+TRIAL_TAG = "sweep.trial_id"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of MLflow: its id, tags and params."""
+
+    run_id: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+
+
+Point = tuple[str, str, int, int, float]
+"""Run id, metric, step, timestamp, value."""
+
+
+def found_in(
+    name: str, tags: Mapping[str, str], runs: Iterable[Run], points: Iterable[Point]
+) -> Found:
+    """The trials of the experiment `name`; runs without the tag of a trial are not trials."""
+    trials = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
+    ids = {run_id: run.tags[TRIAL_TAG] for run_id, run in trials.items()}
+    newest: dict[tuple[str, int, str], tuple[int, float]] = {}
+    for run_id, metric, step, timestamp, value in points:
+        key = (ids[run_id], step, metric)
+        if key not in newest or newest[key][0] <= timestamp:
+            newest[key] = (timestamp, value)
+    return Found(
+        name=name,
+        rows=[_row(run) for run in trials.values()],
+        curves=wide_curves((*key, value) for key, (_, value) in newest.items()),
+        expected=_expected(tags),
+        settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
+        reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
+    )
+
+
+def _row(run: Run) -> dict[str, Any]:
+    tags, params = run.tags, run.params
+    return {
+        "norm": tags.get("norm"),
+        "variant": tags.get("sweep.variant"),
+        "batch_size": params.get("batch_size"),
+        "seed": params.get("seed"),
+        "outcome": tags.get("sweep.outcome", "running"),
+        "chance_error": tags.get("sweep.chance_error") or None,
+        "trial_id": tags[TRIAL_TAG],
+        "sweep": tags.get("sweep.name"),
+        "spec_version": tags.get("sweep.spec_version"),
+        "code_version": tags.get("sweep.code_version"),
+        "dataset": params.get("data.name"),
+        "edition": edition_of(params.get("data.num_train"), params.get("data.num_test")),
+        "model": params.get("model.name"),
+        "num_test": tags.get("sweep.num_test") or None,
+        "device": tags.get("sweep.device"),
+    }
+
+
+def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "sweep": key.removeprefix(EXPECTED_TAG),
+            "norm": block["norm"],
+            "variant": block["variant"],
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        for key, text in sorted(tags.items())
+        if key.startswith(EXPECTED_TAG)
+        for block in json.loads(text)
+        for batch_size in block["batch_sizes"]
+        for seed in block["seeds"]
+    ]
+
+
+def no_experiment(name: str, existing: Iterable[str], where: str) -> InputError:
+    """One line: there is no such experiment, the nearest name, and those there are."""
+    names = sorted(set(existing) - {"Default"})
+    nearest = get_close_matches(name, names, n=1)
+    guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    listed = f" It has: {', '.join(names)}." if names else " It has none."
+    return InputError(f"no experiment {name!r} in {where}{guess}{listed if not guess else ''}")

@@ -1,0 +1,97 @@
+"""Trials from a sweep's folder: `sweep.json` and one `trials/<trial_id>/record.json` each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import InputError
+from analysis.sources.assemble import Found, edition_of, empty_curves, flat, settings_of
+
+SWEEP_FILE = "sweep.json"
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether `folder` is a sweep's folder, to be read as records."""
+    return (folder / SWEEP_FILE).is_file()
+
+
+def read_records(folder: Path) -> Found:
+    """What the sweep in `folder` expects and what its records hold.
+
+    A record that the sweep's grid no longer asks for is left out, and a note says so.
+    """
+    sweep = _json(folder / SWEEP_FILE)
+    try:
+        labels = {
+            trial["trial_id"]: {
+                "sweep": sweep["name"],
+                **{key: trial[key] for key in ("norm", "variant", "batch_size", "seed")},
+            }
+            for trial in sweep["trials"]
+        }
+        found = Found(name=sweep["experiment"], rows=[], curves=empty_curves())
+        found.reference = sweep.get("reference")
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / SWEEP_FILE} lacks {error}; write it anew with `run`"
+        ) from error
+    found.expected = list(labels.values())
+    curves: list[dict[str, Any]] = []
+    strangers = 0
+    for path in sorted((folder / "trials").glob("*/record.json")):
+        if path.parent.name in labels:
+            _add(found, curves, _json(path), labels[path.parent.name])
+        else:
+            strangers += 1
+    if strangers:
+        found.notes.append(
+            f"{strangers} trials in the folder are left out: the grid no longer asks for them."
+        )
+    if curves:
+        found.curves = pd.DataFrame.from_records(curves)
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object, but holds a {type(content).__name__}")
+    return content
+
+
+def _add(
+    found: Found, curves: list[dict[str, Any]], record: dict[str, Any], label: dict[str, Any]
+) -> None:
+    trial_id, spec = record["trial_id"], record["spec"]
+    provenance = record.get("provenance") or {}
+    found.rows.append(
+        {
+            **label,
+            "trial_id": trial_id,
+            "outcome": record.get("outcome") or "running",
+            "chance_error": record.get("chance_error"),
+            "num_test": record.get("num_test"),
+            "spec_version": record.get("spec_version"),
+            "code_version": provenance.get("code_version"),
+            "device": provenance.get("device"),
+            "dataset": spec["data"]["name"],
+            "edition": edition_of(
+                _text(spec["data"].get("num_train")), _text(spec["data"].get("num_test"))
+            ),
+            "model": spec["model"]["name"],
+        }
+    )
+    found.settings[trial_id] = settings_of(flat(spec))
+    found.packages |= provenance.get("packages") or {}
+    curves.extend({"trial_id": trial_id, **epoch} for epoch in record.get("epochs") or [])
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
