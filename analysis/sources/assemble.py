@@ -57,12 +57,20 @@ def assemble(found: Found) -> Trials:
         name=found.name,
         trials=trials,
         epochs=epochs.sort_values([*_SORT, "epoch"], ignore_index=True),
-        expected=tidy(expected, EXPECTED_COLUMNS).drop_duplicates(ignore_index=True),
+        expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings[sorted(settings.columns)].rename_axis("trial_id"),
         reference=found.reference,
         notes=tuple(found.notes),
         packages=dict(sorted(found.packages.items())),
     )
+
+
+def _in_order(expected: pd.DataFrame) -> pd.DataFrame:
+    """Norms as first listed, batch sizes from large to small, then seeds."""
+    places = {norm: place for place, norm in enumerate(dict.fromkeys(expected["norm"]))}
+    ranks = {"norm": expected["norm"].map(places), "batch_size": -expected["batch_size"]}
+    order = expected.assign(**ranks).sort_values(["sweep", "variant", "norm", "batch_size", "seed"])
+    return expected.loc[order.index].reset_index(drop=True)
 
 
 def empty_curves() -> pd.DataFrame:

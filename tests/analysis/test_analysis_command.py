@@ -1,0 +1,157 @@
+"""`python -m analysis report`: what it writes, what it prints, how it refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic_sweep import diverge, make_sweep, write_folder
+from typer.testing import CliRunner
+
+from analysis.cli import app
+
+FULL = make_sweep()
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(FULL, tmp_path_factory.mktemp("runs"))
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def written(full: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the full sweep's report, and what the command printed."""
+    out = tmp_path_factory.mktemp("full") / "report"
+    result = run("report", full, "--out", out)
+    assert result.exit_code == 0
+    return out, result.stdout
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_report_is_written_and_summed_up(written: tuple[Path, str]) -> None:
+    out, printed = written
+    assert "36 of 36 trials have a result" in printed
+    assert f"Report: {out / 'report.html'}" in printed
+    assert {
+        "report.html",
+        "report.md",
+        "tables/errors.csv",
+        "tables/gaps.csv",
+        "tables/trials.csv",
+        "figures/error-by-batch-size.svg",
+        "figures/error-by-batch-size.png",
+        "figures/learning-curves.svg",
+        "figures/learning-curves.png",
+    } <= files_in(out).keys()
+
+
+def test_the_page_needs_nothing_from_outside(written: tuple[Path, str]) -> None:
+    page = (written[0] / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
+    assert "<script" not in page
+    assert "url(" not in page
+    images = re.findall(r"<img [^>]*>", page)
+    assert images
+    assert all(re.search(r'alt="[^"]{40,}"', image) for image in images)
+
+
+def test_the_same_trials_give_the_same_bytes(
+    full: Path, written: tuple[Path, str], tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "analysis", "report", full, "--out", tmp_path],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        stdout=subprocess.DEVNULL,
+    )
+    again = files_in(tmp_path)
+    for name, content in files_in(written[0]).items():
+        assert content == again[name], name
+
+
+def test_numbers_in_the_tables_are_the_trials_own(written: tuple[Path, str]) -> None:
+    trials = pd.read_csv(written[0] / "tables" / "trials.csv")
+    errors = pd.read_csv(written[0] / "tables" / "errors.csv")
+    means = trials.groupby(["norm", "batch_size"])["test_error"].mean()
+    for row in errors.itertuples():
+        assert row.mean_error == pytest.approx(means[row.norm, row.batch_size], rel=1e-5)
+        assert (row.seeds_ended, row.seeds_asked, row.diverged) == (3, 3, 0)
+
+
+def test_a_half_finished_small_sweep_says_what_is_missing(tmp_path: Path) -> None:
+    sweep = make_sweep(num_train=500)
+    records = list(sweep["records"].values())
+    diverge(records[3], 2)
+    records[5]["outcome"] = "failed"
+    for record in records[20:24]:
+        record["outcome"] = None
+    for record in records[24:]:
+        del sweep["records"][record["trial_id"]]
+    folder = write_folder(sweep, tmp_path)
+    assert run("report", folder, "--out", tmp_path / "out").exit_code == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "SMALL EDITION: first 500 for training" in text
+    assert "assocnorm at batch size 2: seed 1 running; seed 2 not started" in text
+    assert "seed 0 failed" in text
+    assert "Fewer than 3 seeds" in text
+    assert "1 diverged" in text
+    assert "±" not in text.split("### Test error")[1].split("Mean of")[0]
+
+
+def test_the_reference_can_be_chosen(full: Path, tmp_path: Path) -> None:
+    run("report", full, "--out", tmp_path, "--reference", "batchnorm")
+    assert "### Gap to batchnorm" in (tmp_path / "report.md").read_text()
+    wrong = run("report", full, "--out", tmp_path, "--reference", "batchnrm")
+    assert wrong.exit_code == 2
+    assert "did you mean 'batchnorm'?" in wrong.stderr
+
+
+def test_errors_are_one_line_and_exit_2(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    short = tmp_path / "short.csv"
+    short.write_text("norm,seed\na,0\n")
+    unfinished = make_sweep(num_seeds=1)
+    for record in unfinished["records"].values():
+        record["outcome"] = None
+    cases = [
+        (["report", tmp_path / "none.csv"], "no file"),
+        (["report", short], "lacks the columns batch_size, test_error"),
+        (["report", full, "--out", tmp_path / "taken"], "cannot write the report"),
+        (["report", write_folder(unfinished, tmp_path / "runs")], "no trial has finished"),
+    ]
+    for arguments, words in cases:
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert words in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_help_answers_at_once() -> None:
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, analysis.cli; print(*{m.partition('.')[0] for m in sys.modules})",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert not {"pandas", "matplotlib", "scipy", "mlflow", "torch", "ray"} & set(loaded)
+    start = time.perf_counter()
+    assert run("report", "--help").exit_code == 0
+    assert time.perf_counter() - start < 1

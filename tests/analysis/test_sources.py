@@ -1,0 +1,204 @@
+"""Records, MLflow and CSV give the same frames, and each refusal says what to do."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
+
+from analysis import InputError, load
+from analysis.schema import EPOCH_COLUMNS, EXPECTED_COLUMNS, TRIAL_COLUMNS, scored
+from analysis.sources.mlflow_client import read_with_client
+from analysis.sources.mlflow_sqlite import read_sqlite
+
+
+@pytest.fixture(scope="module")
+def ragged() -> dict[str, Any]:
+    """A sweep with a diverged, a failed, two running and some missing trials."""
+    sweep = make_sweep(num_seeds=2, batch_sizes=(16, 2), num_epochs=3)
+    records = list(sweep["records"].values())
+    diverge(records[0], 2)
+    records[1]["outcome"] = "failed"
+    for record in records[5:7]:
+        record["outcome"] = None
+        record["epochs"] = record["epochs"][:1]
+    for record in records[9:]:
+        del sweep["records"][record["trial_id"]]
+    return sweep
+
+
+@pytest.fixture(scope="module")
+def places(ragged: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The ragged sweep's folder and its MLflow database."""
+    root = tmp_path_factory.mktemp("sweeps")
+    database = root / "tracking.db"
+    write_mlflow(ragged, f"sqlite:///{database}", root / "artifacts")
+    return write_folder(ragged, root / "runs"), database
+
+
+def test_records_and_mlflow_give_the_same_frames(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, database = places
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    records, tracked = load(folder), load("small")
+    for name in ("trials", "epochs", "expected", "settings"):
+        assert_frame_equal(getattr(records, name), getattr(tracked, name), obj=name)
+    assert records.reference == tracked.reference == "groupnorm(num_groups=8)"
+    assert records.name == tracked.name == "small"
+    assert len(records.trials) == 9
+    assert len(records.expected) == 12
+
+
+def test_the_direct_reading_of_sqlite_is_what_the_client_reads(places: tuple[Path, Path]) -> None:
+    direct = read_sqlite(places[1], "small")
+    client = read_with_client(f"sqlite:///{places[1]}", "small")
+    assert direct is not None
+    key = ["trial_id", "epoch"]
+    assert_frame_equal(
+        direct.curves.sort_values(key, ignore_index=True),
+        client.curves.sort_values(key, ignore_index=True),
+    )
+    by_id = {row["trial_id"]: row for row in direct.rows}
+    assert by_id == {row["trial_id"]: row for row in client.rows}
+    assert (direct.expected, direct.settings, direct.reference) == (
+        client.expected,
+        client.settings,
+        client.reference,
+    )
+
+
+def test_a_database_of_another_shape_is_left_to_the_client(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as database:
+        database.execute("CREATE TABLE experiments (title TEXT)")
+    assert read_sqlite(tmp_path / "other.db", "small") is None
+
+
+def test_of_several_rows_for_one_step_the_newest_counts(tmp_path: Path) -> None:
+    sweep = make_sweep(norms=("batchnorm",), batch_sizes=(2,), num_seeds=1, num_epochs=2)
+    database = tmp_path / "tracking.db"
+    write_mlflow(sweep, f"sqlite:///{database}", tmp_path / "artifacts")
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO metrics SELECT key, 77.0, timestamp + 5, run_uuid, step, is_nan "
+            "FROM metrics WHERE key = 'test_error' AND step = 2"
+        )
+        connection.execute(
+            "INSERT INTO metrics SELECT key, 55.0, timestamp - 5, run_uuid, step, is_nan "
+            "FROM metrics WHERE key = 'test_error' AND value = 77.0"
+        )
+    for found in (
+        read_sqlite(database, "small"),
+        read_with_client(f"sqlite:///{database}", "small"),
+    ):
+        assert found is not None
+        assert found.curves["test_error"].iloc[-1] == 77.0
+
+
+def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]) -> None:
+    trials = load(places[0])
+    assert list(trials.trials) == [column.name for column in TRIAL_COLUMNS]
+    assert list(trials.epochs) == [column.name for column in EPOCH_COLUMNS]
+    assert list(trials.expected) == [column.name for column in EXPECTED_COLUMNS]
+    outcomes = trials.trials["outcome"].value_counts().to_dict()
+    assert outcomes == {"completed": 5, "running": 2, "diverged": 1, "failed": 1}
+    ended = scored(trials.trials)
+    assert len(ended) == 6
+    assert ended.loc[ended["diverged"], "error"].tolist() == [90.0]
+    diverged = trials.trials[trials.trials["outcome"] == "diverged"].iloc[0]
+    assert pd.isna(diverged["test_error"])
+    assert diverged["num_epochs"] == 2
+    assert diverged["train_s"] == 3.0
+
+
+def test_a_csv_of_the_frame_gives_it_back(places: tuple[Path, Path], tmp_path: Path) -> None:
+    before = load(places[0]).trials
+    before.to_csv(tmp_path / "results.csv", index=False)
+    assert_frame_equal(load(tmp_path / "results.csv").trials, before)
+
+
+def test_a_small_csv_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(
+        "norm, batch_size, seed, test_error, colour\na, 4, 0, 9.5, red\nb, 2, 0,, blue\n"
+    )
+    trials = load(path)
+    assert trials.trials["outcome"].tolist() == ["completed", "failed"]
+    assert len(trials.expected) == 4
+    assert trials.notes == ("Columns not read: colour.",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "norm,batch_size\na,4\n",
+            ["lacks the columns seed, test_error", "it has norm, batch_size"],
+        ),
+        ("norm,batch_size,seed,test_error\n", ["no rows"]),
+        ("norm,batch_size,seed,test_error\na,four,0,9\n", ["`batch_size`", "row 1", "'four'"]),
+        ("norm,batch_size,seed,test_error\na,4,0.5,9\n", ["`seed`", "whole numbers", "0.5"]),
+        ("norm,batch_size,seed,test_error\na,4,0,109\n", ["0 <= test_error <= 100", "109"]),
+        ("norm,batch_size,seed,test_error\na,0,0,9\n", ["`batch_size >= 1` must hold"]),
+        ("norm,batch_size,seed,test_error\n,4,0,9\n", ["`norm` must not be empty"]),
+        ("norm,batch_size,seed,test_error\na,,0,9\n", ["`batch_size` must not be empty"]),
+        ("norm,batch_size,seed,test_error\na,4,0,9\na,4,0,8\n", ["occurs 2 times", "row-1, row-2"]),
+        ("norm,batch_size,seed,test_error,outcome\na,4,0,9,ok\n", ["`outcome` must be one of"]),
+        ("norm,batch_size,seed,test_error,outcome\na,4,0,,diverged\n", ["needs `chance_error`"]),
+        ("", ["cannot be read as a CSV"]),
+    ],
+)
+def test_an_ugly_csv_is_refused_in_one_line(content: str, words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "ugly.csv"
+    path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_experiment_names_the_nearest(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{places[1]}")
+    with pytest.raises(InputError, match="did you mean 'small'"):
+        load("smal")
+    with pytest.raises(InputError, match="It has: small"):
+        load("zzz")
+
+
+def test_no_database_is_made_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no MLflow database mlflow\.db"):
+        load("small")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_the_grid_no_longer_asks_for_are_left_out_with_a_note(
+    places: tuple[Path, Path], ragged: dict[str, Any], tmp_path: Path
+) -> None:
+    shorter = {**ragged["sweep"], "trials": ragged["sweep"]["trials"][2:]}
+    folder = write_folder({"sweep": shorter, "records": ragged["records"]}, tmp_path)
+    trials = load(folder)
+    assert len(trials.trials) == 7
+    assert trials.notes == (
+        "2 trials in the folder are left out: the grid no longer asks for them.",
+    )
+
+
+def test_a_damaged_record_is_named(ragged: dict[str, Any], tmp_path: Path) -> None:
+    folder = write_folder(ragged, tmp_path)
+    broken = next((folder / "trials").glob("*/record.json"))
+    broken.write_text(json.dumps(json.loads(broken.read_text()))[:50])
+    with pytest.raises(InputError, match=f"{broken.parent.name}.record.json cannot be read"):
+        load(folder)
