@@ -12,9 +12,10 @@ from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.errors import Infeasible, reason
 from trainables.evaluate import eval_batch_size
 from trainables.models.build import build_model
+from trainables.models.catalog import model_info
 from trainables.norms import SeededNorms
 from trainables.optim import lr_for
-from trainables.seeding import generator
+from trainables.seeding import generator, global_stream
 from trainables.spec import Dimensions, TrialSpec
 
 
@@ -29,14 +30,7 @@ def check(spec: TrialSpec) -> Dimensions:
         Infeasible: the batch is larger than the training set, a layer refuses its input, or a
             norm's output does not depend on its input; the message names the layer.
     """
-    check_bounds(spec)
-    data = dataset_info(spec.data)
-    lr_for(spec, epoch=1)
-    if spec.batch_size > data.num_train:
-        raise Infeasible(
-            f"`batch_size <= num_train` must hold, but got batch_size={spec.batch_size} and "
-            f"num_train={data.num_train}: an epoch would have no step"
-        )
+    data = check_values(spec)
     try:
         return _dry_run(spec, data, torch.device("meta"))
     except Infeasible as error:
@@ -45,9 +39,23 @@ def check(spec: TrialSpec) -> Dimensions:
     return _dry_run(spec, data, torch.device("cpu"))
 
 
+def check_values(spec: TrialSpec) -> DatasetInfo:
+    """The part of `check` that builds nothing; returns the data set's entry as limited."""
+    check_bounds(spec)
+    model_info(spec.model)
+    lr_for(spec, epoch=1)
+    data = dataset_info(spec.data)
+    if spec.batch_size > data.num_train:
+        raise Infeasible(
+            f"`batch_size <= num_train` must hold, but got batch_size={spec.batch_size} and "
+            f"num_train={data.num_train}: an epoch would have no step"
+        )
+    return data
+
+
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     norms = SeededNorms(spec.norm, seed=spec.seed)
-    with device:
+    with device, global_stream(spec.seed, "init"):
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )
@@ -88,7 +96,7 @@ def _forward(
         layer.register_forward_pre_hook(enter(path))
         layer.register_forward_hook(lambda *_: running.pop() and None)
     try:
-        model(torch.rand(shape, device=device))
+        model(torch.ones(shape, device=device))
     except Exception as error:
         path, layer = running[-1]
         raise Infeasible(

@@ -20,6 +20,7 @@ from trainables.data.batches import training_stretches
 from trainables.data.load import load
 from trainables.errors import Diverged
 from trainables.evaluate import evaluate
+from trainables.feasibility import check_values
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
@@ -73,6 +74,7 @@ class Trial:
         data_root: str | os.PathLike[str] | None = None,
         device: torch.device | str | None = None,
     ) -> None:
+        check_values(spec)
         self.spec = spec
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dataset = load(spec.data, root=data_root, device=self.device)

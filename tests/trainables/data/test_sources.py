@@ -1,0 +1,155 @@
+import hashlib
+import pickle
+import re
+from collections import Counter
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from trainables.data import catalog, data_root, download, is_available, sources
+from trainables.errors import DataUnavailable
+
+
+def shrink(patch: pytest.MonkeyPatch, name: str, num_train: int, num_test: int) -> None:
+    info = catalog.DATASETS[name]
+    small = catalog.DatasetInfo(info.num_classes, info.shape, num_train, num_test, info.files)
+    patch.setattr(sources, "DATASETS", {**catalog.DATASETS, name: small})
+
+
+def write_cifar10(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  # type: ignore[type-arg]
+    """CIFAR-10's files with two images each, and their checksums; returns all images."""
+    from torchvision.datasets import CIFAR10
+
+    rng = np.random.default_rng(0)
+    folder = root / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+    images, sums = [], {}
+    for number, (name, _) in enumerate([*CIFAR10.train_list, *CIFAR10.test_list]):
+        rows = rng.integers(0, 256, (2, 3072), np.uint8)
+        payload = pickle.dumps({"data": rows, "labels": [number, 9]})
+        (folder / name).write_bytes(payload)
+        sums[name] = hashlib.md5(payload).hexdigest()
+        images.append(rows.reshape(2, 3, 32, 32))
+    meta = pickle.dumps({"label_names": list("abcdefghij")})
+    (folder / "batches.meta").write_bytes(meta)
+    patch.setattr(CIFAR10, "train_list", [[n, sums[n]] for n, _ in CIFAR10.train_list])
+    patch.setattr(CIFAR10, "test_list", [[n, sums[n]] for n, _ in CIFAR10.test_list])
+    patch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta).hexdigest()})
+    shrink(patch, "cifar10", 10, 2)
+    return np.concatenate(images)
+
+
+def write_fashion_mnist(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  # type: ignore[type-arg]
+    """Fashion-MNIST's four files in the IDX format with three and two images."""
+    folder = root / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+    labels = np.arange(5, dtype=np.uint8)
+    for prefix, part in (("train", slice(0, 3)), ("t10k", slice(3, 5))):
+        for kind, array in (("images-idx3", images[part]), ("labels-idx1", labels[part])):
+            header = b"\0\0\x08" + bytes([array.ndim])
+            header += b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{prefix}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    shrink(patch, "fashion_mnist", 3, 2)
+    return images[:, None]
+
+
+def test_digits_are_split_by_class_and_complete() -> None:
+    raw = sources.read("digits")
+    bundle = load_digits()
+    assert len(raw.train_labels) == 1437
+    assert len(raw.test_labels) == 360
+    both = zip(
+        [*raw.train_images, *raw.test_images], [*raw.train_labels, *raw.test_labels], strict=True
+    )
+    found = Counter((image.tobytes(), int(label)) for image, label in both)
+    original = zip(bundle.images.astype(np.uint8), bundle.target, strict=True)
+    assert found == Counter((image.tobytes(), int(label)) for image, label in original)
+    for label, count in Counter(bundle.target.tolist()).items():
+        assert abs(np.sum(raw.test_labels == label) - count / 5) <= 1
+
+
+def test_digits_split_is_every_fifth_of_a_class_in_a_fixed_order() -> None:
+    bundle = load_digits()
+    fifth = set(sorted(range(1797), key=lambda i: bundle.target[i])[::5])
+    order = [i for i in np.random.RandomState(0).permutation(1797) if i in fifth]
+    raw = sources.read("digits")
+    np.testing.assert_array_equal(raw.test_images[:, 0], bundle.images[order])
+    np.testing.assert_array_equal(raw.test_labels, bundle.target[order])
+
+
+def test_cifar_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_cifar10(tmp_path, monkeypatch)
+    assert is_available("cifar10", tmp_path)
+    raw = sources.read("cifar10", tmp_path)
+    np.testing.assert_array_equal(raw.train_images, images[:10])
+    np.testing.assert_array_equal(raw.test_images, images[10:])
+    assert raw.train_labels.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar10(tmp_path, monkeypatch)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"half a downlo")
+    with pytest.raises(DataUnavailable, match=r"cannot be read: .*; remove it and download again"):
+        sources.read("cifar10", tmp_path)
+
+
+def test_fashion_mnist_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_fashion_mnist(tmp_path, monkeypatch)
+    raw = sources.read("fashion_mnist", tmp_path)
+    np.testing.assert_array_equal(raw.train_images, images[:3])
+    np.testing.assert_array_equal(raw.test_images, images[3:])
+    assert raw.test_labels.tolist() == [3, 4]
+
+
+def test_the_wrong_number_of_images_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_fashion_mnist(tmp_path, monkeypatch)
+    shrink(monkeypatch, "fashion_mnist", 3, 3)
+    with pytest.raises(DataUnavailable, match=re.escape("not (3, 1, 28, 28) and (3, 1, 28, 28)")):
+        sources.read("fashion_mnist", tmp_path)
+
+
+def test_missing_data_says_what_where_and_how(tmp_path: Path) -> None:
+    assert not is_available("cifar100", tmp_path)
+    with pytest.raises(DataUnavailable) as caught:
+        sources.read("cifar100", tmp_path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"cifar100 is not in {tmp_path}: cifar-100-python/train is missing" in message
+    assert "data.download('cifar100')" in message
+
+
+def test_a_download_without_a_network_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object) -> None:
+        raise URLError("Name or service\nnot known")
+
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", no_network)
+    with pytest.raises(
+        DataUnavailable, match=r"cannot be downloaded to .*Name or service not known"
+    ):
+        download("cifar10", tmp_path / "new")
+
+
+def test_download_leaves_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar10(tmp_path, monkeypatch)
+    monkeypatch.setattr(sources, "_torchvision_dataset", None)
+    download("cifar10", tmp_path)
+    download("digits", tmp_path)
+
+
+def test_the_root_is_an_argument_a_variable_or_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NORM_SWEEP_DATA", raising=False)
+    assert data_root() == tmp_path / ".cache/norm-sweep/data"
+    monkeypatch.setenv("NORM_SWEEP_DATA", "~/sets")
+    assert data_root() == tmp_path / "sets"
+    assert data_root(tmp_path / "here") == tmp_path / "here"

@@ -1,0 +1,60 @@
+"""Norms a user might bring, each odd in one way; named in specs as `probe_norms:…`."""
+
+import torch
+from torch import Tensor, nn
+
+
+class WithDropout(nn.Sequential):
+    """Draws from torch's global generator at every training step."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(nn.BatchNorm2d(num_channels), nn.Dropout(0.2))
+
+
+class WithLinear(nn.Module):
+    """Holds layers of the kinds that models hold, with initial values of its own."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(num_channels, num_channels)
+        self.mix = nn.Conv2d(num_channels, num_channels, 1)
+        nn.init.normal_(self.gate.weight)
+        nn.init.constant_(self.mix.weight, 0.25)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(x) * torch.sigmoid(self.gate(x.mean((2, 3))))[..., None, None]
+
+
+class ReadsValues(nn.BatchNorm2d):
+    """Looks at a value, which the meta device does not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.abs().max().item() >= 0 else x
+
+
+class SavesOutput(nn.BatchNorm2d):
+    """Ends in an operation whose backward pass needs its output unchanged."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(super().forward(x))
+
+
+class EndsInActivation(nn.BatchNorm2d):
+    replaces_activation = True
+
+
+class Explodes(nn.Module):
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        if num_channels > 4:
+            raise RuntimeError("too many channels\nfor me")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class GroupOfOne(nn.GroupNorm):
+    """torch's own group normalization with one channel a group."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(num_channels, num_channels)

@@ -1,0 +1,97 @@
+import dataclasses
+import json
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from trainables.spec import (
+    DataSpec,
+    Dimensions,
+    ModelSpec,
+    NormSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    TrainSpec,
+    TrialSpec,
+    spec_from_dict,
+    spec_to_dict,
+)
+
+SPEC = TrialSpec(
+    norm=NormSpec(name="groupnorm", options={"num_groups": 8}),
+    batch_size=4,
+    seed=1,
+    data=DataSpec(name="digits"),
+    model=ModelSpec(name="resnet8", width=16),
+    train=TrainSpec(
+        epochs=3,
+        optimizer=OptimizerSpec(lr=0.05),
+        schedule=ScheduleSpec(name="multistep", milestones=(2,)),
+    ),
+)
+
+
+def test_trial_id_is_pinned() -> None:
+    # Records on disk are found by this. A change makes every finished trial run again.
+    assert SPEC.trial_id == "b611aac9a3f4"
+
+
+def test_dictionaries_survive_json_and_keep_the_identity() -> None:
+    restored = spec_from_dict(json.loads(json.dumps(spec_to_dict(SPEC))))
+    assert restored == SPEC
+    assert restored.trial_id == SPEC.trial_id
+    assert hash(restored) == hash(SPEC)
+
+
+def test_pickle_keeps_the_spec() -> None:
+    assert pickle.loads(pickle.dumps(SPEC)) == SPEC
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 2},
+        {"seed": 2},
+        {"norm": NormSpec(name="groupnorm")},
+        {"norm": NormSpec(name="groupnorm", options={"num_groups": 4})},
+        {"data": DataSpec(name="digits", num_train=100)},
+        {"model": ModelSpec(name="resnet8", width=8)},
+        {"train": dataclasses.replace(SPEC.train, lr_scaling="linear")},
+        {"train": dataclasses.replace(SPEC.train, optimizer=OptimizerSpec(lr=0.1))},
+    ],
+)
+def test_every_change_is_another_trial(changes: dict[str, Any]) -> None:
+    assert dataclasses.replace(SPEC, **changes).trial_id != SPEC.trial_id
+
+
+def test_options_cannot_change_after_construction() -> None:
+    options = {"num_groups": 8}
+    norm = NormSpec(name="groupnorm", options=options)
+    options["num_groups"] = 4
+    assert norm.options == {"num_groups": 8}
+    with pytest.raises(TypeError):
+        norm.options["num_groups"] = 4  # type: ignore[index]
+
+
+@pytest.mark.parametrize("broken", [{"batch_sizes": 4}, {"norm": {"nam": "groupnorm"}}])
+def test_unknown_keys_are_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not a trial spec"):
+        spec_from_dict({**spec_to_dict(SPEC), **broken} if "norm" in broken else broken)
+
+
+def test_chance_error() -> None:
+    dimensions = Dimensions(
+        num_classes=4, num_train=1, num_test=1, num_parameters=1, updates_per_epoch=1
+    )
+    assert dimensions.chance_error == 75.0
+
+
+def test_names_are_read_without_importing_torch() -> None:
+    program = (
+        "import sys, trainables, trainables.spec, trainables.bounds, trainables.data, "
+        "trainables.models; assert not {'torch', 'numpy', 'torchvision'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

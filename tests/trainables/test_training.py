@@ -1,0 +1,231 @@
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from trial_specs import small_spec
+
+import normmods
+from trainables import (
+    CheckpointDamaged,
+    Diverged,
+    EpochMetrics,
+    Infeasible,
+    Trial,
+    TrialSpec,
+    train,
+)
+from trainables.data.batches import training_stretches
+from trainables.spec import DataSpec, ScheduleSpec
+
+COSINE = ScheduleSpec(name="cosine")
+AUGMENTED = DataSpec(name="digits", num_train=60, num_test=30, augment="crop_flip")
+NORMS = [*normmods.names(), "probe_norms:WithDropout"]
+
+
+def without_times(metrics: EpochMetrics) -> EpochMetrics:
+    return dataclasses.replace(metrics, train_s=0, eval_s=0)
+
+
+def finish(trial: Trial) -> tuple[list[EpochMetrics], dict[str, Tensor]]:
+    epochs = []
+    while not trial.finished:
+        epochs.append(without_times(trial.run_epoch()))
+    return epochs, trial.model.state_dict()
+
+
+def assert_same_bits(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert torch.equal(found[key], value), key
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_resuming_after_any_epoch_ends_with_the_same_bits(norm: str) -> None:
+    spec = small_spec(norm, epochs=3, data=AUGMENTED, schedule=COSINE, weight_decay=1e-3)
+    trial, states = Trial(spec), []
+    metrics = []
+    while not trial.finished:
+        states.append(trial.state())
+        metrics.append(without_times(trial.run_epoch()))
+    for finished, state in enumerate(states):
+        torch.rand(3)
+        resumed = Trial(spec)
+        resumed.load_state(state)
+        assert resumed.epoch == finished
+        epochs, weights = finish(resumed)
+        assert epochs == metrics[finished:]
+        assert_same_bits(weights, trial.model.state_dict())
+
+
+@pytest.mark.parametrize("norm", ["assocnorm", "probe_norms:WithDropout"])
+def test_a_trial_after_others_ends_with_the_same_bits(norm: str) -> None:
+    spec = small_spec(norm, data=AUGMENTED)
+    first = finish(Trial(spec))
+    finish(Trial(small_spec("batchnorm", batch_size=64, seed=5)))
+    interrupted = Trial(small_spec("renorm_debias", lr=1e30))
+    with pytest.raises(Diverged):
+        finish(interrupted)
+    again = finish(Trial(spec))
+    assert again[0] == first[0]
+    assert_same_bits(again[1], first[1])
+
+
+def test_a_trial_leaves_the_process_as_it_was() -> None:
+    before = torch.get_rng_state(), torch.backends.mkldnn.enabled
+    finish(Trial(small_spec("probe_norms:WithDropout", batch_size=2, epochs=1)))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.backends.mkldnn.enabled == before[1]
+
+
+def seen_by_first_layer(trial: Trial) -> Tensor:
+    seen: list[Tensor] = []
+    hook = trial.model.conv1.register_forward_hook(lambda _m, x, _y: seen.append(x[0].clone()))  # type: ignore[union-attr]
+    trial.run_epoch()
+    hook.remove()
+    return torch.cat(seen)
+
+
+@pytest.mark.parametrize("other", ["assocnorm", "probe_norms:WithLinear"])
+def test_norms_share_initial_weights_and_data_of_a_seed(other: str) -> None:
+    one, two = (Trial(small_spec(norm, data=AUGMENTED)) for norm in ("batchnorm", other))
+    shared = [path for path, _ in one.model.named_parameters() if "conv" in path or "fc" in path]
+    shared += ["stage2.0.shortcut.0.weight"]
+    assert len(shared) == 10
+    for path in shared:
+        assert torch.equal(one.model.get_parameter(path), two.model.get_parameter(path))
+    assert torch.equal(seen_by_first_layer(one), seen_by_first_layer(two))
+
+
+def test_seeds_differ_in_weights_and_data() -> None:
+    one, two = (Trial(small_spec(seed=seed)) for seed in (0, 1))
+    assert not torch.equal(one.model.conv1.weight, two.model.conv1.weight)  # type: ignore[arg-type,union-attr]
+    assert not torch.equal(seen_by_first_layer(one), seen_by_first_layer(two))
+
+
+def plain_epochs(spec: TrialSpec) -> Iterator[tuple[float, float, dict[str, Tensor]]]:
+    """The training loop in its textbook form: one batch, one step, one reading at a time."""
+    trial = Trial(spec)
+    settings = spec.train.optimizer
+    optimizer = torch.optim.SGD(
+        trial.model.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        foreach=False,
+    )
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, spec.train.epochs)
+    for epoch in range(1, spec.train.epochs + 1):
+        stretches = training_stretches(
+            trial.dataset, batch_size=1, augment="none", seed=spec.seed, epoch=epoch
+        )
+        examples = [
+            (x, y) for images, labels in stretches for x, y in zip(images, labels, strict=True)
+        ]
+        losses, wrong = [], []
+        trial.model.train()
+        for start in range(0, len(examples) - spec.batch_size + 1, spec.batch_size):
+            batch = examples[start : start + spec.batch_size]
+            images, labels = (torch.stack(column) for column in zip(*batch, strict=True))
+            logits = trial.model(images)
+            loss = F.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            wrong += (logits.argmax(1) != labels).tolist()
+        scheduler.step()
+        yield (
+            sum(losses) / len(losses),
+            100 * sum(wrong) / len(wrong),
+            dict(trial.model.named_parameters()),
+        )
+
+
+@pytest.mark.parametrize("batch_size", [2, 8, 33])
+def test_training_is_the_textbook_loop(batch_size: int) -> None:
+    spec = small_spec(batch_size=batch_size, schedule=COSINE, lr=1e-3, weight_decay=0.1)
+    trial = Trial(spec)
+    expected = plain_epochs(spec)
+    for number, (loss, error, weights) in enumerate(expected, start=1):
+        metrics = trial.run_epoch()
+        assert metrics.train_loss == pytest.approx(loss, rel=1e-4)
+        assert metrics.train_error == pytest.approx(error)
+        assert metrics.epoch == number
+        assert metrics.num_updates == number * (100 // batch_size)
+        assert metrics.lr == pytest.approx([1e-3, 5e-4][number - 1])
+        found = dict(trial.model.named_parameters())
+        torch.testing.assert_close(found, weights, rtol=1e-3, atol=1e-4)
+
+
+def test_training_learns_and_the_best_error_is_remembered() -> None:
+    spec = small_spec(batch_size=4, epochs=6, data=DataSpec(name="digits", num_train=200))
+    epochs = list(train(spec))
+    assert [metrics.epoch for metrics in epochs] == [1, 2, 3, 4, 5, 6]
+    assert epochs[-1].test_error < 30
+    errors = [metrics.test_error for metrics in epochs]
+    best = list(itertools.accumulate(errors, min))
+    assert [metrics.best_test_error for metrics in epochs] == best
+
+
+def test_train_goes_on_from_a_checkpoint() -> None:
+    spec = small_spec(epochs=3)
+    trial = Trial(spec)
+    trial.run_epoch()
+    rest = list(train(spec, checkpoint=trial.state()))
+    assert [without_times(metrics) for metrics in rest] == finish(trial)[0]
+
+
+def test_a_checkpoint_of_another_trial_is_refused() -> None:
+    state = Trial(small_spec(seed=1)).state()
+    with pytest.raises(ValueError, match="belongs to trial"):
+        Trial(small_spec(seed=2)).load_state(state)
+    with pytest.raises(CheckpointDamaged):
+        Trial(small_spec(seed=1)).load_state(state[:-1])
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
+    trial = Trial(small_spec(batch_size=8))
+    trial.run_epoch()
+    calls = itertools.count(1)
+
+    def spoil(_layer: nn.Module, _inputs: object, logits: Tensor) -> Tensor:
+        return logits * math.nan if next(calls) == 5 else logits
+
+    trial.model.fc.register_forward_hook(spoil)  # type: ignore[union-attr]
+    with pytest.raises(Diverged, match="not finite at step 5 of epoch 2") as caught:
+        trial.run_epoch()
+    assert (caught.value.epoch, caught.value.step) == (2, 5)
+    assert trial.epoch == 1
+
+
+def test_a_diverged_trial_ends_within_a_stretch() -> None:
+    trial = Trial(small_spec(batch_size=1, data=DataSpec(name="digits"), lr=1e30))
+    steps: list[int] = []
+    trial.model.register_forward_hook(lambda *_: steps.append(1) and None)
+    with pytest.raises(Diverged):
+        trial.run_epoch()
+    assert len(steps) <= 100
+
+
+def test_weights_that_are_not_finite_end_the_trial() -> None:
+    # One step an epoch: its loss is finite, and the weights after it are not.
+    trial = Trial(small_spec(batch_size=100, lr=1e300))
+    with pytest.raises(Diverged, match="a weight is not finite after epoch 1"):
+        trial.run_epoch()
+
+
+def test_a_large_loss_is_no_divergence() -> None:
+    trial = Trial(small_spec(epochs=1, lr=1e-6))
+    with torch.no_grad():
+        trial.model.fc.weight.mul_(1e6)  # type: ignore[union-attr,operator]
+    assert trial.run_epoch().train_loss > 1e3
+
+
+def test_what_cannot_be_trained_is_refused_before_it_starts() -> None:
+    with pytest.raises(Infeasible, match="batch_size <= num_train"):
+        Trial(small_spec(batch_size=101))
