@@ -19,6 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from analysis.errors import InputError
+
 MIN_SEEDS = 3
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -69,6 +71,11 @@ def t_test(mean: Mean) -> float:
         return np.nan
     t = mean.value / (mean.sd / np.sqrt(mean.num))
     return float(2 * special.stdtr(mean.num - 1, -abs(t)))
+
+
+def upper_bound(values: Sequence[float] | Floats, confidence: float = CONFIDENCE) -> float:
+    """One-sided upper bound of the mean; missing where `t_interval` gives no interval."""
+    return t_interval(values, 2 * confidence - 1).high
 
 
 @dataclass(frozen=True)
@@ -122,3 +129,44 @@ def holm(p: Sequence[float] | Floats) -> Floats:
     adjusted = np.full(given.shape, np.nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def equivalence(mean: Mean, margin: float) -> float:
+    """p of two one-sided tests that a mean difference lies within ±`margin` (Schuirmann 1987).
+
+    Equivalence may be claimed where it is small. Missing where the mean has no interval.
+    """
+    if not margin > 0:
+        raise InputError(f"`margin > 0` must hold, but got margin={margin}")
+    if np.isnan(mean.half_width):
+        return np.nan
+    se = mean.sd / np.sqrt(mean.num)
+    return float(special.stdtr(mean.num - 1, (abs(mean.value) - margin) / se))
+
+
+def proportion_interval(count: int, num: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact 95 % interval of a proportion, as fractions."""
+    tail = (1 - CONFIDENCE) / 2
+    low = float(special.betaincinv(count, num - count + 1, tail)) if count else 0.0
+    high = float(special.betaincinv(count + 1, num - count, 1 - tail)) if count < num else 1.0
+    return low, high
+
+
+def smallest_detectable(num: int, power: float = 0.8) -> float:
+    """The difference that `num` paired seeds find with `power`, in sd of the differences.
+
+    Two-sided paired t test at 5 %, by the noncentral t distribution.
+    """
+    if num < 2:
+        return np.nan
+    critical = special.stdtrit(num - 1, 1 - ALPHA / 2)
+    return float(special.nctdtrinc(num - 1, 1 - power, critical) / np.sqrt(num))
+
+
+def seeds_needed(gap: float, sd: float, power: float = 0.8, most: int = 1000) -> int | None:
+    """The fewest seeds that find a difference `gap` with `power`, or None above `most`.
+
+    `sd` is the standard deviation over seeds of the paired difference, in the unit of `gap`.
+    """
+    enough = (n for n in range(MIN_SEEDS, most + 1) if smallest_detectable(n, power) * sd <= gap)
+    return next(enough, None)

@@ -2,17 +2,22 @@
 
 Every measure is computed per seed and then summarised over seeds. `errors` is one norm's table
 from `error_table`: one row per seed, one column per batch size, large to small, percent.
-`L = log2(b_max / b)` counts the halvings of the batch size.
+`L = log2(b_max / b)` counts the halvings of the batch size. A seed that lacks a batch size that
+a measure needs gets a missing value, never a measure over fewer batch sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from analysis.inference import upper_bound
 
 
 def error_table(scored: pd.DataFrame, norm: str, batch_sizes: Sequence[int]) -> pd.DataFrame:
@@ -40,3 +45,97 @@ def auec(errors: pd.DataFrame) -> pd.Series[float]:
         return errors.iloc[:, 0]
     area = np.trapezoid(errors.to_numpy(), steps, axis=1) / np.ptp(steps)
     return pd.Series(area, index=errors.index)
+
+
+def degradation(errors: pd.DataFrame) -> pd.DataFrame:
+    """`D(b) = e(b) - e(b_max)`, percentage points, per seed and batch size."""
+    return errors.sub(errors.iloc[:, 0], axis=0)
+
+
+def relative_degradation(errors: pd.DataFrame) -> pd.DataFrame:
+    """`ln(e(b) / e(b_max))` per seed and batch size; missing where an error is 0."""
+    logs = pd.DataFrame(
+        np.log(errors.where(errors > 0).to_numpy(float)), errors.index, errors.columns
+    )
+    return degradation(logs)
+
+
+def worst_case(errors: pd.DataFrame) -> float:
+    """`max_b mean_s e`: the mean error at the batch size where it is highest, percent.
+
+    Not the mean over seeds of each seed's maximum, which noise alone would raise.
+    """
+    return float(errors.mean().max())
+
+
+def slope(errors: pd.DataFrame) -> pd.Series[float]:
+    """Least-squares slope of error on L: percentage points per halving of the batch, per seed."""
+    centred = halvings(errors.columns) - halvings(errors.columns).mean()
+    scale = (centred**2).sum()
+    if scale == 0:
+        return pd.Series(np.nan, index=errors.index)
+    return pd.Series(errors.to_numpy() @ centred / scale, index=errors.index)
+
+
+def last_octave_slope(errors: pd.DataFrame) -> pd.Series[float]:
+    """Slope between the two smallest batch sizes: percentage points per halving, per seed."""
+    if errors.shape[1] < 2:
+        return pd.Series(np.nan, index=errors.index)
+    steps = halvings(errors.columns)
+    rise = errors.iloc[:, -1].to_numpy(float) - errors.iloc[:, -2].to_numpy(float)
+    return pd.Series(rise / (steps[-1] - steps[-2]), index=errors.index)
+
+
+def safe_range(errors: pd.DataFrame, margin: float) -> float:
+    """Octaves the batch can shrink from `b_max` at a cost of at most `margin` points.
+
+    The longest run of batch sizes from `b_max` on whose one-sided 95 % upper bound of D(b) is at
+    most `margin`; missing where too few seeds give no bound even for the first step.
+    """
+    costs = degradation(errors)
+    bounds = [upper_bound(costs[size].to_numpy(float)) for size in costs.columns[1:]]
+    if not bounds or np.isnan(bounds[0]):
+        return np.nan
+    within = np.cumprod([bound <= margin for bound in bounds]).sum()
+    return float(halvings(errors.columns)[int(within)])
+
+
+def regret(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """`mean e_m(b) - min_m' mean e_m'(b)`: percentage points, rows norms, columns batch sizes.
+
+    Plainly plugged in: the lowest of noisy means lies below the lowest true mean, so regrets come
+    out too large. `split_regret` does not have this bias, but needs two seeds.
+    """
+    means = pd.DataFrame({norm: table.mean() for norm, table in tables.items()}).T
+    return means - means.min()
+
+
+def split_regret(
+    tables: Mapping[str, pd.DataFrame], rng: np.random.Generator, max_splits: int = 300
+) -> pd.DataFrame:
+    """Regret with the best norm chosen on half the seeds and every norm scored on the rest.
+
+    Averaged over all halves, or over `max_splits` drawn ones where there are more. Only seeds that
+    every norm has at every batch size are used; missing where there are fewer than two.
+    """
+    norms = list(tables)
+    complete = [set(table.dropna().index) for table in tables.values()]
+    seeds = sorted(set.intersection(*complete))
+    columns = tables[norms[0]].columns
+    if len(seeds) < 2:
+        return pd.DataFrame(np.nan, index=norms, columns=columns)
+    errors = np.stack([tables[norm].loc[seeds].to_numpy(float) for norm in norms])
+    splits = _halves(len(seeds), rng, max_splits)
+    total = np.zeros(errors.shape[::2])
+    for chosen in splits:
+        rest = np.delete(errors, chosen, axis=1).mean(axis=1)
+        best = errors[:, chosen].mean(axis=1).argmin(axis=0)
+        total += rest - rest[best, np.arange(len(columns))]
+    return pd.DataFrame(total / len(splits), index=norms, columns=columns)
+
+
+def _halves(num: int, rng: np.random.Generator, max_splits: int) -> list[list[int]]:
+    half = num // 2
+    if comb(num, half) <= max_splits:
+        return [list(chosen) for chosen in combinations(range(num), half)]
+    return [sorted(rng.permutation(num)[:half].tolist()) for _ in range(max_splits)]

@@ -1,0 +1,98 @@
+"""Epochs, updates and seconds until the test error falls to a threshold and stays there.
+
+A trial reaches the threshold at the first of `HOLD` evaluations in a row at or below it. One that
+never does, or that diverges, is censored at the horizon: it had the whole time and did not. One
+that still runs is censored where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Unit = Literal["epochs", "updates", "seconds"]
+HOLD = 3
+WATCHED = ("completed", "diverged", "running")
+UNITS: tuple[Unit, ...] = ("epochs", "updates", "seconds")
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Kaplan and Meier's estimate: `remaining[i]` of the trials have not reached the threshold
+    from `times[i]` on; `at_risk[i]` are those still watched just before. Begins at time 0."""
+
+    times: Floats
+    remaining: Floats
+    at_risk: Floats
+
+
+def times_to_threshold(
+    trials: pd.DataFrame, epochs: pd.DataFrame, threshold: float
+) -> pd.DataFrame:
+    """One row per trial: `norm`, `batch_size`, `seed`, `reached`, and the time in each unit.
+
+    `threshold` is a test error in percent. `epochs`, `updates` and `seconds` say when it was
+    reached, or when the trial was last watched; a diverged one was watched as long as the longest
+    trial at its batch size. Failed trials, and running ones without an epoch, are left out.
+    """
+    clocks = epochs.assign(
+        epochs=epochs["epoch"].astype(float),
+        updates=epochs["num_updates"],
+        seconds=epochs.groupby("trial_id")["train_s"].cumsum(),
+    )
+    horizon = clocks.groupby("batch_size")[list(UNITS)].max()
+    curves = dict(list(clocks.groupby("trial_id")))
+    rows = []
+    for trial in trials[trials["outcome"].isin(WATCHED)].to_dict("records"):
+        curve = curves.get(trial["trial_id"], clocks.iloc[:0])
+        when = _first_held(curve["test_error"].to_numpy(float) <= threshold)
+        if when is not None:
+            time = curve.iloc[when]
+        elif trial["outcome"] == "diverged" and trial["batch_size"] in horizon.index:
+            time = horizon.loc[trial["batch_size"]]
+        elif len(curve):
+            time = curve.iloc[-1]
+        else:
+            continue
+        label = {key: trial[key] for key in ("norm", "batch_size", "seed")}
+        rows.append({**label, "reached": when is not None, **{u: float(time[u]) for u in UNITS}})
+    return pd.DataFrame.from_records(
+        rows, columns=["norm", "batch_size", "seed", "reached", *UNITS]
+    )
+
+
+def _first_held(below: npt.NDArray[np.bool_]) -> int | None:
+    """Where the first run of `HOLD` evaluations at or below the threshold begins."""
+    if len(below) < HOLD:
+        return None
+    starts = np.flatnonzero(np.convolve(below, np.ones(HOLD), "valid") == HOLD)
+    return int(starts[0]) if len(starts) else None
+
+
+def kaplan_meier(times: Floats, reached: npt.NDArray[np.bool_]) -> Curve:
+    """Fraction that has not reached the threshold over time (Kaplan and Meier 1958).
+
+    Trials censored at a time count as at risk at that time.
+    """
+    moments = np.unique(times)
+    at_risk = np.array([(times >= moment).sum() for moment in moments], dtype=float)
+    events = np.array([(reached & (times == moment)).sum() for moment in moments], dtype=float)
+    remaining = np.cumprod(1 - events / at_risk) if len(moments) else np.array([])
+    return Curve(
+        times=np.concatenate([[0.0], moments]),
+        remaining=np.concatenate([[1.0], remaining]),
+        at_risk=np.concatenate([[float(len(times))], at_risk]),
+    )
+
+
+def restricted_mean(curve: Curve, horizon: float) -> float:
+    """Area under `curve` up to `horizon`: the mean time to the threshold, at most the horizon."""
+    inside = curve.times < horizon
+    edges = np.append(curve.times[inside], horizon)
+    return float((curve.remaining[inside] * np.diff(edges)).sum())
