@@ -1,0 +1,1 @@
+"""Orchestration: a grid becomes trials on Ray Tune, records and MLflow runs."""

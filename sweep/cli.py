@@ -1,0 +1,165 @@
+"""The commands. Each imports what it needs when it is called, so that help answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.errors import ExitCode, RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trainables.spec import Outcome
+
+app = typer.Typer(
+    name="sweep",
+    help="Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+GridPath = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("grid.yaml"),
+) -> None:
+    """Write a commented grid to start from."""
+    template = (Path(__file__).parent / "template.yaml").read_text(encoding="utf-8")
+    with refusals():
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(template)
+        except FileExistsError:
+            raise RefusedError(f"{path} is there already; it was left as it is") from None
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be written: {error.strerror}") from None
+    print(f"wrote {path}; try `python -m sweep plan {path}`")
+
+
+@app.command()
+def plan(grid: GridPath) -> None:
+    """Show what would run, what is done, and what it will cost. Starts nothing."""
+    with refusals():
+        from sweep.feasibility import without_infeasible
+        from sweep.grid import load_grid
+        from sweep.plan import make_plan
+        from sweep.tables import print_plan
+
+        feasible, skipped = without_infeasible(load_grid(grid))
+        console = _console()
+        for line in skipped:
+            console.print(f"skipped: {line}", highlight=False, markup=False)
+        slots = max(1, int((os.cpu_count() or 1) // feasible.resources.cpu))
+        print_plan(console, make_plan(feasible), slots)
+
+
+@app.command()
+def run(
+    grid: GridPath,
+    address: Annotated[
+        str | None, typer.Option(help="An existing Ray cluster, or `auto`. [default: this machine]")
+    ] = None,
+    retry: Annotated[
+        list[str] | None, typer.Option(help="Train trials with this outcome again: failed.")
+    ] = None,
+) -> None:
+    """Train what is missing. Safe to repeat, to interrupt and to extend.
+
+    Exit codes: 0 every trial has an outcome and MLflow has it; 1 some trial failed; 2 the grid
+    or the command is wrong and nothing was started; 3 interrupted or incomplete; 4 trained, but
+    MLflow could not be brought up to date.
+    """
+    with refusals():
+        from sweep.grid import load_grid
+
+        checked, outcomes = load_grid(grid), _outcomes(retry or [])
+        from sweep.run import run as run_grid
+
+        code = run_grid(checked, _console(), address=address, retry=outcomes)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(grid: GridPath) -> None:
+    """Show how a sweep stands; also while it runs, from another shell."""
+    with refusals():
+        from sweep.grid import load_grid
+        from sweep.lock import current_holder
+        from sweep.plan import make_plan
+        from sweep.tables import print_status
+
+        standing = make_plan(load_grid(grid))
+        holder = current_holder(standing.folder)
+        alive = holder if holder and not holder.is_dead() else None
+        who = f"on {alive.host}, process {alive.pid}, since {alive.since}" if alive else None
+        print_status(_console(), standing, who)
+
+
+@app.command()
+def sync(grid: GridPath) -> None:
+    """Bring MLflow up to the records. Does nothing that is done already."""
+    with refusals():
+        from sweep.grid import load_grid
+        from sweep.lock import driving
+        from sweep.plan import make_plan
+        from sweep.shipping import ship_all
+
+        standing = make_plan(load_grid(grid))
+        if not standing.records:
+            raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
+        with driving(standing.folder):
+            shipped = ship_all(standing.grid)
+    if shipped.place is None:
+        print(f"MLflow cannot be reached: {shipped.error}", file=sys.stderr)
+        raise typer.Exit(ExitCode.NOT_TRACKED)
+    print(f"{len(standing.records)} runs up to date, {shipped.num_touched} of them just now")
+    print(f"{shipped.place.command or 'open'}: {shipped.place.link}")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn refusals into lines on stderr and exit code 2, an interruption into exit code 3."""
+    from sweep.records import RecordDamagedError
+
+    try:
+        yield
+    except RefusedError as error:
+        for message in error.messages:
+            print(message, file=sys.stderr)
+        raise typer.Exit(ExitCode.REFUSED) from None
+    except RecordDamagedError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(ExitCode.REFUSED) from None
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(ExitCode.INCOMPLETE) from None
+
+
+def _outcomes(names: list[str]) -> list[Outcome]:
+    from trainables.spec import Outcome
+
+    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+    for name in names:
+        if name not in again:
+            raise RefusedError(f"--retry: expected {' or '.join(again)}, found {name!r}")
+    return [Outcome(name) for name in names]
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> None:
+    """Entry point of `python -m sweep`."""
+    app()

@@ -1,0 +1,57 @@
+"""What must hold before anything is scheduled: every cell can run, and the data are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sweep.errors import RefusedError
+from sweep.expansion import GridTrial
+from sweep.grid import Grid
+
+
+def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
+    """The grid, and a line for each cell that cannot run and was left out.
+
+    Each distinct cell is built and run once on the meta device. `RefusedError` names every
+    infeasible cell unless the grid says `infeasible: skip`.
+    """
+    reasons = infeasible_cells(grid.trials)
+    lines = [f"{name}: {reason}" for name, reason in reasons.values()]
+    if reasons and not grid.skip_infeasible:
+        hint = "exclude these cells, or set `infeasible: skip`"
+        raise RefusedError(*(f"{grid.path}: {line}" for line in lines), f"{grid.path}: {hint}")
+    kept = tuple(trial for trial in grid.trials if _as_cell(trial) not in reasons)
+    if not kept:
+        raise RefusedError(*lines, f"{grid.path}: no cell of the grid can run")
+    return replace(grid, trials=kept), lines
+
+
+def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[str, str]]:
+    """Name and reason of each cell that cannot run, by its spec without the seed."""
+    import trainables
+
+    reasons: dict[object, tuple[str, str]] = {}
+    for cell, trial in {_as_cell(trial): trial for trial in reversed(list(trials))}.items():
+        try:
+            trainables.check(trial.spec)
+        except ValueError as error:
+            reasons[cell] = (f"{trial.norm} at batch size {trial.spec.batch_size}", str(error))
+    return dict(reversed(reasons.items()))
+
+
+def require_data(grid: Grid, *, download: bool) -> None:
+    """Make sure that every data set is on this machine; `RefusedError` in one line if not."""
+    from trainables import DataUnavailable, data
+
+    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
+        try:
+            if not data.is_available(name, grid.data_root) and download:
+                data.download(name, grid.data_root)
+        except DataUnavailable as error:
+            raise RefusedError(str(error)) from None
+
+
+def _as_cell(trial: GridTrial) -> object:
+    spec = replace(trial.spec, seed=0)
+    return spec.trial_id

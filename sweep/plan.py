@@ -1,0 +1,83 @@
+"""What a run would do: which trials are done, which are missing, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sweep.cost import CostModel
+from sweep.expansion import GridTrial
+from sweep.grid import Grid
+from sweep.records import Record, SweepFolder
+from sweep.storage import Storage
+from trainables.spec import Outcome
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A grid held against its records. Trials whose outcome is in `retry` count as missing."""
+
+    grid: Grid
+    folder: SweepFolder
+    records: Mapping[str, Record]
+    retry: frozenset[Outcome] = frozenset()
+    costs: CostModel = field(default_factory=CostModel)
+
+    def outcome(self, trial: GridTrial) -> Outcome | None:
+        """The trial's outcome, or None if it has none or is to be tried again."""
+        record = self.records.get(trial.trial_id)
+        outcome = record.outcome if record else None
+        return None if outcome in self.retry else outcome
+
+    def epochs_done(self, trial: GridTrial) -> int:
+        """Epochs that the trial's record holds."""
+        record = self.records.get(trial.trial_id)
+        return len(record.epochs) if record else 0
+
+    def num(self, *outcomes: Outcome) -> int:
+        """How many of the grid's trials have one of these outcomes."""
+        return sum(self.outcome(trial) in outcomes for trial in self.grid.trials)
+
+    def missing(self) -> list[GridTrial]:
+        """Trials without an outcome: seed by seed, and the longest first within a seed."""
+        missing = [trial for trial in self.grid.trials if self.outcome(trial) is None]
+        rank = {seed: i for i, seed in enumerate(dict.fromkeys(t.spec.seed for t in missing))}
+        return sorted(missing, key=lambda t: (rank[t.spec.seed], -self.remaining_s(t)))
+
+    def remaining_s(self, trial: GridTrial) -> float:
+        """Expected seconds that the trial still takes."""
+        return self.costs.remaining_s(trial, self.epochs_done(trial))
+
+
+def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
+    """Hold a grid against the records in its storage; reads only."""
+    folder = SweepFolder(Storage.at(grid.storage).below(grid.name))
+    records = folder.load([trial.trial_id for trial in grid.trials])
+    plan = Plan(grid, folder, records, frozenset(retry))
+    for trial in grid.trials:
+        for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
+            plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))
+    return plan
+
+
+def save_expected(plan: Plan) -> None:
+    """Write what the grid expects, and what it calls its trials, for the analysis."""
+    grid = plan.grid
+    trials = [
+        {
+            "trial_id": trial.trial_id,
+            "norm": trial.norm,
+            "batch_size": trial.spec.batch_size,
+            "seed": trial.spec.seed,
+            "variant": trial.variant,
+        }
+        for trial in grid.trials
+    ]
+    plan.folder.save_expected(
+        {
+            "name": grid.name,
+            "experiment": grid.experiment,
+            "reference": grid.reference,
+            "trials": trials,
+        }
+    )

@@ -1,0 +1,122 @@
+"""The running sweep on the screen: a live view in a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep.board import Board, TrialState
+from trainables.spec import Outcome
+
+MOST_RUNNING_SHOWN = 12
+
+
+@contextmanager
+def shown(board: Board, console: Console) -> Iterator[None]:
+    """Show the board until the block ends."""
+    if not console.is_terminal:
+        board.on_end = lambda state: console.print(end_line(board, state), highlight=False)
+        yield
+        return
+    view = _View(board, console)
+    with Live(get_renderable=view, console=console, refresh_per_second=4, transient=True):
+        yield
+    console.print(view.summary())
+
+
+def end_line(board: Board, state: TrialState) -> str:
+    """`[ 7/36] groupnorm-bs008-s2 completed: test error 3.33 %; 1 min left`."""
+    total = str(len(board.states))
+    outcome = (state.outcome or Outcome.FAILED).value.replace("_", " ")
+    error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
+    left = f"; {duration(board.left_s())} left" if board.left_s() else ""
+    return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
+
+
+class _View:
+    def __init__(self, board: Board, console: Console) -> None:
+        self.board = board
+        self.console = console
+
+    def __call__(self) -> RenderableType:
+        parts: list[RenderableType] = [self.summary()]
+        if self.board.running:
+            parts.append(Padding(self.running(), (1, 0, 0, 2)))
+        if self.board.num(Outcome.COMPLETED):
+            parts.append(Padding(error_table(self.board), (1, 0, 0, 2)))
+        parts += [Text(notice, style="yellow") for notice in self.board.notices]
+        return Group(*parts)
+
+    def summary(self) -> RenderableType:
+        board, total = self.board, len(self.board.states)
+        counts = Text.assemble((f"{board.num()}/{total}", "bold"), " done")
+        if board.running:
+            counts.append(f" · {len(board.running)} running")
+        counts.append(f" · {board.num(Outcome.DIVERGED)} diverged")
+        failed = board.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+        counts.append(f" · {failed} failed", style="red" if failed else "")
+        if board.left_s():
+            counts.append(f" · {duration(board.left_s())} left", style="cyan")
+        row = Table.grid(padding=(0, 1), expand=False)
+        row.add_column(no_wrap=True)
+        row.add_column(width=max(8, min(30, self.console.width - 62)))
+        row.add_column()
+        bar = ProgressBar(total=total, completed=board.num())
+        row.add_row(Text(board.plan.grid.name, style="bold"), bar, counts)
+        return row
+
+    def running(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("running", no_wrap=True, overflow="ellipsis")
+        table.add_column("epoch", justify="right")
+        table.add_column("test error", justify="right")
+        running = self.board.running
+        for state in running[:MOST_RUNNING_SHOWN]:
+            epochs = f"{state.epochs}/{state.trial.spec.train.epochs}"
+            table.add_row(Text(state.trial.name), epochs, percent(state.test_error))
+        if len(running) > MOST_RUNNING_SHOWN:
+            table.add_row(f"and {len(running) - MOST_RUNNING_SHOWN} more", "", "")
+        return table
+
+
+def error_table(board: Board) -> Table:
+    """Mean test error so far, a row per norm, a column per batch size."""
+    errors = board.mean_errors()
+    sizes = sorted({s.trial.spec.batch_size for s in board.states.values()}, reverse=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("test error, %, at batch size", no_wrap=True, overflow="ellipsis")
+    for size in sizes:
+        table.add_column(str(size), justify="right")
+    for (norm, variant), row in errors.items():
+        label = f"{norm} · {variant}" if variant else norm
+        cells = [f"{row[size]:.2f}" if size in row else "·" for size in sizes]
+        table.add_row(Text(label), *cells)
+    return table
+
+
+def percent(value: float | None) -> str:
+    """`3.33 %`, or a dash while there is none."""
+    return "–" if value is None else f"{value:.2f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """`40 s`, `3 min`, `2 h 05 min`, `3 d 4 h`: as exact as an estimate deserves."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"

@@ -1,0 +1,163 @@
+"""A YAML file as plain data, with the line that every value came from.
+
+Read with YAML 1.2's scalars, because `5e-4` is a number to whoever writes a grid, and with the
+safe constructor only: a grid can name things, it cannot make them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweep.errors import GridError, Problem, RefusedError
+
+Loc = tuple[str | int, ...]
+MAX_VALUES = 200_000
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader whose implicit scalars are those of YAML 1.2."""
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(str(loader.construct_scalar(node)))
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    return float(
+        str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")
+    )
+
+
+_TAG = "tag:yaml.org,2002:"
+_FLOAT = re.compile(
+    r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
+    r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
+)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in pairs if tag in (_TAG + "null", _TAG + "merge")]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
+_Loader.add_constructor(_TAG + "int", _integer)
+_Loader.add_constructor(_TAG + "float", _float)
+
+
+@dataclass
+class Source:
+    """Plain data read from `path`; `lines` maps each value's place to its line."""
+
+    path: Path
+    data: Any = None
+    lines: dict[Loc, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, loc: Loc) -> int:
+        """Line of the value at `loc`, or of the nearest enclosing one that is there."""
+        for length in range(len(loc), -1, -1):
+            if loc[:length] in self.lines:
+                return self.lines[loc[:length]]
+        return 0
+
+    def problem(self, loc: Loc, what: str) -> Problem:
+        """A problem at `loc`, with its line."""
+        return Problem(self.line(loc), dotted(loc), what)
+
+
+def dotted(loc: Loc) -> str:
+    """`('factors', 'norm', 2)` as `factors.norm[2]`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read(path: Path) -> Source:
+    """Read `path`; `RefusedError` if it cannot be read, `GridError` if it is not YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RefusedError(f"{path}: no such file; `python -m sweep init` writes one") from None
+    except IsADirectoryError:
+        raise RefusedError(f"{path}: expected a grid, found a folder") from None
+    except OSError as error:
+        raise RefusedError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{path}: expected UTF-8 text, found {error.reason}") from None
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        source = Source(path)
+        source.data = _Reader(loader, source).value(node, ()) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        problem = Problem(line, "", f"not valid YAML: {error.problem or error.context}")
+        raise GridError(str(path), [problem]) from None
+    except yaml.YAMLError as error:
+        what = " ".join(str(error).split())
+        raise GridError(str(path), [Problem(0, "", f"not valid YAML: {what}")]) from None
+    finally:
+        loader.dispose()
+    return source
+
+
+class _Reader:
+    """Builds the data by hand from the node tree, which is where the lines are."""
+
+    def __init__(self, loader: _Loader, source: Source) -> None:
+        self.loader = loader
+        self.source = source
+        self.num_values = 0
+        self.open: set[int] = set()
+
+    def value(self, node: yaml.Node, loc: Loc) -> Any:
+        self.num_values += 1
+        if id(node) in self.open or self.num_values > MAX_VALUES:
+            raise yaml.YAMLError(f"aliases at {dotted(loc)[:80]} grow without end")
+        self.source.lines.setdefault(loc, node.start_mark.line + 1)
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node, loc)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*loc, i)) for i, item in enumerate(node.value)]
+            return self.scalar(node, loc)
+        finally:
+            self.open.discard(id(node))
+
+    def scalar(self, node: yaml.Node, loc: Loc) -> Any:
+        try:
+            value = self.loader.construct_object(node)
+        except (ValueError, OverflowError) as error:
+            raise yaml.YAMLError(f"{dotted(loc)}: {error}") from None
+        return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+    def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        plain_keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        self.report_repeated_keys(plain_keys, loc)
+        self.loader.flatten_mapping(node)
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(getattr(key_node, "value", "?"))
+            self.source.lines[(*loc, key)] = key_node.start_mark.line + 1
+            result[key] = self.value(value_node, (*loc, key))
+        return result
+
+    def report_repeated_keys(self, keys: list[yaml.Node], loc: Loc) -> None:
+        first: dict[str, int] = {}
+        for key in keys:
+            line = key.start_mark.line + 1
+            name = str(getattr(key, "value", "?"))
+            if name in first:
+                what = f"given twice; it already stands on line {first[name]}"
+                self.source.problems.append(Problem(line, dotted((*loc, name)), what))
+            first.setdefault(name, line)

@@ -1,0 +1,112 @@
+"""Files of a sweep on anything that pyarrow's filesystems reach: a folder, NFS, S3.
+
+A file is either whole or not there: local writes go to a temporary file, are forced to disk and
+renamed; object stores replace an object in one step by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sweep.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder by its path or URI (`runs`, `/mnt/nfs/runs`, `s3://bucket/runs`)."""
+
+    uri: str
+
+    @staticmethod
+    def at(place: str) -> Storage:
+        """Storage at a path relative to the current folder, an absolute path or a URI."""
+        return Storage(place if "://" in place else str(Path(place).expanduser().absolute()))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a path, so that the machine's own file calls reach it."""
+        return "://" not in self.uri
+
+    def below(self, *parts: str) -> Storage:
+        """The folder `parts` further down; a part is a plain name and cannot lead elsewhere."""
+        for part in parts:
+            if part in ("", ".", "..") or PurePosixPath(part).name != part:
+                raise ValueError(f"expected the plain name of a file or folder, got {part!r}")
+        return Storage("/".join([self.uri.rstrip("/"), *parts]))
+
+    def read(self, name: str) -> bytes:
+        """Content of a file; raises `FileNotFoundError` if there is none."""
+        if self.is_local:
+            return (Path(self.uri) / name).read_bytes()
+        filesystem, root = self._filesystem()
+        with filesystem.open_input_stream(f"{root}/{name}") as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file in one step, creating the folder where needed."""
+        if self.is_local:
+            _write_whole(Path(self.uri) / name, content)
+            return
+        filesystem, root = self._filesystem()
+        with filesystem.open_output_stream(f"{root}/{name}") as stream:
+            stream.write(content)
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        if self.is_local:
+            (Path(self.uri) / name).unlink(missing_ok=True)
+            return
+        filesystem, root = self._filesystem()
+        filesystem.delete_file(f"{root}/{name}")
+
+    def names(self) -> list[str]:
+        """Names of the files and folders in this folder, sorted; empty if it is not there."""
+        return sorted(self._names())
+
+    def _names(self) -> Iterator[str]:
+        if self.is_local:
+            if Path(self.uri).is_dir():
+                yield from os.listdir(self.uri)
+            return
+        from pyarrow import fs
+
+        filesystem, root = self._filesystem()
+        for info in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+            yield info.base_name
+
+    def require_writable(self) -> None:
+        """Write, read and delete a probe; `RefusedError` in one line if that fails."""
+        name = f".probe-{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        try:
+            self.write(name, b"probe")
+            self.read(name)
+            self.delete(name)
+        except (OSError, ValueError, ImportError) as error:
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise RefusedError(f"storage {self.uri} cannot be written: {reason}") from None
+
+    def _filesystem(self) -> tuple[Any, str]:
+        from pyarrow import fs
+
+        filesystem, root = fs.FileSystem.from_uri(self.uri)
+        return filesystem, root
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
