@@ -24,7 +24,7 @@ from trainables.feasibility import check_values
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
-from trainables.optim import build_optimizer, lr_for
+from trainables.optim import Sgd, lr_for
 from trainables.seeding import global_stream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
 
@@ -89,7 +89,7 @@ class Trial:
             )
         initialise(self.model, norms=norms.built, seed=spec.seed)
         self.model.to(self.device)
-        self.optimizer = build_optimizer(self.model, spec.train.optimizer, norms=norms.built)
+        self.optimizer = Sgd(self.model, spec.train.optimizer, norms=norms.built)
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf
@@ -148,8 +148,6 @@ class Trial:
 
         The device is waited for once a stretch of steps: there a loss that is not finite shows.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         self.model.train()
         steps, loss_sum, num_wrong = 0, 0.0, 0
         for images, labels in training_stretches(
@@ -159,7 +157,7 @@ class Trial:
             seed=self.spec.seed,
             epoch=epoch,
         ):
-            losses, wrong = self._train_stretch(images, labels)
+            losses, wrong = self._train_stretch(images, labels, lr)
             if not losses.isfinite().all():
                 raise Diverged(epoch, steps + 1 + int(losses.isfinite().long().argmin()))
             steps += len(losses)
@@ -170,7 +168,7 @@ class Trial:
         return loss_sum / steps, 100 * num_wrong / (steps * self.spec.batch_size)
 
     def _train_stretch(
-        self, images: torch.Tensor, labels: torch.Tensor
+        self, images: torch.Tensor, labels: torch.Tensor, lr: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimizer step per batch: each step's loss, and whether each example was wrong."""
         losses, logits = [], []
@@ -178,9 +176,8 @@ class Trial:
         for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True):
             output = self.model(x)
             loss = F.cross_entropy(output, y)
-            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            self.optimizer.step(lr)
             losses.append(loss.detach())
             logits.append(output.detach())
         return torch.stack(losses), torch.cat(logits).argmax(1) != labels

@@ -1,6 +1,9 @@
 import dataclasses
 import itertools
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -229,3 +232,17 @@ def test_a_large_loss_is_no_divergence() -> None:
 def test_what_cannot_be_trained_is_refused_before_it_starts() -> None:
     with pytest.raises(Infeasible, match="batch_size <= num_train"):
         Trial(small_spec(batch_size=101))
+
+
+def test_a_small_trial_loads_no_compiler() -> None:
+    # Each takes longer to import than the quickstart's trials take to train.
+    program = (
+        "import sys; from trial_specs import small_spec; from trainables import train; "
+        "list(train(small_spec(epochs=1))); "
+        "print({'torch._dynamo', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"

@@ -6,6 +6,7 @@ called, so that many workers never write to one root at once.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,16 +100,22 @@ def _verify(name: str, raw: Raw, folder: Path) -> None:
 def _read_digits(folder: Path) -> Raw:
     """The 1797 grey 8x8 digits of scikit-learn, levels 0 to 16, in a fixed split.
 
+    They are read from the package's file: importing scikit-learn takes longer than a small trial.
     Ordered by class, every fifth example from the first is for testing: 360, and 1437 to train
     on, each class in its share to within one example. Both are then shuffled once, with NumPy's
     frozen legacy generator.
     """
     import numpy as np
-    from sklearn.datasets import load_digits
 
-    bundle = load_digits()
-    images = bundle.images.astype(np.uint8)[:, None]
-    labels = bundle.target.astype(np.int64)
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise DataUnavailable("digits come with scikit-learn, which is not installed here")
+    table = np.loadtxt(
+        Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz",
+        delimiter=",",
+        dtype=np.uint8,
+    )
+    images, labels = table[:, :64].reshape(-1, 1, 8, 8), table[:, 64]
     by_class = np.argsort(labels, kind="stable")
     is_test = np.zeros(len(labels), dtype=bool)
     is_test[by_class[::5]] = True
