@@ -1,4 +1,4 @@
-"""Which of torch's CPU convolutions a trial trains with."""
+"""Which of torch's CPU convolutions run a batch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from contextlib import contextmanager
 
 import torch
 
+from trainables.data.load import Dataset
+
 TINY_BATCH = 512
 """Pixels of a batch up to which the plain convolutions are faster than oneDNN's: at 8x8 pixels
 and batch size 2 a whole step takes about half the time, from batch size 16 on twice as long."""
 
 
 @contextmanager
-def convolutions_for(images: torch.Size, device: torch.device) -> Iterator[None]:
-    """Within the block, convolve batches of shape `(B, C, H, W)` the faster way, and by it alone.
+def convolutions_for(dataset: Dataset, *, batch_size: int) -> Iterator[None]:
+    """Within the block, convolve batches of that many images the faster way on a CPU.
 
-    The choice is a function of the shape, so a trial always makes the same one.
+    The choice is a function of the batch's shape, so that a trial always makes the same one.
     """
-    batch_size, _, height, width = images
+    height, width = dataset.train.images.shape[2:]
     before = torch.backends.mkldnn.enabled
-    if device.type == "cpu" and batch_size * height * width <= TINY_BATCH:
+    if dataset.mean.device.type == "cpu" and batch_size * height * width <= TINY_BATCH:
         torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
         yield

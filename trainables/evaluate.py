@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from trainables.backend import convolutions_for
 from trainables.data.batches import evaluation_batches
 from trainables.data.load import Dataset
 
@@ -32,12 +33,12 @@ def evaluate(
     filled with examples from the first on, whose second results are not counted.
     """
     model.eval()
+    batch_size = eval_batch_size(model, training_batch_size)
     batches = evaluation_batches(
-        dataset,
-        batch_size=eval_batch_size(model, training_batch_size),
-        fill_last=uses_batch_statistics(model),
+        dataset, batch_size=batch_size, fill_last=uses_batch_statistics(model)
     )
-    logits = torch.cat([model(images) for images in batches])[: len(dataset.test)]
+    with convolutions_for(dataset, batch_size=batch_size):
+        logits = torch.cat([model(images) for images in batches])[: len(dataset.test)]
     labels = dataset.test.labels
     loss = F.cross_entropy(logits.double(), labels)
     error = (logits.argmax(1) != labels).double().mean()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
@@ -60,11 +61,12 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )
     batch_size = spec.batch_size
-    shapes = _forward(model.train(), (batch_size, *data.shape), device)
-    for path, layer in model.named_modules():
+    watched = _layers_to_name(model, norms.built)
+    shapes = _forward(model.train(), (batch_size, *data.shape), device, watched)
+    for path, layer in watched.items():
         if layer in norms.built and shapes[path][2:].numel() == 1:
             _refuse_constant(spec, path, shapes[path])
-    _forward(model.eval(), (eval_batch_size(model, batch_size), *data.shape), device)
+    _forward(model.eval(), (eval_batch_size(model, batch_size), *data.shape), device, watched)
     return Dimensions(
         num_classes=data.num_classes,
         num_train=data.num_train,
@@ -74,13 +76,22 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
     )
 
 
+def _layers_to_name(model: nn.Module, norms: list[nn.Module]) -> dict[str, nn.Module]:
+    """Layers by path, down to the norms: what a norm is made of is the norm's affair."""
+    inside = {layer for norm in norms for layer in norm.modules() if layer is not norm}
+    return {path: layer for path, layer in model.named_modules() if layer not in inside}
+
+
 @torch.no_grad()
 def _forward(
-    model: nn.Module, shape: tuple[int, ...], device: torch.device
+    model: nn.Module,
+    shape: tuple[int, ...],
+    device: torch.device,
+    watched: dict[str, nn.Module],
 ) -> dict[str, torch.Size]:
-    """Run a batch of `shape`; returns each layer's input shape by the layer's path.
+    """Run a batch of `shape`; returns each watched layer's input shape by its path.
 
-    Raises `Infeasible` naming the innermost layer that failed.
+    Raises `Infeasible` naming the innermost watched layer that failed.
     """
     shapes: dict[str, torch.Size] = {}
     running: list[tuple[str, nn.Module]] = []
@@ -92,9 +103,10 @@ def _forward(
 
         return hook
 
-    for path, layer in model.named_modules():
-        layer.register_forward_pre_hook(enter(path))
-        layer.register_forward_hook(lambda *_: running.pop() and None)
+    hooks: list[RemovableHandle] = []
+    for path, layer in watched.items():
+        hooks.append(layer.register_forward_pre_hook(enter(path)))
+        hooks.append(layer.register_forward_hook(lambda *_: running.pop() and None))
     try:
         model(torch.ones(shape, device=device))
     except Exception as error:
@@ -104,6 +116,8 @@ def _forward(
             f"{tuple(shapes[path])} in {'training' if model.training else 'testing'}: "
             f"{reason(error)}"
         ) from error
+    for hook in hooks:
+        hook.remove()
     return shapes
 
 

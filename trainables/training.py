@@ -115,18 +115,16 @@ class Trial:
         """Train for one epoch, then test; raises `Diverged`, after which the trial is over."""
         epoch = self.epoch + 1
         lr = lr_for(self.spec, epoch)
-        shape = torch.Size((self.spec.batch_size, *self.dataset.train.images.shape[1:]))
+        batch_size = self.spec.batch_size
+        start = time.perf_counter()
         with (
             global_stream(self.spec.seed, "dropout", epoch, device=self.device),
-            convolutions_for(shape, self.device),
+            convolutions_for(self.dataset, batch_size=batch_size),
         ):
-            start = time.perf_counter()
             train_loss, train_error = self._train_epoch(epoch, lr)
-            trained = time.perf_counter()
-            test_loss, test_error = evaluate(
-                self.model, self.dataset, training_batch_size=self.spec.batch_size
-            )
-            tested = time.perf_counter()
+        trained = time.perf_counter()
+        test_loss, test_error = evaluate(self.model, self.dataset, training_batch_size=batch_size)
+        tested = time.perf_counter()
         self.epoch = epoch
         self.num_updates += self.dimensions.updates_per_epoch
         self.best_test_error = min(self.best_test_error, test_error)
@@ -163,7 +161,8 @@ class Trial:
             steps += len(losses)
             loss_sum += losses.double().sum().item()
             num_wrong += int(wrong.sum())
-        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+        finite = [parameter.isfinite().all() for parameter in self.model.parameters()]
+        if not torch.stack(finite).all():
             raise Diverged(epoch, None)
         return loss_sum / steps, 100 * num_wrong / (steps * self.spec.batch_size)
 

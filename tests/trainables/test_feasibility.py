@@ -50,6 +50,11 @@ def test_every_norm_is_feasible_on_maps(norm: str, batch_size: int) -> None:
     ("spec", "layer", "shape"),
     [
         (on_one_pixel("batchnorm", batch_size=1), "layer2.0.bn1 (BatchNorm)", "(1, 128, 1, 1)"),
+        (
+            on_one_pixel("probe_norms:NamesItsInput", batch_size=1),
+            "layer2.0.bn1 (NamesItsInput)",
+            "(1, 128, 1, 1)",
+        ),
         (on_one_pixel("instancenorm"), "layer2.0.bn1 (InstanceNorm)", "(2, 128, 1, 1)"),
         (
             on_one_pixel("torch.nn:BatchNorm2d", batch_size=1),

@@ -71,13 +71,13 @@ def load(
 @lru_cache(maxsize=2)
 def _load_whole(name: str, root: Path, device: torch.device) -> Dataset:
     raw = read(name, root)
-    values = torch.from_numpy(raw.train_images)
-    std, mean = torch.std_mean(values.double(), dim=(0, 2, 3), correction=0, keepdim=True)
+    train = _split(raw.train_images, raw.train_labels, device)
+    mean, std = _moments(train.images)
     return Dataset(
-        train=_split(raw.train_images, raw.train_labels, device),
+        train=train,
         test=_split(raw.test_images, raw.test_labels, device),
-        mean=mean.float().to(device),
-        std=std.float().to(device),
+        mean=mean,
+        std=std,
         num_classes=DATASETS[name].num_classes,
     )
 
@@ -87,6 +87,18 @@ def _split(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Spli
         images=torch.from_numpy(images).to(device),
         labels=torch.from_numpy(labels).long().to(device),
     )
+
+
+def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel, exactly, from how often each level occurs."""
+    counts = torch.stack(
+        [torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]
+    ).double()
+    levels = torch.arange(256, device=images.device)
+    share = counts / counts.sum(1, keepdim=True)
+    mean = (share * levels).sum(1)
+    variance = (share * (levels - mean[:, None]) ** 2).sum(1)
+    return mean.float().reshape(1, -1, 1, 1), variance.sqrt().float().reshape(1, -1, 1, 1)
 
 
 def _first(split: Split, count: int) -> Split:

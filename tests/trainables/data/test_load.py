@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainables.data.load import Dataset, load
+from trainables.data.load import Dataset, _moments, load
 from trainables.spec import DataSpec
 
 
@@ -49,6 +49,14 @@ def test_statistics_are_those_of_the_whole_training_split() -> None:
     pixels = whole.train.images.double()
     assert part.mean.item() == pytest.approx(pixels.mean().item())
     assert part.std.item() == pytest.approx(pixels.std(correction=0).item())
+
+
+def test_statistics_are_taken_by_channel() -> None:
+    images = torch.randint(0, 256, (20, 3, 4, 4)).to(torch.uint8)
+    images[:, 1] //= 4
+    mean, std = _moments(images)
+    expected = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close((std.double(), mean.double()), expected)
 
 
 def test_a_process_reads_a_data_set_once() -> None:
