@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -33,19 +35,42 @@ def main() -> None:
     """Comparisons of norms over batch sizes that a careful reviewer would accept."""
 
 
+Margin = Annotated[
+    float | None,
+    typer.Option(help="Difference in error taken to be none, points; default 0.5, or 1."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Test error in percent; the time until a trial stays below it is shown."),
+]
+
+
 @app.command()
-def report(source: Source, out: Out = Path("report"), reference: Reference = None) -> None:
-    """Write a report: one HTML page, Markdown, tables and figures."""
-    try:
+def report(
+    source: Source,
+    out: Out = Path("report"),
+    reference: Reference = None,
+    margin: Margin = None,
+    threshold: Threshold = None,
+) -> None:
+    """Write a report: one HTML page, Markdown, JSON, tables and figures."""
+    with _one_line_errors():
         from analysis.reporting.answer import headline
         from analysis.reporting.write import report as write
         from analysis.sources.load import load
 
         trials = load(source)
-        page = write(trials, out, reference)
+        page = write(trials, out, reference=reference, margin=margin, threshold=threshold)
         for line in headline(trials, reference):
             typer.echo(line)
         typer.echo(f"Report: {page}")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What the user can put right is one line on stderr and exit code 2."""
+    try:
+        yield
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)

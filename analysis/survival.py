@@ -47,8 +47,8 @@ def times_to_threshold(
         seconds=epochs.groupby("trial_id")["train_s"].cumsum(),
     )
     horizon = clocks.groupby("batch_size")[list(UNITS)].max()
-    curves = dict(list(clocks.groupby("trial_id")))
-    rows = []
+    curves = {str(trial_id): curve for trial_id, curve in clocks.groupby("trial_id")}
+    rows: list[list[object]] = []
     for trial in trials[trials["outcome"].isin(WATCHED)].to_dict("records"):
         curve = curves.get(trial["trial_id"], clocks.iloc[:0])
         when = _first_held(curve["test_error"].to_numpy(float) <= threshold)
@@ -60,11 +60,11 @@ def times_to_threshold(
             time = curve.iloc[-1]
         else:
             continue
-        label = {key: trial[key] for key in ("norm", "batch_size", "seed")}
-        rows.append({**label, "reached": when is not None, **{u: float(time[u]) for u in UNITS}})
-    return pd.DataFrame.from_records(
-        rows, columns=["norm", "batch_size", "seed", "reached", *UNITS]
-    )
+        rows.append(
+            [trial["norm"], trial["batch_size"], trial["seed"], when is not None]
+            + [float(time[unit]) for unit in UNITS]
+        )
+    return pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "reached", *UNITS])
 
 
 def _first_held(below: npt.NDArray[np.bool_]) -> int | None:

@@ -20,6 +20,7 @@ from analysis.figures.style import (
     sheet,
     spread,
 )
+from analysis.findings import Findings
 
 ALT = (
     "Line chart of test error against batch size from large to small, one line per norm with "
@@ -27,11 +28,12 @@ ALT = (
 )
 
 
-def draw(comparison: Comparison) -> Figure:
+def draw(findings: Findings) -> Figure:
     """Test error (percent) of each norm at each batch size, large to small.
 
     A diverged trial is a cross at chance error, at which it enters the mean.
     """
+    comparison = findings.comparison
     by_norm = looks(comparison.norms)
     errors = comparison.scored["error"]
     with sheet(7.2, 4.4) as figure:

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from analysis.comparison import Comparison
 from analysis.figures.style import SOFT, Look, looks, percent_axis, sheet
+from analysis.findings import Findings
 
 ALT = (
     "Learning curves: test error against epoch, one panel for each batch size from large to "
@@ -18,8 +19,9 @@ ALT = (
 MAX_COLUMNS = 3
 
 
-def draw(comparison: Comparison) -> Figure | None:
+def draw(findings: Findings) -> Figure | None:
     """Test error (percent) after every epoch of every trial; None where no curves are known."""
+    comparison = findings.comparison
     epochs = comparison.epochs.dropna(subset=["test_error"])
     if epochs.empty:
         return None
@@ -35,6 +37,7 @@ def draw(comparison: Comparison) -> Figure | None:
             _panel(axes, epochs[epochs["batch_size"] == size], by_norm)
             axes.set_title(f"batch size {size}")
             percent_axis(axes, float(lowest), float(highest))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for axes in panels[len(sizes) :]:
             axes.set_visible(False)
         for axes in panels[max(0, len(sizes) - columns) : len(sizes)]:

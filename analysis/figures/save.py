@@ -13,7 +13,7 @@ from analysis.figures.style import RC
 Format = Literal["png", "svg", "pdf"]
 
 # Without these, every file would hold the time and matplotlib's version.
-_METADATA: dict[str, dict[str, None]] = {
+_METADATA: dict[Format, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
@@ -23,9 +23,10 @@ _METADATA: dict[str, dict[str, None]] = {
 def rendered(figure: Figure, form: Format) -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
     buffer = BytesIO()
+    options = {"pil_kwargs": {"compress_level": 4}} if form == "png" else {}
     with mpl.rc_context(RC):
         _lay_out_once(figure)
-        figure.savefig(buffer, format=form, metadata=_METADATA[form])
+        figure.savefig(buffer, format=form, metadata=_METADATA[form], **options)
     return buffer.getvalue()
 
 

@@ -92,6 +92,7 @@ def percent_axis(axes: Axes, lowest: float, highest: float) -> None:
     if lowest > 0 and highest / lowest > 4:
         axes.set_yscale("log")
         steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90)
+        axes.yaxis.set_minor_locator(NullLocator())
         shown = [step for step in steps if lowest / 1.6 <= step <= highest * 1.3]
         axes.set_ylim(lowest / 1.2, highest * 1.25)
         axes.set_yticks(shown)

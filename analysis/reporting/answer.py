@@ -6,26 +6,32 @@ from collections import Counter
 
 import numpy as np
 
-from analysis.comparison import Comparison, Gap, comparisons
+from analysis.comparison import Comparison, Gap
+from analysis.findings import Findings, Options, findings_of
 from analysis.inference import MIN_SEEDS
-from analysis.reporting.wording import between, counted, listed, number, p_value
 from analysis.schema import Trials
+from analysis.wording import between, counted, listed, number, p_value, signed
 
 
 def headline(trials: Trials, reference: str | None = None) -> list[str]:
     """Three or four lines of what was found, for a terminal."""
-    found = comparisons(trials, reference)
+    found = findings_of(trials, Options(reference=reference))
     if len(found) > 1:
-        return [f"{item.label}: {_first_finding(item)}" for item in found]
+        return [f"{item.comparison.label}: {_primary(item)[0]}" for item in found]
     only = found[0]
-    lines = [*coverage(only)[:1], *_primary(only)[:2], smallest_batch(only)]
+    lines = [
+        *coverage(only.comparison)[:1],
+        *_primary(only)[:2],
+        smallest_batch(only.comparison),
+    ]
     return [line for line in lines if line]
 
 
-def answer(comparison: Comparison) -> list[str]:
+def answer(findings: Findings) -> list[str]:
     """The paragraphs at the top of the report."""
-    lines = [*_primary(comparison), *_by_batch_size(comparison), *_diverged(comparison)]
-    return [line for line in lines if line]
+    comparison = findings.comparison
+    lines = [*_primary(findings), *_by_batch_size(comparison), *_axes(findings)]
+    return [*lines, *_diverged(comparison)]
 
 
 def coverage(comparison: Comparison) -> list[str]:
@@ -69,8 +75,9 @@ def missing_trials(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _primary(comparison: Comparison) -> list[str]:
+def _primary(findings: Findings) -> list[str]:
     """The declared comparison: AUEC of each norm against the reference's."""
+    comparison = findings.comparison
     sizes = comparison.common_batch_sizes
     if len(comparison.norms) == 1 or not sizes:
         return ["There is nothing to compare: only one norm, or no batch size in common."]
@@ -81,7 +88,10 @@ def _primary(comparison: Comparison) -> list[str]:
     )
     if all(gap.difference.paired.num == 0 for gap in comparison.primary):
         return [f"{where}: no seed has yet finished every batch size under two norms."]
-    return [f"{where}, {_gap(gap, comparison.reference)}" for gap in comparison.primary]
+    return [
+        f"{where}, {_gap(gap, comparison.reference)}{_equivalence(findings, gap)}"
+        for gap in comparison.primary
+    ]
 
 
 def _gap(gap: Gap, reference: str) -> str:
@@ -94,7 +104,7 @@ def _gap(gap: Gap, reference: str) -> str:
     )
     if np.isnan(paired.half_width):
         why = (
-            "all seeds give the same difference"
+            "all seeds give the same difference, so no interval"
             if paired.num >= MIN_SEEDS
             else f"over {counted(paired.num, 'seed')}, too few for an interval"
         )
@@ -104,8 +114,36 @@ def _gap(gap: Gap, reference: str) -> str:
         return f"{size} ({numbers})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
-        f"the difference is {number(paired.value)} points ({numbers})."
+        f"the difference is {signed(paired.value)} points ({numbers})."
     )
+
+
+def _equivalence(findings: Findings, gap: Gap) -> str:
+    """Whether the two may be called equally robust; silence where nothing was tested."""
+    p = findings.equivalent[gap.norm]
+    if np.isnan(p):
+        return ""
+    margin = f"±{number(findings.margin, 1)} points"
+    if findings.is_equivalent(gap):
+        return f" The two are equivalent within {margin} (p {_equals(p)})."
+    if gap.distinguishable:
+        return ""
+    return f" Nor are they shown to be equivalent within {margin}."
+
+
+def _axes(findings: Findings) -> list[str]:
+    """Level and slope are two axes: which norm is lowest, which is flattest."""
+    measures = [m for m in findings.measures.values() if not np.isnan(m.slope.value)]
+    if len(measures) < 2:
+        return []
+    best = min(measures, key=lambda m: m.auec.value)
+    flat = min(measures, key=lambda m: abs(m.slope.value))
+    level = f"{best.norm} has the lowest average error ({number(best.auec.value)} %)"
+    slope = f"{signed(flat.slope.value)} points per halving of the batch"
+    if best.norm == flat.norm:
+        return [f"{level} and is also the flattest ({slope})."]
+    own = f"{signed(best.slope.value)}"
+    return [f"{level}; {flat.norm} is the flattest ({slope}, against {own})."]
 
 
 def _equals(p: float) -> str:
@@ -164,7 +202,3 @@ def _diverged(comparison: Comparison) -> list[str]:
         f"Diverged: {listed(parts)}. A diverged trial counts at the error of guessing; "
         "the mean over the survivors stands beside it in the table."
     ]
-
-
-def _first_finding(comparison: Comparison) -> str:
-    return _primary(comparison)[0]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from analysis.reporting.page import Page, Section
 from analysis.reporting.tables import Shown, Table
 
+LINE = "\n"
+
 
 def markdown(page: Page) -> str:
     """The whole report, GitHub-flavoured."""
@@ -15,6 +17,8 @@ def markdown(page: Page) -> str:
         lines += [f"**SMALL EDITION: {page.edition}**", ""]
     for section in page.sections:
         lines += _section(section)
+    lines += ["## How it is computed", ""]
+    lines += [f"- **{name}.** {text}" for name, text in page.methods] + [""]
     for title, rows in (("Protocol", page.protocol), ("Provenance", page.provenance)):
         if rows:
             lines += [f"## {title}", "", "| | |", "|---|---|"]
@@ -28,6 +32,8 @@ def _section(section: Section) -> Iterator[str]:
         yield from (f"## {section.label}", "")
     for line in (*section.answer, *section.coverage):
         yield from (line, "")
+    if section.power:
+        yield from ("What the seeds can show:", "", *(f"- {line}" for line in section.power), "")
     if section.missing:
         yield from ("Missing:", "", *(f"- {line}" for line in section.missing), "")
     for drawn in section.figures:
@@ -48,7 +54,7 @@ def _table(table: Table) -> Iterator[str]:
 def _shown(shown: Shown) -> str:
     value = f"**{shown.value}**" if shown.best else shown.value
     margin = f" ± {shown.margin}" if shown.margin else ""
-    note = f" ({shown.note})" if shown.note else ""
+    note = f" ({shown.note.replace(LINE, '; ')})" if shown.note else ""
     return _cell(f"{value}{margin}{note}")
 
 

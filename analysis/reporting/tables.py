@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.comparison import Cell, Comparison, Gap
 from analysis.inference import Mean
-from analysis.reporting.wording import number, p_value, signed
+from analysis.wording import number, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shown, ...]], ...]
     notes: tuple[str, ...] = ()
+
+    def has_margins(self, column: int) -> bool:
+        """Whether some cell of a column, counted without the labels, has a margin."""
+        return any(cells[column].margin for _, cells in self.rows)
 
 
 def error_frame(comparison: Comparison) -> pd.DataFrame:
@@ -108,9 +112,9 @@ def _error(cell: Cell | None, best: bool) -> Shown:
         return Shown("", note="not asked for")
     note = f"{len(cell.ended)} of {len(cell.seeds)}"
     if cell.diverged:
-        note += f" · † {len(cell.diverged)} diverged"
+        note += f"\n† {len(cell.diverged)} diverged"
         if len(cell.diverged) < len(cell.ended):
-            note += f", survivors {number(cell.survivors.value)}"
+            note += f"\nsurvivors {number(cell.survivors.value)}"
     return Shown(
         number(cell.error.value), margin(cell.error), note, best=best, diverged=bool(cell.diverged)
     )

@@ -1,4 +1,4 @@
-"""`report`: the comparisons of some trials, written to a folder."""
+"""`report`: what there is to say of some trials, written to a folder."""
 
 from __future__ import annotations
 
@@ -7,49 +7,76 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.comparison import Comparison, comparisons
 from analysis.errors import InputError
 from analysis.figures.save import Format, rendered
+from analysis.findings import Findings, Options, findings_of
 from analysis.reporting.html import html
+from analysis.reporting.latex import latex
 from analysis.reporting.markdown import markdown
+from analysis.reporting.measure_table import measure_frame, time_frame
+from analysis.reporting.numbers import numbers
 from analysis.reporting.page import page
 from analysis.reporting.tables import error_frame, gap_frame
 from analysis.schema import Trials
 
-FORMATS: tuple[Format, ...] = ("svg", "png")
+FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
 
 
-def report(trials: Trials, out: str | Path, reference: str | None = None) -> Path:
+def report(
+    trials: Trials,
+    out: str | Path,
+    *,
+    reference: str | None = None,
+    margin: float | None = None,
+    threshold: float | None = None,
+) -> Path:
     """Write the report on `trials` to the folder `out` and return the path of its HTML page.
 
-    The folder gets `report.html`, `report.md`, `tables/*.csv` and `figures/*`. The same trials
-    give the same bytes. Raises `InputError` where nothing can be compared or written.
+    The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
+    `figures/` (SVG, PNG, PDF). The same trials give the same bytes. `reference`, `margin` and
+    `threshold` are explained by `analysis.findings.Options`. Raises `InputError` where nothing
+    can be compared or written.
     """
-    found = comparisons(trials, reference)
+    found = findings_of(trials, Options(reference, margin, threshold))
+    return write(Path(out), files_of(trials, found))
+
+
+def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
+    """Every file of the report by its path in the folder."""
     content = page(trials, found)
-    files: dict[str, bytes] = {}
-    svg: dict[str, bytes] = {}
-    for drawn in (drawn for section in content.sections for drawn in section.figures):
-        for form in FORMATS:
-            files[f"figures/{drawn.stem}.{form}"] = rendered(drawn.figure, form)
-        svg[drawn.stem] = files[f"figures/{drawn.stem}.svg"]
-    files["report.html"] = html(content, svg).encode()
-    files["report.md"] = markdown(content).encode()
-    files["tables/errors.csv"] = _csv(found, error_frame)
-    files["tables/gaps.csv"] = _csv(found, gap_frame)
-    files["tables/trials.csv"] = trials.trials.to_csv(index=False, lineterminator="\n").encode()
-    return _write(Path(out), files)
+    figures = [drawn for section in content.sections for drawn in section.figures]
+    files = {
+        f"figures/{drawn.stem}.{form}": rendered(drawn.figure, form)
+        for drawn in figures
+        for form in FORMATS
+    }
+    svg = {drawn.stem: files[f"figures/{drawn.stem}.svg"] for drawn in figures}
+    compared = [item.comparison for item in found]
+    texts = {
+        "report.html": html(content, svg),
+        "report.md": markdown(content),
+        "report.json": numbers(trials, found),
+        "tables/errors.csv": _csv(found, lambda item: error_frame(item.comparison)),
+        "tables/gaps.csv": _csv(found, lambda item: gap_frame(item.comparison)),
+        "tables/measures.csv": _csv(found, measure_frame),
+        "tables/trials.csv": trials.trials.to_csv(index=False, lineterminator="\n"),
+        "tables/errors.tex": latex(compared),
+    }
+    if any(item.times is not None for item in found):
+        texts["tables/times.csv"] = _csv(found, time_frame)
+    return files | {name: text.encode() for name, text in texts.items()}
 
 
-def _csv(found: Sequence[Comparison], frame: Callable[[Comparison], pd.DataFrame]) -> bytes:
+def _csv(found: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]) -> str:
     """One table over all comparisons, each row with its comparison's label."""
-    parts = [frame(item).assign(comparison=item.label) for item in found]
+    parts = [frame(item).assign(comparison=item.comparison.label) for item in found]
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
     text: str = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return text.encode()
+    return text
 
 
-def _write(out: Path, files: dict[str, bytes]) -> Path:
+def write(out: Path, files: dict[str, bytes]) -> Path:
+    """Write `files` under `out`; returns the page's path."""
     try:
         for name, content in files.items():
             path = out / name

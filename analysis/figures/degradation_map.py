@@ -1,0 +1,72 @@
+"""Heat map of degradation: what each smaller batch costs each norm."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.figure import Figure
+
+from analysis.figures.style import INK, SOFT, sheet
+from analysis.findings import Findings
+from analysis.inference import Mean, t_interval
+from analysis.robustness import degradation, error_table
+
+ALT = (
+    "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
+    "its average error, one column per batch size; each field prints the rise and its half-width."
+)
+_SHADES = LinearSegmentedColormap.from_list("rise", ["#ffffff", "#f6d9b8", "#d9793b", "#6d2410"])
+
+
+def draw(findings: Findings) -> Figure | None:
+    """`D(b)` (percentage points) by norm and batch size; None with a single batch size."""
+    comparison = findings.comparison
+    sizes = comparison.batch_sizes
+    if len(sizes) < 2:
+        return None
+    level = {norm: found.auec.value for norm, found in findings.measures.items()}
+    norms = sorted(
+        comparison.norms, key=lambda norm: (np.isnan(level.get(norm, np.nan)), level.get(norm, 0.0))
+    )
+    costs = {norm: degradation(error_table(comparison.scored, norm, sizes)) for norm in norms}
+    fields = [[t_interval(costs[norm][size].to_numpy(float)) for size in sizes] for norm in norms]
+    values = np.array([[field.value for field in row] for row in fields])
+    if np.isnan(values).all():
+        return None
+    with sheet(7.2, 1.0 + 0.42 * len(norms)) as figure:
+        axes = figure.add_subplot()
+        top = max(float(np.nanmax(values)), 0.5)
+        scale = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
+        axes.imshow(values, cmap=_SHADES, norm=scale, aspect="auto")
+        _ticks(axes, norms, [str(size) for size in sizes])
+        size = 9.0 if len(sizes) <= 8 else 7.0
+        for row, fields_of_norm in enumerate(fields):
+            for column, field in enumerate(fields_of_norm):
+                shade = scale(field.value) if not np.isnan(field.value) else 0
+                _print(axes, (column, row), field, float(shade), size)
+        return figure
+
+
+def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
+    axes.set_xticks(range(len(sizes)), sizes)
+    axes.set_yticks(range(len(norms)), norms)
+    axes.set_xlabel("batch size")
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(sizes) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(norms) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, size: float) -> None:
+    if np.isnan(field.value):
+        axes.text(*at, "–", ha="center", va="center", color=SOFT)
+        return
+    colour = "white" if shade > 0.6 else INK
+    margin = "" if np.isnan(field.half_width) else f" ±{field.half_width:.2f}"
+    text = f"{field.value:+.2f}{margin}" if at[0] else "0"
+    text = text.replace("-", "−")
+    axes.text(*at, text, ha="center", va="center", color=colour, fontsize=size)

@@ -1,0 +1,87 @@
+"""How many trials have not yet reached the threshold, over epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.style import GRID, Look, looks, sheet
+from analysis.findings import Findings
+from analysis.survival import Curve, kaplan_meier
+
+ALT = (
+    "Step curves of the fraction of trials that have not yet reached the declared test error, "
+    "one panel per batch size, one line per norm, with the numbers still at risk underneath."
+)
+MAX_COLUMNS = 3
+
+
+def draw(findings: Findings) -> Figure | None:
+    """Kaplan-Meier curves over epochs by batch size; None where no threshold was declared."""
+    times = findings.times
+    if times is None or times.empty:
+        return None
+    by_norm = looks(findings.comparison.norms)
+    sizes = [b for b in findings.comparison.batch_sizes if (times["batch_size"] == b).any()]
+    columns = min(MAX_COLUMNS, len(sizes))
+    rows = -(-len(sizes) // columns)
+    height = 1.6 + 0.14 * len(by_norm)
+    with sheet(7.2, 0.6 + height * rows) as figure:
+        panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+        horizon = float(times["epochs"].max())
+        for axes, size in zip(panels, sizes, strict=False):
+            _panel(axes, times[times["batch_size"] == size], by_norm, horizon)
+            axes.set_title(f"batch size {size}")
+        for axes in panels[len(sizes) :]:
+            axes.set_visible(False)
+        figure.supylabel("fraction of trials above the threshold", fontsize=9)
+        handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
+        figure.legend(
+            handles, list(by_norm), loc="outside upper left", ncols=min(4, len(by_norm)), fontsize=9
+        )
+        return figure
+
+
+def _panel(axes: Axes, times: pd.DataFrame, by_norm: dict[str, Look], horizon: float) -> None:
+    ticks = np.unique(np.linspace(0, horizon, 4).round())
+    lines = []
+    for norm, look in by_norm.items():
+        part = times[times["norm"] == norm]
+        if part.empty:
+            continue
+        curve = kaplan_meier(part["epochs"].to_numpy(float), part["reached"].to_numpy(bool))
+        axes.step(
+            np.append(curve.times, horizon),
+            np.append(curve.remaining, curve.remaining[-1]),
+            where="post",
+            color=look.colour,
+            linestyle=look.dash,
+            linewidth=1.5,
+        )
+        lines.append((look.colour, [at_risk(curve, part, tick) for tick in ticks]))
+    axes.set_ylim(-0.03, 1.05)
+    axes.set_xlim(0, horizon * 1.04)
+    axes.set_xticks(ticks)
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.set_xlabel("epoch; below, trials at risk" + "\n" * len(lines))
+    for place, (colour, counts) in enumerate(lines):
+        for tick, count in zip(ticks, counts, strict=True):
+            axes.annotate(
+                str(count),
+                (tick, 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, -31 - 10 * place),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                color=colour,
+                fontsize=7.5,
+            )
+
+
+def at_risk(curve: Curve, times: pd.DataFrame, tick: float) -> int:
+    """Trials that are still watched and above the threshold just before epoch `tick`."""
+    return int((times["epochs"] >= tick).sum()) if tick else int(curve.at_risk[0])

@@ -1,0 +1,107 @@
+"""Everything the report says of one comparison, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from analysis.comparison import Comparison, Gap, comparisons
+from analysis.errors import InputError
+from analysis.inference import ALPHA, equivalence, holm
+from analysis.measures import Measures, default_margin, measure
+from analysis.published import Published, matching
+from analysis.schema import Trials
+from analysis.survival import times_to_threshold
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reader may declare beforehand; None leaves it to the sweep or to the defaults.
+
+    `margin`, in percentage points, is the difference taken to be none; `threshold`, in percent,
+    the test error whose first reaching is timed.
+    """
+
+    reference: str | None = None
+    margin: float | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and not self.margin > 0:
+            raise InputError(f"`margin > 0` must hold, but got margin={self.margin}")
+        if self.threshold is not None and not 0 < self.threshold < 100:
+            raise InputError(f"`0 < threshold < 100` must hold, but got {self.threshold} (percent)")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A comparison with its measures, equivalence tests and times to the threshold.
+
+    `settings` holds, for each setting of its trials, the values that occur.
+    """
+
+    comparison: Comparison
+    options: Options
+    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def margin(self) -> float:
+        """The difference in error (points) that is taken to be none."""
+        return self.options.margin or default_margin(self.comparison)
+
+    @cached_property
+    def measures(self) -> dict[str, Measures]:
+        """Each norm's robustness measures; the halves of seeds are drawn from a fixed seed."""
+        return measure(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
+
+    @cached_property
+    def equivalent(self) -> dict[str, float]:
+        """Per norm the Holm-adjusted p that its AUEC lies within the margin of the reference's."""
+        gaps = self.comparison.primary
+        adjusted = holm([equivalence(gap.difference.paired, self.margin) for gap in gaps])
+        return {gap.norm: float(p) for gap, p in zip(gaps, adjusted, strict=True)}
+
+    def is_equivalent(self, gap: Gap) -> bool:
+        """Whether `gap.norm` may be called as robust as the reference, within the margin."""
+        return bool(self.equivalent[gap.norm] < ALPHA)
+
+    @cached_property
+    def times(self) -> pd.DataFrame | None:
+        """Times to the threshold, one row per trial; None where none was declared."""
+        if self.options.threshold is None or self.comparison.epochs.empty:
+            return None
+        return times_to_threshold(
+            self.comparison.trials, self.comparison.epochs, self.options.threshold
+        )
+
+    @cached_property
+    def published(self) -> list[Published]:
+        """What the papers print for the same data set, norms and batch sizes."""
+        return matching(self.comparison.trials)
+
+
+def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
+    """One `Findings` for each comparison that `trials` hold."""
+    return tuple(
+        Findings(item, options, _settings(trials.settings.loc[list(item.trials["trial_id"])]))
+        for item in comparisons(trials, options.reference)
+    )
+
+
+def _settings(settings: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Each setting's values in order, numbers by size; settings that nobody has are left out."""
+    found = {str(key): sorted(set(settings[key]) - {""}, key=_by_size) for key in settings}
+    return {key: tuple(values) for key, values in found.items() if values}
+
+
+def _by_size(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return np.inf, text

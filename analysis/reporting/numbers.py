@@ -1,0 +1,83 @@
+"""`report.json`: every number of the report, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.comparison import Comparison
+from analysis.findings import Findings
+from analysis.inference import smallest_detectable
+from analysis.reporting.answer import answer, coverage, missing_trials
+from analysis.reporting.measure_table import measure_frame, time_frame
+from analysis.reporting.power import power
+from analysis.reporting.tables import error_frame, gap_frame
+from analysis.schema import Trials
+
+
+def numbers(trials: Trials, found: Sequence[Findings]) -> str:
+    """The report's numbers as JSON; what is missing is null. Errors in percent."""
+    content = {
+        "name": trials.name,
+        "notes": trials.notes,
+        "comparisons": [_comparison(item) for item in found],
+    }
+    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _comparison(findings: Findings) -> dict[str, Any]:
+    comparison = findings.comparison
+    gaps = comparison.primary
+    return {
+        "label": comparison.label,
+        "reference": comparison.reference,
+        "norms": comparison.norms,
+        "batch_sizes": comparison.batch_sizes,
+        "auec_batch_sizes": comparison.common_batch_sizes,
+        "margin": findings.margin,
+        "threshold": findings.options.threshold,
+        "answer": answer(findings),
+        "coverage": coverage(comparison),
+        "missing": missing_trials(comparison),
+        "power": power(findings),
+        "smallest_detectable_sd": {
+            gap.norm: smallest_detectable(gap.difference.paired.num) for gap in gaps
+        },
+        "p_equivalence_holm": findings.equivalent,
+        "errors": error_frame(comparison),
+        "gaps": gap_frame(comparison),
+        "measures": measure_frame(findings),
+        "times_to_threshold": time_frame(findings),
+        "best": _best(comparison),
+        "published": [asdict(item) for item in findings.published],
+        "settings": findings.settings,
+    }
+
+
+def _best(comparison: Comparison) -> list[dict[str, Any]]:
+    rows = []
+    for size in (None, *comparison.batch_sizes):
+        best = comparison.best(size)
+        if best:
+            rows.append({"batch_size": size, "norm": best[0], "not_distinguishable_from": best[1]})
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types, with null for what is missing."""
+    if isinstance(value, pd.DataFrame):
+        return [_plain(row) for row in value.to_dict("records")]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,84 @@
+"""What the seeds can show, in words: detectable differences, and seeds that would settle more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.comparison import Gap
+from analysis.findings import Findings
+from analysis.inference import seeds_needed, smallest_detectable
+from analysis.wording import counted, number, signed
+
+PUBLISHED_GAP = 0.51
+"""GroupNorm's mean gap to AssocNorm over batch sizes 64 to 2, as Table 3 prints it (points)."""
+
+
+def power(findings: Findings) -> list[str]:
+    """Sentences on the power of the declared comparison and on the test set's own error."""
+    known = [g for g in findings.comparison.primary if not np.isnan(g.difference.paired.half_width)]
+    lines = []
+    if known:
+        widest = max(known, key=lambda gap: gap.difference.paired.sd)
+        lines += [_detectable(known), _published(widest), *_closest(known)]
+    return [*lines, *_test_set(findings)]
+
+
+def _detectable(gaps: list[Gap]) -> str:
+    found = sorted(
+        smallest_detectable(gap.difference.paired.num) * gap.difference.paired.sd for gap in gaps
+    )
+    fewest = min(gap.difference.paired.num for gap in gaps)
+    span = number(found[0])
+    if number(found[-1]) != span:
+        span = f"{span} to {number(found[-1])}"
+    return (
+        f"With {counted(fewest, 'seed')} a difference in AUEC must be "
+        f"{number(smallest_detectable(fewest))} standard deviations of the paired differences to "
+        f"be found four times in five: here {span} points."
+    )
+
+
+def _published(widest: Gap) -> str:
+    paired = widest.difference.paired
+    needed = seeds_needed(PUBLISHED_GAP, paired.sd)
+    many = "more than 1,000 seeds" if needed is None else counted(needed, "seed")
+    return (
+        f"A gap of {PUBLISHED_GAP} points, the published one between GroupNorm and AssocNorm, "
+        f"would take {many} at the largest spread seen here ({number(paired.sd)} points)."
+    )
+
+
+def _closest(gaps: list[Gap]) -> list[str]:
+    """How many more seeds would settle the closest call, were its difference the true one."""
+    open_calls = [gap for gap in gaps if not gap.distinguishable]
+    if not open_calls:
+        return []
+    closest = min(open_calls, key=lambda gap: gap.p_adjusted)
+    paired = closest.difference.paired
+    needed = seeds_needed(abs(paired.value), paired.sd)
+    if needed is None:
+        more = "more than 1,000 seeds would be needed to find it"
+    elif needed <= paired.num:
+        more = "these seeds suffice four times in five before the adjustment for several norms"
+    else:
+        more = f"{counted(needed - paired.num, 'more seed')} would find it four times in five"
+    return [
+        f"The closest call is {closest.norm}: were its difference of {signed(paired.value)} points "
+        f"the true one, {more}."
+    ]
+
+
+def _test_set(findings: Findings) -> list[str]:
+    """The binomial error of a test set, which more seeds do not reduce."""
+    sizes = findings.comparison.trials["num_test"].dropna()
+    error = float(findings.comparison.scored["error"].median()) / 100
+    if sizes.empty or np.isnan(error):
+        return []
+    size = int(sizes.min())
+    half_width = 1.96 * np.sqrt(error * (1 - error) / size) * 100
+    return [
+        f"Another thing than the spread of seeds, and not reduced by more of them: a test set of "
+        f"{size:,} examples by itself leaves ±{number(half_width)} points (95 %, binomial) on an "
+        f"error of {number(100 * error, 1)} %. Norms share the test set, so their differences "
+        "suffer less."
+    ]
