@@ -44,6 +44,11 @@ Threshold = Annotated[
     typer.Option(help="Test error in percent; the time until a trial stays below it is shown."),
 ]
 
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SETTING=VALUE", help="Only trials with this setting; repeatable."),
+]
+
 
 @app.command()
 def report(
@@ -52,6 +57,7 @@ def report(
     reference: Reference = None,
     margin: Margin = None,
     threshold: Threshold = None,
+    where: Where = None,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
@@ -59,7 +65,7 @@ def report(
         from analysis.reporting.write import report as write
         from analysis.sources.load import load
 
-        trials = load(source)
+        trials = load(source, _settings(where))
         page = write(trials, out, reference=reference, margin=margin, threshold=threshold)
         for line in headline(trials, reference):
             typer.echo(line)
@@ -74,3 +80,11 @@ def _one_line_errors() -> Iterator[None]:
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+
+
+def _settings(where: list[str] | None) -> dict[str, str]:
+    pairs = [text.partition("=") for text in where or ()]
+    for name, sign, value in pairs:
+        if not (name and sign and value):
+            raise InputError(f"--where takes SETTING=VALUE, but got {name + sign + value!r}")
+    return {name.strip(): value.strip() for name, _, value in pairs}

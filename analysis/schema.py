@@ -137,8 +137,11 @@ def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     return numbers.astype("Int64")
 
 
-def validate(trials: pd.DataFrame) -> None:
-    """Refuse a frame of trials that no measure should read; raises `InputError`, one line."""
+def validate(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
+    """Refuse a frame of trials that no measure should read; raises `InputError`, one line.
+
+    `settings` (as in `Trials`) tell apart trials that occur twice.
+    """
     _refuse(trials, trials["norm"] == "", "`norm` must not be empty")
     for name in ("batch_size", "seed"):
         _refuse(trials, trials[name].isna(), f"`{name}` must not be empty")
@@ -156,7 +159,7 @@ def validate(trials: pd.DataFrame) -> None:
         diverged & trials["chance_error"].isna(),
         "a diverged trial needs `chance_error`, the error of guessing, which it is scored at",
     )
-    _refuse_repeats(trials)
+    _refuse_repeats(trials, settings)
 
 
 def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
@@ -170,16 +173,23 @@ def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
         )
 
 
-def _refuse_repeats(trials: pd.DataFrame) -> None:
+def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
     key = ["norm", "batch_size", "seed", *STRATUM]
     repeated = trials[trials.duplicated(key, keep=False)]
     if len(repeated):
         row = repeated.iloc[0]
         same = repeated[(repeated[key] == row[key]).all(axis=1)]
+        values = settings.reindex(same["trial_id"]).fillna("")
+        differing = [str(name) for name in values if values[name].nunique() > 1]
+        remedy = "keep one of them"
+        if differing:
+            name = differing[0]
+            remedy = f"they differ in {', '.join(differing)}; choose with --where {name}="
+            remedy += f"{values[name].iloc[-1]} (or {', '.join(values[name].iloc[:-1])})"
         raise InputError(
             f"every norm, batch size and seed must occur once, but {row['norm']} at batch size "
             f"{row['batch_size']} with seed {row['seed']} occurs {len(same)} times (trials "
-            f"{', '.join(same['trial_id'])}); keep one of them, or separate them by `variant`"
+            f"{', '.join(same['trial_id'])}): {remedy}"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ _METADATA: dict[Format, dict[str, None]] = {
 def rendered(figure: Figure, form: Format) -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
     buffer = BytesIO()
-    options = {"pil_kwargs": {"compress_level": 4}} if form == "png" else {}
+    options: dict[str, Any] = {"pil_kwargs": {"compress_level": 4}} if form == "png" else {}
     with mpl.rc_context(RC):
         _lay_out_once(figure)
         figure.savefig(buffer, format=form, metadata=_METADATA[form], **options)

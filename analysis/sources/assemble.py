@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from analysis.errors import InputError
 from analysis.schema import (
     EPOCH_COLUMNS,
     EXPECTED_COLUMNS,
@@ -41,28 +45,53 @@ class Found:
     packages: dict[str, str] = field(default_factory=dict)
 
 
-def assemble(found: Found) -> Trials:
-    """The validated frames of `found`, each in an order that does not depend on the source."""
+def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
+    """The validated frames of `found`, each in an order that does not depend on the source.
+
+    `where` keeps only trials whose settings have these values (`{"train.epochs": "10"}`).
+    """
     trials = pd.DataFrame.from_records(found.rows)
     if len(found.curves):
         trials = trials.merge(_last_epoch(found.curves), on="trial_id", how="left")
     trials = tidy(trials, TRIAL_COLUMNS).sort_values(_SORT, ignore_index=True)
-    validate(trials)
+    settings = _settings(found, list(trials["trial_id"]))
+    if where:
+        kept = _matching(settings, where)
+        trials, settings = trials[kept].reset_index(drop=True), settings[kept]
+    validate(trials, settings)
     labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
     epochs = tidy(found.curves.merge(labels, on="trial_id"), EPOCH_COLUMNS)
     expected = pd.DataFrame.from_records(found.expected) if found.expected else trials
-    settings = pd.DataFrame.from_dict(found.settings, orient="index", dtype=str).fillna("")
-    settings = settings.reindex(index=list(trials["trial_id"])).fillna("")
     return Trials(
         name=found.name,
         trials=trials,
         epochs=epochs.sort_values([*_SORT, "epoch"], ignore_index=True),
         expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
-        settings=settings[sorted(settings.columns)].rename_axis("trial_id"),
+        settings=settings,
         reference=found.reference,
         notes=tuple(found.notes),
         packages=dict(sorted(found.packages.items())),
     )
+
+
+def _settings(found: Found, ids: list[str]) -> pd.DataFrame:
+    """One row per trial and one column per setting, text; empty where a trial lacks one."""
+    frame = pd.DataFrame.from_dict(found.settings, orient="index", dtype=str)
+    frame = frame.reindex(index=ids, columns=sorted(frame.columns)).fillna("")
+    return frame.rename_axis("trial_id")
+
+
+def _matching(settings: pd.DataFrame, where: Mapping[str, str]) -> npt.NDArray[np.bool_]:
+    """Which trials have the settings `where`; raises `InputError` for one that nobody has."""
+    kept = np.ones(len(settings), dtype=bool)
+    for name, value in where.items():
+        if name not in settings:
+            raise InputError(f"no setting {name!r}; there are {', '.join(settings.columns)}")
+        kept &= (settings[name] == value).to_numpy(bool)
+        if not kept.any():
+            values = ", ".join(sorted(set(settings[name])))
+            raise InputError(f"no trial with {name}={value}; its values are {values}")
+    return kept
 
 
 def _in_order(expected: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +144,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             result |= flat(value, f"{prefix}{key}.")
         else:
-            result[f"{prefix}{key}"] = str(value)
+            result[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else str(value)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,23 +18,23 @@ from analysis.sources.records import is_sweep, read_records
 DEFAULT_DATABASE = Path("mlflow.db")
 
 
-def load(source: str | Path) -> Trials:
+def load(source: str | Path, where: Mapping[str, str] | None = None) -> Trials:
     """The trials of `source`: a CSV, a sweep's folder, or the name of an MLflow experiment.
 
     MLflow is looked for at `MLFLOW_TRACKING_URI`, else at MLflow's own default, `mlflow.db` in
-    the working folder; nothing is created where there is none. Raises `InputError`, one line,
-    where `source` is none of these or cannot be used.
+    the working folder; nothing is created where there is none. `where` keeps only trials with
+    these settings, as text. Raises `InputError`, one line, where `source` cannot be used.
     """
     path = Path(source)
     if path.suffix == ".csv":
         if not path.is_file():
             raise InputError(f"no file {path}")
-        return assemble(read_csv(path))
+        return assemble(read_csv(path), where)
     if is_sweep(path):
-        return assemble(_with_trials(read_records(path), str(path)))
+        return assemble(_with_trials(read_records(path), str(path)), where)
     if path.is_dir() and (path / "trials").is_dir():
         raise InputError(f"{path} has trials but no sweep.json, which names what was asked for")
-    return assemble(_with_trials(_read_mlflow(str(source)), f"experiment {source!r}"))
+    return assemble(_with_trials(_read_mlflow(str(source)), f"experiment {source!r}"), where)
 
 
 def _with_trials(found: Found, where: str) -> Found:

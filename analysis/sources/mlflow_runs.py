@@ -46,6 +46,7 @@ def found_in(
         curves=wide_curves((*key, value) for key, (_, value) in newest.items()),
         expected=_expected(tags),
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
+        packages=_python(trials.values()),
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
     )
 
@@ -69,6 +70,12 @@ def _row(run: Run) -> dict[str, Any]:
         "num_test": tags.get("sweep.num_test") or None,
         "device": tags.get("sweep.device"),
     }
+
+
+def _python(runs: Iterable[Run]) -> dict[str, str]:
+    """The Python versions; other packages stand in the records alone."""
+    versions = sorted({run.tags.get("sweep.python", "") for run in runs} - {""})
+    return {"python": " and ".join(versions)} if versions else {}
 
 
 def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -90,6 +90,8 @@ def _add(
     )
     found.settings[trial_id] = settings_of(flat(spec))
     found.packages |= provenance.get("packages") or {}
+    if "python" in provenance:
+        found.packages["python"] = provenance["python"]
     curves.extend({"trial_id": trial_id, **epoch} for epoch in record.get("epochs") or [])
 
 
