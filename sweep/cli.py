@@ -52,12 +52,13 @@ def plan(grid: GridPath) -> None:
         from sweep.feasibility import without_infeasible
         from sweep.grid import load_grid
         from sweep.plan import make_plan
+        from sweep.progress import print_plainly
         from sweep.tables import print_plan
 
         feasible, skipped = without_infeasible(load_grid(grid))
         console = _console()
         for line in skipped:
-            console.print(f"skipped: {line}", highlight=False, markup=False)
+            print_plainly(console, f"skipped: {line}")
         slots = max(1, int((os.cpu_count() or 1) // feasible.resources.cpu))
         print_plan(console, make_plan(feasible), slots)
 
@@ -97,7 +98,12 @@ def status(grid: GridPath) -> None:
         from sweep.plan import make_plan
         from sweep.tables import print_status
 
-        standing = make_plan(load_grid(grid))
+        read = load_grid(grid)
+        if read.skip_infeasible:
+            from sweep.feasibility import without_infeasible
+
+            read, _ = without_infeasible(read)
+        standing = make_plan(read)
         holder = current_holder(standing.folder)
         alive = holder if holder and not holder.is_dead() else None
         who = f"on {alive.host}, process {alive.pid}, since {alive.since}" if alive else None

@@ -107,10 +107,8 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))
     trials = expand(source, factors)
-    labels = [norm.label for norm in factors.norms]
-    if layout and layout.reference is not None and layout.reference not in labels:
-        what = f"expected one of the norms ({', '.join(labels)}), found {show(layout.reference)}"
-        source.problems.append(source.problem(("reference",), what))
+    if layout:
+        _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
         raise GridError(str(file), source.problems)
     return Grid(
@@ -133,6 +131,13 @@ def _read_layout(source: Source) -> Layout | None:
     except ValidationError as error:
         source.problems.extend(problems(error, source, Layout))
         return None
+
+
+def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
+    norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
+    if reference is not None and reference not in labels and norms_hold:
+        what = f"expected one of the norms ({', '.join(labels)}), found {show(reference)}"
+        source.problems.append(source.problem(("reference",), what))
 
 
 def _take_root(source: Source) -> str | None:

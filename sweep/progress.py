@@ -22,13 +22,31 @@ MOST_RUNNING_SHOWN = 12
 def shown(board: Board, console: Console) -> Iterator[None]:
     """Show the board until the block ends."""
     if not console.is_terminal:
-        board.on_end = lambda state: console.print(end_line(board, state), highlight=False)
+        num_missing = len(board.states) - board.num()
+        slots = min(board.slots, num_missing)
+        print_plainly(console, f"training {num_missing} trials, {slots} at a time")
+        board.on_end = lambda state: print_plainly(console, end_line(board, state))
         yield
         return
     view = _View(board, console)
     with Live(get_renderable=view, console=console, refresh_per_second=4, transient=True):
         yield
     console.print(view.summary())
+
+
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """Say what is waited for, in a terminal only."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+def print_plainly(console: Console, line: str, style: str | None = None) -> None:
+    """One line as it is: no markup, no wrapping, no colours of rich's own."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def end_line(board: Board, state: TrialState) -> str:
@@ -56,21 +74,22 @@ class _View:
 
     def summary(self) -> RenderableType:
         board, total = self.board, len(self.board.states)
-        counts = Text.assemble((f"{board.num()}/{total}", "bold"), " done")
-        if board.running:
-            counts.append(f" · {len(board.running)} running")
-        counts.append(f" · {board.num(Outcome.DIVERGED)} diverged")
         failed = board.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-        counts.append(f" · {failed} failed", style="red" if failed else "")
-        if board.left_s():
-            counts.append(f" · {duration(board.left_s())} left", style="cyan")
+        counts = Text(f"{len(board.running)} running · {board.num(Outcome.COMPLETED)} completed")
+        counts.append(f" · {board.num(Outcome.DIVERGED)} diverged · ")
+        counts.append(f"{failed} failed", style="red" if failed else "")
+        left = f" · {duration(board.left_s())} left" if board.left_s() else ""
         row = Table.grid(padding=(0, 1), expand=False)
+        row.add_column(no_wrap=True, overflow="ellipsis", max_width=self.console.width // 2)
+        row.add_column(width=max(8, min(30, self.console.width // 4)))
         row.add_column(no_wrap=True)
-        row.add_column(width=max(8, min(30, self.console.width - 62)))
-        row.add_column()
         bar = ProgressBar(total=total, completed=board.num())
-        row.add_row(Text(board.plan.grid.name, style="bold"), bar, counts)
-        return row
+        row.add_row(
+            Text(board.plan.grid.name, style="bold"),
+            bar,
+            Text.assemble((f"{board.num()}/{total}", "bold"), (left, "cyan")),
+        )
+        return Group(row, counts)
 
     def running(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

@@ -17,7 +17,7 @@ from sweep.feasibility import require_data, without_infeasible
 from sweep.grid import Grid
 from sweep.lock import driving
 from sweep.plan import Plan, make_plan, save_expected
-from sweep.progress import shown
+from sweep.progress import print_plainly, shown, waiting
 from sweep.runner import Cluster, train_missing
 from sweep.shipping import Shipped, Shipper, ship_all
 from trainables.spec import Outcome
@@ -28,38 +28,40 @@ def run(
 ) -> ExitCode:
     """Train the grid's missing trials. Safe to repeat, to interrupt and to extend."""
     plan = make_plan(grid, retry)
+    if plan.missing():
+        feasible, skipped = without_infeasible(grid)
+        for line in skipped:
+            print_plainly(console, f"skipped: {line}")
+        require_data(feasible, download=True)
+        plan = replace(plan, grid=feasible)
     plan.folder.storage.require_writable()
+    stopped_by: str | None = None
     with driving(plan.folder), interrupted_by_sigterm():
         if plan.missing():
-            plan, shipped, stopped_by = _train(plan, console, address)
+            shipped, stopped_by = _train(plan, console, address)
         else:
             save_expected(plan)
-            stopped_by, shipped = None, ship_all(plan.grid)
+            shipped = ship_all(plan.grid)
     now = make_plan(plan.grid)
     tables.print_outcome(console, before=plan, after=now, shipped=shipped, stopped_by=stopped_by)
     return exit_code(now, shipped, stopped_by)
 
 
-def _train(plan: Plan, console: Console, address: str | None) -> tuple[Plan, Shipped, str | None]:
-    grid, skipped = without_infeasible(plan.grid)
-    for line in skipped:
-        console.print(f"skipped: {line}", style="yellow", highlight=False, markup=False)
-    plan = replace(plan, grid=grid)
-    require_data(grid, download=True)
-    cluster = Cluster(address)
+def _train(plan: Plan, console: Console, address: str | None) -> tuple[Shipped, str | None]:
+    with waiting(console, "starting Ray"):
+        cluster = Cluster(address)
     try:
-        board = Board(plan, slots=cluster.slots(grid))
+        board = Board(plan, slots=cluster.slots(plan.grid))
         save_expected(plan)
-        shipper = Shipper(grid)
+        shipper = Shipper(plan.grid)
         with shown(board, console):
             train_missing(plan, cluster, board, shipper)
     finally:
         cluster.shut_down()
     for notice in board.notices:
-        console.print(notice, style="yellow", highlight=False, markup=False)
-    with console.status("bringing MLflow up to date"):
-        shipped = shipper.finish()
-    return plan, shipped, board.repeated_error
+        print_plainly(console, notice)
+    with waiting(console, "bringing MLflow up to date"):
+        return shipper.finish(), board.repeated_error
 
 
 def exit_code(plan: Plan, shipped: Shipped, stopped_by: str | None) -> ExitCode:

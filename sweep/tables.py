@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sweep.expansion import GridTrial
 from sweep.plan import Plan
-from sweep.progress import duration, percent
+from sweep.progress import duration, percent, print_plainly
 from sweep.records import TRACEBACK
 from sweep.shipping import Shipped
 from trainables.spec import Outcome
@@ -36,24 +36,24 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plainly(console, line)
 
 
 def print_status(console: Console, plan: Plan, holder: str | None) -> None:
     """How the sweep stands: counts, cells, what is under way and what went wrong."""
     console.print(cell_table(plan))
     console.print()
-    console.print(counts(plan), highlight=False, markup=False)
+    print_plainly(console, counts(plan))
     begun = [t for t in plan.missing() if plan.epochs_done(t)]
     for trial in begun[:MOST_TRIALS_SHOWN]:
         last = plan.records[trial.trial_id].epochs[-1]
         epochs = f"epoch {plan.epochs_done(trial)}/{trial.spec.train.epochs}"
         line = f"  {trial.name}  {epochs}  test error {percent(last['test_error'])}"
-        console.print(line, highlight=False, markup=False)
+        print_plainly(console, line)
     print_accidents(console, plan)
     line = f"running: {holder}" if holder else "nobody is running it"
-    console.print(line, highlight=False, markup=False)
-    console.print(f"records in {plan.folder.storage.uri}", highlight=False, soft_wrap=True)
+    print_plainly(console, line)
+    print_plainly(console, f"records in {plan.folder.storage.uri}")
 
 
 def print_outcome(
@@ -62,14 +62,14 @@ def print_outcome(
     """The last lines of `run`: what happened, where it is, what to type next."""
     num_trained = len(before.missing()) - len(after.missing())
     line = f"{counts(after)}; trained now: {num_trained}"
-    console.print(line, highlight=False, markup=False)
+    print_plainly(console, line)
     if stopped_by:
         what = "stopped, because several trials ended in the same error:"
-        console.print(what, style="red", highlight=False)
-        console.print(stopped_by.rstrip(), highlight=False, markup=False)
+        print_plainly(console, what, "red")
+        print_plainly(console, stopped_by.rstrip())
     print_accidents(console, after)
     if after.missing() and not stopped_by:
-        console.print("run the same command again to go on", style="yellow", highlight=False)
+        print_plainly(console, "run the same command again to go on", "yellow")
     rows = [("records", after.folder.storage.uri)]
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
@@ -81,7 +81,7 @@ def print_outcome(
         experiment = after.grid.experiment
         rows.append(("report", f"python -m analysis report {experiment} --out report/{experiment}"))
     for name, text in rows:
-        console.print(f"{name:<8} {text}", highlight=False, markup=False, soft_wrap=True)
+        print_plainly(console, f"{name:<8} {text}")
 
 
 def print_accidents(console: Console, plan: Plan) -> None:
@@ -91,12 +91,11 @@ def print_accidents(console: Console, plan: Plan) -> None:
         record = plan.records[trial.trial_id]
         error = record.error or {"type": "unknown", "message": ""}
         first = error["message"].splitlines()[0] if error["message"] else ""
-        console.print(f"{trial.name} {record.outcome}: {error['type']}: {first}", style="red",
-                      highlight=False, markup=False)  # fmt: skip
+        print_plainly(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
         place = plan.folder.trial(trial.trial_id).storage.uri
-        console.print(f"  {place}/{TRACEBACK}", highlight=False, markup=False, soft_wrap=True)
+        print_plainly(console, f"  {place}/{TRACEBACK}")
     if len(trials) > MOST_TRIALS_SHOWN:
-        console.print(f"and {len(trials) - MOST_TRIALS_SHOWN} more", highlight=False)
+        print_plainly(console, f"and {len(trials) - MOST_TRIALS_SHOWN} more")
 
 
 def counts(plan: Plan) -> str:
