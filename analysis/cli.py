@@ -49,6 +49,11 @@ Where = Annotated[
     typer.Option(metavar="SETTING=VALUE", help="Only trials with this setting; repeatable."),
 ]
 
+ToMlflow = Annotated[
+    bool,
+    typer.Option("--to-mlflow", help="Also put the report onto a run of the experiment."),
+]
+
 
 @app.command()
 def report(
@@ -58,6 +63,7 @@ def report(
     margin: Margin = None,
     threshold: Threshold = None,
     where: Where = None,
+    to_mlflow: ToMlflow = False,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
@@ -67,9 +73,28 @@ def report(
 
         trials = load(source, _settings(where))
         page = write(trials, out, reference=reference, margin=margin, threshold=threshold)
-        for line in headline(trials, reference):
+        found = headline(trials, reference)
+        for line in found:
             typer.echo(line)
         typer.echo(f"Report: {page}")
+        if to_mlflow:
+            from analysis.reporting.report_run import log_report
+
+            log_report(trials.name, page.parent, found)
+            typer.echo(f"It is also on the run REPORT of experiment {trials.name}.")
+
+
+@app.command()
+def compare(before: Source, after: Source, out: Out = Path("comparison")) -> None:
+    """Say what moved between two sweeps, with intervals."""
+    with _one_line_errors():
+        from analysis.reporting.compare import compare as write
+        from analysis.sources.load import load
+
+        page, found = write(load(before), load(after), out)
+        for line in found:
+            typer.echo(line)
+        typer.echo(f"Comparison: {page}")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def _with_trials(found: Found, where: str) -> Found:
 
 
 def _read_mlflow(name: str) -> Found:
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DATABASE}"
+    uri = tracking_uri()
     if not uri.startswith("sqlite:"):
         return read_with_client(uri, name)
     path = Path(unquote(urlsplit(uri).path)[1:])
@@ -54,3 +54,8 @@ def _read_mlflow(name: str) -> Found:
             "to look for an experiment in; set MLFLOW_TRACKING_URI, or go where you ran the sweep"
         )
     return read_sqlite(path, name) or read_with_client(uri, name)
+
+
+def tracking_uri() -> str:
+    """Where MLflow keeps its runs: `MLFLOW_TRACKING_URI`, else MLflow's own default."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DATABASE}"

@@ -1,0 +1,115 @@
+"""What moved between two sweeps: yesterday's code and today's, or mine and yours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.comparison import Comparison
+from analysis.errors import InputError
+from analysis.inference import ALPHA, MIN_SEEDS, Difference, Mean, difference, holm, t_test
+
+
+@dataclass(frozen=True)
+class Change:
+    """A norm's error after minus before, percentage points; AUEC where `batch_size` is None.
+
+    `paired` says whether seeds were paired; with fewer than three in common the result is
+    Welch's.
+    """
+
+    norm: str
+    batch_size: int | None
+    before: float
+    after: float
+    difference: Mean
+    paired: bool
+    p_adjusted: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether the adjusted p is below 5 %."""
+        return bool(self.p_adjusted < ALPHA)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All changes of one comparison that both sweeps have, and what only one of them has."""
+
+    label: str
+    found: tuple[Change, ...]
+    only: tuple[str, ...]
+
+
+def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[Changes, ...]:
+    """The changes in each comparison; raises `InputError` where two sweeps share none.
+
+    Comparisons are matched by data set, network and variant; where each sweep has a single one,
+    these two are compared whatever they are called.
+    """
+    if len(before) == len(after) == 1:
+        return (_changes(before[0], after[0]),)
+    later = {item.label: item for item in after}
+    shared = [(item, later[item.label]) for item in before if item.label in later]
+    if not shared:
+        raise InputError(
+            "the two have no comparison in common: "
+            f"{'; '.join(item.label for item in before)} against {'; '.join(later)}"
+        )
+    return tuple(_changes(first, second) for first, second in shared)
+
+
+def _changes(before: Comparison, after: Comparison) -> Changes:
+    values = [_values(before), _values(after)]
+    shared = [key for key in values[0] if key in values[1]]
+    if not shared:
+        raise InputError("the two have no norm at a common batch size with a result")
+    found = [_difference(values[1][key], values[0][key]) for key in shared]
+    # AUEC is the declared measure and its own family; single cells are exploratory.
+    declared = np.array([size is None for _, size in shared])
+    p = np.array([p for _, _, p in found])
+    adjusted = np.where(declared, holm(np.where(declared, p, np.nan)), np.nan)
+    adjusted = np.where(declared, adjusted, holm(np.where(declared, np.nan, p)))
+    return Changes(
+        label=after.label,
+        found=tuple(
+            Change(
+                *key, values[0][key].mean(), values[1][key].mean(), mean, paired, float(corrected)
+            )
+            for key, (mean, paired, _), corrected in zip(shared, found, adjusted, strict=True)
+        ),
+        only=_only(values[0], values[1]),
+    )
+
+
+def _values(comparison: Comparison) -> dict[tuple[str, int | None], pd.Series[float]]:
+    """Errors by seed of every cell that has a result, and AUEC first."""
+    levels = {(norm, None): v for norm, v in comparison.auec.items() if len(v)}
+    return levels | {
+        (norm, size): values
+        for size in comparison.batch_sizes
+        for norm, values in comparison.errors(size).items()
+    }
+
+
+def _difference(after: pd.Series[float], before: pd.Series[float]) -> tuple[Mean, bool, float]:
+    found: Difference = difference(after, before)
+    if found.paired.num >= MIN_SEEDS or np.isnan(found.welch.half_width):
+        return found.paired, True, t_test(found.paired)
+    return found.welch, False, found.welch_p
+
+
+def _only(
+    before: dict[tuple[str, int | None], pd.Series[float]],
+    after: dict[tuple[str, int | None], pd.Series[float]],
+) -> tuple[str, ...]:
+    """Cells that only one of the two has, in words."""
+    return tuple(
+        f"only {which}: {norm} at batch size {size}"
+        for which, ours, other in (("before", before, after), ("after", after, before))
+        for norm, size in ours
+        if size is not None and (norm, size) not in other
+    )

@@ -1,0 +1,160 @@
+"""`compare`: two sweeps side by side, as a page, a table and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.changes import Change, Changes, changes
+from analysis.comparison import comparisons
+from analysis.figures import moved
+from analysis.figures.save import rendered
+from analysis.reporting.gallery import Drawn
+from analysis.reporting.html import html
+from analysis.reporting.markdown import markdown
+from analysis.reporting.page import METHODS, Page, Section, slug
+from analysis.reporting.tables import Shown, Table, margin
+from analysis.reporting.write import FORMATS, write
+from analysis.schema import Trials
+from analysis.wording import between, counted, listed, number, p_value, signed
+
+
+def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[str]]:
+    """Write what moved from `before` to `after` to the folder `out`.
+
+    Returns the page's path and what was found, in lines. Raises `InputError` where the two have
+    nothing in common or `out` cannot be written.
+    """
+    found = changes(comparisons(before), comparisons(after))
+    several = len(found) > 1
+    content = Page(
+        name=f"{before.name} → {after.name}",
+        edition="",
+        sections=tuple(_section(item, several) for item in found),
+        notes=(),
+        methods=tuple(item for item in METHODS if item[0] != "Gap"),
+        protocol=_settings_that_differ(before, after),
+        provenance=_versions(before, after),
+    )
+    figures = [drawn for section in content.sections for drawn in section.figures]
+    files = {
+        f"figures/{d.stem}.{form}": rendered(d.figure, form) for d in figures for form in FORMATS
+    }
+    svg = {drawn.stem: files[f"figures/{drawn.stem}.svg"] for drawn in figures}
+    files["report.html"] = html(content, svg).encode()
+    files["report.md"] = markdown(content).encode()
+    files["tables/changes.csv"] = _csv(found).encode()
+    lines = [line for section in content.sections for line in section.answer]
+    return write(Path(out), files), lines
+
+
+def _section(found: Changes, several: bool) -> Section:
+    stem = f"moved-{slug(found.label)}" if several else "moved"
+    caption = (
+        "After minus before, with 95 % intervals: filled where the change is distinguishable from "
+        "none (Holm)."
+    )
+    return Section(
+        label=found.label if several else "",
+        coverage=(),
+        answer=tuple(answer(found)),
+        missing=found.only,
+        power=(),
+        figures=(Drawn(stem, "What moved", caption, moved.ALT, moved.draw(found)),),
+        tables=(_table(found),),
+    )
+
+
+def answer(found: Changes) -> list[str]:
+    """What moved, in words; nothing is called unchanged that is merely not distinguishable."""
+    lines = [_declared(change) for change in found.found if change.batch_size is None]
+    cells = [change for change in found.found if change.batch_size is not None]
+    moving = [
+        f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved
+    ]
+    if moving:
+        lines.append(f"At single batch sizes these moved: {listed(moving)}.")
+    else:
+        lines.append(
+            f"None of {counted(len(cells), 'cell')} moved distinguishably (Holm over all of them)."
+        )
+    return lines
+
+
+def _declared(change: Change) -> str:
+    mean = change.difference
+    text = f"{change.norm}: AUEC {number(change.before)} % before, {number(change.after)} % after"
+    if np.isnan(mean.half_width):
+        return (
+            f"{text} ({signed(mean.value)} points over {counted(mean.num, 'seed')}, no interval)."
+        )
+    how = "" if change.paired else ", Welch's, as fewer than three seeds are in common"
+    verdict = "moved" if change.moved else "not distinguishable from no change"
+    return (
+        f"{text}: {verdict} ({signed(mean.value)} points, 95 % interval {between(mean)}, "
+        f"p {p_value(change.p_adjusted)}{how})."
+    )
+
+
+def _table(found: Changes) -> Table:
+    by_key = {(change.norm, change.batch_size): change for change in found.found}
+    norms = list(dict.fromkeys(norm for norm, _ in by_key))
+    sizes = sorted({size for _, size in by_key if size is not None}, reverse=True)
+    columns: list[int | None] = [None, *sizes]
+    return Table(
+        "Changes in test error",
+        ("norm", "AUEC", *map(str, sizes)),
+        tuple((norm, tuple(_shown(by_key.get((norm, c))) for c in columns)) for norm in norms),
+        (
+            "After minus before, percentage points, ± half the width of the 95 % interval; below, "
+            "the p adjusted by Holm. Paired by seed where at least three are in common, otherwise "
+            "Welch's. Bold: adjusted p below 0.05.",
+        ),
+    )
+
+
+def _shown(change: Change | None) -> Shown:
+    if change is None:
+        return Shown("")
+    p = p_value(change.p_adjusted)
+    note = f"p {p}" if p != "–" else f"n = {change.difference.num}"
+    mean = change.difference
+    return Shown(signed(mean.value), margin(mean), note, best=change.moved)
+
+
+def _csv(found: tuple[Changes, ...]) -> str:
+    rows = [
+        {
+            "comparison": item.label,
+            "norm": change.norm,
+            "measure": "auec" if change.batch_size is None else "error",
+            "batch_size": "" if change.batch_size is None else change.batch_size,
+            "before": change.before,
+            "after": change.after,
+            "difference": change.difference.value,
+            "half_width_95": change.difference.half_width,
+            "seeds": change.difference.num,
+            "paired": change.paired,
+            "p_holm": change.p_adjusted,
+        }
+        for item in found
+        for change in item.found
+    ]
+    text: str = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text
+
+
+def _settings_that_differ(before: Trials, after: Trials) -> tuple[tuple[str, str], ...]:
+    names = sorted({*before.settings.columns, *after.settings.columns})
+    pairs = [
+        (name, *(" / ".join(sorted(set(t.settings.get(name, [])) - {""})) for t in (before, after)))
+        for name in names
+    ]
+    return tuple((name, f"{was or '–'} → {now or '–'}") for name, was, now in pairs if was != now)
+
+
+def _versions(before: Trials, after: Trials) -> tuple[tuple[str, str], ...]:
+    texts = [", ".join(sorted(set(t.trials["code_version"]) - {""})) for t in (before, after)]
+    return (("code versions", " → ".join(text or "–" for text in texts)),) if any(texts) else ()
