@@ -7,6 +7,8 @@ safe constructor only: a grid can name things, it cannot make them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,12 +36,18 @@ def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
 
 
 _TAG = "tag:yaml.org,2002:"
+_MERGE = _TAG + "merge"
+_TAGS: dict[type[yaml.Node], frozenset[str]] = {
+    yaml.MappingNode: frozenset({_TAG + "map"}),
+    yaml.SequenceNode: frozenset({_TAG + "seq"}),
+    yaml.ScalarNode: frozenset(_TAG + kind for kind in ("str", "null", "bool", "int", "float")),
+}
 _FLOAT = re.compile(
     r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
     r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 )
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in pairs if tag in (_TAG + "null", _TAG + "merge")]
+    first: [(tag, regexp) for tag, regexp in pairs if tag in (_TAG + "null", _MERGE)]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -92,22 +100,31 @@ def read(path: Path) -> Source:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RefusedError(f"{path}: expected UTF-8 text, found {error.reason}") from None
-    loader = _Loader(text)
+    source = Source(path)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        source = Source(path)
         source.data = _Reader(loader, source).value(node, ()) if node is not None else None
-    except yaml.MarkedYAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
+        raise GridError(str(path), [_not_yaml(error)]) from None
+    return source
+
+
+def _not_yaml(error: Exception) -> Problem:
+    line, what = 0, " ".join(str(error).split())
+    if isinstance(error, RecursionError):
+        what = "nested too deeply"
+    elif isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        problem = Problem(line, "", f"not valid YAML: {error.problem or error.context}")
-        raise GridError(str(path), [problem]) from None
-    except yaml.YAMLError as error:
-        what = " ".join(str(error).split())
-        raise GridError(str(path), [Problem(0, "", f"not valid YAML: {what}")]) from None
-    finally:
-        loader.dispose()
-    return source
+        what = error.problem or error.context or what
+        if what.startswith("but "):
+            what = f"{error.context}, {what}"
+    return Problem(line, "", f"not valid YAML: {what}")
+
+
+def _wrong(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
 
 
 class _Reader:
@@ -119,45 +136,67 @@ class _Reader:
         self.num_values = 0
         self.open: set[int] = set()
 
-    def value(self, node: yaml.Node, loc: Loc) -> Any:
+    @contextmanager
+    def entered(self, node: yaml.Node, loc: Loc) -> Iterator[None]:
+        """Count a node, and refuse one that holds itself; aliases may make few nodes many."""
         self.num_values += 1
         if id(node) in self.open or self.num_values > MAX_VALUES:
-            raise yaml.YAMLError(f"aliases at {dotted(loc)[:80]} grow without end")
-        self.source.lines.setdefault(loc, node.start_mark.line + 1)
+            raise _wrong(node, f"aliases at {dotted(loc)[:80]} grow without end")
         self.open.add(id(node))
         try:
+            yield
+        finally:
+            self.open.discard(id(node))
+
+    def value(self, node: yaml.Node, loc: Loc) -> Any:
+        if node.tag not in _TAGS[type(node)]:
+            raise _wrong(node, f"a grid holds plain values, found the tag {node.tag!r}")
+        self.source.lines.setdefault(loc, node.start_mark.line + 1)
+        with self.entered(node, loc):
             if isinstance(node, yaml.MappingNode):
                 return self.mapping(node, loc)
             if isinstance(node, yaml.SequenceNode):
                 return [self.value(item, (*loc, i)) for i, item in enumerate(node.value)]
-            return self.scalar(node, loc)
-        finally:
-            self.open.discard(id(node))
+            return self.scalar(node)
 
-    def scalar(self, node: yaml.Node, loc: Loc) -> Any:
+    def scalar(self, node: yaml.Node) -> Any:
         try:
-            value = self.loader.construct_object(node)
-        except (ValueError, OverflowError) as error:
-            raise yaml.YAMLError(f"{dotted(loc)}: {error}") from None
-        return value if isinstance(value, bool | int | float | str | None) else str(value)
+            return self.loader.construct_object(node)
+        except (ValueError, KeyError):
+            kind = node.tag.removeprefix(_TAG)
+            raise _wrong(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
 
     def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
-        plain_keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        self.report_repeated_keys(plain_keys, loc)
-        self.loader.flatten_mapping(node)
+        self.report_repeated_keys([key for key, _ in node.value if key.tag != _MERGE], loc)
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(getattr(key_node, "value", "?"))
+        for key, (key_node, value_node) in self.pairs(node, loc).items():
             self.source.lines[(*loc, key)] = key_node.start_mark.line + 1
             result[key] = self.value(value_node, (*loc, key))
         return result
 
+    def pairs(self, node: yaml.MappingNode, loc: Loc) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Key and value nodes; what `<<` brings in gives way to the mapping's own."""
+        found = {_name(key): (key, value) for key, value in node.value if key.tag != _MERGE}
+        for merged in (value for key, value in node.value if key.tag == _MERGE):
+            sources = merged.value if isinstance(merged, yaml.SequenceNode) else [merged]
+            for source in sources:
+                if not isinstance(source, yaml.MappingNode):
+                    raise _wrong(source, "expected a mapping, or a list of mappings, after `<<`")
+                with self.entered(source, loc):
+                    found = {**self.pairs(source, loc), **found}
+        return found
+
     def report_repeated_keys(self, keys: list[yaml.Node], loc: Loc) -> None:
         first: dict[str, int] = {}
         for key in keys:
-            line = key.start_mark.line + 1
-            name = str(getattr(key, "value", "?"))
+            line, name = key.start_mark.line + 1, _name(key)
             if name in first:
                 what = f"given twice; it already stands on line {first[name]}"
                 self.source.problems.append(Problem(line, dotted((*loc, name)), what))
             first.setdefault(name, line)
+
+
+def _name(key: yaml.Node) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        raise _wrong(key, "expected a name before ':', found a list or a mapping")
+    return str(key.value)
