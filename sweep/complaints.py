@@ -48,6 +48,8 @@ def problems(
 
 def _expected(finding: Any) -> str:
     kind, context = finding["type"], finding.get("ctx", {})
+    if kind == "string_too_short":
+        return "expected a text that is not empty"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}"
     if kind == "literal_error":

@@ -54,7 +54,7 @@ class _Rule:
         for name, wanted in self.when.items():
             found = {norm.label, norm.spec.name} if name == "norm" else {_key(levels.get(name))}
             wanted_levels = wanted if isinstance(wanted, list) else [wanted]
-            if not found & {level if name == "norm" else _key(level) for level in wanted_levels}:
+            if not found & {_key(level) for level in wanted_levels}:
                 return False
         return True
 
@@ -153,7 +153,9 @@ class _Expander:
 
     def check_rules(self) -> None:
         """Complain of a rule that concerns no trial, and of exclusions that leave none."""
-        if not all((self.factors.norms, self.factors.batch_sizes, self.factors.seeds)):
+        factors = self.factors
+        further = (levels for _, levels in factors.further)
+        if not all((factors.norms, factors.batch_sizes, factors.seeds, *further)):
             return  # nothing is crossed, and that has been said
         used: set[Loc] = set()
         num_left = 0
@@ -246,6 +248,9 @@ def _put(fields: Fields, name: str, value: Any) -> None:
 
 
 def _key(value: Any) -> Any:
+    """Something hashable that equals another value's exactly if the values are equal."""
+    if isinstance(value, dict):
+        return frozenset((key, _key(item)) for key, item in value.items())
     return tuple(_key(item) for item in value) if isinstance(value, list | tuple) else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,17 +91,17 @@ class _Reader:
         levels: list[Any] = []
         for i, item in enumerate(given):
             level = read((*loc, i), item)
-            if level is not None and level in levels:
+            if level is not _ABSENT and level in levels:
                 self.complain((*loc, i), f"listed twice: {show(item)}")
-            elif level is not None:
+            elif level is not _ABSENT:
                 levels.append(level)
         return tuple(levels)
 
     def counts(self, name: str, given: Any, least: int) -> tuple[int, ...]:
-        def read(loc: Loc, value: Any) -> int | None:
+        def read(loc: Loc, value: Any) -> Any:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 self.complain(loc, f"expected a whole number >= {least}, found {show(value)}")
-                return None
+                return _ABSENT
             return value
 
         return self.levels(name, given, read)
@@ -123,19 +124,20 @@ class _Reader:
             for spec in specs
         )
 
-    def norm(self, loc: Loc, value: Any) -> NormSpec | None:
+    def norm(self, loc: Loc, value: Any) -> Any:
+        """The level's spec, complete with defaults, or `_ABSENT` after a complaint."""
         given = {"name": value} if isinstance(value, str) else value
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             what = "expected a norm's name, or {name: …, option: value}"
             self.complain(loc, f"{what}, found {show(value)}")
-            return None
+            return _ABSENT
         name = given["name"]
         options = {key: item for key, item in given.items() if key != "name"}
         try:
             known = normmods.options(name)
         except ValueError as error:
             self.complain(loc, str(error))
-            return None
+            return _ABSENT
         wrong = [
             ((*loc, option), finding)
             for option, item in options.items()
@@ -146,11 +148,14 @@ class _Reader:
         for place, what in wrong:
             self.complain(place, what)
         # A default that is no plain value is part of the layer's code, not of the grid.
-        complete = {k: v for k, v in {**known, **options}.items() if _is_plain(v)}
-        return None if wrong else NormSpec(name=name, options=complete)
+        stated = {k: _as_written_in_full(known.get(k), v) for k, v in options.items()}
+        complete = {k: v for k, v in {**known, **stated}.items() if _is_plain(v)}
+        return _ABSENT if wrong else NormSpec(name=name, options=complete)
 
 
 def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, found {show(value)}"
     if option in known:
         kind = type(known[option]).__name__
         if not _is_plain(value) or not _same_kind(known[option], value):
@@ -165,6 +170,12 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
     except ValueError as error:
         return str(error)
     return None if _is_plain(value) else f"expected a plain value, found {show(value)}"
+
+
+def _as_written_in_full(default: Any, value: Any) -> Any:
+    """`1` for an option whose default is `1e-5` is the number 1.0: one trial, however written."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if isinstance(default, float) and is_whole else value
 
 
 def _is_plain(value: Any) -> bool:
