@@ -10,9 +10,11 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sweep.errors import RefusedError
 
@@ -26,6 +28,8 @@ class Storage:
     @staticmethod
     def at(place: str) -> Storage:
         """Storage at a path relative to the current folder, an absolute path or a URI."""
+        if place.startswith("file://"):
+            place = unquote(urlsplit(place).path)
         return Storage(place if "://" in place else str(Path(place).expanduser().absolute()))
 
     @property
@@ -54,7 +58,12 @@ class Storage:
             _write_whole(Path(self.uri) / name, content)
             return
         filesystem, root = self._filesystem()
-        with filesystem.open_output_stream(f"{root}/{name}") as stream:
+        try:
+            stream = filesystem.open_output_stream(f"{root}/{name}")
+        except FileNotFoundError:  # object stores have no folders to create
+            filesystem.create_dir(root, recursive=True)
+            stream = filesystem.open_output_stream(f"{root}/{name}")
+        with stream:
             stream.write(content)
 
     def delete(self, name: str) -> None:
@@ -63,7 +72,8 @@ class Storage:
             (Path(self.uri) / name).unlink(missing_ok=True)
             return
         filesystem, root = self._filesystem()
-        filesystem.delete_file(f"{root}/{name}")
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{root}/{name}")
 
     def names(self) -> list[str]:
         """Names of the files and folders in this folder, sorted; empty if it is not there."""
