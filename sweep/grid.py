@@ -5,6 +5,7 @@ Reading a grid imports no torch: an error in it is answered at once.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -39,7 +40,15 @@ class Resources(Section):
     """What one trial occupies. `gpu: auto` takes one where the cluster has any."""
 
     cpu: Annotated[float, Field(gt=0)] = 1
-    gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    gpu: float | Literal["auto"] = "auto"
+
+    @field_validator("gpu", mode="before")
+    @classmethod
+    def _is_a_share_or_auto(cls, gpu: Any) -> Any:
+        is_number = isinstance(gpu, int | float) and not isinstance(gpu, bool)
+        if gpu != "auto" and not (is_number and 0 <= gpu < math.inf):
+            raise ValueError("expected a number >= 0 or 'auto'")
+        return gpu
 
 
 class Tracking(Section):
