@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from normmods.assoc_native import Associate, Form
 from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, one_of, to_channels
+from normmods.norm import Norm, like, one_of, to_channels, without_autocast
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -66,8 +67,9 @@ class AssocNorm(Norm):
         groups = num_channels if by_channel else groups_for(num_channels, num_groups, fewer_groups)
         self.num_groups = groups
         self.hidden = max(2, groups // reduction)
-        self.bias_entry = one_of("bias", bias, ("after", "before", "multiply", "none"))
-        self.pairing = one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
+        one_of("bias", bias, ("after", "before", "multiply", "none"))
+        one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
+        self._form = Form(groups, eps, entry=bias, swapped=pairing == "variance_to_weight")
         if bias == "none":
             self.weight = self.bias = None
         self.encoder = nn.Parameter(torch.empty(self.hidden, groups, dtype=torch.float32))
@@ -84,42 +86,51 @@ class AssocNorm(Norm):
             parameter.copy_(values.view_as(parameter))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
+
+        Eager on a CPU it takes the native kernels (see `normmods.assoc_native`), elsewhere and
+        under `torch.compile`, which fuses it as well, the reference.
+        """
         self._check(x)
         check_group_values(x, self.num_groups)
-        return self.reference(x)
+        with without_autocast(x):
+            if x.device.type != "cpu" or torch.compiler.is_compiling():
+                return self.reference(x)
+            y = Associate.apply(
+                x.to(self.encoder.dtype).contiguous(),
+                self.encoder,
+                self.weight_decoder,
+                self.bias_decoder,
+                self.weight,
+                self.bias,
+                self._form,
+            )
+            return like(y, x)
 
     def reference(self, x: Tensor) -> Tensor:
-        """The formula, step by step."""
+        """The formula, step by step; differentiable any number of times."""
         values = x.to(self.encoder.dtype)
         groups = torch.unflatten(values, 1, (self.num_groups, -1))
-        var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0, keepdim=True)
-        normalized = ((groups - mean) / (var + self.eps).sqrt()).flatten(1, 2)
-        weight, bias = self._rescaling(mean.flatten(1), var.flatten(1))
-        y = normalized * to_channels(weight) + to_channels(bias)
-        return y.to(x.dtype)
+        var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0)
+        key_of_weight, key_of_bias = (var, mean) if self._form.swapped else (mean, var)
+        weight = self._entered(torch.sigmoid, key_of_weight, self.weight_decoder, self.weight)
+        bias = self._entered(torch.tanh, key_of_bias, self.bias_decoder, self.bias)
+        scale = weight / (var + self.eps).sqrt()[..., None]
+        shift = bias - mean[..., None] * scale
+        return (groups * to_channels(scale) + to_channels(shift)).flatten(1, 2).to(x.dtype)
 
-    def _rescaling(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """The scale and shift, (B, C) each, for statistics of shape (B, N)."""
-        swapped = self.pairing == "variance_to_weight"
-        key_of_weight, key_of_bias = (var, mean) if swapped else (mean, var)
-        weight = self._decoded(key_of_weight, self.weight_decoder)
-        bias = self._decoded(key_of_bias, self.bias_decoder)
-        return (
-            self._entered(torch.sigmoid, weight, self.weight),
-            self._entered(torch.tanh, bias, self.bias),
-        )
-
-    def _decoded(self, key: Tensor, decoder: Tensor) -> Tensor:
+    def _entered(
+        self, activation: Activation, key: Tensor, decoder: Tensor, learned: Tensor | None
+    ) -> Tensor:
+        """w or b, (B, N, C / N), from the statistics that key it, (B, N)."""
         hidden = torch.relu(key @ self.encoder.T)
-        return (hidden @ decoder.T).repeat_interleave(self.num_channels // self.num_groups, dim=1)
-
-    def _entered(self, activation: Activation, decoded: Tensor, learned: Tensor | None) -> Tensor:
+        decoded = (hidden @ decoder.T)[..., None]
         if learned is None:
             return activation(decoded)
-        if self.bias_entry == "before":
+        learned = learned.view(self.num_groups, -1)
+        if self._form.entry == "before":
             return activation(decoded + learned)
-        if self.bias_entry == "multiply":
+        if self._form.entry == "multiply":
             return activation(decoded) * learned
         return activation(decoded) + learned
 
@@ -127,5 +138,5 @@ class AssocNorm(Norm):
         """The channel count, groups and hidden units in use, and the options."""
         return (
             f"{self.num_channels}, num_groups={self.num_groups}, hidden={self.hidden}, "
-            f"bias={self.bias_entry!r}, pairing={self.pairing!r}, eps={self.eps}"
+            f"bias={self._form.entry!r}, swapped={self._form.swapped}, eps={self.eps}"
         )

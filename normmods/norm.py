@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -79,6 +80,33 @@ class Norm(nn.Module):
 def to_channels(per_channel: Tensor) -> Tensor:
     """Values a channel, (C,) or (B, C), shaped to broadcast over (B, C, H, W)."""
     return per_channel[..., None, None]
+
+
+def like(y: Tensor, x: Tensor) -> Tensor:
+    """`y`, contiguous, in the dtype and memory format of `x`."""
+    if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+        y = y.contiguous(memory_format=torch.channels_last)
+    return y.to(x.dtype)
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Keeps float32 arithmetic float32 where autocast would reduce it."""
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
+
+
+def refuse_second_derivative(layer: str) -> None:
+    """Called in a backward written by hand, where grad mode is on only to differentiate again.
+
+    Raises:
+        RuntimeError: the caller asked for `create_graph=True`.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            f"{layer}'s fast path is differentiable once, but got create_graph=True: "
+            "call the layer's reference(x) where second derivatives are needed"
+        )
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

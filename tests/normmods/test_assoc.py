@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from norm_formulas import Array, associate, close
-from norm_inputs import LAYOUTS, Shape, random_input, randomised, shapes
+from norm_inputs import LAYOUTS, Shape, bowl, random_input, randomised, shapes
 from torch import nn
 
 import normmods
@@ -20,8 +20,8 @@ def expected_output(layer: nn.Module, x: Array) -> Array:
     names = ("encoder", "weight_decoder", "bias_decoder", "weight", "bias")
     parameters = (getattr(layer, name) for name in names)
     arrays = (None if p is None else p.detach().numpy() for p in parameters)
-    swapped = layer.pairing == "variance_to_weight"
-    return associate(x, *arrays, entry=layer.bias_entry, swapped=swapped)
+    swapped = layer._form.swapped
+    return associate(x, *arrays, entry=layer._form.entry, swapped=swapped)
 
 
 @given(
@@ -107,3 +107,37 @@ def test_bfloat16_input_is_normalised_in_float32() -> None:
     y = layer(x)
     assert y.dtype == torch.bfloat16
     torch.testing.assert_close(y.float(), layer(x.float()), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("pairing", PAIRINGS)
+@pytest.mark.parametrize("shape", [(3, 12, 4, 5), (4, 64, 17, 16)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_native_path_is_the_reference(entry: str, pairing: str, shape: Shape, layout: str) -> None:
+    layer = randomised(normmods.build("assocnorm", shape[1], bias=entry, pairing=pairing))
+    x = random_input(shape, layout).requires_grad_()
+    outputs = layer(x), layer.reference(x)
+    inputs = (x, *layer.parameters())
+    grads = [torch.autograd.grad(bowl(y), inputs) for y in outputs]
+    for native, reference in zip((outputs[0], *grads[0]), (outputs[1], *grads[1]), strict=True):
+        torch.testing.assert_close(native, reference, rtol=1e-9, atol=1e-9)
+
+
+def test_memory_format_is_kept() -> None:
+    x = random_input((2, 8, 3, 3), "channels_last").float()
+    assert normmods.build("assocnorm", 8)(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_autocast_leaves_the_arithmetic_in_float32() -> None:
+    layer, x = normmods.build("assocnorm", 64), torch.randn(4, 64, 5, 5)
+    expected = layer(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x), expected)
+
+
+def test_second_derivatives_are_refused_by_the_fast_path_alone() -> None:
+    layer, x = normmods.build("assocnorm", 4), torch.randn(2, 4, 3, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="create_graph=True"):
+        torch.autograd.grad(layer(x).pow(2).sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(layer.reference(x).pow(2).sum(), x, create_graph=True)
+    assert torch.autograd.grad(first.pow(2).sum(), x)[0].isfinite().all()
