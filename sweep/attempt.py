@@ -134,6 +134,9 @@ class Attempt:
     def _end(self, outcome: Outcome, error: BaseException | None = None) -> None:
         record = self.record
         record.outcome = outcome
+        if self.trial is not None:
+            # Epochs beyond are of an earlier attempt, whose checkpoints were damaged.
+            del record.epochs[self.trial.epoch :]
         if record.attempts:
             record.attempts[-1]["ended"] = now()
         if error is not None:

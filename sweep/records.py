@@ -52,10 +52,10 @@ class Record:
 
     def add_epoch(self, metrics: EpochMetrics) -> None:
         """Append an epoch. One trained a second time replaces its values, not its timestamp."""
-        earlier = self.epochs[metrics.epoch - 1 :]
-        stamp = earlier[0]["timestamp_ms"] if earlier else _now_ms()
+        here = slice(metrics.epoch - 1, metrics.epoch)
+        stamp = self.epochs[here][0]["timestamp_ms"] if self.epochs[here] else _now_ms()
         values = {key: _finite(value) for key, value in asdict(metrics).items()}
-        self.epochs[metrics.epoch - 1 :] = [{"timestamp_ms": stamp, **values}]
+        self.epochs[here] = [{"timestamp_ms": stamp, **values}]
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""
@@ -100,10 +100,17 @@ class TrialFolder:
         self.storage.write(RECORD, record.to_json())
 
     def save_checkpoint(self, epoch: int, content: bytes) -> None:
-        """Write the checkpoint of an epoch; it counts once the record names the epoch."""
-        self.storage.write(_checkpoint(epoch), content)
-        for name in self._checkpoints()[KEPT_CHECKPOINTS:]:
-            self.storage.delete(name)
+        """Write the checkpoint of an epoch; it counts once the record names the epoch.
+
+        Older ones go, and so do newer ones: they were damaged, else the trial would not be here.
+        """
+        newest = _checkpoint(epoch)
+        self.storage.write(newest, content)
+        names = self._checkpoints()
+        kept = [name for name in names if name <= newest][:KEPT_CHECKPOINTS]
+        for name in names:
+            if name not in kept:
+                self.storage.delete(name)
 
     def checkpoints(self, up_to: int) -> Iterable[tuple[int, bytes]]:
         """Committed checkpoints, the newest first: (epoch, content)."""

@@ -25,6 +25,7 @@ from trainables.spec import Outcome
 METRICS_PER_CALL = 900
 ITEMS_PER_CALL = 90
 NOT_METRICS = {"epoch", "timestamp_ms"}
+ERROR_TAGS = {"sweep.error"}
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
     Outcome.DIVERGED: "FINISHED",
@@ -105,6 +106,8 @@ class Tracker:
         if known.get("sweep.record_digest") == digest:
             return False
         run_id = self.run_ids.get(record.trial_id) or self._create(record, trial, tags)
+        if "sweep.record_digest" not in known:
+            self._log_params(run_id, record)
         self._log_epochs(run_id, record)
         if record.outcome:
             self.client.log_text(run_id, record.to_json().decode(), RECORD)
@@ -112,6 +115,8 @@ class Tracker:
         for key, value in {**tags, "sweep.record_digest": digest}.items():
             if known.get(key) != value:
                 self.client.set_tag(run_id, key, value)
+        for key in known.keys() & ERROR_TAGS - tags.keys():  # a retry went well
+            self.client.delete_tag(run_id, key)
         self.runs[record.trial_id] = {**tags, "sweep.record_digest": digest}
         return True
 
@@ -137,20 +142,21 @@ class Tracker:
         self.shipped_epochs[record.trial_id] = len(record.epochs)
 
     def _create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> str:
-        from mlflow.entities import Param, RunTag
-
         run = self.client.create_run(
             self.experiment_id,
             start_time=_start_ms(record),
             tags={"sweep.trial_id": record.trial_id, **tags},
             run_name=trial.name,
         )
-        run_id = str(run.info.run_id)
+        self.run_ids[record.trial_id] = str(run.info.run_id)
+        return self.run_ids[record.trial_id]
+
+    def _log_params(self, run_id: str, record: Record) -> None:
+        from mlflow.entities import Param
+
         params = [Param(key, _short(value)) for key, value in flatten(record.spec)]
         for chunk in _chunks(params, ITEMS_PER_CALL):
-            self.client.log_batch(run_id, params=chunk, tags=[RunTag("norm", trial.norm)])
-        self.run_ids[record.trial_id] = run_id
-        return run_id
+            self.client.log_batch(run_id, params=chunk)
 
     def _experiment(self) -> str:
         name = self.grid.experiment
