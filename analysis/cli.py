@@ -67,20 +67,22 @@ def report(
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
-        from analysis.reporting.answer import headline
-        from analysis.reporting.write import report as write
+        from analysis.findings import Options, findings_of
+        from analysis.reporting.answer import summary
+        from analysis.reporting.write import files_of, write
         from analysis.sources.load import load
 
         trials = load(source, _settings(where))
-        page = write(trials, out, reference=reference, margin=margin, threshold=threshold)
-        found = headline(trials, reference)
-        for line in found:
+        found = findings_of(trials, Options(reference, margin, threshold))
+        page = write(out, files_of(trials, found))
+        lines = summary(found)
+        for line in lines:
             typer.echo(line)
         typer.echo(f"Report: {page}")
         if to_mlflow:
             from analysis.reporting.report_run import log_report
 
-            log_report(trials.name, page.parent, found)
+            log_report(trials.name, page.parent, lines)
             typer.echo(f"It is also on the run REPORT of experiment {trials.name}.")
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import combinations
 
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.inference import ALPHA, Difference, Mean, difference, holm, t_interval
+from analysis.inference import ALPHA, Difference, Mean, difference, holm, paired_p, t_interval
 from analysis.robustness import auec, error_table
 from analysis.schema import STRATUM, Trials, label_of, norms_in_order, scored
 
@@ -87,18 +88,27 @@ class Comparison:
         }
 
     def _cell(self, norm: str, size: int, seeds: list[int]) -> Cell:
-        rows = self.scored
-        rows = rows[(rows["norm"] == norm) & (rows["batch_size"] == size)].sort_values("seed")
-        survivors = rows[~rows["diverged"]]
+        errors = self.errors(size).get(norm, pd.Series(dtype=float)).sort_index()
+        diverged = self._diverged.get((norm, size), frozenset())
+        survived = [seed not in diverged for seed in errors.index]
         return Cell(
             norm=norm,
             batch_size=size,
             seeds=tuple(int(seed) for seed in seeds),
-            ended=tuple(int(seed) for seed in rows["seed"]),
-            diverged=tuple(int(seed) for seed in rows["seed"][rows["diverged"]]),
-            error=t_interval(rows["error"].to_numpy(float)),
-            survivors=t_interval(survivors["error"].to_numpy(float)),
+            ended=tuple(int(seed) for seed in errors.index),
+            diverged=tuple(sorted(diverged)),
+            error=t_interval(errors.to_numpy(float)),
+            survivors=t_interval(errors.to_numpy(float)[survived]),
         )
+
+    @cached_property
+    def _diverged(self) -> dict[tuple[str, int], frozenset[int]]:
+        rows = self.scored[self.scored["diverged"]]
+        found: dict[tuple[str, int], frozenset[int]] = {}
+        for norm, size, seed in zip(rows["norm"], rows["batch_size"], rows["seed"], strict=True):
+            key = (norm, int(size))
+            found[key] = found.get(key, frozenset()) | {int(seed)}
+        return found
 
     @cached_property
     def auec(self) -> dict[str, pd.Series[float]]:
@@ -138,29 +148,55 @@ class Comparison:
 
     def errors(self, batch_size: int) -> dict[str, pd.Series[float]]:
         """Per norm the errors (percent) at `batch_size`, indexed by seed."""
-        rows = self.scored[self.scored["batch_size"] == batch_size]
-        return {str(norm): part.set_index("seed")["error"] for norm, part in rows.groupby("norm")}
+        return self._errors.get(batch_size, {})
 
-    def best(self, batch_size: int | None) -> tuple[str, list[str]] | None:
-        """The norm with the lowest mean at a batch size (None: AUEC), and those not set apart.
+    @cached_property
+    def _errors(self) -> dict[int, dict[str, pd.Series[float]]]:
+        found: dict[int, dict[str, pd.Series[float]]] = {}
+        for size in self.batch_sizes:
+            rows = self.scored[self.scored["batch_size"] == size]
+            found[size] = {
+                str(norm): part.set_index("seed")["error"] for norm, part in rows.groupby("norm")
+            }
+        return found
 
-        A norm is set apart where its paired difference is significant after Holm over all pairs
-        of norms, which allows for the best having been picked by the same data.
-        """
-        values = self.auec if batch_size is None else self.errors(batch_size)
-        means = {norm: v.mean() for norm, v in values.items() if len(v)}
-        if not means:
-            return None
-        best = min(means, key=lambda norm: means[norm])
-        names = [norm for norm in self.norms if norm in means]
-        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        adjusted = holm([difference(values[a], values[b]).p for a, b in pairs])
-        apart = {
-            (set(pair) - {best}).pop()
-            for pair, p in zip(pairs, adjusted, strict=True)
-            if best in pair and p < ALPHA
-        }
-        return best, [norm for norm in names if norm != best and norm not in apart]
+    def best(self, batch_size: int | None) -> Best | None:
+        """The norm with the lowest mean at a batch size (None: AUEC); None without results."""
+        return self._best[batch_size]
+
+    @cached_property
+    def _best(self) -> dict[int | None, Best | None]:
+        sizes = {size: self.errors(size) for size in self.batch_sizes}
+        return {None: lowest(self.auec), **{size: lowest(v) for size, v in sizes.items()}}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The norm with the lowest mean, and those that the seeds do not set apart from it."""
+
+    norm: str
+    rivals: tuple[str, ...]
+
+
+def lowest(values: Mapping[str, pd.Series[float]]) -> Best | None:
+    """The norm whose values, indexed by seed, have the lowest mean.
+
+    Another is set apart where its paired difference is significant after Holm over all pairs of
+    norms, which allows for the best having been picked by the same data.
+    """
+    names = [norm for norm, found in values.items() if len(found)]
+    if not names:
+        return None
+    best = min(names, key=lambda norm: float(values[norm].mean()))
+    pairs = list(combinations(names, 2))
+    adjusted = holm([paired_p(values[a], values[b]) for a, b in pairs])
+    beaten = {
+        name
+        for pair, p in zip(pairs, adjusted, strict=True)
+        if p < ALPHA and best in pair
+        for name in pair
+    }
+    return Best(best, tuple(name for name in names if name != best and name not in beaten))
 
 
 def comparisons(trials: Trials, reference: str | None = None) -> tuple[Comparison, ...]:

@@ -95,12 +95,29 @@ class Difference:
 
 def difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Difference:
     """Compare two norms' values, each indexed by seed; missing values drop their seed."""
-    both = pd.concat([norm, reference], axis=1, join="inner").dropna().to_numpy(float)
-    paired = t_interval(both[:, 0] - both[:, 1])
+    first, second = _paired(norm, reference)
+    mean = t_interval(first - second)
     welch, welch_p = _welch(norm.dropna().to_numpy(float), reference.dropna().to_numpy(float))
-    spread = len(both) >= MIN_SEEDS and bool(np.all(np.ptp(both, axis=0) > 0))
-    correlation = float(np.corrcoef(both.T)[0, 1]) if spread else np.nan
-    return Difference(paired, t_test(paired), welch, welch_p, correlation)
+    correlation = np.nan
+    if len(first) >= MIN_SEEDS and np.ptp(first) > 0 and np.ptp(second) > 0:
+        correlation = float(np.corrcoef(first, second)[0, 1])
+    return Difference(mean, t_test(mean), welch, welch_p, correlation)
+
+
+def paired_p(first: pd.Series[Any], second: pd.Series[Any]) -> float:
+    """p of the paired t test over common seeds, as `difference` has it and nothing else."""
+    values, others = _paired(first, second)
+    return t_test(t_interval(values - others))
+
+
+def _paired(first: pd.Series[Any], second: pd.Series[Any]) -> tuple[Floats, Floats]:
+    """The values of both at the seeds for which neither is missing."""
+    _, here, there = np.intersect1d(
+        first.index.to_numpy(), second.index.to_numpy(), return_indices=True
+    )
+    both = np.stack([first.to_numpy(float)[here], second.to_numpy(float)[there]])
+    kept = both[:, ~np.isnan(both).any(axis=0)]
+    return kept[0], kept[1]
 
 
 def _welch(first: Floats, second: Floats) -> tuple[Mean, float]:

@@ -53,15 +53,19 @@ def draw(findings: Findings) -> Figure | None:
 
 def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
     crowd = epochs["trial_id"].nunique()
-    for (norm, _), curve in epochs.groupby(["norm", "trial_id"], sort=False):
+    for norm, part in epochs.groupby("norm", sort=False):
         look = by_norm[str(norm)]
+        # All trials of a norm are one line with gaps: hundreds of lines would draw slowly.
+        times, errors = part["epoch"].to_numpy(float), part["test_error"].to_numpy(float)
+        ends = np.flatnonzero(part["trial_id"].to_numpy()[1:] != part["trial_id"].to_numpy()[:-1])
+        times, errors = (np.insert(values, ends + 1, np.nan) for values in (times, errors))
         axes.plot(
-            curve["epoch"].to_numpy(float),
-            curve["test_error"],
+            times,
+            errors,
             color=look.colour,
             linestyle=look.dash,
             linewidth=1.1 if crowd < 20 else 0.7,
-            marker=look.marker if len(curve) == 1 else "",
+            marker=look.marker if np.nanmax(times) == 1 else "",
             alpha=0.85 if crowd < 20 else 0.6,
         )
     for epoch in schedule_drops(epochs):
@@ -70,9 +74,7 @@ def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
 
 def schedule_drops(epochs: pd.DataFrame) -> list[int]:
     """Epochs after which the learning rate of some trial falls to half or less at once."""
-    drops: set[int] = set()
-    for _, curve in epochs.groupby("trial_id"):
-        lr = curve["lr"].to_numpy(float)
-        fell = np.flatnonzero(lr[1:] <= 0.5 * lr[:-1])
-        drops |= {int(curve["epoch"].iloc[index]) for index in fell}
-    return sorted(drops)
+    lr, following = epochs["lr"].to_numpy(float), epochs["lr"].shift(-1).to_numpy(float)
+    same = (epochs["trial_id"] == epochs["trial_id"].shift(-1)).to_numpy(bool)
+    fell = same & (following <= 0.5 * lr)
+    return sorted(int(epoch) for epoch in set(epochs["epoch"].to_numpy()[fell]))

@@ -32,6 +32,7 @@ def rendered(figure: Figure, form: Format) -> bytes:
 
 def _lay_out_once(figure: Figure) -> None:
     """Fix the layout on the first call: it takes longer than drawing, and formats share it."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
         figure.set_layout_engine("none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from analysis.wording import between, counted, listed, number, p_value, signed
 
 def headline(trials: Trials, reference: str | None = None) -> list[str]:
     """Three or four lines of what was found, for a terminal."""
-    found = findings_of(trials, Options(reference=reference))
+    return summary(findings_of(trials, Options(reference=reference)))
+
+
+def summary(found: Sequence[Findings]) -> list[str]:
+    """The lines of `headline` for findings that are at hand."""
     if len(found) > 1:
         return [f"{item.comparison.label}: {_primary(item)[0]}" for item in found]
     only = found[0]
@@ -159,7 +164,7 @@ def _by_batch_size(comparison: Comparison) -> list[str]:
     for size in comparison.batch_sizes:
         best = comparison.best(size)
         if best:
-            groups.setdefault((best[0], tuple(best[1])), []).append(size)
+            groups.setdefault((best.norm, best.rivals), []).append(size)
     return [
         f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {norm} has the lowest "
         f"mean error, {_apart(rivals, len(comparison.norms))}."
@@ -183,8 +188,8 @@ def smallest_batch(comparison: Comparison) -> str:
         if len(ended) > 1 and best:
             means = sorted(ended, key=lambda cell: cell.error.value)
             shown = ", ".join(f"{cell.norm} {number(cell.error.value)} %" for cell in means)
-            apart = _apart(tuple(best[1]), len(ended)).removeprefix("but it is ")
-            return f"At batch size {size}: {shown}; {best[0]} is {apart}."
+            apart = _apart(best.rivals, len(ended)).removeprefix("but it is ")
+            return f"At batch size {size}: {shown}; {best.norm} is {apart}."
     return ""
 
 

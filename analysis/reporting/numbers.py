@@ -64,7 +64,7 @@ def _best(comparison: Comparison) -> list[dict[str, Any]]:
     for size in (None, *comparison.batch_sizes):
         best = comparison.best(size)
         if best:
-            rows.append({"batch_size": size, "norm": best[0], "not_distinguishable_from": best[1]})
+            rows.append({"batch_size": size, **asdict(best)})
     return rows
 
 

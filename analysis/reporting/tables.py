@@ -83,7 +83,7 @@ def gap_frame(comparison: Comparison) -> pd.DataFrame:
 def error_table(comparison: Comparison) -> Table:
     """Errors by norm and batch size as a page shows them."""
     winners = {size: comparison.best(size) for size in comparison.batch_sizes}
-    apart = {size: best[0] for size, best in winners.items() if best and not best[1]}
+    apart = {size: best.norm for size, best in winners.items() if best and not best.rivals}
     if len(comparison.norms) == 1:
         apart = {}
     rows = tuple(

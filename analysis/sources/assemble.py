@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,15 +105,6 @@ def _in_order(expected: pd.DataFrame) -> pd.DataFrame:
 def empty_curves() -> pd.DataFrame:
     """Curves of no trial."""
     return pd.DataFrame({"trial_id": pd.Series(dtype=str), "epoch": pd.Series(dtype="int64")})
-
-
-def wide_curves(points: Iterable[tuple[str, int, str, float]]) -> pd.DataFrame:
-    """One row per trial and epoch from (trial_id, epoch, metric, value), each given once."""
-    long = pd.DataFrame.from_records(list(points), columns=["trial_id", "epoch", "metric", "value"])
-    if long.empty:
-        return empty_curves()
-    wide = long.pivot(index=["trial_id", "epoch"], columns="metric", values="value")
-    return wide.rename_axis(columns=None).reset_index()
 
 
 def _last_epoch(curves: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pandas as pd
+
 from analysis.errors import InputError
-from analysis.sources.assemble import Found, edition_of, settings_of, wide_curves
+from analysis.sources.assemble import Found, edition_of, empty_curves, settings_of
 
 EXPECTED_TAG = "sweep.expected."
 REFERENCE_TAG = "sweep.reference."
@@ -35,20 +37,28 @@ def found_in(
     """The trials of the experiment `name`; runs without the tag of a trial are not trials."""
     trials = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
     ids = {run_id: run.tags[TRIAL_TAG] for run_id, run in trials.items()}
-    newest: dict[tuple[str, int, str], tuple[int, float]] = {}
-    for run_id, metric, step, timestamp, value in points:
-        key = (ids[run_id], step, metric)
-        if key not in newest or newest[key][0] <= timestamp:
-            newest[key] = (timestamp, value)
     return Found(
         name=name,
         rows=[_row(run) for run in trials.values()],
-        curves=wide_curves((*key, value) for key, (_, value) in newest.items()),
+        curves=_curves(ids, points),
         expected=_expected(tags),
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
         packages=_python(trials.values()),
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
     )
+
+
+def _curves(ids: Mapping[str, str], points: Iterable[Point]) -> pd.DataFrame:
+    """One row per trial and epoch; of several values for one step the newest counts."""
+    columns = ["run_id", "metric", "epoch", "timestamp", "value"]
+    long = pd.DataFrame.from_records(list(points), columns=columns)
+    if long.empty:
+        return empty_curves()
+    newest = long.sort_values("timestamp", kind="stable")
+    newest = newest.drop_duplicates(["run_id", "metric", "epoch"], keep="last")
+    newest = newest.assign(trial_id=newest["run_id"].map(ids))
+    wide = newest.pivot(index=["trial_id", "epoch"], columns="metric", values="value")
+    return wide.rename_axis(columns=None).reset_index()
 
 
 def _row(run: Run) -> dict[str, Any]:
