@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
 from normmods.norm import to_channels
+from normmods.renorm_native import Renormalize, batch_moments
 
 Clip = Any
 """A float, or a 0-d tensor while a warm-up opens it."""
@@ -53,14 +54,24 @@ class _Renorm(BatchStatisticsNorm):
         self._latest: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
+
+        Eager on a CPU it takes the native kernels (see `normmods.renorm_native`), elsewhere and
+        under `torch.compile`, which fuses it as well, the reference.
+        """
         self._check(x)
-        if self.training or self.eval_statistics == "batch":
-            check_batch_values(x)
+        if not self.training and self.eval_statistics == "ema":
+            var = self.running_std.square()
+            return functional.batch_norm(x, self.running_mean, var, self.weight, self.bias, eps=0.0)
+        check_batch_values(x)
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
             return self.reference(x)
-        return functional.batch_norm(
-            x, self.running_mean, self.running_std.square(), self.weight, self.bias, eps=0.0
-        )
+        values = x.to(self.weight.dtype)
+        mean, var = batch_moments(values)
+        std = (var + self.eps).sqrt_()
+        r, d = self._correction(mean, std)
+        y: Tensor = Renormalize.apply(values, self.weight, self.bias, mean, std, r, d)
+        return y.to(x.dtype)
 
     def reference(self, x: Tensor) -> Tensor:
         """The formula, step by step; in training it moves the state once, as `forward` does."""
@@ -68,9 +79,9 @@ class _Renorm(BatchStatisticsNorm):
         var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
         std = (var + self.eps).sqrt()
         r, d = self._correction(mean.detach(), std.detach())
-        normalized = (values - to_channels(mean)) / to_channels(std)
-        corrected = normalized * to_channels(r) + to_channels(d)
-        return (corrected * to_channels(self.weight) + to_channels(self.bias)).to(x.dtype)
+        scale = self.weight * r / std
+        shift = self.weight * d + self.bias - mean * scale
+        return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
 
     def clipped_fraction(self) -> Tensor:
         """Share of channels whose r or d the latest batch clipped, a 0-d tensor.
@@ -214,13 +225,16 @@ class RenormDebias(_Renorm):
 
     def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         if self.training:
-            newest = self._newest_weight().to(mean.dtype)
+            newest = self._newest_weight()
             self.running_mean.lerp_(mean, newest)
             self.running_std.lerp_(std, newest)
         return self._clip(mean, std, self.r_max, self.d_max)
 
-    def _newest_weight(self) -> Tensor:
-        """Counts the batch and returns its g_t."""
+    def _newest_weight(self) -> Any:
+        """Counts the batch and returns its g_t, a float or a 0-d tensor."""
         step = self.num_batches_tracked.add_(1)
+        if step.is_cpu and not torch.compiler.is_compiling():
+            return math.expm1(self._log_alpha) / math.expm1(int(step) * self._log_alpha)
         # In float64: 1 - alpha^t would lose half its digits in float32.
-        return math.expm1(self._log_alpha) / torch.expm1(step.double() * self._log_alpha)
+        newest = math.expm1(self._log_alpha) / torch.expm1(step.double() * self._log_alpha)
+        return newest.to(self.running_mean.dtype)

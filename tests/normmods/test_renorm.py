@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from norm_formulas import Renormalised, close, warmed_clip
-from norm_inputs import LAYOUTS, Shape, random_input, randomised, shapes
+from norm_inputs import LAYOUTS, Shape, bowl, random_input, randomised, shapes
 from torch import Tensor, nn
 
 import normmods
@@ -130,3 +132,41 @@ def test_options_of_the_clips(name: str) -> None:
     if name == "batchrenorm":
         with pytest.raises(ValueError, match="warmup_steps=-1"):
             normmods.build(name, 4, warmup_steps=-1)
+
+
+@given(shape=shapes(), layout=st.sampled_from(LAYOUTS))
+@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("name", RENORMS)
+def test_native_path_is_the_reference(name: str, shape: Shape, layout: str) -> None:
+    layer = randomised(normmods.build(name, shape[1], momentum=0.3))
+    twin = copy.deepcopy(layer)
+    for seed in range(3):
+        x = (random_input(shape, layout, seed) * (1 + seed) + seed).requires_grad_()
+        outputs = layer(x), twin.reference(x)
+        grads = [
+            torch.autograd.grad(bowl(y), (x, *module.parameters()))
+            for y, module in zip(outputs, (layer, twin), strict=True)
+        ]
+        for native, reference in zip((outputs[0], *grads[0]), (outputs[1], *grads[1]), strict=True):
+            torch.testing.assert_close(native, reference, rtol=1e-8, atol=1e-8)
+    for native, reference in zip(layer.buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(native, reference, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", RENORMS)
+def test_second_derivatives_are_refused_by_the_fast_path_alone(name: str) -> None:
+    layer, x = normmods.build(name, 4), torch.randn(2, 4, 3, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="create_graph=True"):
+        torch.autograd.grad(layer(x).pow(2).sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(layer.reference(x).pow(2).sum(), x, create_graph=True)
+    assert torch.autograd.grad(first.pow(2).sum(), x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", RENORMS)
+def test_bfloat16_input_is_normalised_in_float32(name: str) -> None:
+    layer, x = normmods.build(name, 8), torch.randn(4, 8, 5, 5).bfloat16()
+    y = layer(x)
+    assert y.dtype == torch.bfloat16
+    twin = normmods.build(name, 8)
+    torch.testing.assert_close(y, twin(x.float()).bfloat16())
+    torch.testing.assert_close(layer.running_mean, twin.running_mean)
