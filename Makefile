@@ -7,9 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test test-slow check format install lock clean
 
 demo: install
-	@$(BIN)/python -m sweep run grids/quickstart.yaml
-	@echo
-	@$(BIN)/python -m analysis report quickstart --out report/quickstart
+	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -72,6 +72,9 @@ def run(
     retry: Annotated[
         list[str] | None, typer.Option(help="Train trials with this outcome again: failed.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a report of what there is at the end.")
+    ] = None,
 ) -> None:
     """Train what is missing. Safe to repeat, to interrupt and to extend.
 
@@ -85,7 +88,7 @@ def run(
         checked, outcomes = load_grid(grid), _outcomes(retry or [])
         from sweep.run import run as run_grid
 
-        code = run_grid(checked, _console(), address=address, retry=outcomes)
+        code = run_grid(checked, _console(), address=address, retry=outcomes, report=report)
     raise typer.Exit(code)
 
 

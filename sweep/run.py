@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,9 +27,17 @@ from trainables.spec import Outcome
 
 
 def run(
-    grid: Grid, console: Console, *, address: str | None = None, retry: Iterable[Outcome] = ()
+    grid: Grid,
+    console: Console,
+    *,
+    address: str | None = None,
+    retry: Iterable[Outcome] = (),
+    report: Path | None = None,
 ) -> ExitCode:
-    """Train the grid's missing trials. Safe to repeat, to interrupt and to extend."""
+    """Train the grid's missing trials. Safe to repeat, to interrupt and to extend.
+
+    With a folder for the `report`, the analysis writes one from what there is at the end.
+    """
     plan = make_plan(grid, retry)
     if plan.missing():
         feasible, skipped = without_infeasible(grid)
@@ -43,7 +54,9 @@ def run(
             save_expected(plan)
             shipped = ship_all(plan.grid)
     now = make_plan(plan.grid)
-    tables.print_outcome(console, before=plan, after=now, shipped=shipped, stopped_by=stopped_by)
+    tables.print_outcome(console, before=plan, after=now, stopped_by=stopped_by)
+    reported = report is not None and write_report(now, shipped, report)
+    tables.print_places(console, now, shipped, reported=reported)
     return exit_code(now, shipped, stopped_by)
 
 
@@ -62,6 +75,16 @@ def _train(plan: Plan, console: Console, address: str | None) -> tuple[Shipped, 
         print_plainly(console, notice)
     with waiting(console, "bringing MLflow up to date"):
         return shipper.finish(), board.repeated_error
+
+
+def write_report(plan: Plan, shipped: Shipped, out: Path) -> bool:
+    """Have the analysis write a report, in a process of its own; whether it did."""
+    if not plan.num(Outcome.COMPLETED, Outcome.DIVERGED):
+        return False
+    source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def exit_code(plan: Plan, shipped: Shipped, stopped_by: str | None) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 
 from rich.console import Console
@@ -56,13 +57,10 @@ def print_status(console: Console, plan: Plan, holder: str | None) -> None:
     print_plainly(console, f"records in {plan.folder.storage.uri}")
 
 
-def print_outcome(
-    console: Console, *, before: Plan, after: Plan, shipped: Shipped, stopped_by: str | None
-) -> None:
-    """The last lines of `run`: what happened, where it is, what to type next."""
+def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
+    """What a run did, and what went wrong."""
     num_trained = len(before.missing()) - len(after.missing())
-    line = f"{counts(after)}; trained now: {num_trained}"
-    print_plainly(console, line)
+    print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
     if stopped_by:
         what = "stopped, because several trials ended in the same error:"
         print_plainly(console, what, "red")
@@ -70,16 +68,20 @@ def print_outcome(
     print_accidents(console, after)
     if after.missing() and not stopped_by:
         print_plainly(console, "run the same command again to go on", "yellow")
-    rows = [("records", after.folder.storage.uri)]
+
+
+def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bool) -> None:
+    """The last lines of a run: where everything is, and what to type next."""
+    rows = [("records", plan.folder.storage.uri)]
+    if not reported and plan.num(Outcome.COMPLETED):
+        experiment, out = plan.grid.experiment, f"report/{plan.grid.name}"
+        rows.append(("report", f"python -m analysis report {shlex.quote(experiment)} --out {out}"))
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
-        rows.append(("", f"`python -m sweep sync {after.grid.path}` brings it up to date"))
+        rows.append(("", f"`python -m sweep sync {plan.grid.path}` brings it up to date"))
     elif shipped.place:
         command = f"{shipped.place.command}, then " if shipped.place.command else ""
         rows.append(("MLflow", f"{command}{shipped.place.link}"))
-    if after.num(Outcome.COMPLETED):
-        experiment = after.grid.experiment
-        rows.append(("report", f"python -m analysis report {experiment} --out report/{experiment}"))
     for name, text in rows:
         print_plainly(console, f"{name:<8} {text}")
 

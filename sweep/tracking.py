@@ -11,6 +11,8 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,14 +50,22 @@ class Place:
             return None
         default = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         if self.tracking_uri in (default, "sqlite:///mlflow.db"):
-            return "mlflow ui"
-        return f"mlflow ui --backend-store-uri {self.tracking_uri}"
+            return f"{_program()} ui"
+        return f"{_program()} ui --backend-store-uri {self.tracking_uri}"
 
     @property
     def link(self) -> str:
         """The experiment's page."""
         base = self.tracking_uri if self.command is None else "http://127.0.0.1:5000"
         return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}"
+
+
+def _program() -> str:
+    """`mlflow`, with its folder where the shell would not find it."""
+    if shutil.which("mlflow"):
+        return "mlflow"
+    beside = Path(sys.executable).parent / "mlflow"
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def quieten() -> None:
