@@ -90,8 +90,7 @@ class Associate(Function):
             grad, x, mean.view(1, -1), rstd.view(1, -1), scale, *flat, (small, True, True)
         )
         grads = torch.stack((grad_scale, grad_shift)).view(2, batch, groups, -1)
-        scale = scale.view(batch, groups, -1)
-        projected = None if small else (grads * scale).sum(3)
+        projected = None if small else (grads * scale.view(batch, groups, -1)).sum(3)
         grad_decoded, grad_learned = _enter_backward(grads, activated, learned, form.entry)
         grad_hidden = torch.bmm(grad_decoded, decoders)
         _relu_backward_(grad_hidden, hidden, 0, grad_input=grad_hidden)
@@ -106,7 +105,8 @@ class Associate(Function):
         else:
             slope = torch.addcmul(slope, projected[0], rstd * rstd, value=-share / 2)
             level = torch.addcmul(level, projected[1], rstd, value=-share)
-            grad_x = _affine(grad, scale * rstd[..., None], x, mean, slope + slope, level)
+            scale = scale.view(batch, groups, -1) * rstd.unsqueeze(2)
+            grad_x = _affine(grad, scale, x, mean, slope + slope, level)
         grad_encoder = torch.mm(flat_hidden.t(), keys.view(2 * batch, -1))
         of_decoders = torch.bmm(grad_decoded.mT, hidden)
         learned_grads = (None, None) if grad_learned is None else grad_learned.unbind()
@@ -117,7 +117,7 @@ def _add_affine_(grad_x: Tensor, x: Tensor, mean: Tensor, slope: Tensor, level: 
     """Adds `slope (x - mean) + level`, (B, N) each, to `grad_x` in place."""
     rows = (*mean.shape, -1)
     offset = torch.addcmul(level, slope, mean, value=-1)
-    grad_x.view(rows).addcmul_(x.view(rows), slope[..., None]).add_(offset[..., None])
+    grad_x.view(rows).addcmul_(x.view(rows), slope.unsqueeze(2)).add_(offset.unsqueeze(2))
     return grad_x
 
 
@@ -131,7 +131,7 @@ def _affine(
         x.view(1, zeros.shape[0], -1, 1), slope.view(-1), offset.view(-1), *_identity(zeros)
     )[0]
     rows = (*scale.shape, -1)
-    grad_x.view(rows).addcmul_(grad.view(rows), scale[..., None])
+    grad_x.view(rows).addcmul_(grad.view(rows), scale.unsqueeze(3))
     return grad_x.view(x.shape)
 
 
@@ -156,12 +156,12 @@ def _enter(
         repeats = channels // decoded.shape[2]
         return activated, activated.repeat_interleave(repeats, dim=2).view(2, -1)
     if entry == "before":
-        activated = _activate_(decoded[..., None] + learned)
+        activated = _activate_(decoded.unsqueeze(3) + learned)
         return activated, activated.view(2, -1)
     activated = _activate_(decoded)
     if entry == "multiply":
-        return activated, (activated[..., None] * learned).view(2, -1)
-    return activated, (activated[..., None] + learned).view(2, -1)
+        return activated, (activated.unsqueeze(3) * learned).view(2, -1)
+    return activated, (activated.unsqueeze(3) + learned).view(2, -1)
 
 
 def _enter_backward(
@@ -174,7 +174,7 @@ def _enter_backward(
         grads = _activation_backward_(grads, activated)
         return grads.sum(3), grads.sum(1).view(2, -1)
     if entry == "multiply":
-        grad_learned = (grads * activated[..., None]).sum(1).view(2, -1)
+        grad_learned = (grads * activated.unsqueeze(3)).sum(1).view(2, -1)
         return _activation_backward_((grads * learned).sum(3), activated), grad_learned
     grad_learned = grads.sum(1).view(2, -1)
     return _activation_backward_(grads.sum(3), activated), grad_learned
