@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_grids import SMALL, complaints, factors, load
+
+NORMS = ("batchnorm", "groupnorm", "instancenorm", "layernorm", "assocnorm")
+PRODUCTS = st.fixed_dictionaries(
+    {
+        "norm": st.lists(st.sampled_from(NORMS), min_size=1, max_size=3, unique=True),
+        "batch_size": st.lists(st.integers(1, 64), min_size=1, max_size=3, unique=True),
+        "seed": st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
+    },
+    optional={
+        "train.optimizer.lr": st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=2, unique=True),
+        "train.optimizer.nesterov": st.just([False, True]),
+        "train.schedule.milestones": st.just([[1], [1, 2]]),
+    },
+)
+MULTISTEP = {"epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}}
+
+
+@given(levels=PRODUCTS, data=st.data())
+def test_a_grid_is_the_product_of_its_levels_less_what_is_excluded(
+    levels: dict[str, list[Any]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    crossed = list(itertools.product(levels["norm"], levels["batch_size"]))
+    excluded = data.draw(st.lists(st.sampled_from(crossed), unique=True, max_size=len(crossed) - 1))
+    exclude = [{"norm": norm, "batch_size": size} for norm, size in excluded]
+    file = tmp_path_factory.getbasetemp() / "product.yaml"
+    trials = load(file, factors=levels, train=MULTISTEP, exclude=exclude).trials
+
+    further = [name for name in levels if "." in name]
+    combinations = itertools.product(*(levels[name] for name in further))
+    num_variants = len(list(combinations))
+    num_cells = len(crossed) - len(excluded)
+    assert len(trials) == num_cells * len(levels["seed"]) * num_variants
+    assert len({trial.trial_id for trial in trials}) == len(trials)
+    cells = {(t.spec.norm.name, t.spec.batch_size, t.spec.seed, t.variant) for t in trials}
+    assert len(cells) == len(trials)
+    assert not {(norm, size) for norm, size, *_ in cells} & set(excluded)
+    seeds = [trial.spec.seed for trial in trials]
+    assert seeds == sorted(seeds, key=levels["seed"].index)
+
+
+def test_every_field_reaches_the_specs_and_the_rest_has_its_default() -> None:
+    data = {"name": "digits", "augment": "crop_flip", "num_train": 64}
+    optimizer = {"lr": 0.5, "momentum": 0.0, "nesterov": False, "weight_decay": 0.01}
+    schedule = {"name": "multistep", "milestones": [1, 2], "gamma": 0.5}
+    train = {"epochs": 4, "optimizer": optimizer, "schedule": schedule}
+    for trial in load(data=data, train=train).trials:
+        assert vars(trial.spec.data) == {**data, "num_test": None}
+        found = vars(trial.spec.train.optimizer)
+        assert found == {**optimizer, "name": "sgd", "decay_norm_and_bias": True}
+        assert trial.spec.train.schedule.milestones == (1, 2)
+        assert (trial.spec.train.epochs, trial.spec.train.lr_scaling) == (4, "none")
+        assert (trial.spec.model.name, trial.spec.model.stem) == ("resnet8", "cifar")
+
+
+def test_overrides_apply_in_order_to_what_they_match() -> None:
+    grid = load(
+        overrides=[
+            {"when": {}, "set": {"train.optimizer.lr": 0.1, "train.epochs": 7}},
+            {"when": {"batch_size": [8, 4]}, "set": {"train.optimizer.lr": 0.2}},
+            {"when": {"norm": "groupnorm", "batch_size": 8}, "set": {"train.optimizer.lr": 0.3}},
+            {"when": {"seed": 1}, "set": {"train.epochs": 9}},
+        ]
+    )
+    found = {
+        (t.norm, t.spec.batch_size, t.spec.seed): (t.spec.train.optimizer.lr, t.spec.train.epochs)
+        for t in grid.trials
+    }
+    lrs = {("batchnorm", 16): 0.1, ("groupnorm", 16): 0.1}
+    lrs |= {("batchnorm", 8): 0.2, ("groupnorm", 8): 0.3}
+    assert found == {
+        (*cell, seed): (lr, epochs) for cell, lr in lrs.items() for seed, epochs in ((0, 7), (1, 9))
+    }
+
+
+def test_an_override_may_set_what_the_sections_leave_out() -> None:
+    schedule = {"train.schedule.name": "multistep", "train.schedule.milestones": [1, 2]}
+    override = {"when": {"batch_size": 8}, "set": schedule}
+    milestones = {
+        t.spec.batch_size: t.spec.train.schedule.milestones
+        for t in load(overrides=[override]).trials
+    }
+    assert milestones == {16: (), 8: (1, 2)}
+
+
+def test_a_rule_may_name_a_norm_by_its_label_or_all_of_its_name() -> None:
+    norms = ["groupnorm", {"name": "groupnorm", "num_groups": 8}, "batchnorm"]
+    by_label = load(**factors(norm=norms), exclude=[{"norm": "groupnorm(num_groups=8)"}])
+    assert {t.norm for t in by_label.trials} == {"groupnorm", "batchnorm"}
+    by_name = load(**factors(norm=norms), exclude=[{"norm": ["groupnorm"], "seed": 0}])
+    assert {t.norm for t in by_name.trials if t.spec.seed == 0} == {"batchnorm"}
+    assert len({t.norm for t in by_name.trials if t.spec.seed == 1}) == 3
+
+
+def test_further_factors_make_variants() -> None:
+    further = {"train.optimizer.lr": [0.1, 0.2], "train.schedule.milestones": [[1], [1, 2]]}
+    grid = load(**factors(**further), train=MULTISTEP, exclude=[{"train.optimizer.lr": 0.1}])
+    variants = {t.variant: t.spec.train for t in grid.trials}
+    assert set(variants) == {
+        "train.optimizer.lr=0.2, train.schedule.milestones=1",
+        "train.optimizer.lr=0.2, train.schedule.milestones=1/2",
+    }
+    assert {train.schedule.milestones for train in variants.values()} == {(1,), (1, 2)}
+    assert grid.trials[0].name.startswith("batchnorm-bs016-s0-train.optimizer.lr=0.2")
+    assert load().trials[0].name == "batchnorm-bs016-s0"
+
+
+RULE = {"train.epochs": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"overrides": [{"when": {"batch_size": 7}, "set": RULE}]},
+            ["overrides[0]: matches no trial of the grid (batch_size: 7)"],
+        ),
+        (
+            {"overrides": [{"when": {"norm": "layernorm", "seed": [7, 8]}, "set": RULE}]},
+            ["overrides[0]: matches no trial of the grid (norm: layernorm, seed: 7/8)"],
+        ),
+        (
+            {"exclude": [{"norm": "groupnorm", "batch_size": 3}]},
+            ["exclude[0]: matches no trial of the grid (norm: groupnorm, batch_size: 3)"],
+        ),
+        ({"exclude": [{}]}, ["exclude: leaves no trial"]),
+        (
+            {
+                "exclude": [{"batch_size": 8}],
+                "overrides": [{"when": {"batch_size": 8}, "set": RULE}],
+            },
+            ["overrides[0]: matches no trial of the grid (batch_size: 8)"],
+        ),
+        (
+            {"overrides": [{"when": {"norm": {"name": "groupnorm"}}, "set": RULE}]},
+            ["overrides[0]: matches no trial of the grid (norm: {'name': 'groupnorm'})"],
+        ),
+        (
+            {"overrides": [{"when": {"batch_size": [[8]]}, "set": RULE}]},
+            ["overrides[0]: matches no trial of the grid (batch_size: 8)"],
+        ),
+        (
+            {"overrides": [{"when": {"batch": 8}, "set": {"train.epoch": 1}}]},
+            [
+                "overrides[0].when.batch: unknown name; did you mean 'batch_size'?",
+                "overrides[0].set.train.epoch: unknown name; did you mean 'train.epochs'?",
+            ],
+        ),
+        (
+            {"exclude": [{"nrm": "groupnorm"}]},
+            ["exclude[0].nrm: unknown name; did you mean 'norm'?"],
+        ),
+        (
+            {"overrides": [{"when": {"batch_size": 8}, "set": {"train.epochs": 0}}]},
+            ["overrides[0].set.train.epochs: expected a number >= 1, found 0"],
+        ),
+        (
+            {"overrides": [{"when": {"batch_size": 8}, "set": {"model.name": "resnet9"}}]},
+            ["overrides[0].set.model.name: unknown model 'resnet9'; did you mean 'resnet8'?"],
+        ),
+    ],
+)
+def test_rules_that_do_not_hold(changes: dict[str, Any], expected: list[str]) -> None:
+    assert complaints(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"data": {"name": "digits", "num_train": 99_999}},
+            "data: `1 <= num_train <= 1437` must hold for digits, but got num_train=99999",
+        ),
+        (
+            {"model": {"name": "resnet18", "width": 4}},
+            "model: model resnet18 has no option width, but got width=4",
+        ),
+        (
+            {"train": {"epochs": 1, "lr_scaling": "sqrt"}},
+            "train.lr_scaling: 'sqrt' is relative to `train.reference_batch_size`; state it",
+        ),
+        (
+            {"train": {"epochs": 1, "schedule": {"milestones": [1]}}},
+            "train.schedule.milestones: belongs to the multistep schedule, but the schedule is "
+            "'constant'",
+        ),
+        (
+            {"train": {"epochs": 1, "schedule": {"name": "multistep", "milestones": [2, 1]}}},
+            "train.schedule.milestones: expected increasing epochs, found [2, 1]",
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other(changes: dict[str, Any], expected: str) -> None:
+    assert complaints(**changes) == [expected]
+
+
+def test_two_levels_that_become_one_trial() -> None:
+    override = {"when": {}, "set": {"train.optimizer.lr": 0.5}}
+    found = complaints(
+        **factors(norm=["batchnorm"], batch_size=[8], seed=1, **{"train.optimizer.lr": [0.1, 0.2]}),
+        overrides=[override],
+    )
+    assert found == [
+        "overrides: makes batchnorm-bs008-s0-train.optimizer.lr=0.2 the same trial as "
+        "batchnorm-bs008-s0-train.optimizer.lr=0.1; exclude one of them"
+    ]
+
+
+def test_a_section_that_only_a_factor_or_an_override_completes() -> None:
+    grid = load(**factors(**{"train.epochs": [1, 2]}), train={})
+    assert {trial.spec.train.epochs for trial in grid.trials} == {1, 2}
+    assert complaints(train={}) == ["train.epochs: is required and missing"]
+
+
+def test_reading_leaves_the_file_alone() -> None:
+    before = SMALL | {"overrides": [{"when": {}, "set": {"train.epochs": 2}}]}
+    load(**before)
+    text = Path("grid.yaml").read_text()
+    load(**before)
+    assert Path("grid.yaml").read_text() == text
