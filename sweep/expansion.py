@@ -16,7 +16,7 @@ from sweep.errors import nearest
 from sweep.factors import REQUIRED, SECTIONS, Factors, Norm, settable
 from sweep.source import Loc, Source
 from trainables.data.catalog import DATASETS, dataset_info
-from trainables.models.catalog import MODELS, model_info
+from trainables.models.catalog import MODELS, with_defaults
 from trainables.spec import DataSpec, ModelSpec, TrainSpec, TrialSpec
 
 Fields = dict[str, Any]
@@ -198,17 +198,19 @@ class _Expander:
     def spec(self, norm: Norm, batch_size: int, seed: int, fields: Fields) -> TrialSpec:
         key = json.dumps(fields, sort_keys=True)
         if key not in self.checked:
-            self.checked[key] = {
-                name: _validate(spec, fields[name]) for name, spec in SECTIONS.items()
-            }
-            self.report_contradictions(**self.checked[key])
+            sections = {name: _validate(spec, fields[name]) for name, spec in SECTIONS.items()}
+            holds = self.report_contradictions(**sections)
+            if holds:
+                sections["model"] = with_defaults(sections["model"])
+            self.checked[key] = sections
         return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **self.checked[key])
 
-    def report_contradictions(self, data: DataSpec, model: ModelSpec, train: TrainSpec) -> None:
-        """Complain of fields that are right by themselves and wrong together."""
+    def report_contradictions(self, data: DataSpec, model: ModelSpec, train: TrainSpec) -> bool:
+        """Complain of fields right by themselves and wrong together; whether there are none."""
+        before = len(self.source.problems)
         for section, look_up in (
             ("data", lambda: dataset_info(data)),
-            ("model", lambda: model_info(model)),
+            ("model", lambda: with_defaults(model)),
         ):
             try:
                 look_up()
@@ -224,6 +226,7 @@ class _Expander:
         if list(schedule.milestones) != sorted(set(schedule.milestones)):
             what = f"expected increasing epochs, found {list(schedule.milestones)}"
             self.complain(("train", "schedule", "milestones"), what)
+        return len(self.source.problems) == before
 
 
 def _validate(spec: type, data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -19,12 +20,16 @@ from trainables.optim import lr_for
 from trainables.seeding import generator, global_stream
 from trainables.spec import Dimensions, TrialSpec
 
+SMALL_RUN = 70_000
+"""Pixels of a batch up to which a small network is checked by running it: that takes less time
+than what torch imports for its first forward pass on the meta device (2.5 s)."""
+
 
 def check(spec: TrialSpec) -> Dimensions:
-    """Build the spec's model on the meta device and run it once in training, once in test mode.
+    """Build the spec's model and run it once in training, once in test mode, without a data set.
 
-    Needs no data set and takes milliseconds. A norm that cannot run on the meta device (because
-    it looks at values) is run on the CPU instead.
+    This takes milliseconds: it runs on the meta device, without arithmetic, unless model and
+    batch are small. A norm that cannot run there (because it looks at values) is run on the CPU.
 
     Raises:
         ValueError: a value out of bounds, or an unknown name or option.
@@ -33,7 +38,7 @@ def check(spec: TrialSpec) -> Dimensions:
     """
     data = check_values(spec)
     try:
-        return _dry_run(spec, data, torch.device("meta"))
+        return _dry_run(spec, data, _device(spec, data))
     except Infeasible as error:
         if "meta" not in str(error.__cause__).lower():
             raise
@@ -54,19 +59,28 @@ def check_values(spec: TrialSpec) -> DatasetInfo:
     return data
 
 
+def _device(spec: TrialSpec, data: DatasetInfo) -> torch.device:
+    is_small = model_info(spec.model).default_width is not None
+    pixels = spec.batch_size * math.prod(data.shape[1:])
+    return torch.device("cpu" if is_small and pixels <= SMALL_RUN else "meta")
+
+
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     norms = SeededNorms(spec.norm, seed=spec.seed)
-    with device, global_stream(spec.seed, "init"):
-        model = build_model(
-            spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
-        )
     batch_size = spec.batch_size
-    watched = _layers_to_name(model, norms.built)
-    shapes = _forward(model.train(), (batch_size, *data.shape), device, watched)
-    for path, layer in watched.items():
-        if layer in norms.built and shapes[path][2:].numel() == 1:
-            _refuse_constant(spec, path, shapes[path])
-    _forward(model.eval(), (eval_batch_size(model, batch_size), *data.shape), device, watched)
+    with global_stream(spec.seed, "init"):
+        with device:
+            model = build_model(
+                spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
+            )
+        watched = _layers_to_name(model, norms.built)
+        shapes = _forward(model.train(), (batch_size, *data.shape), device, watched)
+        for path, layer in watched.items():
+            if layer in norms.built and shapes[path][2:].numel() == 1:
+                _refuse_constant(spec, path, shapes[path])
+        # A larger test batch could do no harm that a smaller one does not.
+        test_batch_size = min(batch_size, eval_batch_size(model, batch_size))
+        _forward(model.eval(), (test_batch_size, *data.shape), device, watched)
     return Dimensions(
         num_classes=data.num_classes,
         num_train=data.num_train,

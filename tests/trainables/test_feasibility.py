@@ -1,5 +1,9 @@
 import dataclasses
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,8 +109,9 @@ def test_a_norm_that_cannot_be_built_is_infeasible() -> None:
         check(small_spec("probe_norms:Explodes"))
 
 
-def test_a_norm_that_reads_values_is_run_on_the_cpu() -> None:
-    check(small_spec("probe_norms:ReadsValues"))
+@pytest.mark.parametrize("model", [ModelSpec(name="resnet8"), ModelSpec(name="resnet18")])
+def test_a_norm_that_reads_values_is_run_on_the_cpu(model: ModelSpec) -> None:
+    check(small_spec("probe_norms:ReadsValues", model=model))
     with pytest.raises(Infeasible, match=re.escape("layer2.0.bn1 (ReadsValues)")):
         check(on_one_pixel("probe_norms:ReadsValues", batch_size=1))
 
@@ -134,6 +139,24 @@ def test_a_mistake_is_not_an_infeasible_cell(spec: TrialSpec) -> None:
         check(spec)
     assert not isinstance(caught.value, Infeasible)
     assert "\n" not in str(caught.value)
+
+
+def test_a_large_batch_is_checked_without_arithmetic() -> None:
+    # On the CPU this forward pass alone would take minutes and gigabytes.
+    whole = DataSpec(name="fashion_mnist")
+    check(small_spec("groupnorm", batch_size=60_000, data=whole, model=ModelSpec(name="resnet8")))
+
+
+def test_a_small_network_is_checked_without_the_machinery_of_the_meta_device() -> None:
+    # It takes seconds to import, and a first sweep's checks milliseconds.
+    program = (
+        "import sys, trainables; from trial_specs import small_spec; "
+        "trainables.check(small_spec('assocnorm', batch_size=64)); "
+        "assert 'torch.fx.experimental.symbolic_shapes' not in sys.modules"
+    )
+    folders = [str(Path(__file__).parent), *sys.path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
 
 
 def test_check_leaves_the_global_generator_as_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,3 +40,11 @@ def model_info(spec: ModelSpec) -> ModelInfo:
     if spec.stem != "cifar" and not info.has_stem:
         raise ValueError(f"model {spec.name} has no option stem, but got stem={spec.stem}")
     return info
+
+
+def with_defaults(spec: ModelSpec) -> ModelSpec:
+    """The spec with the model's own default width where it states none: one trial, not two."""
+    info = model_info(spec)
+    if spec.width is not None or info.default_width is None:
+        return spec
+    return dataclasses.replace(spec, width=info.default_width)

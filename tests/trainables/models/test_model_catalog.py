@@ -5,6 +5,7 @@ import torch
 
 from trainables.models import MODELS, ModelInfo, model_info
 from trainables.models.build import build_model
+from trainables.models.catalog import with_defaults
 from trainables.spec import ModelSpec
 
 
@@ -41,3 +42,9 @@ def test_every_model_maps_images_to_logits(name: str, in_channels: int) -> None:
 def test_what_a_model_does_not_read_is_refused(spec: ModelSpec, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         model_info(spec)
+
+
+def test_a_width_that_is_left_out_is_the_models_own() -> None:
+    assert with_defaults(ModelSpec(name="resnet8")) == ModelSpec(name="resnet8", width=16)
+    for stated in (ModelSpec(name="resnet8", width=4), ModelSpec(name="resnet18")):
+        assert with_defaults(stated) is stated
