@@ -106,7 +106,8 @@ def test_a_layer_of_the_users_own_reaches_the_workers(folder: Folder) -> None:
     assert {"gain": 0.5} in options
 
     norms = ["layers:Broken"]
-    folder.grid(name="broken.yaml", factors={"norm": norms, "batch_size": [16, 8, 4], "seed": 3})
+    factors = {"norm": norms, "batch_size": [16, 8, 4], "seed": 3}
+    folder.grid(name="broken.yaml", factors=factors, reference=None)
     failed = folder.sweep("run", "broken.yaml")
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert failed.stdout.count("Traceback") == 1
