@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import InputError
+from analysis.options import Options
 
 app = typer.Typer(
     add_completion=False,
@@ -67,23 +68,40 @@ def report(
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
-        from analysis.findings import Options, findings_of
-        from analysis.reporting.answer import summary
-        from analysis.reporting.write import files_of, write
-        from analysis.sources.load import load
+        from analysis.reporting.manifest import unchanged
+        from analysis.sources.fingerprint import fingerprint
+        from analysis.sources.place import find
 
-        trials = load(source, _settings(where))
-        found = findings_of(trials, Options(reference, margin, threshold))
-        page = write(out, files_of(trials, found))
-        lines = summary(found)
+        settings = _settings(where)
+        key = fingerprint(find(source), (reference, margin, threshold, settings))
+        lines = unchanged(out, key)
+        if lines is None:
+            lines = _make(source, out, Options(reference, margin, threshold), settings, key)
         for line in lines:
             typer.echo(line)
-        typer.echo(f"Report: {page}")
+        typer.echo(f"Report: {out / 'report.html'}")
         if to_mlflow:
             from analysis.reporting.report_run import log_report
 
-            log_report(trials.name, page.parent, lines)
-            typer.echo(f"It is also on the run REPORT of experiment {trials.name}.")
+            name = log_report(source, out, lines)
+            typer.echo(f"It is also on the run REPORT of experiment {name}.")
+
+
+def _make(
+    source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
+) -> list[str]:
+    """Make the report and return its headline."""
+    from analysis.findings import findings_of
+    from analysis.reporting.answer import summary
+    from analysis.reporting.manifest import MANIFEST, manifest
+    from analysis.reporting.write import files_of, write
+    from analysis.sources.load import load
+
+    trials = load(source, settings)
+    found = findings_of(trials, options)
+    lines, files = summary(found), files_of(trials, found)
+    write(out, {**files, MANIFEST: manifest(key or "", lines, files)})
+    return lines
 
 
 @app.command()

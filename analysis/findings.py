@@ -10,33 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison, Gap, comparisons
-from analysis.errors import InputError
 from analysis.inference import ALPHA, equivalence, holm
 from analysis.measures import Measures, default_margin, measure
+from analysis.options import Options
 from analysis.published import Published, matching
 from analysis.schema import Trials
 from analysis.survival import times_to_threshold
 
 SPLIT_SEED = 0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a reader may declare beforehand; None leaves it to the sweep or to the defaults.
-
-    `margin`, in percentage points, is the difference taken to be none; `threshold`, in percent,
-    the test error whose first reaching is timed.
-    """
-
-    reference: str | None = None
-    margin: float | None = None
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.margin is not None and not self.margin > 0:
-            raise InputError(f"`margin > 0` must hold, but got margin={self.margin}")
-        if self.threshold is not None and not 0 < self.threshold < 100:
-            raise InputError(f"`0 < threshold < 100` must hold, but got {self.threshold} (percent)")
 
 
 @dataclass(frozen=True)

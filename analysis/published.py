@@ -82,7 +82,7 @@ def table3() -> Trials:
 def matching(trials: pd.DataFrame) -> list[Published]:
     """Printed figures for the data set, norms and batch sizes of `trials`, best source first."""
     found: dict[tuple[str, int], Published] = {}
-    cells = set(zip(trials["norm"].str.partition("(")[0], trials["batch_size"], strict=True))
+    cells = set(zip(trials["norm"].map(printed_norm), trials["batch_size"], strict=True))
     models = {model.split("_")[0] for model in trials["model"]}
     whole = set(trials.loc[trials["edition"] == "", "dataset"])
     for item in figures():
@@ -93,6 +93,12 @@ def matching(trials: pd.DataFrame) -> list[Published]:
         ):
             found[key] = item
     return list(found.values())
+
+
+def printed_norm(label: str) -> str:
+    """The papers' name for a norm: its own with their 32 groups, empty with other options."""
+    name, _, options = label.partition("(")
+    return name if options in ("", "num_groups=32)") else ""
 
 
 def _assocnorm(paper: dict[str, Any]) -> Iterator[Published]:

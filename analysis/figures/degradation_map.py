@@ -16,6 +16,7 @@ ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
     "its average error, one column per batch size; each field prints the rise and its half-width."
 )
+LINE = "\n"
 _SHADES = LinearSegmentedColormap.from_list("rise", ["#ffffff", "#f6d9b8", "#d9793b", "#6d2410"])
 
 
@@ -34,17 +35,17 @@ def draw(findings: Findings) -> Figure | None:
     values = np.array([[field.value for field in row] for row in fields])
     if np.isnan(values).all():
         return None
-    with sheet(7.2, 1.0 + 0.42 * len(norms)) as figure:
+    wide = len(sizes) <= 5
+    with sheet(7.2, 1.0 + (0.38 if wide else 0.46) * len(norms)) as figure:
         axes = figure.add_subplot()
         top = max(float(np.nanmax(values)), 0.5)
         scale = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
         axes.imshow(values, cmap=_SHADES, norm=scale, aspect="auto")
         _ticks(axes, norms, [str(size) for size in sizes])
-        size = 9.0 if len(sizes) <= 8 else 7.0
         for row, fields_of_norm in enumerate(fields):
             for column, field in enumerate(fields_of_norm):
                 shade = scale(field.value) if not np.isnan(field.value) else 0
-                _print(axes, (column, row), field, float(shade), size)
+                _print(axes, (column, row), field, float(shade), wide)
         return figure
 
 
@@ -61,12 +62,12 @@ def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
         spine.set_visible(False)
 
 
-def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, size: float) -> None:
+def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, wide: bool) -> None:
     if np.isnan(field.value):
         axes.text(*at, "–", ha="center", va="center", color=SOFT)
         return
     colour = "white" if shade > 0.6 else INK
-    margin = "" if np.isnan(field.half_width) else f" ±{field.half_width:.2f}"
+    margin = "" if np.isnan(field.half_width) else f"{' ' if wide else LINE}±{field.half_width:.2f}"
     text = f"{field.value:+.2f}{margin}" if at[0] else "0"
     text = text.replace("-", "−")
-    axes.text(*at, text, ha="center", va="center", color=colour, fontsize=size)
+    axes.text(*at, text, ha="center", va="center", color=colour, fontsize=9 if wide else 7.5)

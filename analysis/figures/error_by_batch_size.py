@@ -27,6 +27,8 @@ ALT = (
     "each seed as a dot; the table of errors gives the same numbers."
 )
 
+MANY = 5
+
 
 def draw(findings: Findings) -> Figure:
     """Test error (percent) of each norm at each batch size, large to small.
@@ -68,6 +70,7 @@ def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: floa
     )
     axes.plot(sizes, means, color=look.colour, linestyle=look.dash, linewidth=1.8, zorder=3)
     rows = comparison.scored[comparison.scored["norm"] == norm]
+    crowded = len(comparison.norms) > MANY
     for diverged, marker in ((False, look.marker), (True, "x")):
         part = rows[rows["diverged"] == diverged]
         axes.plot(
@@ -75,11 +78,11 @@ def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: floa
             part["error"],
             marker=marker,
             linestyle="",
-            markersize=7 if diverged else 4.5,
+            markersize=(7 if diverged else 4.5) * (0.6 if crowded else 1),
             color=look.colour,
-            markeredgewidth=1.6 if diverged else 0.6,
+            markeredgewidth=1.6 if diverged else 0.0 if crowded else 0.6,
             markeredgecolor=look.colour if diverged else "white",
-            alpha=1.0 if diverged else 0.85,
+            alpha=1.0 if diverged else 0.45 if crowded else 0.85,
             zorder=4,
         )
 
@@ -112,6 +115,7 @@ def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[st
                 "arrowstyle": "-",
                 "color": SOFT,
                 "linewidth": 0.5,
+                "relpos": (0, 0.5),
                 "shrinkA": 1,
                 "shrinkB": 0,
             },

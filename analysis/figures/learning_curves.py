@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import SOFT, Look, looks, percent_axis, sheet
+from analysis.figures.style import SOFT, Look, legend, looks, percent_axis, sheet
 from analysis.findings import Findings
 
 ALT = (
@@ -44,10 +43,7 @@ def draw(findings: Findings) -> Figure | None:
             axes.tick_params(labelbottom=True)
         figure.supxlabel("epoch", fontsize=9)
         figure.supylabel("test error (%)", fontsize=9)
-        handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
-        figure.legend(
-            handles, list(by_norm), loc="outside upper left", ncols=min(4, len(by_norm)), fontsize=9
-        )
+        legend(figure, by_norm)
         return figure
 
 

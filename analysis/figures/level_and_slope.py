@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GRID, SOFT, looks, sheet, spread
+from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
 from analysis.findings import Findings
 
 ALT = (
     "Scatter plot of each norm's average error over batch sizes (level) against the rise of its "
     "error per halving of the batch (slope), with the intervals of both."
 )
+
+MANY = 5
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -26,7 +29,6 @@ def draw(findings: Findings) -> Figure | None:
         return None
     with sheet(7.2, 4.2) as figure:
         axes = figure.add_subplot()
-        axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
         axes.grid(color=GRID, linewidth=0.7)
         axes.set_axisbelow(True)
         for norm, found in shown.items():
@@ -40,24 +42,36 @@ def draw(findings: Findings) -> Figure | None:
                 markersize=7,
                 elinewidth=1.2,
                 linestyle="",
+                label=norm,
             )
         axes.margins(x=0.22, y=0.15)
+        if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
+            axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
         axes.set_xlabel("level: average error over batch sizes, AUEC (%)")
         axes.set_ylabel("slope: points per halving of the batch")
         axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=SOFT, va="bottom")
         axes.text(
             1.0, 1.02, "↓ flatter", transform=axes.transAxes, color=SOFT, va="bottom", ha="right"
         )
-        low, high = axes.get_ylim()
-        places = spread([found.slope.value for found in shown.values()], (high - low) * 0.045)
-        for (norm, found), place in zip(shown.items(), places, strict=True):
-            left = found.auec.value > sum(axes.get_xlim()) / 2
-            axes.annotate(
-                norm,
-                (found.auec.value, place),
-                xytext=(-9 if left else 9, 5),
-                ha="right" if left else "left",
-                textcoords="offset points",
-                color=by_norm[norm].colour,
-            )
+        if len(shown) > MANY:
+            figure.legend(loc="outside right upper", fontsize=8.5)
+        else:
+            places = {norm: (m.auec.value, m.slope.value) for norm, m in shown.items()}
+            _labels(axes, places, by_norm)
         return figure
+
+
+def _labels(axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, Look]) -> None:
+    """Each norm's name beside its point, on the side where there is room."""
+    low, high = axes.get_ylim()
+    heights = spread([slope for _, slope in places.values()], (high - low) * 0.045)
+    for (norm, (level, _)), height in zip(places.items(), heights, strict=True):
+        left = level > sum(axes.get_xlim()) / 2
+        axes.annotate(
+            norm,
+            (level, height),
+            xytext=(-9 if left else 9, 5),
+            ha="right" if left else "left",
+            textcoords="offset points",
+            color=by_norm[norm].colour,
+        )

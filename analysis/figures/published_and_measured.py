@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.comparison import Comparison
 from analysis.figures.style import SOFT, Look, batch_size_axis, looks, percent_axis, sheet
 from analysis.findings import Findings
-from analysis.published import Published, protocol
+from analysis.published import Published, printed_norm, protocol
 
 ALT = (
     "Measured test errors with intervals and the papers' printed numbers as hollow diamonds, "
@@ -23,9 +23,7 @@ MAX_COLUMNS = 3
 def draw(findings: Findings) -> Figure | None:
     """Each norm's measured mean error and the printed one (percent); None without a match."""
     comparison, published = findings.comparison, findings.published
-    norms = [
-        n for n in comparison.norms if any(item.norm == n.partition("(")[0] for item in published)
-    ]
+    norms = [n for n in comparison.norms if printed_norm(n) in {item.norm for item in published}]
     if not norms:
         return None
     columns = min(MAX_COLUMNS, len(norms))
@@ -39,7 +37,7 @@ def draw(findings: Findings) -> Figure | None:
             percent_axis(
                 axes, min(*printed, float(errors.min())), max(*printed, float(errors.max()))
             )
-            batch_size_axis(axes, comparison.batch_sizes)
+            batch_size_axis(axes, comparison.batch_sizes, room=9)
             axes.set_title(norm)
             _panel(axes, comparison, norm, by_norm[norm], published)
         for axes in panels[len(norms) :]:
@@ -63,7 +61,7 @@ def _panel(
         elinewidth=1,
         label="measured",
     )
-    known = [item for item in published if item.norm == norm.partition("(")[0]]
+    known = [item for item in published if item.norm == printed_norm(norm)]
     axes.plot(
         [item.batch_size for item in known],
         [item.error for item in known],

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
+from math import log2
 from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 INK = "#222222"
@@ -78,13 +80,29 @@ def sheet(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
-def batch_size_axis(axes: Axes, batch_sizes: Sequence[int]) -> None:
-    """A log axis over batch sizes, large to small, labelled with the sizes themselves."""
+def batch_size_axis(axes: Axes, batch_sizes: Sequence[int], room: int = 20) -> None:
+    """A log axis over batch sizes, large to small, labelled with the sizes themselves.
+
+    About `room` labels fit; one that would touch the label before it is left out.
+    """
     axes.set_xscale("log", base=2)
     axes.set_xlim(max(batch_sizes) * 2**0.4, min(batch_sizes) / 2**0.4)
-    axes.set_xticks(list(batch_sizes), [str(size) for size in batch_sizes])
+    gap = (log2(max(batch_sizes) / min(batch_sizes)) + 0.8) / room
+    labels, last = [], float("inf")
+    for size in sorted(batch_sizes, reverse=True):
+        shown = last - log2(size) >= gap
+        labels.append(str(size) if shown else "")
+        last = log2(size) if shown else last
+    axes.set_xticks(sorted(batch_sizes, reverse=True), labels)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("batch size")
+
+
+def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
+    """One legend of lines for all panels, above them, in as many columns as fit."""
+    handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
+    columns = max(1, min(4, 96 // (max(map(len, by_norm)) + 9)))
+    figure.legend(handles, list(by_norm), loc="outside upper left", ncols=columns, fontsize=9)
 
 
 def percent_axis(axes: Axes, lowest: float, highest: float) -> None:

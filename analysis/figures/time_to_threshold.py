@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from analysis.figures.style import GRID, Look, looks, sheet
+from analysis.figures.style import GRID, Look, legend, looks, sheet
 from analysis.findings import Findings
 from analysis.survival import Curve, kaplan_meier
 
@@ -28,7 +27,7 @@ def draw(findings: Findings) -> Figure | None:
     sizes = [b for b in findings.comparison.batch_sizes if (times["batch_size"] == b).any()]
     columns = min(MAX_COLUMNS, len(sizes))
     rows = -(-len(sizes) // columns)
-    height = 1.6 + 0.14 * len(by_norm)
+    height = 1.7 + 0.19 * len(by_norm)
     with sheet(7.2, 0.6 + height * rows) as figure:
         panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
         horizon = float(times["epochs"].max())
@@ -38,10 +37,7 @@ def draw(findings: Findings) -> Figure | None:
         for axes in panels[len(sizes) :]:
             axes.set_visible(False)
         figure.supylabel("fraction of trials above the threshold", fontsize=9)
-        handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
-        figure.legend(
-            handles, list(by_norm), loc="outside upper left", ncols=min(4, len(by_norm)), fontsize=9
-        )
+        legend(figure, by_norm)
         return figure
 
 

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.comparison import Comparison, Gap
-from analysis.findings import Findings, Options, findings_of
+from analysis.findings import Findings, findings_of
 from analysis.inference import MIN_SEEDS
+from analysis.options import Options
 from analysis.schema import Trials
 from analysis.wording import between, counted, listed, number, p_value, signed
+
+MANY = 4
+"""Other norms beyond which the declared comparison is told in groups."""
 
 
 def headline(trials: Trials, reference: str | None = None) -> list[str]:
@@ -93,10 +97,40 @@ def _primary(findings: Findings) -> list[str]:
     )
     if all(gap.difference.paired.num == 0 for gap in comparison.primary):
         return [f"{where}: no seed has yet finished every batch size under two norms."]
-    return [
-        f"{where}, {_gap(gap, comparison.reference)}{_equivalence(findings, gap)}"
-        for gap in comparison.primary
+    if len(comparison.primary) > MANY:
+        return _grouped(findings, where)
+    texts = [_gap(g, comparison.reference) + _equivalence(findings, g) for g in comparison.primary]
+    return [f"{where}, {texts[0]}", *(f"In the same average, {text}" for text in texts[1:])]
+
+
+def _grouped(findings: Findings, where: str) -> list[str]:
+    """Many norms against the reference in three sentences: worse, better, and undecided."""
+    gaps = findings.comparison.primary
+    name = findings.comparison.reference
+    apart = [gap for gap in gaps if gap.distinguishable]
+    groups = (
+        ("higher than", [gap for gap in apart if gap.difference.paired.value > 0]),
+        ("lower than", [gap for gap in apart if gap.difference.paired.value < 0]),
+        ("not distinguishable from", [gap for gap in gaps if not gap.distinguishable]),
+    )
+    lines = [
+        f"{where}, {listed([_size(gap) for gap in members])} "
+        f"{'is' if len(members) == 1 else 'are'} {verb} {name} (points ± half a 95 % interval, "
+        "Holm-adjusted)."
+        for verb, members in groups
+        if members
     ]
+    same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
+    if same:
+        margin = number(findings.margin, 1)
+        lines.append(f"Equivalent to {name} within ±{margin} points: {listed(same)}.")
+    return lines
+
+
+def _size(gap: Gap) -> str:
+    paired = gap.difference.paired
+    half = "" if np.isnan(paired.half_width) else f" ± {number(paired.half_width)}"
+    return f"{gap.norm} ({signed(paired.value)}{half})"
 
 
 def _gap(gap: Gap, reference: str) -> str:
@@ -187,7 +221,11 @@ def smallest_batch(comparison: Comparison) -> str:
         best = comparison.best(size)
         if len(ended) > 1 and best:
             means = sorted(ended, key=lambda cell: cell.error.value)
-            shown = ", ".join(f"{cell.norm} {number(cell.error.value)} %" for cell in means)
+            if len(means) > MANY + 1:
+                means = [means[0], means[-1]]
+            shown = (" to " if len(means) < len(ended) else ", ").join(
+                f"{cell.norm} {number(cell.error.value)} %" for cell in means
+            )
             apart = _apart(best.rivals, len(ended)).removeprefix("but it is ")
             return f"At batch size {size}: {shown}; {best.norm} is {apart}."
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.sources.load import tracking_uri
+from analysis.sources.place import find
 
 NAME = "REPORT"
 KIND_TAG, KIND = "sweep.kind", "report"
@@ -13,21 +13,26 @@ NOTE_TAG = "mlflow.note.content"
 MAX_NOTE = 5000
 
 
-def log_report(experiment: str, folder: Path, summary: list[str]) -> str:
-    """Put the files of `folder` onto the experiment's REPORT run, and return the run's id.
+def log_report(source: str, folder: Path, summary: list[str]) -> str:
+    """Put the files of `folder` onto the REPORT run of the experiment `source`; returns its name.
 
-    The run is made once and found again by its tag; `summary` becomes its description.
+    The run is made once and found again by its tag; `summary` becomes its description. Raises
+    `InputError` where `source` is no experiment or MLflow cannot be written to.
     """
+    place = find(source)
+    if place.kind not in ("sqlite", "server"):
+        raise InputError(f"--to-mlflow needs an MLflow experiment, but {source} is none")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
-        client = MlflowClient(tracking_uri())
-        found = client.get_experiment_by_name(experiment)
+        client = MlflowClient(place.uri)
+        found = client.get_experiment_by_name(place.name)
         if found is None:
-            raise InputError(f"no MLflow experiment {experiment!r} to put the report on")
-        place = [found.experiment_id]
-        runs = client.search_runs(place, f"tags.`{KIND_TAG}` = '{KIND}'", max_results=1)
+            raise InputError(f"no MLflow experiment {place.name!r} to put the report on")
+        runs = client.search_runs(
+            [found.experiment_id], f"tags.`{KIND_TAG}` = '{KIND}'", max_results=1
+        )
         run = (
             runs[0]
             if runs
@@ -40,4 +45,4 @@ def log_report(experiment: str, folder: Path, summary: list[str]) -> str:
     except MlflowException as error:
         first = str(error).splitlines()[0]
         raise InputError(f"the report could not be put onto MLflow: {first}") from error
-    return run_id
+    return place.name

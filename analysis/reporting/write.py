@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.errors import InputError
 from analysis.figures.save import Format, rendered
-from analysis.findings import Findings, Options, findings_of
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.reporting.html import html
 from analysis.reporting.latex import latex
 from analysis.reporting.markdown import markdown
@@ -34,7 +35,7 @@ def report(
 
     The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
     `figures/` (SVG, PNG, PDF). The same trials give the same bytes. `reference`, `margin` and
-    `threshold` are explained by `analysis.findings.Options`. Raises `InputError` where nothing
+    `threshold` are explained by `analysis.options.Options`. Raises `InputError` where nothing
     can be compared or written.
     """
     found = findings_of(trials, Options(reference, margin, threshold))

@@ -10,13 +10,7 @@ import pandas as pd
 
 from analysis.errors import InputError
 from analysis.sources.assemble import Found, edition_of, empty_curves, flat, settings_of
-
-SWEEP_FILE = "sweep.json"
-
-
-def is_sweep(folder: Path) -> bool:
-    """Whether `folder` is a sweep's folder, to be read as records."""
-    return (folder / SWEEP_FILE).is_file()
+from analysis.sources.place import SWEEP_FILE
 
 
 def read_records(folder: Path) -> Found:

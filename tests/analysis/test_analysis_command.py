@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 
 FULL = make_sweep()
+FIGURES = ("error-by-batch-size", "degradation", "level-and-slope", "forest", "learning-curves")
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +51,15 @@ def test_a_report_is_written_and_summed_up(written: tuple[Path, str]) -> None:
     assert {
         "report.html",
         "report.md",
+        "report.json",
+        "manifest.json",
         "tables/errors.csv",
+        "tables/errors.tex",
         "tables/gaps.csv",
+        "tables/measures.csv",
         "tables/trials.csv",
-        "figures/error-by-batch-size.svg",
-        "figures/error-by-batch-size.png",
-        "figures/learning-curves.svg",
-        "figures/learning-curves.png",
-    } <= files_in(out).keys()
+        *(f"figures/{name}.{form}" for name in FIGURES for form in ("svg", "png", "pdf")),
+    } == files_in(out).keys()
 
 
 def test_the_page_needs_nothing_from_outside(written: tuple[Path, str]) -> None:
@@ -110,6 +113,43 @@ def test_a_half_finished_small_sweep_says_what_is_missing(tmp_path: Path) -> Non
     assert "Fewer than 3 seeds" in text
     assert "1 diverged" in text
     assert "±" not in text.split("### Test error")[1].split("Mean of")[0]
+
+
+def test_an_unchanged_report_is_not_made_again(
+    full: Path, written: tuple[Path, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    shutil.copytree(written[0], out)
+    stamp = (out / "report.html").stat().st_mtime_ns
+    again = run("report", full, "--out", out)
+    assert (out / "report.html").stat().st_mtime_ns == stamp
+    assert again.stdout.splitlines()[:-1] == written[1].splitlines()[:-1]
+    (out / "figures" / "forest.svg").write_text("damaged")
+    run("report", full, "--out", out)
+    assert (out / "figures" / "forest.svg").read_bytes() == files_in(written[0])[
+        "figures/forest.svg"
+    ]
+    run("report", full, "--out", out, "--margin", 0.1)
+    assert "at most 0.1 points" in (out / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--margin", "0"], "`margin > 0` must hold, but got margin=0.0"),
+        (["--threshold", "100"], "`0 < threshold < 100` must hold, but got 100.0"),
+        (["--where", "epochs"], "--where takes SETTING=VALUE, but got 'epochs'"),
+        (["--where", "epochs=5"], "no setting 'epochs'; there are data.augment"),
+        (["--where", "train.epochs=6"], "no trial with train.epochs=6; its values are 5"),
+        (["--to-mlflow"], "--to-mlflow needs an MLflow experiment"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    options: list[str], words: str, full: Path, tmp_path: Path
+) -> None:
+    result = run("report", full, "--out", tmp_path, *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
 
 
 def test_the_reference_can_be_chosen(full: Path, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""What a source is: a CSV, a sweep's folder, or an experiment in MLflow. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from analysis.errors import InputError
+
+DEFAULT_DATABASE = Path("mlflow.db")
+SWEEP_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials are read from: a file, a folder, an MLflow database, or a server's address.
+
+    `path` is missing for a server; `name` is the experiment's where the place is MLflow.
+    """
+
+    kind: Literal["csv", "records", "sqlite", "server"]
+    name: str
+    path: Path = Path()
+    uri: str = ""
+
+
+def find(source: str | Path) -> Place:
+    """What `source` names; raises `InputError`, one line, where it is nothing that exists."""
+    path = Path(source)
+    if path.suffix == ".csv":
+        if not path.is_file():
+            raise InputError(f"no file {path}")
+        return Place("csv", path.stem, path)
+    if (path / SWEEP_FILE).is_file():
+        return Place("records", path.name, path)
+    if path.is_dir() and (path / "trials").is_dir():
+        raise InputError(f"{path} has trials but no {SWEEP_FILE}, which names what was asked for")
+    return _mlflow(str(source))
+
+
+def tracking_uri() -> str:
+    """Where MLflow keeps its runs: `MLFLOW_TRACKING_URI`, else MLflow's own default."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DATABASE}"
+
+
+def _mlflow(name: str) -> Place:
+    uri = tracking_uri()
+    if not uri.startswith("sqlite:"):
+        return Place("server", name, uri=uri)
+    path = Path(unquote(urlsplit(uri).path)[1:])
+    if not path.is_file():
+        raise InputError(
+            f"{name!r} is no CSV and no sweep's folder, and there is no MLflow database {path} "
+            "to look for an experiment in; set MLFLOW_TRACKING_URI, or go where you ran the sweep"
+        )
+    return Place("sqlite", name, path, uri)

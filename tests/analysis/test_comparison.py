@@ -1,0 +1,183 @@
+"""What a comparison makes of complete, ragged and ugly trials, and what the answer then says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.comparison import comparisons, lowest
+from analysis.errors import InputError
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.reporting.answer import answer, coverage, headline, missing_trials
+from analysis.reporting.power import power
+from analysis.schema import Trials
+from analysis.sources.load import load
+
+BASE = "norm,batch_size,seed,test_error,outcome,chance_error,dataset,model,num_test"
+
+
+def trials_of(tmp_path: Path, rows: list[str], header: str = BASE) -> Trials:
+    path = tmp_path / "trials.csv"
+    path.write_text("\n".join([header, *rows]))
+    return load(path)
+
+
+def rows_of(
+    levels: dict[str, dict[int, float]], seeds: int = 3, sd: float = 0.05, seed: int = 0
+) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [
+        f"{norm},{size},{s},{level + rng.normal(0, sd):.4f},completed,90,digits,cnn,360"
+        for norm, errors in levels.items()
+        for size, level in errors.items()
+        for s in range(seeds)
+    ]
+
+
+def only(trials: Trials, options: Options | None = None) -> Findings:
+    (found,) = findings_of(trials, options or Options())
+    return found
+
+
+def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6.5, 2: 9}, "c": {64: 6, 2: 7}})
+    found = only(trials_of(tmp_path, rows)).comparison
+    table = found.scored.pivot(index="seed", columns=["norm", "batch_size"], values="error")
+    level = {norm: (table[norm][64] + table[norm][2]) / 2 for norm in "abc"}
+    raw = [stats.ttest_rel(level[norm], level["a"]).pvalue for norm in "bc"]
+    assert [gap.difference.p for gap in found.primary] == pytest.approx(raw)
+    expected = [min(1, 2 * min(raw)), max(2 * min(raw), max(raw))]
+    assert sorted(gap.p_adjusted for gap in found.primary) == pytest.approx(expected)
+    assert len(found.gaps) == 4
+
+
+def test_a_diverged_trial_counts_at_chance_and_survivors_stand_beside(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6, 2: 8}})
+    rows[-1] = "b,2,2,,diverged,90,digits,cnn,360"
+    found = only(trials_of(tmp_path, rows))
+    cell = found.comparison.cells["b", 2]
+    assert cell.error.value == pytest.approx((8 * 2 + 90) / 3, abs=0.1)
+    assert cell.survivors.value == pytest.approx(8, abs=0.1)
+    assert cell.diverged == (2,)
+    assert found.measures["b"].diverged == 1
+    assert any("Diverged: b at batch size 2 (1 of 3)" in line for line in answer(found))
+
+
+def test_all_diverged_gives_no_interval_and_no_claim(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6}})
+    rows += [f"b,2,{s},,diverged,90,digits,cnn,360" for s in range(3)]
+    found = only(trials_of(tmp_path, rows))
+    cell = found.comparison.cells["b", 2]
+    assert (cell.error.value, cell.survivors.num) == (90, 0)
+    assert np.isnan(cell.error.half_width)
+
+
+def test_ties_are_not_certainty(tmp_path: Path) -> None:
+    rows = [f"{n},4,{s},{7 + (n == 'b')},completed,90,d,m,99" for n in "ab" for s in range(3)]
+    found = only(trials_of(tmp_path, rows))
+    assert not found.comparison.primary[0].distinguishable
+    assert "all seeds give the same difference" in answer(found)[0]
+
+
+def test_one_seed_claims_nothing(tmp_path: Path) -> None:
+    found = only(trials_of(tmp_path, rows_of({"a": {64: 6, 2: 7}, "b": {64: 9, 2: 9}}, seeds=1)))
+    assert "over 1 seed, too few for an interval" in answer(found)[0]
+    assert "Fewer than 3 seeds in 4 cells" in coverage(found.comparison)[1]
+    assert not re.search(r"(?<!not )distinguishable from every", " ".join(answer(found)))
+
+
+def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6, 2: 8}}, seeds=4)
+    trials = trials_of(tmp_path, rows[:-1])
+    found = only(trials)
+    assert found.comparison.primary[0].difference.paired.num == 3
+    assert missing_trials(found.comparison) == ["b at batch size 2: seed 3 not started"]
+
+
+def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    trials = trials_of(tmp_path, rows_of({"a": {4: 6, 2: 7, 1: 9}, "b": {4: 6, 2: 8}}))
+    asked = trials.expected.query("norm == 'a' or batch_size > 1")
+    found = only(replace(trials, expected=asked)).comparison
+    assert found.common_batch_sizes == (4, 2)
+    assert ("b", 1) not in found.cells
+    assert not missing_trials(found)
+
+
+def test_what_is_clearly_apart_is_called_so_and_what_is_not_is_not(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 2: 6}, "b": {64: 8, 2: 9}, "c": {64: 6.02, 2: 6.01}}
+    found = only(trials_of(tmp_path, rows_of(levels, seeds=5)))
+    text = " ".join(answer(found))
+    assert re.search(r"b's error is 2\.[45]\d points higher than a's", text)
+    assert "c and a are not distinguishable with 5 seeds" in text
+    assert "equivalent within ±0.5 points" in text
+    assert found.is_equivalent(found.comparison.primary[1])
+
+
+def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 2: 6}, "b": {64: 6.3, 2: 6.3}}
+    found = only(trials_of(tmp_path, rows_of(levels, sd=0.8)))
+    assert "Nor are they shown to be equivalent within ±0.5 points" in answer(found)[0]
+    lines = power(found)
+    assert "3.26 standard deviations" in lines[0]
+    assert any("The closest call is b" in line and "more seed" in line for line in lines)
+    assert "test set of 360 examples" in lines[-1]
+
+
+def test_the_headline_is_short(tmp_path: Path) -> None:
+    many = {f"n{i}": {64: 6 + i, 2: 7 + i} for i in range(7)}
+    lines = headline(trials_of(tmp_path, rows_of(many)))
+    assert len(lines) <= 4
+    assert "n1 (+0.99 ± 0.08)" in lines[1]
+    assert "are higher than n0" in lines[1]
+
+
+def test_the_best_is_bold_only_against_all_pairs() -> None:
+    values = {
+        "a": pd.Series([6.0, 6.1, 6.2]),
+        "b": pd.Series([9.0, 9.1, 9.21]),
+        "c": pd.Series([6.1, 6.0, 6.4]),
+    }
+    best = lowest(values)
+    assert best is not None
+    assert (best.norm, best.rivals) == ("a", ("c",))
+    assert lowest({}) is None
+
+
+def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
+    header = BASE + ",edition,variant"
+    rows = [row + ",," for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
+    rows += [row + ",(first 500 for training)," for row in rows_of({"a": {4: 20}, "b": {4: 21}})]
+    rows += [row + ",,lr=0.1" for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
+    found = comparisons(trials_of(tmp_path, rows, header))
+    labels = ["digits, cnn", "digits, cnn, lr=0.1", "digits (first 500 for training), cnn"]
+    assert [item.label for item in found] == labels
+    means = [item.cells["a", 4].error.value for item in found]
+    assert means == pytest.approx([6, 6, 20], abs=0.2)
+
+
+def test_the_reference_comes_first_and_must_exist(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 7}}))
+    assert only(trials, Options(reference="b")).comparison.norms == ("b", "a")
+    with pytest.raises(InputError, match="no norm 'c'"):
+        comparisons(trials, "c")
+
+
+def test_mixed_versions_are_named(tmp_path: Path) -> None:
+    from analysis.reporting.page import page
+
+    rows = [
+        row + f",v{number % 2}" for number, row in enumerate(rows_of({"a": {4: 6}, "b": {4: 7}}))
+    ]
+    trials = trials_of(tmp_path, rows, BASE + ",code_version")
+    content = page(trials, findings_of(trials, Options()))
+    assert "These trials come from different code versions: v0 (3 trials) and v1 (3 trials)." in (
+        content.notes
+    )

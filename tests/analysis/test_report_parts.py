@@ -1,0 +1,210 @@
+"""Figures by what they draw, LaTeX, JSON, compare, and the run in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
+from typer.testing import CliRunner
+
+from analysis.changes import changes
+from analysis.cli import app
+from analysis.comparison import comparisons
+from analysis.errors import InputError
+from analysis.figures import (
+    degradation_map,
+    error_by_batch_size,
+    forest,
+    learning_curves,
+    level_and_slope,
+    norm_statistics,
+    published_and_measured,
+    time_to_threshold,
+)
+from analysis.figures.style import spread
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.published import table3
+from analysis.reporting.compare import compare
+from analysis.reporting.latex import latex
+from analysis.reporting.measure_table import time_frame
+from analysis.reporting.numbers import numbers
+from analysis.schema import Trials
+from analysis.sources.load import load
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    sweep = make_sweep()
+    diverge(list(sweep["records"].values())[3], 2)
+    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
+
+
+@pytest.fixture(scope="module")
+def findings(trials: Trials) -> Findings:
+    return findings_of(trials, Options(threshold=9.0))[0]
+
+
+def test_every_trial_is_a_dot_and_a_diverged_one_a_cross(findings: Findings) -> None:
+    (axes,) = error_by_batch_size.draw(findings).axes
+    lines = [line for line in axes.get_lines() if line.get_linestyle() == "None"]
+    dots = np.concatenate([line.get_ydata() for line in lines if line.get_marker() != "x"])
+    crosses = np.concatenate([line.get_ydata() for line in lines if line.get_marker() == "x"])
+    assert len(dots) == 35
+    assert crosses.tolist() == [90.0]
+    assert axes.xaxis_inverted()
+
+
+def test_the_map_prints_every_rise_with_its_half_width(findings: Findings) -> None:
+    figure = degradation_map.draw(findings)
+    assert figure is not None
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert len(texts) == 12
+    assert sum("±" in text for text in texts) == 9
+    norms = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert norms == ["assocnorm", "groupnorm(num_groups=8)", "batchnorm"]
+
+
+def test_level_slope_and_forest_show_each_norm(findings: Findings) -> None:
+    level, differences = level_and_slope.draw(findings), forest.draw(findings)
+    assert level is not None
+    assert differences is not None
+    assert {t.get_text() for t in level.axes[0].texts} >= set(findings.comparison.norms)
+    labels = [label.get_text() for label in differences.axes[0].get_yticklabels()]
+    assert sorted(labels) == ["assocnorm", "batchnorm"]
+
+
+def test_curves_keep_trials_apart_and_mark_the_drops(findings: Findings) -> None:
+    figure = learning_curves.draw(findings)
+    assert figure is not None
+    panel = figure.axes[0]
+    errors = findings.comparison.epochs.query("batch_size == 64")
+    drawn = [line for line in panel.get_lines() if len(line.get_xdata()) > 2]
+    assert sum(np.isfinite(line.get_ydata()).sum() for line in drawn) == len(errors)
+    assert all(np.isnan(line.get_ydata()).sum() == 2 for line in drawn)
+    drops = [line.get_xdata()[0] for line in panel.get_lines() if len(line.get_xdata()) == 2]
+    assert drops == [3.5]
+
+
+def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings: Findings) -> None:
+    assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
+    assert time_to_threshold.draw(findings) is not None
+    frame = time_frame(findings).set_index(["norm", "batch_size"])
+    assert frame.loc[("batchnorm", 2), "reached"] == 0
+    assert frame.loc[("batchnorm", 2), "mean_epochs"] == frame["horizon_epochs"].max()
+
+
+def test_published_figures_stand_only_beside_the_same_data(findings: Findings) -> None:
+    assert published_and_measured.draw(findings) is None
+    printed = findings_of(table3(), Options())[0]
+    figure = published_and_measured.draw(printed)
+    assert figure is not None
+    measured, printed_line = figure.axes[0].get_lines()
+    assert sorted(measured.get_ydata()) == sorted(printed_line.get_ydata())
+
+
+def test_statistics_at_test_time_make_a_family() -> None:
+    label = "batchnorm(momentum=0.1, eval_statistics=batch)"
+    assert norm_statistics.family(label) == ("batchnorm(momentum=0.1)", "batch")
+    assert norm_statistics.family("batchnorm(eval_statistics=precise)") == ("batchnorm", "precise")
+    assert norm_statistics.family("batchnorm") == ("batchnorm", "ema")
+
+
+def test_a_family_is_drawn_with_a_line_for_each_statistics(tmp_path: Path) -> None:
+    norms = ("batchnorm", "batchnorm(eval_statistics=precise)", "groupnorm(num_groups=8)")
+    found = findings_of(load(write_folder(make_sweep(norms=norms), tmp_path)), Options())[0]
+    figure = norm_statistics.draw(found)
+    assert figure is not None
+    (axes,) = figure.axes
+    assert axes.get_legend_handles_labels()[1] == ["moving average", "recomputed"]
+
+
+def test_drawing_changes_no_global_setting(findings: Findings) -> None:
+    before = dict(mpl.rcParams)
+    error_by_batch_size.draw(findings)
+    assert dict(mpl.rcParams) == before
+
+
+def test_labels_are_spread_and_keep_their_order() -> None:
+    places = spread([1.0, 1.01, 5.0, 0.99], 0.5)
+    assert np.diff(sorted(places)) == pytest.approx([0.5, 0.5, 5 - 1.5])
+    assert np.argsort(places).tolist() == [3, 0, 1, 2]
+
+
+def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:
+    text = latex(comparisons(table3()))
+    assert r"batchnorm & $6.43$ & $6.48$ & $7.39$ & $9.78$ & $11.15$ & $13.79$ & 8.98 \\" in text
+    assert r"groupnorm vs.\ assocnorm & $+0.83$ & $+0.65$ & $+0.60$" in text
+    assert text.count(r"\\") == 6
+    assert latex(comparisons(table3())).count("{") == latex(comparisons(table3())).count("}")
+
+
+def test_json_holds_the_numbers_and_null_for_what_is_missing(
+    trials: Trials, findings: Findings
+) -> None:
+    content = json.loads(numbers(trials, [findings]))
+    (comparison,) = content["comparisons"]
+    assert len(comparison["errors"]) == 12
+    assert comparison["measures"][0]["auec"] == findings.measures[comparison["norms"][0]].auec.value
+    assert comparison["published"] == []
+    one = json.loads(numbers(table3(), findings_of(table3(), Options())))
+    assert one["comparisons"][0]["errors"][0]["half_width_95"] is None
+
+
+def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) -> None:
+    moved = make_sweep()
+    for record in moved["records"].values():
+        if record["spec"]["norm"]["name"] == "assocnorm":
+            record["epochs"][-1]["test_error"] += 1.0 + record["spec"]["seed"] / 100
+    after = load(write_folder(moved, tmp_path / "runs"))
+    (found,) = changes(comparisons(trials), comparisons(after))
+    level = {change.norm: change for change in found.found if change.batch_size is None}
+    assert level["assocnorm"].moved
+    assert level["assocnorm"].difference.value == pytest.approx(1.01)
+    assert not level["groupnorm(num_groups=8)"].moved
+    page, lines = compare(trials, after, tmp_path / "out")
+    assert page.is_file()
+    assert any(line.startswith("assocnorm: AUEC") and ": moved (+1.01" in line for line in lines)
+
+
+def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Path) -> None:
+    other = load(write_folder(make_sweep(norms=("layernorm",)), tmp_path))
+    with pytest.raises(InputError, match="no norm at a common batch size"):
+        changes(comparisons(trials), comparisons(other))
+
+
+def test_the_report_goes_onto_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'tracking.db'}"
+    write_mlflow(make_sweep(num_seeds=1, num_epochs=2), uri, tmp_path / "artifacts")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    arguments = ["report", "small", "--out", str(tmp_path / "report"), "--to-mlflow"]
+    for _ in range(2):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("small")
+    runs = client.search_runs([experiment.experiment_id], "tags.`sweep.kind` = 'report'")
+    assert len(runs) == 1
+    assert "12 of 12 trials" in runs[0].data.tags["mlflow.note.content"]
+    names = {item.path for item in client.list_artifacts(runs[0].info.run_id)}
+    assert {"report.html", "figures", "tables"} <= names
+
+
+def test_trials_that_occur_twice_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'tracking.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    sweep = make_sweep(norms=("batchnorm",), batch_sizes=(4,), num_seeds=1, num_epochs=2)
+    longer = make_sweep(norms=("batchnorm",), batch_sizes=(4,), num_seeds=1, num_epochs=3)
+    sweep["records"] |= longer["records"]
+    sweep["sweep"]["trials"] += longer["sweep"]["trials"]
+    write_mlflow(sweep, uri, tmp_path / "artifacts")
+    with pytest.raises(InputError, match=r"differ in train\.epochs; choose with --where train"):
+        load("small")
+    assert load("small", {"train.epochs": "3"}).trials["num_epochs"].tolist() == [3]
