@@ -28,7 +28,7 @@ def shown(board: Board, console: Console) -> Iterator[None]:
         board.on_end = lambda state: print_plainly(console, end_line(board, state))
         yield
         return
-    view = _View(board, console)
+    view = View(board, console)
     with Live(get_renderable=view, console=console, refresh_per_second=4, transient=True):
         yield
     console.print(view.summary())
@@ -58,12 +58,15 @@ def end_line(board: Board, state: TrialState) -> str:
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
 
 
-class _View:
+class View:
+    """What the terminal shows; called again for every frame."""
+
     def __init__(self, board: Board, console: Console) -> None:
         self.board = board
         self.console = console
 
     def __call__(self) -> RenderableType:
+        """The whole view as of now."""
         parts: list[RenderableType] = [self.summary()]
         if self.board.running:
             parts.append(Padding(self.running(), (1, 0, 0, 2)))
@@ -73,6 +76,7 @@ class _View:
         return Group(*parts)
 
     def summary(self) -> RenderableType:
+        """Two lines: how far the sweep is, and how its trials stand."""
         board, total = self.board, len(self.board.states)
         failed = board.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY)
         counts = Text(f"{len(board.running)} running · {board.num(Outcome.COMPLETED)} completed")
@@ -92,14 +96,15 @@ class _View:
         return Group(row, counts)
 
     def running(self) -> RenderableType:
+        """A row per trial in training, the longest in it first."""
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("running", no_wrap=True, overflow="ellipsis")
-        table.add_column("epoch", justify="right")
-        table.add_column("test error", justify="right")
+        table.add_column("running")
+        table.add_column("epoch", justify="right", no_wrap=True)
+        table.add_column("test error", justify="right", no_wrap=True)
         running = self.board.running
         for state in running[:MOST_RUNNING_SHOWN]:
             epochs = f"{state.epochs}/{state.trial.spec.train.epochs}"
-            table.add_row(Text(state.trial.name), epochs, percent(state.test_error))
+            table.add_row(one_line(state.trial.name), epochs, percent(state.test_error))
         if len(running) > MOST_RUNNING_SHOWN:
             table.add_row(f"and {len(running) - MOST_RUNNING_SHOWN} more", "", "")
         return table
@@ -110,14 +115,19 @@ def error_table(board: Board) -> Table:
     errors = board.mean_errors()
     sizes = sorted({s.trial.spec.batch_size for s in board.states.values()}, reverse=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("test error, %, at batch size", no_wrap=True, overflow="ellipsis")
+    table.add_column(one_line("test error, %, at batch size"))
     for size in sizes:
-        table.add_column(str(size), justify="right")
+        table.add_column(str(size), justify="right", no_wrap=True)
     for (norm, variant), row in errors.items():
         label = f"{norm} · {variant}" if variant else norm
         cells = [f"{row[size]:.2f}" if size in row else "·" for size in sizes]
-        table.add_row(Text(label), *cells)
+        table.add_row(one_line(label), *cells)
     return table
+
+
+def one_line(label: str) -> Text:
+    """A label that gives way to the numbers beside it where a table is too wide."""
+    return Text(label, no_wrap=True, overflow="ellipsis")
 
 
 def percent(value: float | None) -> str:
