@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sweep.board import Board
@@ -45,14 +46,12 @@ def factors(**changes: Any) -> dict[str, Any]:
 def complaints(**changes: Any) -> list[str]:
     """What a grid is refused for, as `where: what`; each has a line of the file."""
     file = write(**changes)
-    num_lines = len(file.read_text().splitlines())
-    try:
+    with pytest.raises(GridError) as caught:
         load_grid(file)
-    except GridError as error:
-        assert all(1 <= problem.line <= num_lines for problem in error.problems), error
-        assert all("\n" not in message for message in error.messages)
-        return [f"{problem.where}: {problem.what}" for problem in error.problems]
-    raise AssertionError("the grid was accepted")
+    num_lines = len(file.read_text().splitlines())
+    assert all(1 <= problem.line <= num_lines for problem in caught.value.problems)
+    assert all("\n" not in message for message in caught.value.messages)
+    return [f"{problem.where}: {problem.what}" for problem in caught.value.problems]
 
 
 def metrics(epoch: int, **changes: Any) -> EpochMetrics:

@@ -118,10 +118,8 @@ def test_aliases_and_merges_read_as_yaml_says() -> None:
 
 def bomb(form: str) -> list[str]:
     """Twelve anchors, each but the first holding the one before it ten times over."""
-    anchors = ["&a0 {x: 1}"]
-    for i in range(11):
-        anchors.append(f"&a{i + 1} " + form % ", ".join([f"*a{i}"] * 10))
-    return anchors
+    held = [", ".join([f"*a{i}"] * 10) for i in range(11)]
+    return ["&a0 {x: 1}", *(f"&a{i} {form % inside}" for i, inside in enumerate(held, start=1))]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +210,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(Path("absent.yaml"))
     with pytest.raises(RefusedError, match="expected a grid, found a folder"):
         read(tmp_path)
+    Path("grid.yaml").write_text("a: 1")
     with pytest.raises(RefusedError, match="cannot be read: "):
-        source("a: 1")
         read(Path("grid.yaml/below"))
