@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import SOFT, Look, legend, looks, percent_axis, sheet
+from analysis.figures.style import SOFT, Look, legend, looks, panels, percent_axis, rows_of, sheet
 from analysis.findings import Findings
 
 ALT = (
     "Learning curves: test error against epoch, one panel for each batch size from large to "
     "small, one line for each trial, with the learning rate's drops as vertical lines."
 )
-MAX_COLUMNS = 3
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -25,22 +24,17 @@ def draw(findings: Findings) -> Figure | None:
     if epochs.empty:
         return None
     by_norm = looks(comparison.norms)
+    diverged = comparison.trials.loc[comparison.trials["outcome"] == "diverged", "trial_id"]
     sizes = [b for b in comparison.batch_sizes if (epochs["batch_size"] == b).any()]
-    columns = min(MAX_COLUMNS, len(sizes))
-    rows = -(-len(sizes) // columns)
-    with sheet(7.2, 0.7 + 2.1 * rows) as figure:
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        panels = list(grid.flat)
+    with sheet(7.2, 0.7 + 2.1 * rows_of(len(sizes))) as figure:
         lowest, highest = epochs["test_error"].min(), epochs["test_error"].max()
-        for axes, size in zip(panels, sizes, strict=False):
-            _panel(axes, epochs[epochs["batch_size"] == size], by_norm)
+        for axes, size in zip(panels(figure, len(sizes), share_x=True), sizes, strict=True):
+            part = epochs[epochs["batch_size"] == size]
+            _panel(axes, part, by_norm)
+            _crosses(axes, part[part["trial_id"].isin(diverged)], by_norm)
             axes.set_title(f"batch size {size}")
             percent_axis(axes, float(lowest), float(highest))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        for axes in panels[len(sizes) :]:
-            axes.set_visible(False)
-        for axes in panels[max(0, len(sizes) - columns) : len(sizes)]:
-            axes.tick_params(labelbottom=True)
         figure.supxlabel("epoch", fontsize=9)
         figure.supylabel("test error (%)", fontsize=9)
         legend(figure, by_norm)
@@ -66,6 +60,15 @@ def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
         )
     for epoch in schedule_drops(epochs):
         axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
+
+
+def _crosses(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
+    """A cross at the last finite error of each of these trials, which diverged after it."""
+    for norm, last in epochs.groupby(["norm", "trial_id"], sort=False).last().groupby(level=0):
+        colour = by_norm[str(norm)].colour
+        axes.plot(
+            last["epoch"].to_numpy(float), last["test_error"], "x", color=colour, markersize=6
+        )
 
 
 def schedule_drops(epochs: pd.DataFrame) -> list[int]:

@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.comparison import Comparison
-from analysis.figures.style import SOFT, Look, batch_size_axis, looks, percent_axis, sheet
+from analysis.figures.style import (
+    SOFT,
+    Look,
+    batch_size_axis,
+    looks,
+    panels,
+    percent_axis,
+    rows_of,
+    sheet,
+)
 from analysis.findings import Findings
 from analysis.published import Published, printed_norm, protocol
 
@@ -17,7 +26,6 @@ ALT = (
     "Measured test errors with intervals and the papers' printed numbers as hollow diamonds, "
     "against batch size, one panel per norm."
 )
-MAX_COLUMNS = 3
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -26,24 +34,20 @@ def draw(findings: Findings) -> Figure | None:
     norms = [n for n in comparison.norms if printed_norm(n) in {item.norm for item in published}]
     if not norms:
         return None
-    columns = min(MAX_COLUMNS, len(norms))
-    rows = -(-len(norms) // columns)
     printed = [item.error for item in published]
     errors = comparison.scored["error"]
-    with sheet(7.2, 0.4 + 2.5 * rows) as figure:
-        panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    with sheet(7.2, 0.4 + 2.5 * rows_of(len(norms))) as figure:
+        grid = panels(figure, len(norms))
         by_norm = looks(comparison.norms)
-        for axes, norm in zip(panels, norms, strict=False):
+        for axes, norm in zip(grid, norms, strict=True):
             percent_axis(
                 axes, min(*printed, float(errors.min())), max(*printed, float(errors.max()))
             )
             batch_size_axis(axes, comparison.batch_sizes, room=9)
             axes.set_title(norm)
             _panel(axes, comparison, norm, by_norm[norm], published)
-        for axes in panels[len(norms) :]:
-            axes.set_visible(False)
         figure.supylabel("test error (%)", fontsize=9)
-        panels[0].legend(fontsize=8)
+        grid[0].legend(fontsize=8)
         return figure
 
 

@@ -98,6 +98,27 @@ def batch_size_axis(axes: Axes, batch_sizes: Sequence[int], room: int = 20) -> N
     axes.set_xlabel("batch size")
 
 
+def panels(figure: Figure, num: int, *, share_x: bool = False) -> list[Axes]:
+    """`num` panels with a common y axis in the rows that `rows_of` counts; the rest is empty."""
+    columns = _columns(num)
+    grid = figure.subplots(rows_of(num), columns, sharex=share_x, sharey=True, squeeze=False)
+    found = list(grid.flat)
+    for axes in found[num:]:
+        axes.set_visible(False)
+    for axes in found[max(0, num - columns) : num]:
+        axes.tick_params(labelbottom=True)
+    return found[:num]
+
+
+def rows_of(num: int) -> int:
+    """How many rows `num` panels take: three to a row, but four in two rows."""
+    return -(-num // _columns(num))
+
+
+def _columns(num: int) -> int:
+    return 2 if num == 4 else min(3, num)
+
+
 def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
     """One legend of lines for all panels, above them, in as many columns as fit."""
     handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]

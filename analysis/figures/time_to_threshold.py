@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GRID, Look, legend, looks, sheet
+from analysis.figures.style import GRID, Look, legend, looks, panels, rows_of, sheet
 from analysis.findings import Findings
 from analysis.survival import Curve, kaplan_meier
 
@@ -15,7 +15,6 @@ ALT = (
     "Step curves of the fraction of trials that have not yet reached the declared test error, "
     "one panel per batch size, one line per norm, with the numbers still at risk underneath."
 )
-MAX_COLUMNS = 3
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -25,17 +24,12 @@ def draw(findings: Findings) -> Figure | None:
         return None
     by_norm = looks(findings.comparison.norms)
     sizes = [b for b in findings.comparison.batch_sizes if (times["batch_size"] == b).any()]
-    columns = min(MAX_COLUMNS, len(sizes))
-    rows = -(-len(sizes) // columns)
     height = 1.7 + 0.19 * len(by_norm)
-    with sheet(7.2, 0.6 + height * rows) as figure:
-        panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    with sheet(7.2, 0.6 + height * rows_of(len(sizes))) as figure:
         horizon = float(times["epochs"].max())
-        for axes, size in zip(panels, sizes, strict=False):
+        for axes, size in zip(panels(figure, len(sizes)), sizes, strict=True):
             _panel(axes, times[times["batch_size"] == size], by_norm, horizon)
             axes.set_title(f"batch size {size}")
-        for axes in panels[len(sizes) :]:
-            axes.set_visible(False)
         figure.supylabel("fraction of trials above the threshold", fontsize=9)
         legend(figure, by_norm)
         return figure

@@ -51,10 +51,11 @@ def coverage(comparison: Comparison) -> list[str]:
     sizes = comparison.batch_sizes
     span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
     counts = {len(cell.seeds) for cell in cells}
-    seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
+    few_seeds, seeds = min(counts), counted(max(counts), "seed")
     lines = [
-        f"{ended} of {counted(asked, 'trial')} have a result: {len(comparison.norms)} norms, "
-        f"batch sizes {span}, {seeds} seeds each."
+        f"{ended} of {counted(asked, 'trial')} have a result: "
+        f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
+        f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
     ]
     few = [cell for cell in cells if 0 < len(cell.ended) < MIN_SEEDS]
     if few:
@@ -100,7 +101,7 @@ def _primary(findings: Findings) -> list[str]:
     if len(comparison.primary) > MANY:
         return _grouped(findings, where)
     texts = [_gap(g, comparison.reference) + _equivalence(findings, g) for g in comparison.primary]
-    return [f"{where}, {texts[0]}", *(f"In the same average, {text}" for text in texts[1:])]
+    return [f"{where}, {texts[0]}", *(f"Likewise, {text}" for text in texts[1:])]
 
 
 def _grouped(findings: Findings, where: str) -> list[str]:

@@ -70,7 +70,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "learning-curves",
         "Learning curves",
         "Test error after every epoch, every trial a line; a dotted vertical marks a drop of the "
-        "learning rate.",
+        "learning rate, a cross the last finite error of a trial that diverged.",
         learning_curves.ALT,
         learning_curves.draw,
     ),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.figures import critical_difference
 from analysis.findings import Findings
+from analysis.ranks import rank
 from analysis.reporting.answer import answer, coverage, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables, time_table
 from analysis.reporting.power import power
 from analysis.reporting.tables import Table, error_table, gap_table
 from analysis.schema import Trials
-from analysis.wording import counted, listed
+from analysis.wording import counted, listed, p_value
 
 METHODS = (
     ("Error", "Of the last epoch, never the best one, which is chosen on the test set."),
@@ -82,7 +84,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
     return Page(
         name=trials.name,
         edition=" / ".join(edition.strip("()") for edition in editions),
-        sections=tuple(_section(item, several) for item in found),
+        sections=(*_overall(found), *(_section(item, several) for item in found)),
         notes=(*trials.notes, *_unstarted(trials), *_mixed(trials.trials)),
         methods=METHODS,
         protocol=_protocol([item.settings for item in found]),
@@ -105,6 +107,38 @@ def _section(findings: Findings, several: bool) -> Section:
         power=tuple(power(findings)),
         figures=tuple(gallery(findings, f"-{slug(comparison.label)}" if several else "")),
         tables=(*tables, times) if times else tuple(tables),
+    )
+
+
+def _overall(found: Sequence[Findings]) -> Iterator[Section]:
+    """Ranks over all data sets and networks, where there are enough of them."""
+    ranks = rank([item.comparison for item in found])
+    if ranks is None:
+        return
+    order = listed([f"{norm} ({mean:.2f})" for norm, mean in ranks.mean.items()])
+    joined = "; ".join(listed(group) for group in ranks.groups)
+    verdict = f"Not distinguishable: {joined}." if joined else "All are distinguishable."
+    caption = (
+        f"Mean rank by AUEC over {ranks.num_blocks} pairs of data set and network; a bar joins "
+        f"norms that are not distinguishable (Friedman p {p_value(ranks.p)}, then Wilcoxon with "
+        "Holm)."
+    )
+    yield Section(
+        label="Over all data sets and networks",
+        coverage=(),
+        answer=(f"Mean ranks, lower is better: {order}. {verdict}",),
+        missing=(),
+        power=(),
+        figures=(
+            Drawn(
+                "critical-difference",
+                "Critical difference",
+                caption,
+                critical_difference.ALT,
+                critical_difference.draw(ranks),
+            ),
+        ),
+        tables=(),
     )
 
 
