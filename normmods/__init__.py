@@ -11,39 +11,70 @@ from normmods.registry import REQUIRED, build, complete_options, load, names, op
 if TYPE_CHECKING:
     from normmods.assoc import AssocNorm
     from normmods.batch import BatchNorm
+    from normmods.batch_channel import BatchChannelNorm
+    from normmods.dynamic_tanh import DynamicTanh
+    from normmods.evonorm import EvoNormB0, EvoNormS0
+    from normmods.filter_response import FilterResponseNorm
+    from normmods.ghost import GhostBatchNorm
     from normmods.group import GroupNorm, InstanceNorm, LayerNorm
+    from normmods.mabn import MovingAverageBatchNorm
+    from normmods.norm import Norm
     from normmods.population import eval_choices, recompute_precise, using_eval_statistics
     from normmods.renorm import BatchRenorm, RenormDebias
+    from normmods.switchable import SwitchableNorm
+    from normmods.weight_forms import GroupNormWS, prepare
 
 __all__ = [
     "REQUIRED",
     "AssocNorm",
+    "BatchChannelNorm",
     "BatchNorm",
     "BatchRenorm",
+    "DynamicTanh",
+    "EvoNormB0",
+    "EvoNormS0",
+    "FilterResponseNorm",
+    "GhostBatchNorm",
     "GroupNorm",
+    "GroupNormWS",
     "InstanceNorm",
     "LayerNorm",
+    "MovingAverageBatchNorm",
+    "Norm",
     "NormError",
     "RenormDebias",
+    "SwitchableNorm",
     "build",
     "complete_options",
     "eval_choices",
     "load",
     "names",
     "options",
+    "prepare",
     "recompute_precise",
     "using_eval_statistics",
 ]
 
 _HOMES = {
     "AssocNorm": "assoc",
+    "BatchChannelNorm": "batch_channel",
     "BatchNorm": "batch",
     "BatchRenorm": "renorm",
+    "DynamicTanh": "dynamic_tanh",
+    "EvoNormB0": "evonorm",
+    "EvoNormS0": "evonorm",
+    "FilterResponseNorm": "filter_response",
+    "GhostBatchNorm": "ghost",
     "GroupNorm": "group",
+    "GroupNormWS": "weight_forms",
     "InstanceNorm": "group",
     "LayerNorm": "group",
+    "MovingAverageBatchNorm": "mabn",
+    "Norm": "norm",
     "RenormDebias": "renorm",
+    "SwitchableNorm": "switchable",
     "eval_choices": "population",
+    "prepare": "weight_forms",
     "recompute_precise": "population",
     "using_eval_statistics": "population",
 }

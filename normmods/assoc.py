@@ -48,6 +48,9 @@ class AssocNorm(Norm):
             not floating (B, C, H, W) or has one value a group.
     """
 
+    weight: nn.Parameter | None  # type: ignore[assignment]
+    bias: nn.Parameter | None  # type: ignore[assignment]
+
     def __init__(
         self,
         num_channels: int,

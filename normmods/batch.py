@@ -88,12 +88,9 @@ class BatchNorm(BatchStatisticsNorm):
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
-        if self.training:
+        if self.training or self.eval_statistics == "batch":
             check_batch_values(x)
-            return self._batch_norm(x, self.running_mean, self.running_var, self._track())
-        if self.eval_statistics == "batch":
-            check_batch_values(x)
-            return self._batch_norm(x, None, None, 0.0)
+            return self._by_batch(x, track=self.training)
         if self.eval_statistics == "precise":
             self._check_precise(x)
             mean, var = self.precise_mean, self.precise_var
@@ -101,10 +98,11 @@ class BatchNorm(BatchStatisticsNorm):
             mean, var = self.running_mean, self.running_var
         return functional.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
 
-    def _batch_norm(
-        self, x: Tensor, mean: Tensor | None, var: Tensor | None, momentum: float
-    ) -> Tensor:
-        return functional.batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
+    def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
+        """Normalised by the batch's own statistics, which move the averages if `track`."""
+        mean, var = (self.running_mean, self.running_var) if track else (None, None)
+        newest = self._track() if track else 0.0
+        return functional.batch_norm(x, mean, var, self.weight, self.bias, True, newest, self.eps)
 
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""

@@ -18,12 +18,14 @@ class Norm(nn.Module):
 
     `batch_dependent` says whether an example's output in training depends on the other examples
     of the batch, `replaces_activation` whether the layer already ends in a nonlinearity, so that
-    a model leaves its own out. Parameters and buffers are float32 and stay so under
-    `.half()` and `.bfloat16()`: a bfloat16 moving average stops short of its target.
+    a model leaves its own out, and `weight_form` what it needs of the convolution before it
+    (None, "standardized" or "centered"; see `normmods.prepare`). Parameters and buffers are
+    float32 and stay so under `.half()` and `.bfloat16()`: a bfloat16 moving average stops short
+    of its target.
 
     Attributes:
-        weight: scale a channel, (C,), or None.
-        bias: shift a channel, (C,), or None.
+        weight: scale a channel, (C,).
+        bias: shift a channel, (C,).
 
     Raises:
         ValueError: `num_channels` is not positive, or `eps` negative.
@@ -31,9 +33,10 @@ class Norm(nn.Module):
 
     batch_dependent: ClassVar[bool] = False
     replaces_activation: ClassVar[bool] = False
+    weight_form: ClassVar[str | None] = None
 
-    weight: nn.Parameter | None
-    bias: nn.Parameter | None
+    weight: nn.Parameter
+    bias: nn.Parameter
 
     def __init__(self, num_channels: int, *, eps: float) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class Norm(nn.Module):
             raise ValueError(f"`eps >= 0` must hold, but got eps={eps}")
         self.num_channels = num_channels
         self.eps = eps
+        self.prepared = self.weight_form is None
         self.weight = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(num_channels, dtype=torch.float32))
 
@@ -62,6 +66,11 @@ class Norm(nn.Module):
             raise ValueError(
                 f"`x.is_floating_point()` must hold, but got x.dtype={x.dtype}: "
                 "convert it, for example with x.float()"
+            )
+        if not self.prepared:
+            raise ValueError(
+                f"`prepared` must hold, but got a {type(self).__name__} whose convolution is not "
+                f"{self.weight_form}: call normmods.prepare(model) once the model is built"
             )
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Norm:

@@ -42,14 +42,12 @@ REQUIRED: Final = _Required.REQUIRED
 Options = Mapping[str, OptionValue | Literal[_Required.REQUIRED]]
 
 _GROUPS: dict[str, OptionValue] = {"num_groups": 32, "fewer_groups": True}
+_BATCH: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.1, "eval_statistics": "ema"}
 _RENORM: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.01, "r_max": 3.0, "d_max": 5.0}
 _WARMUP: dict[str, OptionValue] = {"warmup_steps": 0, "r_ramp_steps": 0, "d_ramp_steps": 0}
 
 _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
-    "batchnorm": (
-        "normmods.batch:BatchNorm",
-        {"eps": 1e-5, "momentum": 0.1, "eval_statistics": "ema"},
-    ),
+    "batchnorm": ("normmods.batch:BatchNorm", _BATCH),
     "groupnorm": ("normmods.group:GroupNorm", {**_GROUPS, "eps": 1e-5}),
     "instancenorm": ("normmods.group:InstanceNorm", {"eps": 1e-5}),
     "layernorm": ("normmods.group:LayerNorm", {"eps": 1e-5}),
@@ -69,6 +67,24 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
             "eps": 1e-5,
         },
     ),
+    "ghostbatchnorm": ("normmods.ghost:GhostBatchNorm", {"ghost_size": 32, **_BATCH}),
+    "groupnorm_ws": ("normmods.weight_forms:GroupNormWS", {**_GROUPS, "eps": 1e-5}),
+    "batchchannelnorm": (
+        "normmods.batch_channel:BatchChannelNorm",
+        {**_GROUPS, "eps": 1e-5, "momentum": 0.1},
+    ),
+    "frn_tlu": (
+        "normmods.filter_response:FilterResponseNorm",
+        {"eps": 1e-6, "learn_eps": False},
+    ),
+    "evonorm_b0": ("normmods.evonorm:EvoNormB0", _BATCH),
+    "evonorm_s0": ("normmods.evonorm:EvoNormS0", {**_GROUPS, "eps": 1e-5}),
+    "switchablenorm": ("normmods.switchable:SwitchableNorm", _BATCH),
+    "mabn": (
+        "normmods.mabn:MovingAverageBatchNorm",
+        {"history": 16, "warmup_steps": 100, "eps": 1e-5, "momentum": 0.02},
+    ),
+    "dynamictanh": ("normmods.dynamic_tanh:DynamicTanh", {"initial_alpha": 0.5}),
 }
 
 

@@ -28,8 +28,6 @@ class _Renorm(BatchStatisticsNorm):
     running_std: Tensor
     num_batches_tracked: Tensor
     momentum: float
-    weight: torch.nn.Parameter
-    bias: torch.nn.Parameter
 
     def __init__(
         self,

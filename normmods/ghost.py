@@ -1,0 +1,39 @@
+"""Batch normalization over parts of the batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from normmods.batch import BatchNorm, check_batch_values
+
+
+class GhostBatchNorm(BatchNorm):
+    """Ghost batch normalization (Hoffer et al. 2017, arXiv 1705.08741).
+
+    Each `ghost_size` consecutive examples (the last part may be smaller) are normalised by their
+    own statistics, and each part moves the running averages in turn, by torch's conventions.
+    With `ghost_size` at or above the batch size it is `BatchNorm`.
+
+    Raises:
+        ValueError: as `BatchNorm`, for any part; `ghost_size` is not positive.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        ghost_size: int = 32,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        eval_statistics: str = "ema",
+    ) -> None:
+        super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        if ghost_size < 1:
+            raise ValueError(f"`ghost_size >= 1` must hold, but got ghost_size={ghost_size}")
+        self.ghost_size = ghost_size
+
+    def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
+        parts = torch.split(x, self.ghost_size)
+        check_batch_values(parts[-1])
+        return torch.cat([super(GhostBatchNorm, self)._by_batch(p, track=track) for p in parts])

@@ -1,0 +1,75 @@
+"""Switchable normalization."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from normmods.batch import BatchStatisticsNorm, check_batch_values
+from normmods.norm import to_channels
+
+
+class SwitchableNorm(BatchStatisticsNorm):
+    """Switchable normalization (Luo et al. 2019, arXiv 1806.10779).
+
+        y = weight * (x - sum_k p_k mu_k) / sqrt(sum_k q_k var_k + eps) + bias
+
+    over k = instance, layer and batch statistics, p and q the softmax of three learned numbers
+    each. All variances are biased; layer and batch statistics follow from the instance's. At test
+    time the batch's are moving averages (`ema`) or the test batch's (`batch`).
+
+    Attributes:
+        mean_logits: behind p, (3,), start at 1, in the order instance, layer, batch.
+        var_logits: behind q, (3,).
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        eval_statistics: str = "ema",
+    ) -> None:
+        super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        self.mean_logits = nn.Parameter(torch.ones(3, dtype=torch.float32))
+        self.var_logits = nn.Parameter(torch.ones(3, dtype=torch.float32))
+        self.register_buffer("running_mean", torch.zeros(num_channels, dtype=torch.float32))
+        self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        values = x.to(self.mean_logits.dtype)
+        var, mean = torch.var_mean(values, dim=(2, 3), correction=0)
+        layer_mean, layer_var = _pooled(mean, var, dim=1)
+        batch_mean, batch_var = self._batch_moments(mean, var, x)
+        p, q = self.mean_logits.softmax(0), self.var_logits.softmax(0)
+        mixed_mean = p[0] * mean + p[1] * layer_mean + p[2] * batch_mean
+        mixed_var = q[0] * var + q[1] * layer_var + q[2] * batch_var
+        scale = self.weight * (mixed_var + self.eps).rsqrt()
+        shift = self.bias - mixed_mean * scale
+        return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
+
+    def _batch_moments(self, mean: Tensor, var: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.training and self.eval_statistics == "ema":
+            return self.running_mean, self.running_var
+        check_batch_values(x)
+        batch_mean, batch_var = _pooled(mean, var, dim=0)
+        if self.training:
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(batch_mean.detach()[0], self.momentum)
+            self.running_var.lerp_(batch_var.detach()[0], self.momentum)
+        return batch_mean, batch_var
+
+
+def _pooled(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Moments of equal parts together: their mean, and their variance within plus between."""
+    between, pooled = torch.var_mean(mean, dim=dim, correction=0, keepdim=True)
+    return pooled, var.mean(dim, keepdim=True) + between
