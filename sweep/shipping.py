@@ -73,8 +73,8 @@ class Shipper:
 
 def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
     """Bring MLflow up to all records of a grid that nobody trains at present."""
-    records = make_plan(grid).records.values()
     try:
+        records = make_plan(grid).records.values()
         tracker = tracker or Tracker(grid)
         return Shipped(tracker.place, tracker.ship(records, ended=True))
     except Exception as error:
