@@ -32,15 +32,17 @@ class Holder:
 @contextmanager
 def driving(folder: SweepFolder) -> Iterator[None]:
     """Hold the sweep's lock; `RefusedError` names the holder if a living one has it."""
-    holder = current_holder(folder)
-    if holder and not holder.is_dead():
-        place = f"{folder.storage.uri}/{LOCK}"
-        raise RefusedError(
-            f"this sweep is already running on {holder.host} (process {holder.pid}, since "
-            f"{holder.since}); if that machine is gone, delete {place}"
-        )
     mine = Holder(socket.gethostname(), os.getpid(), now(), _started(os.getpid()))
-    folder.storage.write(LOCK, json.dumps(asdict(mine)).encode())
+    content = json.dumps(asdict(mine)).encode()
+    if not folder.storage.create(LOCK, content):
+        holder = current_holder(folder)
+        if holder and not holder.is_dead():
+            place = f"{folder.storage.uri}/{LOCK}"
+            raise RefusedError(
+                f"this sweep is already running on {holder.host} (process {holder.pid}, since "
+                f"{holder.since}); if that machine is gone, delete {place}"
+            )
+        folder.storage.write(LOCK, content)
     if current_holder(folder) != mine:
         raise RefusedError("another `run` of this sweep has just begun")
     try:

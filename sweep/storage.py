@@ -66,6 +66,25 @@ class Storage:
         with stream:
             stream.write(content)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one; whether it was written.
+
+        Of two that try at once one wins on this machine's file systems; an object store may
+        let both pass, so read back what you wrote.
+        """
+        if self.is_local:
+            Path(self.uri).mkdir(parents=True, exist_ok=True)
+            try:
+                with open(Path(self.uri) / name, "xb", buffering=0) as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+            return True
+        if name in self.names():
+            return False
+        self.write(name, content)
+        return True
+
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
         if self.is_local:

@@ -40,6 +40,23 @@ def test_a_second_driver_is_told_who_has_the_sweep(folder: SweepFolder) -> None:
     assert current_holder(folder) is None
 
 
+def test_of_two_that_begin_at_once_one_is_refused(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other takes the lock at the last moment, after this one could still find it free.
+    other = Holder("elsewhere", 1, "2024-05-01T10:00:00", "")
+    create = Storage.create
+
+    def overtaken(storage: Storage, name: str, content: bytes) -> bool:
+        hold(folder, other)
+        return create(storage, name, content)
+
+    monkeypatch.setattr(Storage, "create", overtaken)
+    with pytest.raises(RefusedError, match="already running on elsewhere"), driving(folder):
+        pytest.fail("two drivers at once")
+    assert current_holder(folder) == other
+
+
 def test_an_exception_releases_the_lock(folder: SweepFolder) -> None:
     with pytest.raises(KeyboardInterrupt), driving(folder):
         raise KeyboardInterrupt

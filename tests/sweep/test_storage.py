@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -31,6 +33,29 @@ def test_files_come_back_as_written_and_go_when_deleted(storage: Storage) -> Non
     assert folder.names() == ["b"]
     with pytest.raises(FileNotFoundError):
         folder.read("a.json")
+
+
+def test_a_file_is_created_once(storage: Storage) -> None:
+    folder = storage.below("sweep")
+    assert folder.create("lock", b"first")
+    assert not folder.create("lock", b"second")
+    assert folder.read("lock") == b"first"
+    folder.delete("lock")
+    assert folder.create("lock", b"third")
+
+
+def test_of_many_that_create_at_once_one_wins() -> None:
+    folder = Storage.at("runs")
+    barrier = Barrier(16)
+
+    def create(number: int) -> bool:
+        barrier.wait()
+        return folder.create("lock", b"%d" % number)
+
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(create, range(16)))
+    assert sum(won) == 1
+    assert folder.read("lock") == b"%d" % won.index(True)
 
 
 def test_a_probe_leaves_nothing_behind(storage: Storage) -> None:
