@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from normmods.assoc import AssocNorm
     from normmods.batch import BatchNorm
     from normmods.batch_channel import BatchChannelNorm
+    from normmods.contract import NormReport, check_norm
     from normmods.dynamic_tanh import DynamicTanh
     from normmods.evonorm import EvoNormB0, EvoNormS0
     from normmods.filter_response import FilterResponseNorm
@@ -42,9 +43,11 @@ __all__ = [
     "MovingAverageBatchNorm",
     "Norm",
     "NormError",
+    "NormReport",
     "RenormDebias",
     "SwitchableNorm",
     "build",
+    "check_norm",
     "complete_options",
     "eval_choices",
     "load",
@@ -73,6 +76,8 @@ _HOMES = {
     "Norm": "norm",
     "RenormDebias": "renorm",
     "SwitchableNorm": "switchable",
+    "NormReport": "contract",
+    "check_norm": "contract",
     "eval_choices": "population",
     "prepare": "weight_forms",
     "recompute_precise": "population",

@@ -1,0 +1,79 @@
+"""The contract of a norm layer, checked on anybody's: one property, one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from normmods.properties import PROPERTIES
+from normmods.registry import OptionValue, load
+from normmods.subject import Subject, Violation
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of a layer: whether it holds, and in a line what was seen."""
+
+    name: str
+    holds: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{'pass' if self.holds else 'FAIL'}  {self.name:18} {self.detail}"
+
+
+@dataclass(frozen=True)
+class NormReport:
+    """What `check_norm` found, a property a line when printed."""
+
+    properties: tuple[Property, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every property holds."""
+        return all(found.holds for found in self.properties)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the properties that do not hold."""
+        return tuple(found.name for found in self.properties if not found.holds)
+
+    def __str__(self) -> str:
+        return "\n".join(str(found) for found in self.properties)
+
+
+def check_norm(
+    factory: str | Callable[..., nn.Module], *, num_channels: int = 48, **options: OptionValue
+) -> NormReport:
+    """Runs every property of the contract on the layers that `factory` builds.
+
+    Takes some seconds on a CPU; leaves torch's random state as it was. The properties are the
+    functions of `normmods.properties`, each documented there.
+
+    Args:
+        factory: a registered name, `package.module:attr`, or what builds a layer from
+            `(num_channels, **options)`.
+        num_channels: channels of the layers and inputs tried.
+        **options: given to the factory each time.
+
+    Raises:
+        NormError: `factory` is a name that cannot be resolved. A factory that fails is no
+            error here; it is reported.
+    """
+    build = load(factory) if isinstance(factory, str) else factory
+    subject = Subject(build, num_channels, options)
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        for name, check in PROPERTIES.items():
+            torch.manual_seed(0)
+            try:
+                found.append(Property(name, True, check(subject)))
+            except Violation as violation:
+                found.append(Property(name, False, str(violation)))
+            except Exception as error:
+                cause = (str(error).splitlines() or [""])[0]
+                found.append(Property(name, False, f"raised {type(error).__name__}: {cause}"))
+    return NormReport(tuple(found))

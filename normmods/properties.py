@@ -1,0 +1,274 @@
+"""The properties that `normmods.check_norm` checks, a function each.
+
+Each takes a `Subject`, returns in a line what it saw, and raises `Violation` with what is wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from normmods.registry import OptionValue
+from normmods.subject import Subject, Violation, difference, same, tensors
+from normmods.weight_forms import prepare
+
+
+def shape(subject: Subject) -> str:
+    """The output has the input's shape, also at odd sizes and batch 1."""
+    layer = subject.build()
+    tried = [(4, 6, 5), (1, 7, 3), (3, 2, 2)]
+    for sizes in tried:
+        x = subject.input(*sizes)
+        if (found := layer(x).shape) != x.shape:
+            raise Violation(f"{tuple(x.shape)} became {tuple(found)}")
+    return f"kept at {len(tried)} sizes"
+
+
+def dtype(subject: Subject) -> str:
+    """float32 parameters take float32 and bfloat16 input and answer in its dtype."""
+    for wanted in (torch.float32, torch.bfloat16):
+        layer = subject.build()
+        if (found := layer(subject.input().to(wanted)).dtype) != wanted:
+            raise Violation(f"{wanted} input became {found}")
+        states = {key: value.dtype for key, value in layer.state_dict().items()}
+        for key, kept in states.items():
+            if kept.is_floating_point and kept != torch.float32:
+                raise Violation(f"{key} is {kept} after {wanted} input, not torch.float32")
+    return "float32 and bfloat16 kept, state in float32"
+
+
+def memory_format(subject: Subject) -> str:
+    """Channels-last input gives channels-last output, strides never change values."""
+    x = subject.input()
+    expected = subject.build()(x)
+    strided = torch.stack((x, x), dim=-1).flatten(-2)[..., ::2]
+    last = x.contiguous(memory_format=torch.channels_last)
+    for name, variant in {"strided": strided, "channels-last": last}.items():
+        change = difference(subject.build()(variant), expected)
+        if not change < 1e-4:
+            raise Violation(f"{name} input changes the output by {change:.2g}")
+    if not subject.build()(last).is_contiguous(memory_format=torch.channels_last):
+        raise Violation("channels-last input gives output in another memory format")
+    return "channels-last kept, strides without effect"
+
+
+def gradients(subject: Subject) -> str:
+    """Gradients reach the input and every parameter, and are finite."""
+    layer, x = subject.build(), subject.input().requires_grad_()
+    y = layer(x)
+    (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+    named = {"the input": x, **dict(layer.named_parameters())}
+    for name, tensor in named.items():
+        if tensor.grad is None:
+            raise Violation(f"no gradient reaches {name}")
+        if not tensor.grad.isfinite().all():
+            raise Violation(f"the gradient of {name} is not finite")
+    return f"finite for the input and {len(named) - 1} parameters"
+
+
+def evaluation(subject: Subject) -> str:
+    """Evaluation changes no state and gives the same output twice."""
+    layer = subject.trained().eval()
+    before = {key: value.clone() for key, value in tensors(layer).items()}
+    first, second = (layer(subject.input(step=7)) for _ in range(2))
+    changed = [key for key, value in tensors(layer).items() if not same(value, before[key])]
+    if changed:
+        raise Violation(f"evaluation updates {', '.join(changed)}")
+    if not torch.equal(first, second):
+        raise Violation("two evaluations of the same input differ: state outside of the buffers")
+    gap = difference(layer.train()(subject.input(step=7)), first)
+    return f"leaves the state alone; differs from training by {gap:.2g}"
+
+
+def state_round_trip(subject: Subject) -> str:
+    """A layer restored from another's `state_dict` computes what that one computes."""
+    layer, twin = subject.trained(), subject.build()
+    twin.load_state_dict({key: value.clone() for key, value in layer.state_dict().items()})
+    x = subject.input(step=7)
+    for mode in ("evaluation", "training"):
+        layer.train(mode == "training")
+        twin.train(mode == "training")
+        torch.manual_seed(1)
+        expected = layer(x)
+        torch.manual_seed(1)
+        if not torch.equal(twin(x), expected):
+            raise Violation(
+                f"a restored layer differs in {mode}: some state is no parameter or buffer"
+            )
+    return f"{len(layer.state_dict())} entries restore it"
+
+
+def batch_independence(subject: Subject) -> str:
+    """An example's training output depends on the others exactly if the layer declares so."""
+    leaks = {}
+    for mode in ("training", "evaluation"):
+        outputs = []
+        for step in (1, 2):
+            x = subject.input(step=step)
+            x[0] = subject.input(step=7)[0]
+            torch.manual_seed(1)
+            outputs.append(subject.trained().train(mode == "training")(x)[0])
+        leaks[mode] = difference(*outputs) > 1e-5
+    declared = getattr(subject.build(), "batch_dependent", None)
+    seen = "depends on the batch" if leaks["training"] else "independent of the batch"
+    if leaks["evaluation"] and not leaks["training"]:
+        raise Violation("examples leak into each other in evaluation, though not in training")
+    if declared is None:
+        return f"{seen}; declares nothing (batch_dependent)"
+    if declared != leaks["training"]:
+        what = "leak into each other" if leaks["training"] else "do not depend on each other"
+        raise Violation(f"examples {what}, but the layer declares batch_dependent={declared}")
+    return f"{seen}, as declared{', also in evaluation' if leaks['evaluation'] else ''}"
+
+
+def smallest_input(subject: Subject) -> str:
+    """Small inputs are used or refused with a `ValueError`; none silently becomes a constant."""
+    accepted = []
+    for batch, side in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        label = f"batch {batch} on {side}x{side}"
+        inputs = [subject.input(batch, side, side, step=step) for step in (0, 1)]
+        try:
+            outputs = [subject.build()(x) for x in inputs]
+        except ValueError:
+            continue
+        except Exception as error:
+            raise Violation(f"{label} raises {type(error).__name__}, not ValueError") from error
+        if not all(y.isfinite().all() for y in outputs):
+            raise Violation(f"{label} gives values that are not finite")
+        if difference(*outputs) < 1e-6:
+            raise Violation(f"{label} gives the same output whatever the input: refuse it")
+        accepted.append(label)
+    return f"takes {', '.join(accepted)}" if accepted else "takes none of batch 1, 2 on 1x1, 2x2"
+
+
+def bad_input(subject: Subject) -> str:
+    """A wrong channel count and integer input are refused."""
+    wide = torch.randn(4, subject.num_channels + 1, 6, 5)
+    whole = torch.ones(4, subject.num_channels, 6, 5, dtype=torch.int64)
+    for name, x in {"a wrong channel count": wide, "integer input": whole}.items():
+        try:
+            subject.build()(x)
+        except Exception:
+            continue
+        raise Violation(f"{name} is accepted without a word")
+    return "wrong channel count and integer input are refused"
+
+
+def options(subject: Subject) -> str:
+    """Every number and switch among the options has an effect, and an unknown one is refused."""
+    try:
+        subject.build(no_such_option=1)
+    except Exception:
+        pass
+    else:
+        raise Violation("an option it does not have (no_such_option) is swallowed without a word")
+    try:
+        parameters = list(inspect.signature(subject.factory).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return "unknown options are refused; the others cannot be listed"
+    varied = [p for p in parameters if isinstance(p.default, bool | int | float)]
+    plain = _outcome(subject, {})
+    for parameter in varied:
+        values = _others(parameter.default)
+        if not any(_differs(_outcome(subject, {parameter.name: v}), plain) for v in values):
+            raise Violation(f"option {parameter.name} is ignored: no value tried has an effect")
+    names = ", ".join(parameter.name for parameter in varied) or "no number or switch to vary"
+    return f"each has an effect ({names}); unknown ones are refused"
+
+
+def parameters_added(subject: Subject) -> str:
+    """How many parameters more than BatchNorm's 2 C."""
+    count = sum(parameter.numel() for parameter in subject.build().parameters())
+    return f"{count - 2 * subject.num_channels:+d} to BatchNorm's {2 * subject.num_channels}"
+
+
+def meta_device(subject: Subject) -> str:
+    """The layer can be built and run on the meta device, where a sweep tries it first."""
+    with torch.device("meta"):
+        layer = prepare(subject.factory(subject.num_channels, **subject.options))
+        layer(torch.empty(4, subject.num_channels, 6, 5)).sum().backward()
+    return "trains there"
+
+
+def cost(subject: Subject) -> str:
+    """Time of forward and backward beside `torch.nn.BatchNorm2d`'s on the same input."""
+    layers = (subject.build(), nn.BatchNorm2d(subject.num_channels))
+    x = subject.input(16, 16, 16).requires_grad_()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(15):
+        for layer, taken in zip(layers, times, strict=True):
+            start = time.perf_counter()
+            layer(x).sum().backward()
+            taken.append(time.perf_counter() - start)
+    own, native = (statistics.median(taken[3:]) for taken in times)
+    return f"{own / native:.1f} times BatchNorm's on {tuple(x.shape)}"
+
+
+def compiles(subject: Subject) -> str:
+    """`torch.compile` traces the layer whole, and the traced layer computes the same."""
+    layer, twin = subject.build(), subject.build()
+    torch.compiler.reset()
+    compiled = torch.compile(twin, fullgraph=True, backend="aot_eager")
+    for mode in (True, False):
+        x = subject.input(step=int(mode))
+        twin.train(mode)
+        expected, found = layer.train(mode)(x), compiled(x)
+        if not difference(found, expected) < 1e-4:
+            raise Violation(f"the compiled output differs by {difference(found, expected):.2g}")
+    return "without graph breaks, to the same output"
+
+
+PROPERTIES: dict[str, Callable[[Subject], str]] = {
+    check.__name__: check
+    for check in (
+        shape,
+        dtype,
+        memory_format,
+        gradients,
+        evaluation,
+        state_round_trip,
+        batch_independence,
+        smallest_input,
+        bad_input,
+        options,
+        parameters_added,
+        meta_device,
+        cost,
+        compiles,
+    )
+}
+
+
+def _others(default: bool | int | float) -> tuple[bool | int | float, ...]:
+    """Values to try instead of a default, near and far."""
+    if isinstance(default, bool):
+        return (not default,)
+    if isinstance(default, int):
+        return (1, 2, default // 2, default * 2, 0, 1000)
+    return (default * 3 + 0.1, default / 3, 1.0)
+
+
+def _outcome(subject: Subject, options: dict[str, OptionValue]) -> list[Tensor] | None:
+    """Everything that an option could change; None if the value is refused."""
+    try:
+        layer = subject.build(**options)
+        outputs = []
+        for step in range(20):
+            y = layer(subject.input(3, 2, 2, step=step))
+            y.square().sum().backward()
+            outputs.append(y.detach())
+        outputs.append(layer.eval()(subject.input(3, 2, 2, step=20)).detach())
+    except ValueError:
+        return None
+    return [*outputs, *(value.detach().clone() for value in tensors(layer).values())]
+
+
+def _differs(a: list[Tensor] | None, b: list[Tensor] | None) -> bool:
+    if a is None or b is None:
+        return (a is None) != (b is None)
+    return len(a) != len(b) or not all(same(x, y) for x, y in zip(a, b, strict=True))
