@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_grids import factors, load
+
+from sweep.errors import RefusedError
+from sweep.feasibility import infeasible_cells, require_data, without_infeasible
+from sweep.grid import Grid
+from trainables import data
+from trainables.errors import DataUnavailable
+
+PICKY = """
+from torch import nn
+
+class Picky(nn.GroupNorm):
+    def __init__(self, num_channels):
+        super().__init__(1, num_channels)
+
+    def forward(self, x):
+        if len(x) == 1:
+            raise ValueError("one example is not enough")
+        return super().forward(x)
+"""
+STARVED = factors(norm=["picky_layers:Picky", "groupnorm"], batch_size=[1, 4], seed=2)
+
+
+@pytest.fixture(autouse=True)
+def picky_layers() -> None:
+    Path("picky_layers.py").write_text(PICKY)
+
+
+def cells(grid: Grid) -> set[tuple[str, int]]:
+    return {(trial.norm, trial.spec.batch_size) for trial in grid.trials}
+
+
+def test_a_feasible_grid_is_left_as_it_is() -> None:
+    grid = load()
+    assert without_infeasible(grid) == (grid, [])
+
+
+def test_every_infeasible_cell_is_named_with_the_layer() -> None:
+    grid = load(**STARVED)
+    with pytest.raises(RefusedError) as caught:
+        without_infeasible(grid)
+    cell, hint = caught.value.messages
+    assert cell.startswith("grid.yaml: picky_layers:Picky at batch size 1: ")
+    assert "(Picky) cannot take an input of shape (1, " in cell
+    assert "one example is not enough" in cell
+    assert hint == "grid.yaml: exclude these cells, or set `infeasible: skip`"
+
+
+def test_infeasible_cells_are_skipped_with_all_their_seeds_where_the_grid_says_so() -> None:
+    grid = load(**STARVED, infeasible="skip")
+    kept, lines = without_infeasible(grid)
+    assert cells(grid) - cells(kept) == {("picky_layers:Picky", 1)}
+    assert len(kept.trials) == 6
+    (line,) = lines
+    assert line.startswith("picky_layers:Picky at batch size 1: ")
+
+
+def test_a_grid_of_which_nothing_is_left_is_refused() -> None:
+    only = factors(norm=["picky_layers:Picky"], batch_size=[1], seed=1)
+    with pytest.raises(RefusedError, match="no cell of the grid can run"):
+        without_infeasible(load(**only, infeasible="skip"))
+
+
+def test_a_batch_larger_than_the_training_set() -> None:
+    (reason,) = infeasible_cells(
+        load(**factors(norm=["groupnorm"], batch_size=[65])).trials
+    ).values()
+    assert reason[0] == "groupnorm at batch size 65"
+    assert "batch_size=65 and num_train=64" in reason[1]
+
+
+def test_data_are_downloaded_once_and_only_where_they_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = load(**factors(**{"data.name": ["digits", "cifar10"]}), data={"root": "sets"})
+    asked: list[tuple[str, str, str | None]] = []
+
+    def is_available(name: str, root: str | None) -> bool:
+        asked.append(("available", name, root))
+        return name == "digits"
+
+    def download(name: str, root: str | None) -> None:
+        asked.append(("download", name, root))
+        raise DataUnavailable(f"{name} cannot be had")
+
+    monkeypatch.setattr(data, "is_available", is_available)
+    monkeypatch.setattr(data, "download", download)
+    with pytest.raises(RefusedError, match=r"^cifar10 cannot be had$"):
+        require_data(grid, download=True)
+    assert asked == [
+        ("available", "digits", "sets"),
+        ("available", "cifar10", "sets"),
+        ("download", "cifar10", "sets"),
+    ]
