@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
 from analysis.findings import Findings
@@ -74,4 +75,5 @@ def _labels(axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[st
             ha="right" if left else "left",
             textcoords="offset points",
             color=by_norm[norm].colour,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
         )

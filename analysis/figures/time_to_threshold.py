@@ -30,7 +30,7 @@ def draw(findings: Findings) -> Figure | None:
         for axes, size in zip(panels(figure, len(sizes)), sizes, strict=True):
             _panel(axes, times[times["batch_size"] == size], by_norm, horizon)
             axes.set_title(f"batch size {size}")
-        figure.supylabel("fraction of trials above the threshold", fontsize=9)
+        figure.supylabel("fraction not there yet", fontsize=9)
         legend(figure, by_norm)
         return figure
 

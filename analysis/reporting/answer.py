@@ -181,9 +181,9 @@ def _axes(findings: Findings) -> list[str]:
     level = f"{best.norm} has the lowest average error ({number(best.auec.value)} %)"
     slope = f"{signed(flat.slope.value)} points per halving of the batch"
     if best.norm == flat.norm:
-        return [f"{level} and is also the flattest ({slope})."]
+        return [f"As measured, not tested: {level} and is also the flattest ({slope})."]
     own = f"{signed(best.slope.value)}"
-    return [f"{level}; {flat.norm} is the flattest ({slope}, against {own})."]
+    return [f"As measured, not tested: {level}; {flat.norm} is the flattest ({slope}, not {own})."]
 
 
 def _equals(p: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.errors import InputError
+from analysis.sources.mlflow_client import quieten
 from analysis.sources.place import find
 
 NAME = "REPORT"
@@ -22,6 +23,7 @@ def log_report(source: str, folder: Path, summary: list[str]) -> str:
     place = find(source)
     if place.kind not in ("sqlite", "server"):
         raise InputError(f"--to-mlflow needs an MLflow experiment, but {source} is none")
+    quieten()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

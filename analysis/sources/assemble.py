@@ -58,6 +58,9 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     if where:
         kept = _matching(settings, where)
         trials, settings = trials[kept].reset_index(drop=True), settings[kept]
+    asked = _asked(trials, found.expected)
+    strangers = int((~asked).sum())
+    trials, settings = trials[asked].reset_index(drop=True), settings[asked]
     validate(trials, settings)
     labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
     epochs = tidy(found.curves.merge(labels, on="trial_id"), EPOCH_COLUMNS)
@@ -69,9 +72,24 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings,
         reference=found.reference,
-        notes=tuple(found.notes),
+        notes=(*found.notes, *([strangers_note(strangers)] if strangers else [])),
         packages=dict(sorted(found.packages.items())),
     )
+
+
+def strangers_note(num: int) -> str:
+    """What the report says of trials that are there although no grid asks for them any more."""
+    return f"{num} trials are left out: their sweep's grid no longer asks for them."
+
+
+def _asked(trials: pd.DataFrame, expected: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
+    """Which trials their sweep asks for: all of them where it does not say."""
+    names = [column.name for column in EXPECTED_COLUMNS]
+    asked = {tuple(row[name] for name in names) for row in expected}
+    sweeps = {row["sweep"] for row in expected}
+    rows = zip(*(trials[name] for name in names), strict=True)
+    known = [row[names.index("sweep")] not in sweeps or row in asked for row in rows]
+    return np.array(known, dtype=bool)
 
 
 def _settings(found: Found, ids: list[str]) -> pd.DataFrame:

@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.sources.assemble import Found, edition_of, empty_curves, flat, settings_of
+from analysis.sources.assemble import (
+    Found,
+    edition_of,
+    empty_curves,
+    flat,
+    settings_of,
+    strangers_note,
+)
 from analysis.sources.place import SWEEP_FILE
 
 
@@ -42,9 +49,7 @@ def read_records(folder: Path) -> Found:
         else:
             strangers += 1
     if strangers:
-        found.notes.append(
-            f"{strangers} trials in the folder are left out: the grid no longer asks for them."
-        )
+        found.notes.append(strangers_note(strangers))
     if curves:
         found.curves = pd.DataFrame.from_records(curves)
     return found

@@ -123,8 +123,10 @@ def write_folder(sweep: dict[str, Any], storage: Path) -> Path:
     return folder
 
 
-def write_mlflow(sweep: dict[str, Any], uri: str, artifacts: Path) -> None:
-    """The same in MLflow: a flat run per trial, and what is expected as experiment tags."""
+def write_mlflow(
+    sweep: dict[str, Any], uri: str, artifacts: Path, asked: list[dict[str, Any]] | None = None
+) -> None:
+    """The same in MLflow: a flat run per trial, and what is asked for as experiment tags."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
@@ -133,7 +135,7 @@ def write_mlflow(sweep: dict[str, Any], uri: str, artifacts: Path) -> None:
     experiment = client.create_experiment(
         about["experiment"],
         artifact_location=artifacts.as_uri(),
-        tags=dict(_tags(about)),
+        tags=dict(_tags({**about, "trials": asked or about["trials"]})),
     )
     labels = {trial["trial_id"]: trial for trial in about["trials"]}
     for trial_id, record in sweep["records"].items():

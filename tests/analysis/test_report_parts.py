@@ -177,10 +177,12 @@ def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Pa
         changes(comparisons(trials), comparisons(other))
 
 
-def test_the_report_goes_onto_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_goes_onto_one_run(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{tmp_path / 'tracking.db'}"
+    uri = f"sqlite:///{store}"
     write_mlflow(make_sweep(num_seeds=1, num_epochs=2), uri, tmp_path / "artifacts")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     arguments = ["report", "small", "--out", str(tmp_path / "report"), "--to-mlflow"]
@@ -196,9 +198,9 @@ def test_the_report_goes_onto_one_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_trials_that_occur_twice_are_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = f"sqlite:///{tmp_path / 'tracking.db'}"
+    uri = f"sqlite:///{store}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     sweep = make_sweep(norms=("batchnorm",), batch_sizes=(4,), num_seeds=1, num_epochs=2)
     longer = make_sweep(norms=("batchnorm",), batch_sizes=(4,), num_seeds=1, num_epochs=3)

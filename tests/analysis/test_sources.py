@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,12 @@ def ragged() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def places(ragged: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def places(
+    ragged: dict[str, Any], empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     """The ragged sweep's folder and its MLflow database."""
     root = tmp_path_factory.mktemp("sweeps")
-    database = root / "tracking.db"
+    database = Path(shutil.copy(empty_store, root / "tracking.db"))
     write_mlflow(ragged, f"sqlite:///{database}", root / "artifacts")
     return write_folder(ragged, root / "runs"), database
 
@@ -80,11 +84,10 @@ def test_a_database_of_another_shape_is_left_to_the_client(tmp_path: Path) -> No
     assert read_sqlite(tmp_path / "other.db", "small") is None
 
 
-def test_of_several_rows_for_one_step_the_newest_counts(tmp_path: Path) -> None:
+def test_of_several_rows_for_one_step_the_newest_counts(store: Path, tmp_path: Path) -> None:
     sweep = make_sweep(norms=("batchnorm",), batch_sizes=(2,), num_seeds=1, num_epochs=2)
-    database = tmp_path / "tracking.db"
-    write_mlflow(sweep, f"sqlite:///{database}", tmp_path / "artifacts")
-    with sqlite3.connect(database) as connection:
+    write_mlflow(sweep, f"sqlite:///{store}", tmp_path / "artifacts")
+    with sqlite3.connect(store) as connection:
         connection.execute(
             "INSERT INTO metrics SELECT key, 77.0, timestamp + 5, run_uuid, step, is_nan "
             "FROM metrics WHERE key = 'test_error' AND step = 2"
@@ -94,8 +97,8 @@ def test_of_several_rows_for_one_step_the_newest_counts(tmp_path: Path) -> None:
             "FROM metrics WHERE key = 'test_error' AND value = 77.0"
         )
     for found in (
-        read_sqlite(database, "small"),
-        read_with_client(f"sqlite:///{database}", "small"),
+        read_sqlite(store, "small"),
+        read_with_client(f"sqlite:///{store}", "small"),
     ):
         assert found is not None
         assert found.curves["test_error"].iloc[-1] == 77.0
@@ -184,6 +187,16 @@ def test_no_database_is_made_where_there_is_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            load("small")
+    assert "\n" not in str(caught.value)
+
+
 def test_records_the_grid_no_longer_asks_for_are_left_out_with_a_note(
     places: tuple[Path, Path], ragged: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -191,9 +204,19 @@ def test_records_the_grid_no_longer_asks_for_are_left_out_with_a_note(
     folder = write_folder({"sweep": shorter, "records": ragged["records"]}, tmp_path)
     trials = load(folder)
     assert len(trials.trials) == 7
-    assert trials.notes == (
-        "2 trials in the folder are left out: the grid no longer asks for them.",
-    )
+    assert trials.notes == ("2 trials are left out: their sweep's grid no longer asks for them.",)
+
+
+def test_runs_the_grid_no_longer_asks_for_are_left_out_too(
+    ragged: dict[str, Any], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [t for t in ragged["sweep"]["trials"] if t["norm"] != "assocnorm"]
+    uri = f"sqlite:///{store}"
+    write_mlflow(ragged, uri, tmp_path / "artifacts", asked)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    trials = load("small")
+    assert sorted(set(trials.trials["norm"])) == ["batchnorm", "groupnorm(num_groups=8)"]
+    assert "2 trials are left out" in trials.notes[0]
 
 
 def test_a_damaged_record_is_named(ragged: dict[str, Any], tmp_path: Path) -> None:
