@@ -82,6 +82,7 @@ class Attempt:
             self.record.add_epoch(metrics)
             self.folder.save_checkpoint(metrics.epoch, self.trial.state())
             if metrics.epoch == self.assignment.spec.train.epochs:
+                self.record.weights_digest = self.trial.weights_digest
                 self._end(Outcome.COMPLETED)
             else:
                 self.folder.save(self.record)

@@ -134,6 +134,34 @@ def sync(grid: GridPath) -> None:
     print(f"{shipped.place.command or 'open'}: {shipped.place.link}")
 
 
+@app.command()
+def reproduce(
+    grid: GridPath,
+    trial: Annotated[str, typer.Argument(help="Its id, or its name: groupnorm-bs008-s2.")],
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train only so many epochs, for a quick look.")
+    ] = None,
+) -> None:
+    """Train one trial in this process, without Ray, and compare it with its record.
+
+    Exit codes: 0 the same bits; 1 other bits, or the trial failed or diverged; 2 no such trial.
+    """
+    with refusals():
+        from sweep.feasibility import require_data
+        from sweep.grid import load_grid
+        from sweep.plan import make_plan
+        from sweep.reproduce import find
+        from sweep.reproduce import reproduce as train_again
+
+        read = load_grid(grid)
+        found = find(read, trial)
+        require_data(read, download=True)
+        standing = make_plan(read)
+        print(f"{found.name} ({found.trial_id})")
+        same = train_again(standing, found, lambda line: print(line, flush=True), epochs)
+    raise typer.Exit(ExitCode.DONE if same else ExitCode.FAILED)
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn refusals into lines on stderr and exit code 2, an interruption into exit code 3."""

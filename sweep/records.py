@@ -28,7 +28,11 @@ class RecordDamagedError(Exception):
 
 @dataclass
 class Record:
-    """What is known of a trial. `epochs` holds `EpochMetrics` with their first timestamp."""
+    """What is known of a trial.
+
+    `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
+    a completed trial's weights.
+    """
 
     trial_id: str
     spec: dict[str, Any]
@@ -40,6 +44,7 @@ class Record:
     num_train: int | None = None
     num_test: int | None = None
     num_parameters: int | None = None
+    weights_digest: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)

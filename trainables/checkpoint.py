@@ -11,6 +11,7 @@ import io
 from typing import Any, TypedDict, cast
 
 import torch
+from torch import nn
 
 from trainables.errors import CheckpointDamaged
 
@@ -35,6 +36,16 @@ def to_bytes(state: TrialState) -> bytes:
     torch.save(dict(state), buffer)
     payload = buffer.getvalue()
     return _FORMAT + hashlib.sha256(payload).digest() + payload
+
+
+def weights_digest(model: nn.Module) -> str:
+    """First 16 hex digits of the SHA-256 of all parameters and buffers: equal means equal bits."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def from_bytes(data: bytes) -> TrialState:

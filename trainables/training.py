@@ -181,6 +181,11 @@ class Trial:
             logits.append(output.detach())
         return torch.stack(losses), torch.cat(logits).argmax(1) != labels
 
+    @property
+    def weights_digest(self) -> str:
+        """Names the bits of the weights and buffers as they stand."""
+        return checkpoints.weights_digest(self.model)
+
     def state(self) -> bytes:
         """The trial as it stands between two epochs, to be given to `load_state`."""
         return checkpoints.to_bytes(

@@ -1,76 +1,21 @@
-"""The real program, in real processes, in an empty folder."""
+"""Fixtures: an empty folder, and sweeps in the background that end with the test."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "factors": {"norm": ["batchnorm", "groupnorm"], "batch_size": [16, 8], "seed": 1},
-    "data": {"name": "digits", "num_train": 64, "num_test": 40},
-    "model": {"name": "resnet8", "width": 8},
-    "train": {"epochs": 2, "optimizer": {"lr": 0.02}},
-    "reference": "batchnorm",
-}
-
-
-@dataclass
-class Folder:
-    """A user's folder, and what a user types in it."""
-
-    path: Path
-
-    def grid(self, name: str = "grid.yaml", **changes: Any) -> Path:
-        """Write a grid: the small one, with some of its sections changed."""
-        file = self.path / name
-        file.write_text(yaml.safe_dump({**SMALL, **changes}))
-        return file
-
-    def environment(self, **env: str) -> dict[str, str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "RAY_"))}
-        return {**clean, "COLUMNS": "100", **env}
-
-    def sweep(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.python("sweep", *arguments, **env)
-
-    def python(self, module: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.path,
-            env=self.environment(**env),
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-
-    def records(self, sweep: str = "small") -> dict[str, dict[str, Any]]:
-        files = (self.path / "runs" / sweep / "trials").glob("*/record.json")
-        records = [json.loads(file.read_text()) for file in files]
-        return {record["trial_id"]: record for record in records}
-
-    def mlflow_rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.path / "mlflow.db") as connection:
-            return connection.execute(query).fetchall()
+from user_folder import Folder, Start
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture

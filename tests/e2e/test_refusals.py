@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import SMALL, Folder
+from user_folder import SMALL, Folder
 
 
 def refused(folder: Folder, *arguments: str) -> str:

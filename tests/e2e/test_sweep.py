@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from conftest import Folder, Start
+from user_folder import Folder, Start
 
 METRIC_ROWS = "select count(*) from metrics"
 RUNS = "select run_uuid, status from runs"

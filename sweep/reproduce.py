@@ -1,0 +1,92 @@
+"""Train one trial again, in this process and without Ray, and hold it against its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import RefusedError, nearest
+from sweep.expansion import GridTrial
+from sweep.grid import Grid
+from sweep.plan import Plan
+from sweep.provenance import provenance
+from sweep.records import Record
+from trainables.spec import EpochMetrics
+
+if TYPE_CHECKING:
+    from trainables import Trial
+
+TIMES = ("train_s", "eval_s")
+
+
+def find(grid: Grid, wanted: str) -> GridTrial:
+    """The trial with this id, the beginning of an id, or name (`groupnorm-bs008-s2`)."""
+    found = [t for t in grid.trials if wanted == t.name or t.trial_id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{trial.name} ({trial.trial_id})" for trial in found[:5])
+        raise RefusedError(f"{wanted!r} names {len(found)} trials: {names}")
+    hint = nearest(wanted, [trial.name for trial in grid.trials][:20])
+    raise RefusedError(f"{grid.path} has no trial {wanted!r}{hint}")
+
+
+def differences(metrics: EpochMetrics, recorded: dict[str, Any]) -> list[str]:
+    """`train_loss 0.71 (recorded 0.72)` for each value that is not the same to the bit."""
+    return [
+        f"{name} {value!r} (recorded {recorded.get(name)!r})"
+        for name, value in asdict(metrics).items()
+        if name not in TIMES and value != recorded.get(name)
+    ]
+
+
+def other_circumstances(record: Record, device: str) -> Iterator[str]:
+    """What is not as it was when the record was written, and may explain other bits."""
+    here = provenance(device)
+    for name in ("code_version", "python", "platform", "device"):
+        if here[name] != record.provenance.get(name):
+            yield f"{name} was {record.provenance.get(name)}, is {here[name]}"
+    packages = record.provenance.get("packages", {})
+    for name, version in here["packages"].items():
+        if version != packages.get(name):
+            yield f"{name} was {packages.get(name)}, is {version}"
+
+
+def reproduce(
+    plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None = None
+) -> bool:
+    """Train the trial, say a line per epoch, and return whether every bit was the record's.
+
+    With `num_epochs` only the beginning is trained. Without a record nothing can differ.
+    """
+    import torch
+
+    from trainables import Trial
+
+    record = plan.records.get(trial.trial_id)
+    device = record.attempts[-1]["device"] if record and record.attempts else "cpu"
+    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
+    training = Trial(trial.spec, data_root=plan.grid.data_root, device=device)
+    last = min(num_epochs or trial.spec.train.epochs, trial.spec.train.epochs)
+    verdicts = [_epoch_is_same(training, record, say) for _ in range(last)]
+    same = all(verdicts)
+    if record and record.weights_digest and training.finished:
+        weights_are_same = record.weights_digest == training.weights_digest
+        say(f"final weights: {'same bits' if weights_are_same else 'other bits'}")
+        same = same and weights_are_same
+    if record and not same:
+        for line in other_circumstances(record, device):
+            say(line)
+    return same
+
+
+def _epoch_is_same(training: Trial, record: Record | None, say: Callable[[str], None]) -> bool:
+    metrics = training.run_epoch()
+    begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
+    if record is None or metrics.epoch > len(record.epochs):
+        say(f"{begin}: not in the record")
+        return True
+    found = differences(metrics, record.epochs[metrics.epoch - 1])
+    say(f"{begin}: {'; '.join(found) or 'same bits'}")
+    return not found
