@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from normmods.group import GroupNorm, InstanceNorm, LayerNorm
     from normmods.mabn import MovingAverageBatchNorm
     from normmods.norm import Norm
+    from normmods.parameters import added_parameters
     from normmods.population import eval_choices, recompute_precise, using_eval_statistics
     from normmods.renorm import BatchRenorm, RenormDebias
     from normmods.switchable import SwitchableNorm
@@ -46,6 +47,7 @@ __all__ = [
     "NormReport",
     "RenormDebias",
     "SwitchableNorm",
+    "added_parameters",
     "build",
     "check_norm",
     "complete_options",
@@ -77,6 +79,7 @@ _HOMES = {
     "RenormDebias": "renorm",
     "SwitchableNorm": "switchable",
     "NormReport": "contract",
+    "added_parameters": "parameters",
     "check_norm": "contract",
     "eval_choices": "population",
     "prepare": "weight_forms",

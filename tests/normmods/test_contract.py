@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import broken_norms
+import pytest
+import torch
+from torch import nn
+
+import normmods
+from normmods.properties import PROPERTIES
+
+WRONG = {
+    broken_norms.LeaksAcrossExamples: ("batch_independence", "leak into each other"),
+    broken_norms.ClaimsBatchDependence: ("batch_independence", "do not depend on each other"),
+    broken_norms.ForgetsABuffer: ("state_round_trip", "no parameter or buffer"),
+    broken_norms.UpdatesInEvaluation: ("evaluation", "updates running_mean"),
+    broken_norms.IgnoresAnOption: ("options", "option eps is ignored"),
+    broken_norms.SwallowsUnknownOptions: ("options", "swallowed"),
+    broken_norms.ChangesTheDtype: ("dtype", "became torch.float32"),
+    broken_norms.DropsChannelsLast: ("memory_format", "another memory format"),
+    broken_norms.DropsAnExample: ("shape", "(4, 48, 6, 5) became (2, 48, 6, 5)"),
+    broken_norms.HasAnIdleParameter: ("gradients", "no gradient reaches idle"),
+    broken_norms.HasInfiniteGradients: ("gradients", "gradient of the input is not finite"),
+    broken_norms.ReturnsItsBiasOnPoints: ("smallest_input", "same output whatever the input"),
+    broken_norms.BreaksTheGraph: ("compiles", ""),
+    broken_norms.NeedsRealData: ("meta_device", ""),
+    broken_norms.TakesAnyChannels: ("bad_input", "wrong channel count is accepted"),
+}
+
+
+@pytest.mark.parametrize("name", normmods.names())
+def test_every_registered_norm_keeps_the_contract(name: str) -> None:
+    report = normmods.check_norm(name)
+    assert report.passed, str(report)
+    assert tuple(found.name for found in report.properties) == tuple(PROPERTIES)
+
+
+def test_a_sound_layer_from_elsewhere_passes() -> None:
+    report = normmods.check_norm(broken_norms.Sound)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("layer", WRONG, ids=lambda layer: layer.__name__)
+def test_a_broken_layer_is_named_for_what_is_wrong(layer: type[nn.Module]) -> None:
+    property_name, text = WRONG[layer]
+    report = normmods.check_norm(layer)
+    assert property_name in report.failed, str(report)
+    line = next(line for line in str(report).splitlines() if property_name in line)
+    assert line.startswith("FAIL")
+    assert text in line
+
+
+def test_every_line_is_one_line_and_the_random_state_stays() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    report = normmods.check_norm(lambda num_channels: nn.Conv2d(num_channels, 2, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(str(report).splitlines()) == len(PROPERTIES)
+    assert "shape" in report.failed
+
+
+def test_options_reach_the_layer_and_names_are_resolved() -> None:
+    assert normmods.check_norm("assocnorm", bias="none", num_groups=8).passed
+    assert normmods.check_norm("batchnorm", eval_statistics="batch").passed
+    with pytest.raises(normmods.NormError, match="did you mean 'batchnorm'"):
+        normmods.check_norm("batchnrm")
