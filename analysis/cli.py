@@ -69,11 +69,14 @@ def report(
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
         from analysis.reporting.manifest import unchanged
+        from analysis.reporting.report_run import check_place, log_report
         from analysis.sources.fingerprint import fingerprint
         from analysis.sources.place import find
 
-        settings = _settings(where)
-        key = fingerprint(find(source), (reference, margin, threshold, settings))
+        place, settings = find(source), _settings(where)
+        if to_mlflow:
+            check_place(place)
+        key = fingerprint(place, (reference, margin, threshold, settings))
         lines = unchanged(out, key)
         if lines is None:
             lines = _make(source, out, Options(reference, margin, threshold), settings, key)
@@ -81,10 +84,8 @@ def report(
             typer.echo(line)
         typer.echo(f"Report: {out / 'report.html'}")
         if to_mlflow:
-            from analysis.reporting.report_run import log_report
-
-            name = log_report(source, out, lines)
-            typer.echo(f"It is also on the run REPORT of experiment {name}.")
+            log_report(place, out, lines)
+            typer.echo(f"It is also on the run REPORT of experiment {place.name}.")
 
 
 def _make(

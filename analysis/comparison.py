@@ -211,7 +211,8 @@ def comparisons(trials: Trials, reference: str | None = None) -> tuple[Compariso
         how = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
         raise InputError(f"{trials.name}: no trial has finished with a result ({how})")
     order = norms_in_order(trials)
-    chosen = reference or trials.reference or order[0]
+    declared = trials.reference if trials.reference in order else order[0]
+    chosen = reference or declared
     if chosen not in order:
         nearest = get_close_matches(chosen, order, n=1)
         guess = f"; did you mean {nearest[0]!r}?" if nearest else ""

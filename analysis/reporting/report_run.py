@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.sources.mlflow_client import quieten
-from analysis.sources.place import find
+from analysis.sources.place import Place
 
 NAME = "REPORT"
 KIND_TAG, KIND = "sweep.kind", "report"
@@ -14,15 +14,19 @@ NOTE_TAG = "mlflow.note.content"
 MAX_NOTE = 5000
 
 
-def log_report(source: str, folder: Path, summary: list[str]) -> str:
-    """Put the files of `folder` onto the REPORT run of the experiment `source`; returns its name.
+def check_place(place: Place) -> None:
+    """Raise `InputError` unless `place` is an experiment in MLflow, which can hold the run."""
+    if place.kind not in ("sqlite", "server"):
+        raise InputError(f"--to-mlflow needs an MLflow experiment, but {place.path} is none")
+
+
+def log_report(place: Place, folder: Path, summary: list[str]) -> None:
+    """Put the files of `folder` onto the REPORT run of the experiment that `place` is.
 
     The run is made once and found again by its tag; `summary` becomes its description. Raises
-    `InputError` where `source` is no experiment or MLflow cannot be written to.
+    `InputError` where MLflow cannot be written to.
     """
-    place = find(source)
-    if place.kind not in ("sqlite", "server"):
-        raise InputError(f"--to-mlflow needs an MLflow experiment, but {source} is none")
+    check_place(place)
     quieten()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -47,4 +51,3 @@ def log_report(source: str, folder: Path, summary: list[str]) -> str:
     except MlflowException as error:
         first = str(error).splitlines()[0]
         raise InputError(f"the report could not be put onto MLflow: {first}") from error
-    return place.name

@@ -11,6 +11,7 @@ import numpy as np
 
 NORMS = ("batchnorm", "groupnorm(num_groups=8)", "assocnorm")
 LEVELS = {"batchnorm": (6.4, 1.5), "groupnorm(num_groups=8)": (7.0, 0.05), "assocnorm": (6.2, 0.18)}
+REFERENCE = "groupnorm(num_groups=8)"
 NOT_METRICS = {"epoch", "timestamp_ms"}
 
 
@@ -42,7 +43,7 @@ def make_sweep(
         "sweep": {
             "name": "small",
             "experiment": "small",
-            "reference": "groupnorm(num_groups=8)" if len(norms) > 1 else None,
+            "reference": REFERENCE if REFERENCE in norms else None,
             "trials": trials,
         },
         "records": records,
