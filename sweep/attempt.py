@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import traceback
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +40,15 @@ class Assignment:
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
 
 
+class SupersededError(Exception):
+    """Another worker has taken the trial over: this one was believed to be dead."""
+
+
 class Attempt:
     """Trains a trial from its last committed epoch on; every epoch ends in a commit.
 
     An error of the trial itself becomes its outcome. Errors of the storage are raised, since
-    nothing could be recorded.
+    nothing could be recorded, and so is `SupersededError`.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -52,6 +57,7 @@ class Attempt:
         self.folder: TrialFolder = sweep.trial(assignment.spec.trial_id)
         self.record = self.folder.load() or Record.of(assignment.spec)
         self.trial: Any = None
+        self.attempt_id = uuid.uuid4().hex[:8]
         if assignment.retry:
             self.record.outcome = self.record.error = None
 
@@ -79,6 +85,7 @@ class Attempt:
         except Exception as error:
             self._end(Outcome.FAILED, error)
         else:
+            self._require_own()
             self.record.add_epoch(metrics)
             self.folder.save_checkpoint(metrics.epoch, self.trial.state())
             if metrics.epoch == self.assignment.spec.train.epochs:
@@ -110,6 +117,7 @@ class Attempt:
         record.provenance = provenance(assignment.device)
         record.attempts.append(
             {
+                "id": self.attempt_id,
                 "started": now(),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
@@ -120,6 +128,14 @@ class Attempt:
         )
         self.folder.save(record)
         return trial
+
+    def _require_own(self) -> None:
+        """Raise unless the record on disk is there and this attempt's."""
+        there = self.folder.load()
+        if there is None:
+            raise FileNotFoundError(f"{self.folder.storage.uri} has disappeared")
+        if there.attempts[-1]["id"] != self.attempt_id:
+            raise SupersededError(f"trial {self.record.trial_id} is another worker's now")
 
     def _resume(self, trial: Any) -> None:
         from trainables import CheckpointDamaged

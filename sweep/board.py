@@ -71,9 +71,11 @@ class Board:
                 self.errors[error] += 1
             self.on_end(state)
 
-    def lose(self, trial_id: str) -> None:
+    def lose(self, trial_id: str, why: str) -> None:
         """The trial's worker is gone, and Tune has given the trial up."""
-        self.states[trial_id].is_running = False
+        state = self.states[trial_id]
+        state.is_running = False
+        self.notices.append(f"{state.trial.name} was given up: {why}")
 
     @property
     def repeated_error(self) -> str | None:

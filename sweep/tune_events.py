@@ -59,8 +59,10 @@ class Events(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has lost its worker too often."""
+        error = trial.get_error()
+        cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         for board, _ in _listeners:
-            board.lose(str(trial))
+            board.lose(str(trial), cause.splitlines()[-1])
 
 
 class StopOnRepeatedError(Stopper):

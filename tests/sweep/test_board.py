@@ -52,7 +52,8 @@ def test_a_lost_worker_is_not_an_outcome() -> None:
     grid = load()
     state = board(grid)
     state.start(grid.trials[0].trial_id)
-    state.lose(grid.trials[0].trial_id)
+    state.lose(grid.trials[0].trial_id, "no space left")
+    assert state.notices == [f"{grid.trials[0].name} was given up: no space left"]
     assert (state.running, state.num()) == ([], 0)
 
 
