@@ -63,7 +63,7 @@ class SwallowsUnknownOptions(Sound):
 
 class ChangesTheDtype(Sound):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float())
+        return super().forward(x.float() if x.is_floating_point() else x)
 
 
 class DropsChannelsLast(Sound):
@@ -97,14 +97,12 @@ class ReturnsItsBiasOnPoints(nn.GroupNorm):
 class BreaksTheGraph(Sound):
     def forward(self, x: Tensor) -> Tensor:
         y = super().forward(x)
-        return y if float(y.detach().sum()) < 1e30 else y * 2
+        return y if x.is_meta or float(y.detach().sum()) < 1e30 else y * 2
 
 
-class NeedsRealData(Sound):
+class LivesOnTheCpu(Sound):
     def forward(self, x: Tensor) -> Tensor:
-        if x.detach().max().item() == float("inf"):
-            raise ValueError("infinite input")
-        return super().forward(x)
+        return super().forward(x) + torch.zeros(x.shape[1:], device="cpu").to(x.dtype)
 
 
 class TakesAnyChannels(nn.Module):
