@@ -145,7 +145,8 @@ def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPa
     attempt = Attempt(cut)
     with monkeypatch.context() as patch:
         # The checkpoint is on the disk, the record does not know of it.
-        save, saved = TrialFolder.save, []
+        save = TrialFolder.save
+        saved: list[Record] = []
 
         def full_disk(folder: TrialFolder, record: Record) -> None:
             if saved:

@@ -41,7 +41,7 @@ def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     assert Tracker(grid).ship([record]) == 1
     (run,) = query("select name, status, start_time, end_time, artifact_uri from runs")
     assert run[:4] == ("groupnorm-bs008-s0", "FINISHED", 1714557600000, 1714557630000)
-    params = dict(query("select key, value from params"))
+    params: dict[str, Any] = dict(query("select key, value from params"))
     assert params["norm"] == "groupnorm"
     assert (params["norm.num_groups"], params["batch_size"], params["seed"]) == ("32", "8", "0")
     assert (params["train.optimizer.lr"], params["data.num_train"]) == ("0.02", "64")
@@ -59,7 +59,7 @@ def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     }
     assert set(rows) == expected
     assert len(rows) == len(expected) == 3 * METRICS_PER_EPOCH
-    latest = dict(query("select key, value from latest_metrics"))
+    latest: dict[str, Any] = dict(query("select key, value from latest_metrics"))
     assert latest["test_error"] == record.epochs[-1]["test_error"]
     artifact = Path(str(run[4]).removeprefix("file://")) / "record.json"
     assert artifact.is_relative_to(tmp_path)
@@ -215,7 +215,7 @@ def test_runs_are_called_by_their_norms_label(query: Query) -> None:
         ("groupnorm(num_groups=8)-bs008-s0", "groupnorm(num_groups=8)"),
         ("groupnorm-bs008-s0", "groupnorm"),
     ]
-    experiment = dict(query("select key, value from experiment_tags"))
+    experiment: dict[str, Any] = dict(query("select key, value from experiment_tags"))
     assert experiment["sweep.reference.small"] == "groupnorm"
     assert experiment["sweep.expected.small"] == (
         '[{"norm":"groupnorm","variant":"","batch_sizes":[8],"seeds":[0]},'
