@@ -64,6 +64,8 @@ def _started(pid: int) -> str:
     """When the process began, as the kernel counts; empty if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[19]
+            fields = file.read().rpartition(")")[2].split()
     except OSError:
         return ""
+    state, started = fields[0], fields[19]
+    return "" if state == "Z" else started
