@@ -20,7 +20,7 @@ def convolutions_for(dataset: Dataset, *, batch_size: int) -> Iterator[None]:
 
     The choice is a function of the batch's shape, so that a trial always makes the same one.
     """
-    height, width = dataset.train.images.shape[2:]
+    height, width = dataset.test.images.shape[2:]
     before = torch.backends.mkldnn.enabled
     if dataset.mean.device.type == "cpu" and batch_size * height * width <= TINY_BATCH:
         torch.backends.mkldnn.enabled = False  # type: ignore[assignment]

@@ -28,6 +28,7 @@ class TrialState(TypedDict):
     best_test_error: float
     model: dict[str, Any]
     optimizer: dict[str, Any]
+    threshold: dict[str, float]
 
 
 def to_bytes(state: TrialState) -> bytes:

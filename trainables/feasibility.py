@@ -9,20 +9,23 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+import normmods
 from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.errors import Infeasible, reason
-from trainables.evaluate import eval_batch_size
+from trainables.evaluate import eval_batch_size, needs_precise, side_by_side
 from trainables.models.build import build_model
-from trainables.models.catalog import model_info
+from trainables.models.catalog import with_defaults
 from trainables.norms import SeededNorms
+from trainables.observe import layer_at
 from trainables.optim import lr_for
 from trainables.seeding import generator, global_stream
 from trainables.spec import Dimensions, TrialSpec
 
-SMALL_RUN = 70_000
-"""Pixels of a batch up to which a small network is checked by running it: that takes less time
-than what torch imports for its first forward pass on the meta device (2.5 s)."""
+SMALL_RUN = 70_000 * 16**2
+"""Pixels of a batch times the width's square (to which a convolution's arithmetic is in
+proportion) up to which a small network is checked by running it: that takes less time than what
+torch imports for its first forward pass on the meta device (2.5 s)."""
 
 
 def check(spec: TrialSpec) -> Dimensions:
@@ -48,21 +51,28 @@ def check(spec: TrialSpec) -> Dimensions:
 def check_values(spec: TrialSpec) -> DatasetInfo:
     """The part of `check` that builds nothing; returns the data set's entry as limited."""
     check_bounds(spec)
-    model_info(spec.model)
+    with_defaults(spec.model)
     lr_for(spec, epoch=1)
     data = dataset_info(spec.data)
-    if spec.batch_size > data.num_train:
+    size = spec.optimizer_batch_size
+    if size % spec.batch_size:
+        raise ValueError(
+            f"`optimizer_batch_size` must be a multiple of batch_size, but got "
+            f"optimizer_batch_size={size} and batch_size={spec.batch_size}"
+        )
+    if size > data.num_train:
+        name = "batch_size" if size == spec.batch_size else "optimizer_batch_size"
         raise Infeasible(
-            f"`batch_size <= num_train` must hold, but got batch_size={spec.batch_size} and "
+            f"`{name} <= num_train` must hold, but got {name}={size} and "
             f"num_train={data.num_train}: an epoch would have no step"
         )
     return data
 
 
 def _device(spec: TrialSpec, data: DatasetInfo) -> torch.device:
-    is_small = model_info(spec.model).default_width is not None
+    width = with_defaults(spec.model).width
     pixels = spec.batch_size * math.prod(data.shape[1:])
-    return torch.device("cpu" if is_small and pixels <= SMALL_RUN else "meta")
+    return torch.device("cpu" if width and pixels * width**2 <= SMALL_RUN else "meta")
 
 
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
@@ -78,16 +88,39 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
         for path, layer in watched.items():
             if layer in norms.built and shapes[path][2:].numel() == 1:
                 _refuse_constant(spec, path, shapes[path])
-        # A larger test batch could do no harm that a smaller one does not.
-        test_batch_size = min(batch_size, eval_batch_size(model, batch_size))
-        _forward(model.eval(), (test_batch_size, *data.shape), device, watched)
+        if spec.train.watch is not None:
+            layer_at(model, spec.train.watch)
+        _test(model.eval(), spec, data, device, watched)
     return Dimensions(
         num_classes=data.num_classes,
         num_train=data.num_train,
         num_test=data.num_test,
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        updates_per_epoch=data.num_train // batch_size,
+        updates_per_epoch=data.num_train // spec.optimizer_batch_size,
     )
+
+
+def _test(
+    model: nn.Module,
+    spec: TrialSpec,
+    data: DatasetInfo,
+    device: torch.device,
+    watched: dict[str, nn.Module],
+) -> None:
+    """Run a test batch under each way of getting test statistics that the trial uses."""
+    if needs_precise(model, spec.train):
+        shape = (spec.batch_size, *data.shape)
+        normmods.recompute_precise(model, [torch.ones(shape, device=device)])
+
+    def run() -> None:
+        # A larger test batch could do no harm that a smaller one does not.
+        size = min(spec.batch_size, eval_batch_size(model, spec))
+        _forward(model, (size, *data.shape), device, watched)
+
+    run()
+    for statistics in side_by_side(model, spec.train):
+        with normmods.using_eval_statistics(model, statistics):
+            run()
 
 
 def _layers_to_name(model: nn.Module, norms: list[nn.Module]) -> dict[str, nn.Module]:

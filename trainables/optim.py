@@ -88,7 +88,7 @@ def _scale(spec: TrialSpec) -> float:
         raise ValueError(
             f"`lr_scaling={scaling}` needs reference_batch_size, the batch size at which lr holds"
         )
-    ratio = spec.batch_size / reference
+    ratio = spec.optimizer_batch_size / reference
     return ratio if scaling == "linear" else math.sqrt(ratio)
 
 

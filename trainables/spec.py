@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,11 +21,16 @@ from annotated_types import Ge, Gt, Le, Lt
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
 
-Augment = Literal["none", "crop_flip"]
+Augment = Literal["none", "crop_flip", "crop24_flip"]
 ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
+EvalStatistics = Literal["ema", "precise", "batch"]
+Recorded = Literal["gradient_norm", "clipped_fraction"]
 OptionValue = bool | int | float | str | None
 Count = Annotated[int, Ge(1)]
+ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
+"""Metadata of a field that version 1 began without. While it has its default, which must mean
+what the code did before there was the field, it is left out of the identity, and old ids hold."""
 
 
 class Spec:
@@ -66,7 +71,11 @@ def _norm_spec(name: str, options: dict[str, OptionValue]) -> NormSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec(Spec):
-    """A data set. `num_train` and `num_test` keep the first so many examples; None keeps all."""
+    """A data set. `num_train` and `num_test` keep the first so many examples; None keeps all.
+
+    `augment`: `crop_flip` crops the image's own size from the image padded by an eighth of it,
+    `crop24_flip` 24x24 from the bare image (the centre at test time); both mirror every second.
+    """
 
     name: str
     augment: Augment = "none"
@@ -76,11 +85,17 @@ class DataSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(Spec):
-    """A model. `width` scales the small networks; `stem` is read by the ResNets."""
+    """A model. `stem` is read by the ResNets, `width` (channels of the first layer) by the others.
+
+    ALL-CNN and NiN have their norm on the logits too with `norm_on_logits`. `dropout` is NiN's;
+    None is the model's own.
+    """
 
     name: str
     stem: Literal["cifar", "imagenet"] = "cifar"
     width: Count | None = None
+    norm_on_logits: bool = field(default=False, metadata=ADDED_LATER)
+    dropout: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +121,35 @@ class ScheduleSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec(Spec):
-    """How a trial trains. `lr_scaling` multiplies lr by (batch size / reference) or its root."""
+    """How a trial trains and what it records besides loss and error.
+
+    Attributes:
+        lr_scaling: multiplies lr by (optimizer batch size / `reference_batch_size`) or its root.
+        optimizer_batch_size: examples an optimizer step, a multiple of the batch size, which is
+            the number that share statistics; None: the same.
+        eval_batch_size: None: the batch size where test statistics come from the test batch.
+        eval_statistics: ways of test statistics to record side by side (`test_error_precise`,
+            ...), each by the norms that offer it.
+        threshold: test error in percent; the time to it is recorded once it has held.
+        watch: path of a layer in the model whose output's mean and variance are recorded.
+        record: further metrics.
+    """
 
     epochs: Count
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     lr_scaling: LrScaling = "none"
     reference_batch_size: Count | None = None
+    optimizer_batch_size: Count | None = field(default=None, metadata=ADDED_LATER)
+    eval_batch_size: Count | None = field(default=None, metadata=ADDED_LATER)
+    eval_statistics: tuple[EvalStatistics, ...] = field(default=(), metadata=ADDED_LATER)
+    threshold: Annotated[float, Gt(0), Lt(100)] | None = field(default=None, metadata=ADDED_LATER)
+    watch: str | None = field(default=None, metadata=ADDED_LATER)
+    record: tuple[Recorded, ...] = field(default=(), metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        for name in ("eval_statistics", "record"):  # sets, in whatever order they are written
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +164,14 @@ class TrialSpec(Spec):
     train: TrainSpec
 
     @property
+    def optimizer_batch_size(self) -> int:
+        """Examples of an optimizer step; more than `batch_size` where gradients accumulate."""
+        return self.train.optimizer_batch_size or self.batch_size
+
+    @property
     def trial_id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON with the spec version."""
-        payload = {"spec_version": SPEC_VERSION, **spec_to_dict(self)}
+        payload = {"spec_version": SPEC_VERSION, **_plain_fields(self, _decides_identity)}
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -140,6 +182,7 @@ class EpochMetrics:
 
     `epoch` counts from 1; `num_updates` counts optimizer steps since the trial began;
     `train_loss` and `train_error` are means over the epoch's steps, while weights move.
+    `extra` holds the metrics that the spec asks for and its data set has, by name.
     """
 
     epoch: int
@@ -152,6 +195,12 @@ class EpochMetrics:
     num_updates: int
     train_s: float
     eval_s: float
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, float]:
+        """Every metric by its name, the extra ones beside the others."""
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "extra"}
+        return {**own, **self.extra}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,25 +221,39 @@ class Dimensions:
 
 def spec_to_dict(spec: Any) -> dict[str, Any]:
     """Plain dictionaries, lists and scalars of a spec, complete, for JSON."""
-    return {f.name: _plain(getattr(spec, f.name)) for f in dataclasses.fields(spec)}
+    return _plain_fields(spec, lambda _spec, _field: True)
 
 
-def _plain(value: Any) -> Any:
+def _decides_identity(spec: Any, of: dataclasses.Field[Any]) -> bool:
+    return of.metadata != ADDED_LATER or getattr(spec, of.name) != of.default
+
+
+Choice = Callable[[Any, dataclasses.Field[Any]], bool]
+
+
+def _plain_fields(spec: Any, chosen: Choice) -> dict[str, Any]:
+    fields = [f.name for f in dataclasses.fields(spec) if chosen(spec, f)]
+    return {name: _plain(getattr(spec, name), chosen) for name in fields}
+
+
+def _plain(value: Any, chosen: Choice) -> Any:
     if dataclasses.is_dataclass(value):
-        return spec_to_dict(value)
+        return _plain_fields(value, chosen)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, chosen) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, chosen) for item in value]
     return value
 
 
 def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
-    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key."""
+    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key.
+
+    What was written before a field was added has its default.
+    """
     try:
-        train = dict(data["train"])
-        schedule = dict(train.pop("schedule"))
-        schedule["milestones"] = tuple(schedule["milestones"])
+        train = {key: _tupled(value) for key, value in data["train"].items()}
+        schedule = {key: _tupled(value) for key, value in train.pop("schedule").items()}
         return TrialSpec(
             norm=NormSpec(**data["norm"]),
             batch_size=data["batch_size"],
@@ -203,5 +266,9 @@ def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
                 **train,
             ),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a trial spec of this version: {error}") from error
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -19,14 +19,16 @@ from trainables.backend import convolutions_for
 from trainables.data.batches import training_stretches
 from trainables.data.load import load
 from trainables.errors import Diverged
-from trainables.evaluate import evaluate
+from trainables.evaluate import assess
 from trainables.feasibility import check_values
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
+from trainables.observe import TrainingObserver, layer_at
 from trainables.optim import Sgd, lr_for
 from trainables.seeding import global_stream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
+from trainables.threshold import TimeToThreshold
 
 
 def train(
@@ -64,6 +66,8 @@ class Trial:
         epoch: finished epochs.
         num_updates: optimizer steps since the trial began.
         model: the model in training, on `device`.
+        correct: which test examples were right after the last epoch of this process, bool
+            `(num_test,)` in the split's order; None before there was one.
         dimensions: counts of classes, examples, parameters and updates.
     """
 
@@ -89,10 +93,14 @@ class Trial:
             )
         initialise(self.model, norms=norms.built, seed=spec.seed)
         self.model.to(self.device)
+        if spec.train.watch is not None:
+            layer_at(self.model, spec.train.watch)
         self.optimizer = Sgd(self.model, spec.train.optimizer, norms=norms.built)
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf
+        self.to_threshold = TimeToThreshold(spec.train.threshold)
+        self.correct: torch.Tensor | None = None
 
     @property
     def finished(self) -> bool:
@@ -108,54 +116,65 @@ class Trial:
             num_train=num_train,
             num_test=len(self.dataset.test),
             num_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
-            updates_per_epoch=num_train // self.spec.batch_size,
+            updates_per_epoch=num_train // self.spec.optimizer_batch_size,
         )
 
     def run_epoch(self) -> EpochMetrics:
         """Train for one epoch, then test; raises `Diverged`, after which the trial is over."""
         epoch = self.epoch + 1
         lr = lr_for(self.spec, epoch)
-        batch_size = self.spec.batch_size
         start = time.perf_counter()
         with (
             global_stream(self.spec.seed, "dropout", epoch, device=self.device),
-            convolutions_for(self.dataset, batch_size=batch_size),
+            convolutions_for(self.dataset, batch_size=self.spec.batch_size),
+            TrainingObserver(self.model, self.spec.train) as observer,
         ):
-            train_loss, train_error = self._train_epoch(epoch, lr)
+            train_loss, train_error = self._train_epoch(epoch, lr, observer)
         trained = time.perf_counter()
-        test_loss, test_error = evaluate(self.model, self.dataset, training_batch_size=batch_size)
+        test, further = assess(self.model, self.dataset, self.spec, epoch=epoch)
         tested = time.perf_counter()
         self.epoch = epoch
         self.num_updates += self.dimensions.updates_per_epoch
-        self.best_test_error = min(self.best_test_error, test_error)
+        self.best_test_error = min(self.best_test_error, test.error)
+        self.correct = test.correct
+        self.to_threshold.observe(
+            epoch=epoch,
+            num_updates=self.num_updates,
+            train_s=trained - start,
+            test_error=test.error,
+        )
         return EpochMetrics(
             epoch=epoch,
             train_loss=train_loss,
             train_error=train_error,
-            test_loss=test_loss,
-            test_error=test_error,
+            test_loss=test.loss,
+            test_error=test.error,
             best_test_error=self.best_test_error,
             lr=lr,
             num_updates=self.num_updates,
             train_s=trained - start,
             eval_s=tested - trained,
+            extra={**further, **observer.metrics(), **self.to_threshold.metrics()},
         )
 
-    def _train_epoch(self, epoch: int, lr: float) -> tuple[float, float]:
+    def _train_epoch(
+        self, epoch: int, lr: float, observer: TrainingObserver
+    ) -> tuple[float, float]:
         """Mean loss and error in percent over the epoch's steps.
 
         The device is waited for once a stretch of steps: there a loss that is not finite shows.
         """
         self.model.train()
         steps, loss_sum, num_wrong = 0, 0.0, 0
+        size = self.spec.optimizer_batch_size
         for images, labels in training_stretches(
             self.dataset,
-            batch_size=self.spec.batch_size,
+            batch_size=size,
             augment=self.spec.data.augment,
             seed=self.spec.seed,
             epoch=epoch,
         ):
-            losses, wrong = self._train_stretch(images, labels, lr)
+            losses, wrong = self._train_stretch(images, labels, lr, observer)
             if not losses.isfinite().all():
                 raise Diverged(epoch, steps + 1 + int(losses.isfinite().long().argmin()))
             steps += len(losses)
@@ -164,22 +183,31 @@ class Trial:
         finite = [parameter.isfinite().all() for parameter in self.model.parameters()]
         if not torch.stack(finite).all():
             raise Diverged(epoch, None)
-        return loss_sum / steps, 100 * num_wrong / (steps * self.spec.batch_size)
+        return loss_sum / steps, 100 * num_wrong / (steps * size)
 
     def _train_stretch(
-        self, images: torch.Tensor, labels: torch.Tensor, lr: float
+        self, images: torch.Tensor, labels: torch.Tensor, lr: float, observer: TrainingObserver
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One optimizer step per batch: each step's loss, and whether each example was wrong."""
+        """One optimizer step after another: each one's loss, and which examples were wrong.
+
+        The model is given a batch at a time. A step of several batches averages their gradients.
+        """
         losses, logits = [], []
         size = self.spec.batch_size
-        for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+        batches_per_step = self.spec.optimizer_batch_size // size
+        batches = zip(torch.split(images, size), torch.split(labels, size), strict=True)
+        for number, (x, y) in enumerate(batches, start=1):
             output = self.model(x)
             loss = F.cross_entropy(output, y)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step(lr)
+            share = loss if batches_per_step == 1 else loss / batches_per_step
+            share.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             logits.append(output.detach())
-        return torch.stack(losses), torch.cat(logits).argmax(1) != labels
+            if number % batches_per_step == 0:
+                observer.before_update()
+                self.optimizer.step(lr)
+        per_step = torch.stack(losses).view(-1, batches_per_step).mean(1)
+        return per_step, torch.cat(logits).argmax(1) != labels
 
     @property
     def weights_digest(self) -> str:
@@ -196,6 +224,7 @@ class Trial:
                 "best_test_error": self.best_test_error,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "threshold": self.to_threshold.state_dict(),
             }
         )
 
@@ -211,3 +240,4 @@ class Trial:
         self.epoch = state["epoch"]
         self.num_updates = state["num_updates"]
         self.best_test_error = state["best_test_error"]
+        self.to_threshold.load_state_dict(state["threshold"])

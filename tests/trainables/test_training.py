@@ -31,7 +31,8 @@ NORMS = [*normmods.names(), "probe_norms:WithDropout"]
 
 
 def without_times(metrics: EpochMetrics) -> EpochMetrics:
-    return dataclasses.replace(metrics, train_s=0, eval_s=0)
+    untimed = {key: value for key, value in metrics.extra.items() if not key.startswith("seconds")}
+    return dataclasses.replace(metrics, train_s=0, eval_s=0, extra=untimed)
 
 
 def finish(trial: Trial) -> tuple[list[EpochMetrics], dict[str, Tensor]]:

@@ -11,32 +11,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainables.data.catalog import CROPS
 from trainables.seeding import generator
 from trainables.spec import Augment
 
 
 @dataclass(frozen=True)
 class CropFlip:
-    """A crop of the image's own size from the image padded by zeros, then perhaps a mirror.
+    """A square crop from the image padded by zeros, then perhaps a mirror.
 
     Attributes:
-        top, left: `(N,)`, the crop's corner in the padded image, from 0 to `2 padding`.
+        top, left: `(N,)`, the crop's corner in the padded image.
         flip: `(N,)` bool, mirrored left to right.
         padding: zeros on each side.
+        size: height and width of the crop.
     """
 
     top: Tensor
     left: Tensor
     flip: Tensor
     padding: int
+    size: int
 
     def apply(self, images: Tensor, position: slice) -> Tensor:
         """Augment `(n, C, H, W)` images that stand at `position` of the epoch's order."""
-        n, channels, height, width = images.shape
-        device = images.device
-        across = torch.arange(width, device=device).expand(n, width)
-        across = torch.where(self.flip[position, None], width - 1 - across, across)
-        rows = self.top[position, None] + torch.arange(height, device=device)
+        n, channels = images.shape[:2]
+        device, size = images.device, self.size
+        across = torch.arange(size, device=device).expand(n, size)
+        across = torch.where(self.flip[position, None], size - 1 - across, across)
+        rows = self.top[position, None] + torch.arange(size, device=device)
         columns = self.left[position, None] + across
         padded = F.pad(images, (self.padding,) * 4)
         return padded[
@@ -52,14 +55,22 @@ def draw(
 ) -> CropFlip | None:
     """What happens to each image of an epoch, by its place in the epoch's order; None: nothing.
 
-    Padding is an eighth of the image's `size`: the customary 4 at 32x32. The draws depend on
-    (seed, epoch) and the number of images alone: every norm and batch size sees the same crops.
+    `crop_flip` pads by an eighth of the image's `size`: the customary 4 at 32x32. The draws depend
+    on (seed, epoch) and the number of images alone: every norm and batch size sees the same crops.
     """
     if augment == "none":
         return None
-    padding = size // 8
+    crop = CROPS.get(augment, size)
+    padding = 0 if augment in CROPS else size // 8
     stream = generator(seed, "augment", epoch)
-    corners = torch.randint(0, 2 * padding + 1, (2, num_images), generator=stream)
+    num_places = size + 2 * padding - crop + 1
+    corners = torch.randint(0, num_places, (2, num_images), generator=stream)
     flip = torch.randint(0, 2, (num_images,), generator=stream).bool()
     top, left = corners.to(device)
-    return CropFlip(top=top, left=left, flip=flip.to(device), padding=padding)
+    return CropFlip(top=top, left=left, flip=flip.to(device), padding=padding, size=crop)
+
+
+def centre(images: Tensor, size: int) -> Tensor:
+    """The middle `size` by `size` pixels of `(N, C, H, W)` images, which are not smaller."""
+    top, left = ((whole - size) // 2 for whole in images.shape[2:])
+    return images[:, :, top : top + size, left : left + size].contiguous()

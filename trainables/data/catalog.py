@@ -12,13 +12,17 @@ from trainables.spec import DataSpec
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """`shape` is `(C, H, W)`; `files`, below the data root, are empty where a package has them."""
+    """`shape` is `(C, H, W)`; `files`, below the data root, are empty where a package has them.
+
+    What is not `trainable` is known by its dimensions alone: enough to count parameters.
+    """
 
     num_classes: int
     shape: tuple[int, int, int]
     num_train: int
     num_test: int
     files: tuple[str, ...] = ()
+    trainable: bool = True
 
 
 _CIFAR10_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
@@ -50,14 +54,19 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
             10_000,
             tuple(f"cifar-100-python/{f}" for f in _CIFAR100_FILES),
         ),
+        "imagenet": DatasetInfo(1000, (3, 224, 224), 1_281_167, 50_000, trainable=False),
     }
 )
 
+CROPS: Mapping[str, int] = MappingProxyType({"crop24_flip": 24})
+"""Height and width to which an augmentation crops; the others keep the image's own."""
+
 
 def dataset_info(spec: DataSpec) -> DatasetInfo:
-    """The data set's entry with `num_train` and `num_test` as the spec limits them.
+    """The data set's entry as the spec limits it; `shape` is what a model is given.
 
-    Raises `ValueError` for an unknown name or a limit beyond what the data set has.
+    Raises `ValueError` for an unknown name, a limit beyond what the data set has, or images
+    smaller than the crop.
     """
     if spec.name not in DATASETS:
         raise ValueError(f"data set {spec.name!r} is not one of {', '.join(DATASETS)}")
@@ -71,8 +80,16 @@ def dataset_info(spec: DataSpec) -> DatasetInfo:
             raise ValueError(
                 f"`1 <= {name} <= {available}` must hold for {spec.name}, but got {name}={limit}"
             )
+    channels, *sizes = info.shape
+    crop = CROPS.get(spec.augment, min(sizes))
+    if crop > min(sizes):
+        raise ValueError(
+            f"{spec.augment} needs images of {crop}x{crop} pixels, but {spec.name}'s have "
+            f"{sizes[0]}x{sizes[1]}; use crop_flip"
+        )
     return dataclasses.replace(
         info,
+        shape=(channels, crop, crop),
         num_train=spec.num_train or info.num_train,
         num_test=spec.num_test or info.num_test,
     )

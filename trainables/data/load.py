@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.augment import centre
 from trainables.data.catalog import DATASETS, dataset_info
 from trainables.data.sources import data_root, read
 from trainables.spec import DataSpec
@@ -55,13 +56,17 @@ def load(
     """The data set on `device`; raises `ValueError` for the spec, `DataUnavailable` for the root.
 
     `num_train` and `num_test` keep so many examples of each class as equal numbers allow, the
-    same ones in every trial, and a smaller number keeps a part of what a larger one keeps.
+    same ones in every trial, and a smaller number keeps a part of what a larger one keeps. Test
+    images have the size that the model is given, cropped about their centre.
     """
     info = dataset_info(spec)
     whole = _load_whole(spec.name, data_root(root), torch.device(device))
+    test = _first(whole.test, info.num_test)
+    if test.images.shape[1:] != info.shape:
+        test = Split(images=centre(test.images, info.shape[-1]), labels=test.labels)
     return Dataset(
         train=_first(whole.train, info.num_train),
-        test=_first(whole.test, info.num_test),
+        test=test,
         mean=whole.mean,
         std=whole.std,
         num_classes=info.num_classes,

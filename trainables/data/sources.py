@@ -40,12 +40,14 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 
 def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
     """Whether the data set's files are in the root. Their content is checked when it is read."""
-    return not _missing(name, data_root(root))
+    missing = _missing(name, data_root(root))
+    return DATASETS[name].trainable and not missing
 
 
 def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
     """The data set's arrays; raises `DataUnavailable` where a file is missing or damaged."""
     folder = data_root(root)
+    _require_trainable(name)
     if missing := _missing(name, folder):
         raise DataUnavailable(
             f"{name} is not in {folder}: {missing[0]} is missing; get it with "
@@ -68,6 +70,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
     Raises `DataUnavailable` where the network or the root does not allow it.
     """
     folder = data_root(root)
+    _require_trainable(name)
     if not _missing(name, folder):
         return
     try:
@@ -78,6 +81,14 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
             f"{name} cannot be downloaded to {folder}: {reason(error)}; "
             f"copy it there from a machine with a network, or set {ROOT_VARIABLE}"
         ) from error
+
+
+def _require_trainable(name: str) -> None:
+    if name in DATASETS and not DATASETS[name].trainable:
+        raise DataUnavailable(
+            f"{name} is known here by its dimensions alone: parameters can be counted, but "
+            f"nothing can be trained on it"
+        )
 
 
 def _missing(name: str, folder: Path) -> list[str]:

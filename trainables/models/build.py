@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
-from trainables.models.catalog import model_info
+from trainables.models.allcnn import build_allcnn
+from trainables.models.catalog import with_defaults
 from trainables.models.layers import NormFactory
+from trainables.models.nin import build_nin
 from trainables.models.resnet_small import SmallResNet
 from trainables.spec import ModelSpec
 
@@ -17,18 +21,20 @@ def build_model(
 
     Raises `ValueError` for an unknown name or an option that the model does not read.
     """
-    info = model_info(spec)
-    if info.default_width is not None:
-        return SmallResNet(
-            blocks_per_stage=1,
-            in_channels=in_channels,
-            num_classes=num_classes,
-            width=spec.width or info.default_width,
-            norm=norm,
-        )
+    spec = with_defaults(spec)
+    given: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes, "norm": norm}
+    sized = {**given, "width": spec.width}
+    plain = {**sized, "norm_on_logits": spec.norm_on_logits}
+    match spec.name:
+        case "resnet8":
+            return SmallResNet(1, **sized)
+        case "allcnn":
+            return build_allcnn(**plain)
+        case "nin":
+            return build_nin(
+                norm_on_logits=spec.norm_on_logits, dropout=spec.dropout or 0.0, **sized
+            )
     # torchvision takes seconds to import, and the small networks do without.
     from trainables.models.resnet import build_resnet
 
-    return build_resnet(
-        spec.name, in_channels=in_channels, num_classes=num_classes, stem=spec.stem, norm=norm
-    )
+    return build_resnet(spec.name, stem=spec.stem, **given)

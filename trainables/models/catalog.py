@@ -12,15 +12,22 @@ from trainables.spec import ModelSpec
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a grid may say about a model; `default_width` is None where `width` is no option."""
+    """What a grid may say about a model.
+
+    `default_width` and `default_dropout` are None where `width` and `dropout` are no options.
+    """
 
     has_stem: bool = False
+    has_norm_on_logits: bool = False
     default_width: int | None = None
+    default_dropout: float | None = None
 
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType(
     {
         "resnet8": ModelInfo(default_width=16),
+        "allcnn": ModelInfo(default_width=96, has_norm_on_logits=True),
+        "nin": ModelInfo(default_width=192, default_dropout=0.5, has_norm_on_logits=True),
         "resnet18": ModelInfo(has_stem=True),
         "resnet34": ModelInfo(has_stem=True),
         "resnet50": ModelInfo(has_stem=True),
@@ -35,16 +42,24 @@ def model_info(spec: ModelSpec) -> ModelInfo:
     if spec.name not in MODELS:
         raise ValueError(f"model {spec.name!r} is not one of {', '.join(MODELS)}")
     info = MODELS[spec.name]
-    if spec.width is not None and info.default_width is None:
-        raise ValueError(f"model {spec.name} has no option width, but got width={spec.width}")
-    if spec.stem != "cifar" and not info.has_stem:
-        raise ValueError(f"model {spec.name} has no option stem, but got stem={spec.stem}")
+    options = {
+        "width": spec.width is None or info.default_width is not None,
+        "dropout": spec.dropout is None or info.default_dropout is not None,
+        "stem": spec.stem == "cifar" or info.has_stem,
+        "norm_on_logits": not spec.norm_on_logits or info.has_norm_on_logits,
+    }
+    for option, is_read in options.items():
+        if not is_read:
+            value = getattr(spec, option)
+            raise ValueError(f"model {spec.name} has no option {option}, but got {option}={value}")
     return info
 
 
 def with_defaults(spec: ModelSpec) -> ModelSpec:
-    """The spec with the model's own default width where it states none: one trial, not two."""
+    """The spec with the model's own defaults where it states none: one trial, not two."""
     info = model_info(spec)
-    if spec.width is not None or info.default_width is None:
-        return spec
-    return dataclasses.replace(spec, width=info.default_width)
+    return dataclasses.replace(
+        spec,
+        width=info.default_width if spec.width is None else spec.width,
+        dropout=info.default_dropout if spec.dropout is None else spec.dropout,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from torch import nn
@@ -23,3 +24,40 @@ def activation_after(norm: nn.Module) -> nn.Module:
     Not in place: a norm may have saved its output for its backward pass.
     """
     return nn.Identity() if getattr(norm, "replaces_activation", False) else nn.ReLU()
+
+
+def normed(number: int, convolution: nn.Conv2d, norm: NormFactory) -> dict[str, nn.Module]:
+    """`conv3`, `norm3` and `activation3`: the third convolution of a plain network."""
+    layer = norm(convolution.out_channels)
+    return {
+        f"conv{number}": convolution,
+        f"norm{number}": layer,
+        f"activation{number}": activation_after(layer),
+    }
+
+
+def pooled_logits(
+    number: int,
+    in_channels: int,
+    num_classes: int,
+    kernel_size: int,
+    norm: NormFactory | None,
+) -> dict[str, nn.Module]:
+    """A last convolution with a map per class, averaged over the map to `(B, num_classes)`.
+
+    It has a bias, or `norm` after it; no non-linearity follows.
+    """
+    convolution = conv(in_channels, num_classes, kernel_size)
+    if norm is None:
+        convolution = nn.Conv2d(
+            in_channels, num_classes, kernel_size, padding=kernel_size // 2, bias=True
+        )
+    layers: dict[str, nn.Module] = {f"conv{number}": convolution}
+    if norm is not None:
+        layers[f"norm{number}"] = norm(num_classes)
+    return {**layers, "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+
+
+def chain(parts: Iterable[dict[str, nn.Module]]) -> nn.Sequential:
+    """One layer after the other, under their names."""
+    return nn.Sequential(OrderedDict((name, x) for part in parts for name, x in part.items()))

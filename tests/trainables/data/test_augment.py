@@ -35,7 +35,8 @@ def test_each_image_is_a_crop_of_the_padded_image(
 def test_without_shift_or_flip_nothing_changes() -> None:
     images = torch.randint(0, 256, (2, 3, 16, 16)).to(torch.uint8)
     centre = torch.full((2,), 2)
-    unmoved = CropFlip(top=centre, left=centre, flip=torch.zeros(2, dtype=torch.bool), padding=2)
+    still = torch.zeros(2, dtype=torch.bool)
+    unmoved = CropFlip(top=centre, left=centre, flip=still, padding=2, size=16)
     assert torch.equal(unmoved.apply(images, slice(0, 2)), images)
 
 

@@ -13,6 +13,8 @@ def test_models_are_pinned() -> None:
     resnet = ModelInfo(has_stem=True)
     assert dict(MODELS) == {
         "resnet8": ModelInfo(default_width=16),
+        "allcnn": ModelInfo(default_width=96, has_norm_on_logits=True),
+        "nin": ModelInfo(default_width=192, default_dropout=0.5, has_norm_on_logits=True),
         "resnet18": resnet,
         "resnet34": resnet,
         "resnet50": resnet,
@@ -34,9 +36,11 @@ def test_every_model_maps_images_to_logits(name: str, in_channels: int) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (ModelSpec(name="resnet9"), "model 'resnet9' is not one of resnet8, resnet18"),
+        (ModelSpec(name="resnet9"), "model 'resnet9' is not one of resnet8, allcnn"),
         (ModelSpec(name="resnet18", width=8), "resnet18 has no option width, but got width=8"),
         (ModelSpec(name="resnet8", stem="imagenet"), "resnet8 has no option stem"),
+        (ModelSpec(name="allcnn", dropout=0.5), "allcnn has no option dropout, but got dropout=0."),
+        (ModelSpec(name="resnet8", norm_on_logits=True), "resnet8 has no option norm_on_logits"),
     ],
 )
 def test_what_a_model_does_not_read_is_refused(spec: ModelSpec, message: str) -> None:
@@ -44,7 +48,15 @@ def test_what_a_model_does_not_read_is_refused(spec: ModelSpec, message: str) ->
         model_info(spec)
 
 
-def test_a_width_that_is_left_out_is_the_models_own() -> None:
-    assert with_defaults(ModelSpec(name="resnet8")) == ModelSpec(name="resnet8", width=16)
-    for stated in (ModelSpec(name="resnet8", width=4), ModelSpec(name="resnet18")):
-        assert with_defaults(stated) is stated
+@pytest.mark.parametrize(
+    ("spec", "complete"),
+    [
+        (ModelSpec(name="resnet8"), ModelSpec(name="resnet8", width=16)),
+        (ModelSpec(name="nin"), ModelSpec(name="nin", width=192, dropout=0.5)),
+        (ModelSpec(name="nin", dropout=0.0), ModelSpec(name="nin", width=192, dropout=0.0)),
+        (ModelSpec(name="resnet8", width=4), ModelSpec(name="resnet8", width=4)),
+        (ModelSpec(name="resnet18"), ModelSpec(name="resnet18")),
+    ],
+)
+def test_what_is_left_out_is_the_models_own(spec: ModelSpec, complete: ModelSpec) -> None:
+    assert with_defaults(spec) == complete

@@ -1,0 +1,49 @@
+"""When the test error first fell to a declared threshold and stayed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HELD = 3
+"""Evaluations in a row at or below the threshold after which it counts as reached; the first of
+them says when."""
+
+
+class TimeToThreshold:
+    """Epochs, updates and seconds of training to a threshold; None is never reached."""
+
+    def __init__(self, threshold: float | None) -> None:
+        self.threshold = threshold
+        self.num_held = 0
+        self.elapsed_s = 0.0
+        self.first: dict[str, float] = {}
+
+    def observe(self, *, epoch: int, num_updates: int, train_s: float, test_error: float) -> None:
+        """Take in the evaluation after an epoch."""
+        self.elapsed_s += train_s
+        if self.threshold is None or self.num_held >= HELD:
+            return
+        if test_error > self.threshold:
+            self.num_held = 0
+            return
+        if self.num_held == 0:
+            self.first = {
+                "epochs_to_threshold": epoch,
+                "updates_to_threshold": num_updates,
+                "seconds_to_threshold": self.elapsed_s,
+            }
+        self.num_held += 1
+
+    def metrics(self) -> dict[str, float]:
+        """The three times once the threshold has held, else nothing."""
+        return dict(self.first) if self.num_held >= HELD else {}
+
+    def state_dict(self) -> dict[str, float]:
+        """What `load_state_dict` needs to go on between two epochs."""
+        return {"num_held": self.num_held, "elapsed_s": self.elapsed_s, **self.first}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from `state_dict`."""
+        first = dict(state)
+        self.num_held, self.elapsed_s = int(first.pop("num_held")), first.pop("elapsed_s")
+        self.first = first
