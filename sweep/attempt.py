@@ -90,6 +90,7 @@ class Attempt:
             self.folder.save_checkpoint(metrics.epoch, self.trial.state())
             if metrics.epoch == self.assignment.spec.train.epochs:
                 self.record.weights_digest = self.trial.weights_digest
+                self.folder.save_correct(self.trial.correct_bits())
                 self._end(Outcome.COMPLETED)
             else:
                 self.folder.save(self.record)

@@ -17,7 +17,7 @@ def cell(trial: GridTrial) -> Cell:
 
 
 def steps_per_epoch(trial: GridTrial) -> int:
-    """Optimizer steps of one epoch; the last short batch is dropped."""
+    """Batches of one epoch; the last short one is dropped."""
     return max(1, dataset_info(trial.spec.data).num_train // trial.spec.batch_size)
 
 

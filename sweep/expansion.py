@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -75,6 +75,7 @@ class _Expander:
         self.overrides = list(self.rules("overrides"))
         self.exclusions = list(self.rules("exclude"))
         self.checked: dict[str, dict[str, Any]] = {}
+        self.not_dividing: set[int] = set()
 
     def complain(self, loc: Loc, what: str) -> None:
         self.source.problems.append(self.source.problem(loc, what))
@@ -203,7 +204,15 @@ class _Expander:
             if holds:
                 sections["model"] = with_defaults(sections["model"])
             self.checked[key] = sections
-        return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **self.checked[key])
+        sections = self.checked[key]
+        accumulated = sections["train"].optimizer_batch_size
+        if accumulated == batch_size:  # as if it were not stated: one trial, not two
+            sections = {**sections, "train": replace(sections["train"], optimizer_batch_size=None)}
+        elif accumulated and accumulated % batch_size and batch_size not in self.not_dividing:
+            self.not_dividing.add(batch_size)
+            what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"
+            self.complain(("train", "optimizer_batch_size"), what)
+        return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **sections)
 
     def report_contradictions(self, data: DataSpec, model: ModelSpec, train: TrainSpec) -> bool:
         """Complain of fields right by themselves and wrong together; whether there are none."""

@@ -19,6 +19,7 @@ from trainables.spec import SPEC_VERSION, EpochMetrics, Outcome, TrialSpec, spec
 RECORD_VERSION = 1
 RECORD = "record.json"
 TRACEBACK = "traceback.txt"
+CORRECT = "correct.npy"
 KEPT_CHECKPOINTS = 2
 
 
@@ -59,7 +60,7 @@ class Record:
         """Append an epoch. One trained a second time replaces its values, not its timestamp."""
         here = slice(metrics.epoch - 1, metrics.epoch)
         stamp = self.epochs[here][0]["timestamp_ms"] if self.epochs[here] else _now_ms()
-        values = {key: _finite(value) for key, value in asdict(metrics).items()}
+        values = {key: _finite(value) for key, value in metrics.values().items()}
         self.epochs[here] = [{"timestamp_ms": stamp, **values}]
 
     def to_json(self) -> bytes:
@@ -88,7 +89,7 @@ def parse(content: bytes, place: str) -> Record:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The folder that one trial owns: its record, its last checkpoints, its traceback."""
+    """The folder that one trial owns: its record, its last checkpoints, what it leaves behind."""
 
     storage: Storage
 
@@ -123,6 +124,17 @@ class TrialFolder:
             epoch = int(name.removeprefix("checkpoint-").removesuffix(".pt"))
             if epoch <= up_to:
                 yield epoch, self.storage.read(name)
+
+    def save_correct(self, content: bytes) -> None:
+        """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
+        self.storage.write(CORRECT, content)
+
+    def correct(self) -> bytes | None:
+        """What `save_correct` wrote, or None if the trial was trained without it."""
+        try:
+            return self.storage.read(CORRECT)
+        except FileNotFoundError:
+            return None
 
     def save_traceback(self, text: str) -> None:
         """Write the traceback where a person can open it."""

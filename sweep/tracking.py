@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,8 @@ from typing import Any
 
 from sweep.expansion import GridTrial
 from sweep.grid import Grid
-from sweep.records import RECORD, Record
+from sweep.records import CORRECT, RECORD, Record, SweepFolder
+from sweep.storage import Storage
 from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
@@ -88,6 +90,7 @@ class Tracker:
         from mlflow.tracking import MlflowClient
 
         self.grid = grid
+        self.folder = SweepFolder(Storage.at(grid.storage).below(grid.name))
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = MlflowClient()
         self.experiment_id = self._experiment()
@@ -121,6 +124,7 @@ class Tracker:
         self._log_epochs(run_id, record)
         if record.outcome:
             self.client.log_text(run_id, record.to_json().decode(), RECORD)
+            self._log_correct(run_id, record)
         self._set_status(run_id, status, record)
         for key, value in {**tags, "sweep.record_digest": digest}.items():
             if known.get(key) != value:
@@ -150,6 +154,15 @@ class Tracker:
             self.client.log_batch(run_id, metrics=chunk)
         # An attempt that resumed from an older checkpoint may have shortened the record.
         self.shipped_epochs[record.trial_id] = len(record.epochs)
+
+    def _log_correct(self, run_id: str, record: Record) -> None:
+        content = self.folder.trial(record.trial_id).correct()
+        if content is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / CORRECT
+            file.write_bytes(content)
+            self.client.log_artifact(run_id, str(file))
 
     def _create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(

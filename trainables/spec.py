@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -30,7 +30,7 @@ OptionValue = bool | int | float | str | None
 Count = Annotated[int, Ge(1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 """Metadata of a field that version 1 began without. While it has its default, which must mean
-what the code did before there was the field, it is left out of the identity, and old ids hold."""
+what the code did before there was the field, it is left out of the identity: old ids hold."""
 
 
 class Spec:
@@ -171,7 +171,7 @@ class TrialSpec(Spec):
     @property
     def trial_id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON with the spec version."""
-        payload = {"spec_version": SPEC_VERSION, **_plain_fields(self, _decides_identity)}
+        payload = {"spec_version": SPEC_VERSION, **spec_to_dict(self)}
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -220,37 +220,30 @@ class Dimensions:
 
 
 def spec_to_dict(spec: Any) -> dict[str, Any]:
-    """Plain dictionaries, lists and scalars of a spec, complete, for JSON."""
-    return _plain_fields(spec, lambda _spec, _field: True)
+    """Plain dictionaries, lists and scalars of a spec, for JSON: what its identity is taken from.
+
+    It is complete but for the fields that were added later and have their defaults.
+    """
+    stated = [
+        field.name
+        for field in dataclasses.fields(spec)
+        if field.metadata != ADDED_LATER or getattr(spec, field.name) != field.default
+    ]
+    return {name: _plain(getattr(spec, name)) for name in stated}
 
 
-def _decides_identity(spec: Any, of: dataclasses.Field[Any]) -> bool:
-    return of.metadata != ADDED_LATER or getattr(spec, of.name) != of.default
-
-
-Choice = Callable[[Any, dataclasses.Field[Any]], bool]
-
-
-def _plain_fields(spec: Any, chosen: Choice) -> dict[str, Any]:
-    fields = [f.name for f in dataclasses.fields(spec) if chosen(spec, f)]
-    return {name: _plain(getattr(spec, name), chosen) for name in fields}
-
-
-def _plain(value: Any, chosen: Choice) -> Any:
+def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return _plain_fields(value, chosen)
+        return spec_to_dict(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, chosen) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, chosen) for item in value]
+        return [_plain(item) for item in value]
     return value
 
 
 def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
-    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key.
-
-    What was written before a field was added has its default.
-    """
+    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key."""
     try:
         train = {key: _tupled(value) for key, value in data["train"].items()}
         schedule = {key: _tupled(value) for key, value in train.pop("schedule").items()}

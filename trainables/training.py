@@ -6,11 +6,13 @@ checkpoint after each epoch and goes on from it later, to the same bits.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -213,6 +215,17 @@ class Trial:
     def weights_digest(self) -> str:
         """Names the bits of the weights and buffers as they stand."""
         return checkpoints.weights_digest(self.model)
+
+    def correct_bits(self) -> bytes:
+        """`correct` as an .npy file of `numpy.packbits`; `numpy.unpackbits(..., count=num_test)`.
+
+        Raises `ValueError` before an epoch has run in this process.
+        """
+        if self.correct is None:
+            raise ValueError("`correct_bits` needs an epoch, but none has run: call run_epoch()")
+        file = io.BytesIO()
+        np.save(file, np.packbits(self.correct.cpu().numpy()))
+        return file.getvalue()
 
     def state(self) -> bytes:
         """The trial as it stands between two epochs, to be given to `load_state`."""
