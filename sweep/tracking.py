@@ -22,6 +22,7 @@ from typing import Any
 
 from sweep.expansion import GridTrial
 from sweep.grid import Grid
+from sweep.mlflow_names import experiment_tags, flatten, run_tags
 from sweep.records import CORRECT, RECORD, Record, SweepFolder
 from sweep.storage import Storage
 from trainables.spec import Outcome
@@ -113,7 +114,7 @@ class Tracker:
         if trial is None:
             return False
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
-        tags = _tags(record, trial, self.grid.name)
+        tags = run_tags(record, trial, self.grid.name)
         digest = _digest(record, status, tags)
         known = self.runs.get(record.trial_id, {})
         if known.get("sweep.record_digest") == digest:
@@ -191,7 +192,7 @@ class Tracker:
             experiment_id, known = str(experiment.experiment_id), experiment.tags
             if experiment.lifecycle_stage == "deleted":
                 self.client.restore_experiment(experiment_id)
-        for key, value in _experiment_tags(self.grid).items():
+        for key, value in experiment_tags(self.grid).items():
             if known.get(key) != value:
                 self.client.set_experiment_tag(experiment_id, key, value)
         return experiment_id
@@ -221,58 +222,6 @@ def _artifact_location() -> str | None:
     if str(mlflow.get_tracking_uri()).startswith("sqlite:"):
         return (Path.cwd() / "mlruns").as_uri()
     return None
-
-
-def _experiment_tags(grid: Grid) -> dict[str, str]:
-    groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
-    seeds: dict[tuple[str, str, int], list[int]] = {}
-    for trial in grid.trials:
-        key = (trial.norm, trial.variant, trial.spec.batch_size)
-        seeds.setdefault(key, []).append(trial.spec.seed)
-    for (norm, variant, size), of_cell in seeds.items():
-        groups.setdefault((norm, variant, tuple(of_cell)), []).append(size)
-    expected = [
-        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": list(of_cell)}
-        for (norm, variant, of_cell), sizes in groups.items()
-    ]
-    tags = {f"sweep.expected.{grid.name}": json.dumps(expected, separators=(",", ":"))}
-    if grid.reference:
-        tags[f"sweep.reference.{grid.name}"] = grid.reference
-    return tags
-
-
-def _tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
-    tags: dict[str, Any] = {
-        "norm": trial.norm,
-        "sweep.name": sweep,
-        "sweep.variant": trial.variant,
-        "sweep.outcome": record.outcome.value if record.outcome else "running",
-        "sweep.chance_error": record.chance_error,
-        "sweep.num_classes": record.num_classes,
-        "sweep.num_train": record.num_train,
-        "sweep.num_test": record.num_test,
-        "sweep.num_parameters": record.num_parameters,
-        "sweep.spec_version": record.spec_version,
-        "sweep.attempts": len(record.attempts),
-    }
-    for key in ("code_version", "python", "host", "device", "platform"):
-        tags[f"sweep.{key}"] = record.provenance.get(key)
-    if record.error:
-        tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
-    return {key: str(value)[:4000] for key, value in tags.items() if value is not None}
-
-
-def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names of a spec's fields; a norm is `norm`, its options `norm.num_groups`."""
-    for key, item in value.items():
-        name = f"{prefix}{key}"
-        if name == "norm":
-            yield "norm", item["name"]
-            yield from flatten(item["options"], "norm.")
-        elif isinstance(item, Mapping):
-            yield from flatten(item, f"{name}.")
-        else:
-            yield name, item
 
 
 def _digest(record: Record, status: str, tags: Mapping[str, str]) -> str:

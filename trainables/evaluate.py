@@ -62,7 +62,7 @@ def assess(
         normmods.recompute_precise(model, large_batches(dataset, spec, epoch=epoch))
     in_use = _statistics_in_use(model)
     further: dict[str, float] = {}
-    reads_clipping = "clipped_fraction" in spec.train.record and uses_batch_statistics(model)
+    reads_clipping = "clipped_fraction" in spec.train.extra_metrics and uses_batch_statistics(model)
     with clipping(model) if reads_clipping else nullcontext() as clipped:
         result = evaluate(model, dataset, batch_size=eval_batch_size(model, spec))
     if clipped is not None:

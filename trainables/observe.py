@@ -80,7 +80,7 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 
 
 class TrainingObserver:
-    """What `record` and `watch` of a spec ask for, over one epoch's training; a context manager."""
+    """What `extra_metrics` and `watch` of a spec ask for, over one epoch's training; a context manager."""
 
     def __init__(self, model: nn.Module, spec: TrainSpec) -> None:
         self.model = model
@@ -89,7 +89,7 @@ class TrainingObserver:
         self.hooks = ExitStack()
 
     def __enter__(self) -> TrainingObserver:
-        if "clipped_fraction" in self.spec.record:
+        if "clipped_fraction" in self.spec.extra_metrics:
             self.clipped = self.hooks.enter_context(clipping(self.model))
         if self.spec.watch is not None:
             self.activations = self.hooks.enter_context(moments(self.model, self.spec.watch))
@@ -100,7 +100,7 @@ class TrainingObserver:
 
     def before_update(self) -> None:
         """Read the gradients that the optimizer is about to use."""
-        if "gradient_norm" in self.spec.record:
+        if "gradient_norm" in self.spec.extra_metrics:
             self.gradient.add(gradient_norm(self.model))
 
     def metrics(self) -> dict[str, float]:

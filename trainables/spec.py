@@ -25,7 +25,7 @@ Augment = Literal["none", "crop_flip", "crop24_flip"]
 ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
 EvalStatistics = Literal["ema", "precise", "batch"]
-Recorded = Literal["gradient_norm", "clipped_fraction"]
+ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
 OptionValue = bool | int | float | str | None
 Count = Annotated[int, Ge(1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
@@ -132,7 +132,7 @@ class TrainSpec(Spec):
             ...), each by the norms that offer it.
         threshold: test error in percent; the time to it is recorded once it has held.
         watch: path of a layer in the model whose output's mean and variance are recorded.
-        record: further metrics.
+        extra_metrics: further metrics, by name.
     """
 
     epochs: Count
@@ -145,10 +145,10 @@ class TrainSpec(Spec):
     eval_statistics: tuple[EvalStatistics, ...] = field(default=(), metadata=ADDED_LATER)
     threshold: Annotated[float, Gt(0), Lt(100)] | None = field(default=None, metadata=ADDED_LATER)
     watch: str | None = field(default=None, metadata=ADDED_LATER)
-    record: tuple[Recorded, ...] = field(default=(), metadata=ADDED_LATER)
+    extra_metrics: tuple[ExtraMetric, ...] = field(default=(), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        for name in ("eval_statistics", "record"):  # sets, in whatever order they are written
+        for name in ("eval_statistics", "extra_metrics"):  # sets, in whatever order they are written
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
 

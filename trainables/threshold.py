@@ -20,9 +20,9 @@ class TimeToThreshold:
 
     def observe(self, *, epoch: int, num_updates: int, train_s: float, test_error: float) -> None:
         """Take in the evaluation after an epoch."""
-        self.elapsed_s += train_s
         if self.threshold is None or self.num_held >= HELD:
             return
+        self.elapsed_s += train_s
         if test_error > self.threshold:
             self.num_held = 0
             return

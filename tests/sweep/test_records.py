@@ -64,8 +64,17 @@ def test_the_file_holds_what_its_readers_expect() -> None:
     assert (data["record_version"], data["spec_version"], data["outcome"]) == (1, 1, "diverged")
     assert data["trial_id"] == load().trials[0].trial_id
     assert data["spec"]["norm"]["name"] == "batchnorm"
-    expected = {"timestamp_ms", *(f.name for f in dataclasses.fields(EpochMetrics))}
-    assert set(data["epochs"][0]) == expected
+    metrics_of_every_trial = {f.name for f in dataclasses.fields(EpochMetrics)} - {"extra"}
+    assert set(data["epochs"][0]) == {"timestamp_ms", *metrics_of_every_trial}
+
+
+def test_metrics_that_a_trial_asked_for_stand_beside_the_others() -> None:
+    before = Record(trial_id="0123456789ab", spec={})
+    before.add_epoch(metrics(1, extra={"test_error_batch": 12.5, "gradient_norm": math.inf}))
+    (epoch,) = parse(before.to_json(), "here").epochs
+    assert (epoch["test_error_batch"], epoch["gradient_norm"]) == (12.5, None)
+    assert epoch["test_error"] == 60.0
+    assert "extra" not in epoch
 
 
 def test_an_epoch_trained_again_keeps_its_first_timestamp() -> None:
