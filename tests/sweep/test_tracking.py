@@ -10,8 +10,7 @@ from small_grids import FACTORS, factors, load, metrics, record_of
 
 from sweep.grid import Grid
 from sweep.records import Record, parse
-from sweep.mlflow_names import flatten
-from sweep.tracking import METRICS_PER_CALL, Place, Tracker
+from sweep.tracking import METRICS_PER_CALL, Place, Tracker, flatten
 from trainables.spec import Outcome
 
 METRICS_PER_EPOCH = 9
