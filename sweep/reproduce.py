@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import RefusedError, nearest
@@ -17,7 +16,7 @@ from trainables.spec import EpochMetrics
 if TYPE_CHECKING:
     from trainables import Trial
 
-TIMES = ("train_s", "eval_s")
+TIMES = ("train_s", "eval_s", "seconds_to_threshold")
 
 
 def find(grid: Grid, wanted: str) -> GridTrial:
@@ -36,7 +35,7 @@ def differences(metrics: EpochMetrics, recorded: dict[str, Any]) -> list[str]:
     """`train_loss 0.71 (recorded 0.72)` for each value that is not the same to the bit."""
     return [
         f"{name} {value!r} (recorded {recorded.get(name)!r})"
-        for name, value in asdict(metrics).items()
+        for name, value in metrics.values().items()
         if name not in TIMES and value != recorded.get(name)
     ]
 
