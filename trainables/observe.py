@@ -80,7 +80,7 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 
 
 class TrainingObserver:
-    """What `extra_metrics` and `watch` of a spec ask for, over one epoch's training; a context manager."""
+    """What `extra_metrics` and `watch` of a spec ask for, over an epoch; a context manager."""
 
     def __init__(self, model: nn.Module, spec: TrainSpec) -> None:
         self.model = model

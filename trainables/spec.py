@@ -148,7 +148,7 @@ class TrainSpec(Spec):
     extra_metrics: tuple[ExtraMetric, ...] = field(default=(), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        for name in ("eval_statistics", "extra_metrics"):  # sets, in whatever order they are written
+        for name in ("eval_statistics", "extra_metrics"):  # in whatever order written
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
 
