@@ -6,18 +6,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.ranks import rank
 from analysis.reporting.answer import answer, coverage, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables, time_table
+from analysis.reporting.notes import notes
 from analysis.reporting.power import power
 from analysis.reporting.tables import Table, error_table, gap_table
 from analysis.schema import Trials
-from analysis.wording import counted, listed, p_value
+from analysis.wording import listed, p_value
 
 METHODS = (
     ("Error", "Of the last epoch, never the best one, which is chosen on the test set."),
@@ -85,7 +84,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
         name=trials.name,
         edition=" / ".join(edition.strip("()") for edition in editions),
         sections=(*_overall(found), *(_section(item, several) for item in found)),
-        notes=(*trials.notes, *_unstarted(trials), *_mixed(trials.trials)),
+        notes=tuple(notes(trials, [item.comparison for item in found])),
         methods=METHODS,
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),
@@ -145,29 +144,6 @@ def _overall(found: Sequence[Findings]) -> Iterator[Section]:
 def slug(label: str) -> str:
     """A label as part of a file name."""
     return re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")
-
-
-def _unstarted(trials: Trials) -> list[str]:
-    """Variants that were asked for and of which no trial has been started."""
-    absent = set(trials.expected["variant"]) - set(trials.trials["variant"])
-    return [f"Not started: {listed(sorted(absent))}."] if absent else []
-
-
-def _mixed(trials: pd.DataFrame) -> list[str]:
-    """Versions that differ between the trials, which a comparison should not hide."""
-    notes = []
-    for column, what in (("code_version", "code versions"), ("spec_version", "spec versions")):
-        counts = trials[trials[column] != ""].groupby(column).size()
-        if len(counts) > 1:
-            parts = [f"{version} ({counted(n, 'trial')})" for version, n in counts.items()]
-            notes.append(f"These trials come from different {what}: {listed(parts)}.")
-    limited = trials["edition"] != ""
-    if limited.any() and not limited.all():
-        notes.append(
-            "Some trials saw only a part of the data; they are compared among themselves, and "
-            "never averaged with the others."
-        )
-    return notes
 
 
 def _protocol(settings: Sequence[Mapping[str, tuple[str, ...]]]) -> tuple[tuple[str, str], ...]:

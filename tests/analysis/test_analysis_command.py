@@ -123,6 +123,7 @@ def test_a_half_finished_small_sweep_says_what_is_missing(tmp_path: Path) -> Non
 def test_an_unchanged_report_is_not_made_again(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     first = run("report", small, "--out", out)
+    assert first.exit_code == 0, first.stderr
     stamp, drawn = (out / "report.html").stat().st_mtime_ns, files_in(out)["figures/forest.svg"]
     assert run("report", small, "--out", out).stdout == first.stdout
     assert (out / "report.html").stat().st_mtime_ns == stamp

@@ -32,6 +32,7 @@ from analysis.published import table3
 from analysis.reporting.compare import compare
 from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import time_frame
+from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
 from analysis.schema import Trials
 from analysis.sources.load import load
@@ -153,6 +154,17 @@ def test_json_holds_the_numbers_and_null_for_what_is_missing(
     assert comparison["published"] == []
     one = json.loads(numbers(table3(), findings_of(table3(), Options())))
     assert one["comparisons"][0]["errors"][0]["half_width_95"] is None
+
+
+def test_norms_that_were_not_trained_alike_are_named(tmp_path: Path) -> None:
+    sweep = make_sweep(num_seeds=1, num_epochs=2)
+    for record in sweep["records"].values():
+        record["spec"]["train"]["weight_decay"] = 0.1 / record["spec"]["batch_size"]
+        if record["spec"]["norm"]["name"] == "batchnorm":
+            record["spec"]["train"]["optimizer"]["lr"] = 0.5
+    trials = load(write_folder(sweep, tmp_path))
+    (note,) = notes(trials, comparisons(trials))
+    assert "train.optimizer.lr is 0.1 for assocnorm, 0.5 for batchnorm and 0.1 for gr" in note
 
 
 def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) -> None:
