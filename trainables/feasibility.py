@@ -83,6 +83,7 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
             )
+        normmods.prepare(model)
         watched = _layers_to_name(model, norms.built)
         shapes = _forward(model.train(), (batch_size, *data.shape), device, watched)
         for path, layer in watched.items():
@@ -124,9 +125,16 @@ def _test(
 
 
 def _layers_to_name(model: nn.Module, norms: list[nn.Module]) -> dict[str, nn.Module]:
-    """Layers by path, down to the norms: what a norm is made of is the norm's affair."""
+    """Layers by path, down to the norms: what a norm is made of is the norm's affair.
+
+    Parametrizations, which stand among the modules, make weights and take no input.
+    """
     inside = {layer for norm in norms for layer in norm.modules() if layer is not norm}
-    return {path: layer for path, layer in model.named_modules() if layer not in inside}
+    return {
+        path: layer
+        for path, layer in model.named_modules()
+        if layer not in inside and "parametrizations" not in path.split(".")
+    }
 
 
 @torch.no_grad()
@@ -173,7 +181,7 @@ def _refuse_constant(spec: TrialSpec, path: str, shape: torch.Size) -> None:
 
     One value a statistic is its own mean: some layers then return their bias without a word.
     """
-    layer = SeededNorms(spec.norm, seed=spec.seed)(shape[1]).train()
+    layer = normmods.prepare(SeededNorms(spec.norm, seed=spec.seed)(shape[1])).train()
     stream = generator(spec.seed, "norm", "probe")
     with torch.no_grad():
         first, second = (layer(torch.randn(shape, generator=stream)) for _ in range(2))

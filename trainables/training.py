@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import normmods
 from trainables import checkpoint as checkpoints
 from trainables.backend import convolutions_for
 from trainables.data.batches import training_stretches
@@ -94,7 +95,7 @@ class Trial:
                 norm=norms,
             )
         initialise(self.model, norms=norms.built, seed=spec.seed)
-        self.model.to(self.device)
+        normmods.prepare(self.model).to(self.device)
         if spec.train.watch is not None:
             layer_at(self.model, spec.train.watch)
         self.optimizer = Sgd(self.model, spec.train.optimizer, norms=norms.built)
