@@ -49,11 +49,11 @@ def init(
 def plan(grid: GridPath) -> None:
     """Show what would run, what is done, and what it will cost. Starts nothing."""
     with refusals():
+        from sweep.display.progress import print_plainly
+        from sweep.display.tables import print_plan
         from sweep.feasibility import without_infeasible
-        from sweep.grid import load_grid
+        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
-        from sweep.progress import print_plainly
-        from sweep.tables import print_plan
 
         feasible, skipped = without_infeasible(load_grid(grid))
         console = _console()
@@ -83,7 +83,7 @@ def run(
     MLflow could not be brought up to date.
     """
     with refusals():
-        from sweep.grid import load_grid
+        from sweep.grid.layout import load_grid
 
         checked, outcomes = load_grid(grid), _outcomes(retry or [])
         from sweep.run import run as run_grid
@@ -96,10 +96,10 @@ def run(
 def status(grid: GridPath) -> None:
     """Show how a sweep stands; also while it runs, from another shell."""
     with refusals():
-        from sweep.grid import load_grid
-        from sweep.lock import current_holder
+        from sweep.display.tables import print_status
+        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
-        from sweep.tables import print_status
+        from sweep.records.lock import current_holder
 
         read = load_grid(grid)
         if read.skip_infeasible:
@@ -117,10 +117,10 @@ def status(grid: GridPath) -> None:
 def sync(grid: GridPath) -> None:
     """Bring MLflow up to the records. Does nothing that is done already."""
     with refusals():
-        from sweep.grid import load_grid
-        from sweep.lock import driving
+        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
-        from sweep.shipping import ship_all
+        from sweep.records.lock import driving
+        from sweep.tracking.shipping import ship_all
 
         standing = make_plan(load_grid(grid))
         if not standing.records:
@@ -148,7 +148,7 @@ def reproduce(
     """
     with refusals():
         from sweep.feasibility import require_data
-        from sweep.grid import load_grid
+        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
         from sweep.reproduce import find
         from sweep.reproduce import reproduce as train_again
@@ -165,7 +165,7 @@ def reproduce(
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn refusals into lines on stderr and exit code 2, an interruption into exit code 3."""
-    from sweep.records import RecordDamagedError
+    from sweep.records.record import RecordDamagedError
 
     try:
         yield

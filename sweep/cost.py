@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sweep.expansion import GridTrial
+from sweep.grid.expansion import GridTrial
 from trainables.data.catalog import dataset_info
 
 Cell = tuple[str, str, int]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sweep.errors import RefusedError
-from sweep.expansion import GridTrial
-from sweep.grid import Grid
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
 
 
 def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sweep.cost import CostModel
-from sweep.expansion import GridTrial
-from sweep.grid import Grid
-from sweep.records import Record, SweepFolder
-from sweep.storage import Storage
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
+from sweep.records.record import Record, SweepFolder
+from sweep.records.storage import Storage
 from trainables.spec import Outcome
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import RefusedError, nearest
-from sweep.expansion import GridTrial
-from sweep.grid import Grid
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
 from sweep.plan import Plan
 from sweep.provenance import provenance
-from sweep.records import Record
+from sweep.records.record import Record
 from trainables.spec import EpochMetrics
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep import tables
-from sweep.board import Board
+from sweep.display import tables
+from sweep.display.board import Board
+from sweep.display.progress import print_plainly, shown, waiting
 from sweep.errors import ExitCode
 from sweep.feasibility import require_data, without_infeasible
-from sweep.grid import Grid
-from sweep.lock import driving
+from sweep.grid.layout import Grid
 from sweep.plan import Plan, make_plan, save_expected
-from sweep.progress import print_plainly, shown, waiting
-from sweep.runner import Cluster, train_missing
-from sweep.shipping import Shipped, Shipper, ship_all
+from sweep.records.lock import driving
+from sweep.tracking.shipping import Shipped, Shipper, ship_all
+from sweep.training.runner import Cluster, train_missing
 from trainables.spec import Outcome
 
 

@@ -56,13 +56,15 @@ def test_the_arrows_between_the_packages(package: str) -> None:
 
 def test_only_the_sweep_knows_of_ray() -> None:
     found = importers_of("ray")
-    assert "sweep/worker.py" in found
+    assert "sweep/training/worker.py" in found
     assert all(file.startswith("sweep/") for file in found), found
 
 
 def test_one_module_writes_to_mlflow_and_the_analysis_has_its_own() -> None:
     found = importers_of("mlflow")
-    assert {file for file in found if not file.startswith("analysis/")} == {"sweep/tracking.py"}
+    assert {file for file in found if not file.startswith("analysis/")} == {
+        "sweep/tracking/tracker.py"
+    }
 
 
 def test_layers_need_torch_alone() -> None:
@@ -82,8 +84,8 @@ sys.path.insert(0, sys.argv[1])
 names = sys.argv[2].split()
 for name in names:
     importlib.import_module(name)
-if "sweep.grid" in names:
-    grid = sys.modules["sweep.grid"].load_grid(sys.argv[1] + "/grids/quickstart.yaml")
+if "sweep" in names:
+    grid = sys.modules["sweep"].load_grid(sys.argv[1] + "/grids/quickstart.yaml")
     assert grid.trials
     importlib.import_module("sweep.cli")
 print(json.dumps([name for name in sys.modules if "." not in name]))
@@ -97,7 +99,7 @@ print(json.dumps([name for name in sys.modules if "." not in name]))
         ("analysis.cli", {"torch", "torchvision", "ray", "normmods", "trainables", "sweep"}),
         ("normmods", {"torch", "torchvision", "numpy", "trainables", "sweep", "analysis"}),
         (
-            "trainables sweep.grid",
+            "trainables sweep",
             {"torch", "torchvision", "ray", "mlflow", "pandas", "numpy", "pyarrow", "analysis"},
         ),
     ],

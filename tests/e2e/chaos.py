@@ -9,6 +9,7 @@ nothing was lost, repeated or changed, 1 otherwise.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -154,7 +155,8 @@ class Round:
             except subprocess.TimeoutExpired:
                 self.act(process)
         if process.poll() is None:
-            self.kill_tree(process)
+            for pid in [process.pid, *(p for p, _ in descendants(process.pid))]:
+                kill(pid)
             raise RuntimeError(f"a sweep hung for {RUN_TIMEOUT_S} s")
 
     def act(self, process: subprocess.Popen[bytes]) -> None:
@@ -181,11 +183,6 @@ class Round:
             for pid in chosen:
                 kill(pid)
             self.verdict.done_to[f"kill -9 {name}"] += 1
-
-    def kill_tree(self, process: subprocess.Popen[bytes]) -> None:
-        for pid in [process.pid, *(p for p, _ in descendants(process.pid))]:
-            kill(pid)
-        process.wait()
 
     def records(self) -> dict[str, dict[str, Any]]:
         files = (self.folder / "runs" / "quickstart" / "trials").glob("*/record.json")
@@ -251,10 +248,8 @@ def descendants(pid: int) -> list[tuple[int, str]]:
 
 
 def kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def report(verdict: Verdict, minutes: float) -> bool:
@@ -264,8 +259,7 @@ def report(verdict: Verdict, minutes: float) -> bool:
     print("what it did to them")
     for name, count in verdict.faults().items():
         print(f"  {name:<32} {count:>5}")
-    for line in verdict.foreign_lines[:10]:
-        print(f"    {line}")
+    print("\n".join(verdict.foreign_lines[:10]))
     return not any(verdict.faults().values())
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sweep.board import Board
+from sweep.display.board import Board
 from sweep.errors import GridError
-from sweep.expansion import GridTrial
-from sweep.grid import Grid, load_grid
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid, load_grid
 from sweep.plan import Plan, make_plan
-from sweep.records import Record
+from sweep.records.record import Record
 from trainables.spec import EpochMetrics, Outcome
 
 FACTORS: dict[str, Any] = {"norm": ["batchnorm", "groupnorm"], "batch_size": [16, 8], "seed": 2}

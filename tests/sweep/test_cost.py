@@ -4,7 +4,7 @@ import pytest
 from small_grids import factors, load
 
 from sweep.cost import CostModel, steps_per_epoch
-from sweep.expansion import GridTrial
+from sweep.grid.expansion import GridTrial
 
 
 def trials() -> dict[tuple[str, int], GridTrial]:

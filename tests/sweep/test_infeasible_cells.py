@@ -7,7 +7,7 @@ from small_grids import factors, load
 
 from sweep.errors import RefusedError
 from sweep.feasibility import infeasible_cells, require_data, without_infeasible
-from sweep.grid import Grid
+from sweep.grid.layout import Grid
 from trainables import data
 from trainables.errors import DataUnavailable
 

@@ -7,7 +7,7 @@ import pytest
 from small_grids import factors, load, record_of, save
 
 from sweep.plan import make_plan, save_expected
-from sweep.records import RecordDamagedError
+from sweep.records.record import RecordDamagedError
 from trainables.spec import Outcome
 
 

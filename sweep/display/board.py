@@ -1,0 +1,118 @@
+"""What is known of a sweep while it runs: the state behind the live view and the plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import mean
+
+from sweep.grid.expansion import GridTrial
+from sweep.plan import Plan
+from trainables.spec import Outcome
+
+REPEATED_ERRORS = 3
+"""So many trials that end in one and the same traceback stop the sweep: it is a bug."""
+
+
+@dataclass
+class TrialState:
+    """A trial as the driver sees it. `outcome` is None until it has ended."""
+
+    trial: GridTrial
+    outcome: Outcome | None
+    epochs: int
+    test_error: float | None
+    is_running: bool = False
+    since: float = 0.0
+
+
+@dataclass
+class Board:
+    """States of all trials of a plan; `on_end` is told of each trial that ends."""
+
+    plan: Plan
+    slots: int = 1
+    on_end: Callable[[TrialState], None] = lambda state: None
+    notices: list[str] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.states: dict[str, TrialState] = {}
+        for trial in self.plan.grid.trials:
+            record = self.plan.records.get(trial.trial_id)
+            last = record.epochs[-1]["test_error"] if record and record.epochs else None
+            outcome, epochs = self.plan.outcome(trial), self.plan.epochs_done(trial)
+            self.states[trial.trial_id] = TrialState(trial, outcome, epochs, last)
+
+    def start(self, trial_id: str) -> None:
+        """A worker has taken the trial."""
+        state = self.states[trial_id]
+        state.is_running, state.since = True, time.monotonic()
+
+    def report(
+        self,
+        trial_id: str,
+        epochs: int,
+        test_error: float | None,
+        epoch_s: float,
+        outcome: Outcome | None,
+        error: str | None,
+    ) -> None:
+        """A worker has committed an epoch or an outcome."""
+        state = self.states[trial_id]
+        if epochs > state.epochs:
+            self.plan.costs.observe(state.trial, epoch_s)
+        state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
+        if outcome is not None:
+            state.is_running = False
+            if error:
+                self.errors[error] += 1
+            self.on_end(state)
+
+    def lose(self, trial_id: str, why: str) -> None:
+        """The trial's worker is gone, and Tune has given the trial up."""
+        state = self.states[trial_id]
+        state.is_running = False
+        self.notices.append(f"{state.trial.name} was given up: {why}")
+
+    @property
+    def repeated_error(self) -> str | None:
+        """The traceback that has ended too many trials, if any."""
+        return next((e for e, n in self.errors.items() if n >= REPEATED_ERRORS), None)
+
+    @property
+    def running(self) -> list[TrialState]:
+        """Trials in training, the longest in it first."""
+        return sorted((s for s in self.states.values() if s.is_running), key=lambda s: s.since)
+
+    def num(self, *outcomes: Outcome) -> int:
+        """How many trials have one of these outcomes (any, if none is named)."""
+        wanted = outcomes or tuple(Outcome)
+        return sum(state.outcome in wanted for state in self.states.values())
+
+    def left_s(self) -> float | None:
+        """Expected seconds to the end of the sweep, None before anything is known."""
+        costs = self.plan.costs
+        if not costs.is_measured:
+            return None
+        left = [
+            costs.remaining_s(state.trial, state.epochs)
+            for state in self.states.values()
+            if state.outcome is None
+        ]
+        return max(sum(left) / max(1, self.slots), max(left, default=0.0))
+
+    def mean_errors(self) -> dict[tuple[str, str], dict[int, float]]:
+        """Mean test error of the completed trials by (norm, variant) and batch size, percent."""
+        found: dict[tuple[str, str], dict[int, list[float]]] = {}
+        for state in self.states.values():
+            row = found.setdefault((state.trial.norm, state.trial.variant), {})
+            values = row.setdefault(state.trial.spec.batch_size, [])
+            if state.outcome is Outcome.COMPLETED and state.test_error is not None:
+                values.append(state.test_error)
+        return {
+            row: {size: mean(values) for size, values in sizes.items() if values}
+            for row, sizes in found.items()
+        }

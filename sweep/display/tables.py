@@ -1,0 +1,140 @@
+"""What `plan`, `status` and the end of `run` print."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.display.progress import duration, percent, print_plainly
+from sweep.grid.expansion import GridTrial
+from sweep.plan import Plan
+from sweep.records.record import TRACEBACK
+from sweep.tracking.shipping import Shipped
+from trainables.spec import Outcome
+
+ACCIDENTS = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+MOST_TRIALS_SHOWN = 20
+
+
+def print_plan(console: Console, plan: Plan, slots: int) -> None:
+    """Cells with how many of their seeds are done, and what is left to do."""
+    grid, missing = plan.grid, plan.missing()
+    console.print(cell_table(plan))
+    console.print()
+    steps = sum(trial.spec.train.epochs - plan.epochs_done(trial) for trial in missing)
+    lines = [f"{len(grid.trials)} trials, {len(missing)} to train ({steps} epochs)"]
+    if missing and plan.costs.is_measured:
+        total = sum(plan.remaining_s(trial) for trial in missing)
+        longest = max(plan.remaining_s(trial) for trial in missing)
+        left = max(total / slots, longest)
+        lines[0] += f": about {duration(left)} at {slots} at a time"
+    elif missing:
+        lines[0] += "; the time it takes is known once a trial has been trained"
+    lines.append(f"records in {plan.folder.storage.uri}")
+    lines.append(f"MLflow experiment {grid.experiment}")
+    for line in lines:
+        print_plainly(console, line)
+
+
+def print_status(console: Console, plan: Plan, holder: str | None) -> None:
+    """How the sweep stands: counts, cells, what is under way and what went wrong."""
+    console.print(cell_table(plan))
+    console.print()
+    print_plainly(console, counts(plan))
+    begun = [t for t in plan.missing() if plan.epochs_done(t)]
+    for trial in begun[:MOST_TRIALS_SHOWN]:
+        last = plan.records[trial.trial_id].epochs[-1]
+        epochs = f"epoch {plan.epochs_done(trial)}/{trial.spec.train.epochs}"
+        line = f"  {trial.name}  {epochs}  test error {percent(last['test_error'])}"
+        print_plainly(console, line)
+    print_accidents(console, plan)
+    line = f"running: {holder}" if holder else "nobody is running it"
+    print_plainly(console, line)
+    print_plainly(console, f"records in {plan.folder.storage.uri}")
+
+
+def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
+    """What a run did, and what went wrong."""
+    num_trained = len(before.missing()) - len(after.missing())
+    print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
+    if stopped_by:
+        what = "stopped, because several trials ended in the same error:"
+        print_plainly(console, what, "red")
+        print_plainly(console, stopped_by.rstrip())
+    print_accidents(console, after)
+    if after.missing() and not stopped_by:
+        print_plainly(console, "run the same command again to go on", "yellow")
+
+
+def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bool) -> None:
+    """The last lines of a run: where everything is, and what to type next."""
+    rows = [("records", plan.folder.storage.uri)]
+    if not reported and plan.num(Outcome.COMPLETED):
+        experiment, out = plan.grid.experiment, f"report/{plan.grid.name}"
+        rows.append(("report", f"python -m analysis report {shlex.quote(experiment)} --out {out}"))
+    if shipped.error:
+        rows.append(("MLflow", f"not up to date: {shipped.error}"))
+        rows.append(("", f"`python -m sweep sync {plan.grid.path}` brings it up to date"))
+    elif shipped.place:
+        command = f"{shipped.place.command}, then " if shipped.place.command else ""
+        rows.append(("MLflow", f"{command}{shipped.place.link}"))
+    for name, text in rows:
+        print_plainly(console, f"{name:<8} {text}")
+
+
+def print_accidents(console: Console, plan: Plan) -> None:
+    """Each trial that failed, with the error's last line and the traceback's place."""
+    trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ACCIDENTS]
+    for trial in trials[:MOST_TRIALS_SHOWN]:
+        record = plan.records[trial.trial_id]
+        error = record.error or {"type": "unknown", "message": ""}
+        first = error["message"].splitlines()[0] if error["message"] else ""
+        print_plainly(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
+        place = plan.folder.trial(trial.trial_id).storage.uri
+        print_plainly(console, f"  {place}/{TRACEBACK}")
+    if len(trials) > MOST_TRIALS_SHOWN:
+        print_plainly(console, f"and {len(trials) - MOST_TRIALS_SHOWN} more")
+
+
+def counts(plan: Plan) -> str:
+    """`36 trials: 30 completed, 1 diverged, 5 missing`."""
+    found = Counter(plan.outcome(trial) for trial in plan.grid.trials)
+    parts = [f"{found[o]} {o.value.replace('_', ' ')}" for o in Outcome if found[o]]
+    if found[None]:
+        parts.append(f"{found[None]} missing")
+    return f"{len(plan.grid.trials)} trials: {', '.join(parts)}"
+
+
+def cell_table(plan: Plan) -> Table:
+    """A row per norm, a column per batch size: seeds done of seeds wanted, accidents marked."""
+    sizes = sorted({trial.spec.batch_size for trial in plan.grid.trials}, reverse=True)
+    rows: dict[tuple[str, str], dict[int, list[GridTrial]]] = {}
+    for trial in plan.grid.trials:
+        row = rows.setdefault((trial.norm, trial.variant), {})
+        row.setdefault(trial.spec.batch_size, []).append(trial)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("seeds done, at batch size", overflow="fold")
+    for size in sizes:
+        table.add_column(str(size), justify="right", no_wrap=True)
+    for (norm, variant), row in rows.items():
+        label = f"{norm} · {variant}" if variant else norm
+        cells = [_seeds(plan, row[size]) if size in row else Text("–") for size in sizes]
+        table.add_row(Text(label), *cells)
+    return table
+
+
+def _seeds(plan: Plan, trials: list[GridTrial]) -> Text:
+    outcomes = [plan.outcome(trial) for trial in trials]
+    done = sum(outcome is not None for outcome in outcomes)
+    text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")
+    diverged = outcomes.count(Outcome.DIVERGED)
+    failed = sum(outcome in ACCIDENTS for outcome in outcomes)
+    if diverged:
+        text.append(f" ×{diverged}", style="yellow")
+    if failed:
+        text.append(f" !{failed}", style="red")
+    return text

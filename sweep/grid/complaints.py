@@ -1,0 +1,107 @@
+"""pydantic's findings in the project's words: what was expected, what was found, what is near."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sweep.errors import Problem, nearest
+from sweep.grid.source import Loc, Source
+
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+_MISSING = {"missing", "missing_argument"}
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dataclass_type": "a mapping",
+}
+
+
+def problems(
+    error: ValidationError, source: Source, root: type, prefix: Loc = ()
+) -> Iterable[Problem]:
+    """Each finding of `error` about a `root` that stands at `prefix` of the file."""
+    for finding in error.errors():
+        loc: Loc = (*prefix, *finding["loc"])
+        if finding["type"] in _UNKNOWN:
+            known = keys_at(root, finding["loc"][:-1])
+            yield source.problem(loc, f"unknown key{nearest(str(loc[-1]), known)}")
+        elif finding["type"] in _MISSING:
+            yield source.problem(loc, "is required and missing")
+        else:
+            yield source.problem(loc, f"{_expected(finding)}, found {show(finding['input'])}")
+
+
+def _expected(finding: Any) -> str:
+    kind, context = finding["type"], finding.get("ctx", {})
+    if kind == "string_too_short":
+        return "expected a text that is not empty"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}"
+    if kind == "literal_error":
+        return f"expected {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
+    bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    stated = [f"{sign} {context[key]:g}" for key, sign in bounds.items() if key in context]
+    return f"expected a number {stated[0]}" if stated else str(finding["msg"])
+
+
+def show(value: object) -> str:
+    """A value as the grid's author wrote it, short."""
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if value is None:
+        return "nothing"
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
+    text = text or repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields that a mapping at `loc` below `root` may have."""
+    fields = _fields(root)
+    for part in loc:
+        if isinstance(part, str) and part in fields:
+            fields = _fields(fields[part])
+    return sorted(fields)
+
+
+def dotted_keys(root: Any, prefix: str = "") -> list[str]:
+    """Every settable field below `root` as a dotted name."""
+    names: list[str] = []
+    for name, annotation in _fields(root).items():
+        below = dotted_keys(annotation, f"{prefix}{name}.")
+        names += below or [f"{prefix}{name}"]
+    return names
+
+
+def _fields(annotation: Any) -> dict[str, Any]:
+    """Field names and types of a model, a dataclass, or an optional or list of one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {name: info.annotation for name, info in annotation.model_fields.items()}
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        return {f.name: hints[f.name] for f in dataclasses.fields(annotation)}
+    if typing.get_origin(annotation) in (list, tuple, typing.Union, types.UnionType):
+        found: dict[str, Any] = {}
+        for argument in typing.get_args(annotation):
+            found |= _fields(argument)
+        return found
+    return {}

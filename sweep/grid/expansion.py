@@ -1,0 +1,270 @@
+"""Factors crossed into trials: overrides applied in order, exclusions taken out, specs checked."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from sweep.errors import nearest
+from sweep.grid.complaints import problems, show
+from sweep.grid.factors import REQUIRED, SECTIONS, Factors, Norm, settable
+from sweep.grid.source import Loc, Source
+from trainables.data.catalog import DATASETS, dataset_info
+from trainables.models.catalog import MODELS, with_defaults
+from trainables.spec import DataSpec, ModelSpec, TrainSpec, TrialSpec
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GridTrial:
+    """A trial of a grid: its spec, and what it is called in this grid."""
+
+    spec: TrialSpec
+    norm: str
+    variant: str
+
+    @cached_property
+    def trial_id(self) -> str:
+        """The spec's identity."""
+        return self.spec.trial_id
+
+    @property
+    def name(self) -> str:
+        """`groupnorm-bs008-s2`, as MLflow and the live view call it."""
+        name = f"{self.norm}-bs{self.spec.batch_size:03d}-s{self.spec.seed}"
+        return f"{name}-{self.variant}" if self.variant else name
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """An override or an exclusion: which levels it concerns, and the fields it sets."""
+
+    loc: Loc
+    when: Fields
+    set: Fields
+
+    def matches(self, norm: Norm, levels: Fields) -> bool:
+        for name, wanted in self.when.items():
+            found = {norm.label, norm.spec.name} if name == "norm" else {_key(levels.get(name))}
+            wanted_levels = wanted if isinstance(wanted, list) else [wanted]
+            if not found & {_key(level) for level in wanted_levels}:
+                return False
+        return True
+
+
+def expand(source: Source, factors: Factors) -> tuple[GridTrial, ...]:
+    """The grid's trials, seed by seed; what is wrong is added to the source's problems."""
+    expander = _Expander(source, factors)
+    expander.check_rules()
+    template_holds, values_hold = expander.template_holds(), expander.values_hold()
+    return expander.trials() if template_holds and values_hold else ()
+
+
+class _Expander:
+    def __init__(self, source: Source, factors: Factors) -> None:
+        self.source = source
+        self.factors = factors
+        self.template: Fields = {name: source.data.get(name) for name in SECTIONS}
+        self.overrides = list(self.rules("overrides"))
+        self.exclusions = list(self.rules("exclude"))
+        self.checked: dict[str, dict[str, Any]] = {}
+        self.not_dividing: set[int] = set()
+
+    def complain(self, loc: Loc, what: str) -> None:
+        self.source.problems.append(self.source.problem(loc, what))
+
+    def rules(self, section: str) -> Iterator[_Rule]:
+        """The well-formed rules of a section; a mistyped name in one is a problem."""
+        given = self.source.data.get(section)
+        for i, item in enumerate(given if isinstance(given, list) else []):
+            loc: Loc = (section, i)
+            when = item.get("when") if section == "overrides" and isinstance(item, dict) else item
+            fields = (
+                item.get("set", {}) if section == "overrides" and isinstance(item, dict) else {}
+            )
+            if not isinstance(when, dict) or not isinstance(fields, dict):
+                continue  # the layout's own complaint
+            when_loc = (*loc, "when") if section == "overrides" else loc
+            factor_names = [*REQUIRED, *(name for name, _ in self.factors.further)]
+            unknown = [(when_loc, name, factor_names) for name in when if name not in factor_names]
+            unknown += [((*loc, "set"), n, settable()) for n in fields if n not in settable()]
+            for place, name, known in unknown:
+                self.complain((*place, name), f"unknown name{nearest(name, known)}")
+            if not unknown:
+                yield _Rule(loc, when, fields)
+
+    def template_holds(self) -> bool:
+        """Whether `data`, `model` and `train` are right by themselves, overrides aside."""
+        before = len(self.source.problems)
+        further = dict.fromkeys((name for name, _ in self.factors.further), None)
+        for name, spec in SECTIONS.items():
+            if not isinstance(self.template[name], dict):
+                return False  # the layout's own complaint
+            section = copy.deepcopy(self.template)
+            for field, levels in self.factors.further:
+                if levels:
+                    _put(section, field, levels[0])
+            try:
+                _validate(spec, section[name])
+            except ValidationError as error:
+                found = problems(error, self.source, spec, (name,))
+                self.source.problems.extend(p for p in found if p.where not in further)
+        self.names_hold(self.template)
+        return len(self.source.problems) == before
+
+    def names_hold(self, fields: Fields, loc: Loc | None = None) -> None:
+        """Complain of a data set or a model that there is not."""
+        for section, known in (("data", DATASETS), ("model", MODELS)):
+            name = fields[section].get("name") if isinstance(fields[section], dict) else None
+            if isinstance(name, str) and name not in known:
+                kind = {"data": "data set"}.get(section, section)
+                where = loc or (section, "name")
+                self.complain(where, f"unknown {kind} {show(name)}{nearest(name, list(known))}")
+
+    def values_hold(self) -> bool:
+        """Whether each value that a factor or an override sets is right where it is set."""
+        before = len(self.source.problems)
+        for name, levels in self.factors.further:
+            for i, value in enumerate(levels):
+                self.value_holds(name, value, ("factors", name, i))
+        for rule in self.overrides:
+            for name, value in rule.set.items():
+                self.value_holds(name, value, (*rule.loc, "set", name))
+        return len(self.source.problems) == before
+
+    def value_holds(self, name: str, value: Any, loc: Loc) -> None:
+        fields = copy.deepcopy(self.template)
+        _put(fields, name, value)
+        section = name.split(".")[0]
+        try:
+            _validate(SECTIONS[section], fields[section])
+        except ValidationError as error:
+            for problem in problems(error, self.source, SECTIONS[section], (section,)):
+                if problem.where.startswith(name):
+                    self.complain(loc, problem.what)
+        if name in ("data.name", "model.name"):
+            self.names_hold(fields, loc)
+
+    def check_rules(self) -> None:
+        """Complain of a rule that concerns no trial, and of exclusions that leave none."""
+        factors = self.factors
+        further = (levels for _, levels in factors.further)
+        if not all((factors.norms, factors.batch_sizes, factors.seeds, *further)):
+            return  # nothing is crossed, and that has been said
+        used: set[Loc] = set()
+        num_left = 0
+        for norm, levels in self.factors.cells():
+            excluding = {rule.loc for rule in self.exclusions if rule.matches(norm, levels)}
+            used |= excluding
+            if not excluding:
+                num_left += 1
+                used |= {rule.loc for rule in self.overrides if rule.matches(norm, levels)}
+        for rule in [*self.overrides, *self.exclusions]:
+            if rule.loc not in used:
+                when = ", ".join(f"{name}: {_written(value)}" for name, value in rule.when.items())
+                self.complain(rule.loc, f"matches no trial of the grid ({when})")
+        if not num_left:
+            self.complain(("exclude",), "leaves no trial")
+
+    def trials(self) -> tuple[GridTrial, ...]:
+        """Cross, exclude, override; a trial that comes out twice is a problem."""
+        trials: dict[str, GridTrial] = {}
+        for norm, levels in self.factors.cells():
+            if any(rule.matches(norm, levels) for rule in self.exclusions):
+                continue
+            further = {k: v for k, v in levels.items() if k not in REQUIRED}
+            fields = copy.deepcopy(self.template)
+            for name, value in further.items():
+                _put(fields, name, value)
+            for rule in self.overrides:
+                if rule.matches(norm, levels):
+                    for name, value in rule.set.items():
+                        _put(fields, name, value)
+            variant = ", ".join(f"{name}={_written(value)}" for name, value in further.items())
+            spec = self.spec(norm, levels["batch_size"], levels["seed"], fields)
+            trial = GridTrial(spec, norm.label, variant)
+            first = trials.setdefault(trial.trial_id, trial)
+            if first is not trial:
+                what = f"makes {trial.name} the same trial as {first.name}; exclude one of them"
+                self.complain(("overrides",), what)
+        return tuple(trials.values())
+
+    def spec(self, norm: Norm, batch_size: int, seed: int, fields: Fields) -> TrialSpec:
+        key = json.dumps(fields, sort_keys=True)
+        if key not in self.checked:
+            sections = {name: _validate(spec, fields[name]) for name, spec in SECTIONS.items()}
+            holds = self.report_contradictions(**sections)
+            if holds:
+                sections["model"] = with_defaults(sections["model"])
+            self.checked[key] = sections
+        sections = self.checked[key]
+        accumulated = sections["train"].optimizer_batch_size
+        if accumulated == batch_size:  # as if it were not stated: one trial, not two
+            sections = {**sections, "train": replace(sections["train"], optimizer_batch_size=None)}
+        elif accumulated and accumulated % batch_size and batch_size not in self.not_dividing:
+            self.not_dividing.add(batch_size)
+            what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"
+            self.complain(("train", "optimizer_batch_size"), what)
+        return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **sections)
+
+    def report_contradictions(self, data: DataSpec, model: ModelSpec, train: TrainSpec) -> bool:
+        """Complain of fields right by themselves and wrong together; whether there are none."""
+        before = len(self.source.problems)
+        for section, look_up in (
+            ("data", lambda: dataset_info(data)),
+            ("model", lambda: with_defaults(model)),
+        ):
+            try:
+                look_up()
+            except ValueError as error:
+                self.complain((section,), str(error))
+        if train.lr_scaling != "none" and train.reference_batch_size is None:
+            what = f"'{train.lr_scaling}' is relative to `train.reference_batch_size`; state it"
+            self.complain(("train", "lr_scaling"), what)
+        schedule = train.schedule
+        if schedule.milestones and schedule.name != "multistep":
+            what = f"belongs to the multistep schedule, but the schedule is '{schedule.name}'"
+            self.complain(("train", "schedule", "milestones"), what)
+        if list(schedule.milestones) != sorted(set(schedule.milestones)):
+            what = f"expected increasing epochs, found {list(schedule.milestones)}"
+            self.complain(("train", "schedule", "milestones"), what)
+        return len(self.source.problems) == before
+
+
+def _validate(spec: type, data: Any) -> Any:
+    """A spec from plain data, in JSON's strict mode: no text for a number, lists for tuples."""
+    return _adapter(spec).validate_json(json.dumps(data), strict=True)
+
+
+@lru_cache
+def _adapter(spec: type) -> TypeAdapter[Any]:
+    return TypeAdapter(spec)
+
+
+def _put(fields: Fields, name: str, value: Any) -> None:
+    """Set the field with this dotted name, making the mappings on the way."""
+    *parents, last = name.split(".")
+    for parent in parents:
+        child = fields.get(parent)
+        if not isinstance(child, dict):
+            child = fields[parent] = {}
+        fields = child
+    fields[last] = list(value) if isinstance(value, tuple) else value
+
+
+def _key(value: Any) -> Any:
+    """Something hashable that equals another value's exactly if the values are equal."""
+    if isinstance(value, dict):
+        return frozenset((key, _key(item)) for key, item in value.items())
+    return tuple(_key(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _written(value: Any) -> str:
+    return "/".join(_written(v) for v in value) if isinstance(value, list | tuple) else f"{value}"

@@ -1,0 +1,211 @@
+"""The levels that a grid crosses: norms with their options, batch sizes, seeds, further fields."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import normmods
+from sweep.errors import nearest
+from sweep.grid.complaints import dotted_keys, show
+from sweep.grid.source import Loc, Source
+from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
+
+REQUIRED = ("norm", "batch_size", "seed")
+SECTIONS: dict[str, type] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A level of the norm factor; `label` tells it from the grid's other norms."""
+
+    spec: NormSpec
+    label: str
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Each factor's levels, in the order in which the grid lists them."""
+
+    norms: tuple[Norm, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    further: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def cells(self) -> Iterator[tuple[Norm, dict[str, Any]]]:
+        """Every norm with the other factors' levels by name, all of one seed before the next."""
+        names = ("batch_size", "seed", *(name for name, _ in self.further))
+        crossed = [levels for _, levels in self.further]
+        for seed, norm, size in itertools.product(self.seeds, self.norms, self.batch_sizes):
+            for values in itertools.product(*crossed):
+                yield norm, dict(zip(names, (size, seed, *values), strict=True))
+
+
+def settable() -> list[str]:
+    """Dotted names of the fields that a further factor or an override may set."""
+    return [name for section, spec in SECTIONS.items() for name in dotted_keys(spec, f"{section}.")]
+
+
+def read_factors(source: Source, given: dict[str, Any]) -> Factors:
+    """Read the `factors` section; what is wrong is added to the source's problems."""
+    reader = _Reader(source)
+    for name in REQUIRED:
+        if name not in given:
+            reader.complain(("factors", name), "is required and missing")
+    known = [*REQUIRED, *settable()]
+    for name in given:
+        if name not in known:
+            reader.complain(("factors", name), f"unknown factor{nearest(name, known)}")
+    return Factors(
+        norms=reader.norms(given["norm"]) if "norm" in given else (),
+        batch_sizes=reader.counts("batch_size", given["batch_size"], least=1)
+        if "batch_size" in given
+        else (),
+        seeds=reader.seeds(given["seed"]) if "seed" in given else (),
+        further=tuple(
+            (name, reader.levels(name, levels, lambda _, value: _frozen(value)))
+            for name, levels in given.items()
+            if name in known and name not in REQUIRED
+        ),
+    )
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def complain(self, loc: Loc, what: str) -> None:
+        self.source.problems.append(self.source.problem(loc, what))
+
+    def levels(self, name: str, given: Any, read: Callable[[Loc, Any], Any]) -> tuple[Any, ...]:
+        """The distinct levels of a list; an empty list, or a level given twice, is a problem."""
+        loc: Loc = ("factors", name)
+        if not isinstance(given, list):
+            self.complain(loc, f"expected a list of levels, found {show(given)}")
+            return ()
+        if not given:
+            self.complain(loc, "expected at least one level, found an empty list")
+        levels: list[Any] = []
+        for i, item in enumerate(given):
+            level = read((*loc, i), item)
+            if level is not _ABSENT and level in levels:
+                self.complain((*loc, i), f"listed twice: {show(item)}")
+            elif level is not _ABSENT:
+                levels.append(level)
+        return tuple(levels)
+
+    def counts(self, name: str, given: Any, least: int) -> tuple[int, ...]:
+        def read(loc: Loc, value: Any) -> Any:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                self.complain(loc, f"expected a whole number >= {least}, found {show(value)}")
+                return _ABSENT
+            return value
+
+        return self.levels(name, given, read)
+
+    def seeds(self, given: Any) -> tuple[int, ...]:
+        """A list of seeds, or how many: `3` is `[0, 1, 2]`."""
+        if isinstance(given, list):
+            return self.counts("seed", given, least=0)
+        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 10_000:
+            what = f"expected a list of seeds, or how many (1 to 10000), found {show(given)}"
+            self.complain(("factors", "seed"), what)
+            return ()
+        return tuple(range(given))
+
+    def norms(self, given: Any) -> tuple[Norm, ...]:
+        specs: tuple[NormSpec, ...] = self.levels("norm", given, self.norm)
+        names = [spec.name for spec in specs]
+        return tuple(
+            Norm(spec, spec.name if names.count(spec.name) == 1 else _with_options(spec))
+            for spec in specs
+        )
+
+    def norm(self, loc: Loc, value: Any) -> Any:
+        """The level's spec, complete with defaults, or `_ABSENT` after a complaint."""
+        given = {"name": value} if isinstance(value, str) else value
+        if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+            what = "expected a norm's name, or {name: …, option: value}"
+            self.complain(loc, f"{what}, found {show(value)}")
+            return _ABSENT
+        name = given["name"]
+        options = {key: item for key, item in given.items() if key != "name"}
+        try:
+            known = normmods.options(name)
+        except ValueError as error:
+            self.complain(loc, str(error))
+            return _ABSENT
+        wrong = [
+            ((*loc, option), finding)
+            for option, item in options.items()
+            if (finding := _option_problem(name, known, option, item))
+        ]
+        absent = [k for k, v in known.items() if v is normmods.REQUIRED and k not in options]
+        wrong += [(loc, f"norm {name!r} needs a value for its option {k!r}") for k in absent]
+        for place, what in wrong:
+            self.complain(place, what)
+        # A default that is no plain value is part of the layer's code, not of the grid.
+        stated = {k: _as_written_in_full(known.get(k), v) for k, v in options.items()}
+        complete = {k: v for k, v in {**known, **stated}.items() if _is_plain(v)}
+        return _ABSENT if wrong else NormSpec(name=name, options=complete)
+
+
+def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, found {show(value)}"
+    if option in known:
+        kind = type(known[option]).__name__
+        if not _is_plain(value) or not _same_kind(known[option], value):
+            wanted = (
+                f"{_KINDS[kind]} such as {known[option]}" if kind in _KINDS else "a plain value"
+            )
+            return f"expected {wanted}, found {show(value)}"
+        return None
+    required = {key: 0 for key, default in known.items() if default is normmods.REQUIRED}
+    try:
+        normmods.complete_options(name, {**required, option: value})
+    except ValueError as error:
+        return str(error)
+    return None if _is_plain(value) else f"expected a plain value, found {show(value)}"
+
+
+def _as_written_in_full(default: Any, value: Any) -> Any:
+    """`1` for an option whose default is `1e-5` is the number 1.0: one trial, however written."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if isinstance(default, float) and is_whole else value
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | None)
+
+
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+
+
+def _same_kind(default: Any, value: Any) -> bool:
+    """Whether `value` can stand where `default` does; an untyped default takes anything."""
+    if value is None or type(default).__name__ not in _KINDS:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(default))
+
+
+def _with_options(spec: NormSpec) -> str:
+    """`groupnorm(num_groups=8)`, with the options that are not the layer's own defaults."""
+    defaults = normmods.options(spec.name)
+    changed = {k: v for k, v in sorted(spec.options.items()) if defaults.get(k, _ABSENT) != v}
+    inside = ", ".join(f"{key}={value}" for key, value in changed.items())
+    return f"{spec.name}({inside})" if inside else spec.name
+
+
+_ABSENT = object()
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

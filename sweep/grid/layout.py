@@ -1,0 +1,167 @@
+"""A grid: what a user writes in YAML, checked whole, and the trials that it stands for.
+
+Reading a grid imports no torch: an error in it is answered at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sweep.errors import GridError
+from sweep.grid import source as yaml_source
+from sweep.grid.complaints import problems, show
+from sweep.grid.expansion import GridTrial, expand
+from sweep.grid.factors import read_factors
+from sweep.grid.source import Source
+
+
+class Section(BaseModel):
+    """A part of a grid: no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Override(Section):
+    """Set fields (`train.schedule.milestones`) in the trials whose levels match `when`."""
+
+    when: dict[str, Any]
+    set: dict[str, Any]
+
+
+class Resources(Section):
+    """What one trial occupies. `gpu: auto` takes one where the cluster has any."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1
+    gpu: float | Literal["auto"] = "auto"
+
+    @field_validator("gpu", mode="before")
+    @classmethod
+    def _is_a_share_or_auto(cls, gpu: Any) -> Any:
+        is_number = isinstance(gpu, int | float) and not isinstance(gpu, bool)
+        if gpu != "auto" and not (is_number and 0 <= gpu < math.inf):
+            raise ValueError("expected a number >= 0 or 'auto'")
+        return gpu
+
+
+class Tracking(Section):
+    """The MLflow experiment; its server is MLflow's own setting (MLFLOW_TRACKING_URI)."""
+
+    experiment: Annotated[str, Field(min_length=1, max_length=250)]
+
+
+class Layout(Section):
+    """The grid's file as it stands, before its factors are crossed."""
+
+    name: str
+    factors: dict[str, Any]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    train: dict[str, Any]
+    overrides: list[Override] = []
+    exclude: list[dict[str, Any]] = []
+    resources: Resources = Resources()
+    tracking: Tracking | None = None
+    storage: Annotated[str, Field(min_length=1)] = "runs"
+    reference: str | None = None
+    infeasible: Literal["refuse", "skip"] = "refuse"
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            what = "expected letters, digits, '.', '_' and '-' (it names a folder)"
+            raise ValueError(f"{what}, starting with a letter or digit")
+        return name
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid. `trials` come one seed after the other, in the order of the file."""
+
+    path: Path
+    name: str
+    trials: tuple[GridTrial, ...]
+    resources: Resources
+    experiment: str
+    storage: str
+    data_root: str | None
+    reference: str | None
+    skip_infeasible: bool
+    import_paths: tuple[str, ...]
+
+
+def load_grid(path: str | os.PathLike[str]) -> Grid:
+    """Read and check a grid.
+
+    Raises `GridError` with every problem of the grid, each with its line, and `RefusedError`
+    if the file cannot be read. A user's own layer is imported from the current folder or from
+    the grid's; nothing else is executed.
+    """
+    file = Path(path)
+    source = yaml_source.read(file)
+    if not isinstance(source.data, dict):
+        problem = source.problem((), f"expected a mapping, found {show(source.data)}")
+        raise GridError(str(file), [problem])
+    import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
+    sys.path[:0] = [folder for folder in import_paths if folder not in sys.path]
+    data_root = _take_root(source)
+    layout = _read_layout(source)
+    factors = read_factors(source, _mapping(source.data.get("factors")))
+    trials = expand(source, factors)
+    if layout:
+        _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
+    if source.problems or layout is None:
+        raise GridError(str(file), source.problems)
+    return Grid(
+        path=file,
+        name=layout.name,
+        trials=trials,
+        resources=layout.resources,
+        experiment=layout.tracking.experiment if layout.tracking else layout.name,
+        storage=layout.storage,
+        data_root=data_root,
+        reference=layout.reference,
+        skip_infeasible=layout.infeasible == "skip",
+        import_paths=import_paths,
+    )
+
+
+def _read_layout(source: Source) -> Layout | None:
+    try:
+        return Layout.model_validate(source.data)
+    except ValidationError as error:
+        source.problems.extend(problems(error, source, Layout))
+        return None
+
+
+def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
+    norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
+    if reference is not None and reference not in labels and norms_hold:
+        what = f"expected one of the norms ({', '.join(labels)}), found {show(reference)}"
+        source.problems.append(source.problem(("reference",), what))
+
+
+def _take_root(source: Source) -> str | None:
+    """`data.root` says where the files lie, which is no part of what a trial is."""
+    data = source.data.get("data")
+    if not isinstance(data, dict) or "root" not in data:
+        return None
+    root = data.pop("root")
+    if isinstance(root, str) and root:
+        return str(Path(root).expanduser())
+    source.problems.append(
+        source.problem(("data", "root"), f"expected a folder's path, found {show(root)}")
+    )
+    return None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

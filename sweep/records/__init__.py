@@ -1,0 +1,1 @@
+"""The durable truth: records and checkpoints on a storage, and who may write them."""

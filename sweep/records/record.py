@@ -1,0 +1,185 @@
+"""The durable truth: one `record.json` per trial, written by the process that trains it.
+
+MLflow is a projection of these records and can be rebuilt from them at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep.records.storage import Storage
+from trainables.spec import SPEC_VERSION, EpochMetrics, Outcome, TrialSpec, spec_to_dict
+
+RECORD_VERSION = 1
+RECORD = "record.json"
+TRACEBACK = "traceback.txt"
+CORRECT = "correct.npy"
+KEPT_CHECKPOINTS = 2
+
+
+class RecordDamagedError(Exception):
+    """A record that cannot be read, with its place and the reason, in one line."""
+
+
+@dataclass
+class Record:
+    """What is known of a trial.
+
+    `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
+    a completed trial's weights.
+    """
+
+    trial_id: str
+    spec: dict[str, Any]
+    spec_version: int = SPEC_VERSION
+    record_version: int = RECORD_VERSION
+    outcome: Outcome | None = None
+    num_classes: int | None = None
+    chance_error: float | None = None
+    num_train: int | None = None
+    num_test: int | None = None
+    num_parameters: int | None = None
+    weights_digest: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, str] | None = None
+
+    @staticmethod
+    def of(spec: TrialSpec) -> Record:
+        """The record of a trial that has not begun."""
+        return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
+
+    def add_epoch(self, metrics: EpochMetrics) -> None:
+        """Append an epoch. One trained a second time replaces its values, not its timestamp."""
+        here = slice(metrics.epoch - 1, metrics.epoch)
+        stamp = self.epochs[here][0]["timestamp_ms"] if self.epochs[here] else _now_ms()
+        values = {key: _finite(value) for key, value in metrics.values().items()}
+        self.epochs[here] = [{"timestamp_ms": stamp, **values}]
+
+    def to_json(self) -> bytes:
+        """Readable JSON; floats survive the round trip to the bit."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False).encode() + b"\n"
+
+    @property
+    def train_s(self) -> float:
+        """Seconds of training and evaluation so far."""
+        return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)
+
+
+def parse(content: bytes, place: str) -> Record:
+    """A record from its file; `RecordDamagedError` if truncated, foreign or too new."""
+    try:
+        data = json.loads(content)
+        version = data["record_version"]
+        if version > RECORD_VERSION:
+            what = f"has version {version}, but this program knows versions up to {RECORD_VERSION}"
+            raise RecordDamagedError(f"{place}: {what}; update the program")
+        data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
+        return Record(**data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordDamagedError(f"{place}: not a record: {error}") from error
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The folder that one trial owns: its record, its last checkpoints, what it leaves behind."""
+
+    storage: Storage
+
+    def load(self) -> Record | None:
+        """The trial's record, or None if the trial has not begun."""
+        try:
+            content = self.storage.read(RECORD)
+        except FileNotFoundError:
+            return None
+        return parse(content, f"{self.storage.uri}/{RECORD}")
+
+    def save(self, record: Record) -> None:
+        """Commit the record."""
+        self.storage.write(RECORD, record.to_json())
+
+    def save_checkpoint(self, epoch: int, content: bytes) -> None:
+        """Write the checkpoint of an epoch; it counts once the record names the epoch.
+
+        Older ones go, and so do newer ones: they were damaged, else the trial would not be here.
+        """
+        newest = _checkpoint(epoch)
+        self.storage.write(newest, content)
+        names = self._checkpoints()
+        kept = [name for name in names if name <= newest][:KEPT_CHECKPOINTS]
+        for name in names:
+            if name not in kept:
+                self.storage.delete(name)
+
+    def checkpoints(self, up_to: int) -> Iterable[tuple[int, bytes]]:
+        """Committed checkpoints, the newest first: (epoch, content)."""
+        for name in self._checkpoints():
+            epoch = int(name.removeprefix("checkpoint-").removesuffix(".pt"))
+            if epoch <= up_to:
+                yield epoch, self.storage.read(name)
+
+    def save_correct(self, content: bytes) -> None:
+        """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
+        self.storage.write(CORRECT, content)
+
+    def correct(self) -> bytes | None:
+        """What `save_correct` wrote, or None if the trial was trained without it."""
+        try:
+            return self.storage.read(CORRECT)
+        except FileNotFoundError:
+            return None
+
+    def save_traceback(self, text: str) -> None:
+        """Write the traceback where a person can open it."""
+        self.storage.write(TRACEBACK, text.encode())
+
+    def _checkpoints(self) -> list[str]:
+        names = self.storage.names()
+        return [n for n in reversed(names) if n.startswith("checkpoint-") and n.endswith(".pt")]
+
+
+def _checkpoint(epoch: int) -> str:
+    return f"checkpoint-{epoch:06d}.pt"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """`<storage>/<sweep name>`: what the grid expects, and a folder per trial."""
+
+    storage: Storage
+
+    def trial(self, trial_id: str) -> TrialFolder:
+        """The folder of one trial."""
+        return TrialFolder(self.storage.below("trials", trial_id))
+
+    def load(self, trial_ids: Sequence[str]) -> dict[str, Record]:
+        """The records of those trials that have begun."""
+        there = set(self.storage.below("trials").names())
+        wanted = [trial_id for trial_id in trial_ids if trial_id in there]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            records = pool.map(lambda trial_id: self.trial(trial_id).load(), wanted)
+            return {record.trial_id: record for record in records if record}
+
+    def save_expected(self, expected: dict[str, Any]) -> None:
+        """Write `sweep.json`: which trials the grid expects, and what it calls them."""
+        self.storage.write("sweep.json", json.dumps(expected, indent=1).encode() + b"\n")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _now_ms() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

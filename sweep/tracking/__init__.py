@@ -1,0 +1,1 @@
+"""Records -> MLflow, from a process of its own."""

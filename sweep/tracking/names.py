@@ -1,0 +1,65 @@
+"""What experiments and runs are tagged with, and what a spec's fields are called as params."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
+from sweep.records.record import Record
+
+
+def experiment_tags(grid: Grid) -> dict[str, str]:
+    """Which trials the grid expects, in short, and which norm it compares the others with."""
+    groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    seeds: dict[tuple[str, str, int], list[int]] = {}
+    for trial in grid.trials:
+        key = (trial.norm, trial.variant, trial.spec.batch_size)
+        seeds.setdefault(key, []).append(trial.spec.seed)
+    for (norm, variant, size), of_cell in seeds.items():
+        groups.setdefault((norm, variant, tuple(of_cell)), []).append(size)
+    expected = [
+        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": list(of_cell)}
+        for (norm, variant, of_cell), sizes in groups.items()
+    ]
+    tags = {f"sweep.expected.{grid.name}": json.dumps(expected, separators=(",", ":"))}
+    if grid.reference:
+        tags[f"sweep.reference.{grid.name}"] = grid.reference
+    return tags
+
+
+def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
+    """What a run says of its trial beside params and metrics."""
+    tags: dict[str, Any] = {
+        "norm": trial.norm,
+        "sweep.name": sweep,
+        "sweep.variant": trial.variant,
+        "sweep.outcome": record.outcome.value if record.outcome else "running",
+        "sweep.chance_error": record.chance_error,
+        "sweep.num_classes": record.num_classes,
+        "sweep.num_train": record.num_train,
+        "sweep.num_test": record.num_test,
+        "sweep.num_parameters": record.num_parameters,
+        "sweep.spec_version": record.spec_version,
+        "sweep.attempts": len(record.attempts),
+    }
+    for key in ("code_version", "python", "host", "device", "platform"):
+        tags[f"sweep.{key}"] = record.provenance.get(key)
+    if record.error:
+        tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
+    return {key: str(value)[:4000] for key, value in tags.items() if value is not None}
+
+
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names of a spec's fields; a norm is `norm`, its options `norm.num_groups`."""
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if name == "norm":
+            yield "norm", item["name"]
+            yield from flatten(item["options"], "norm.")
+        elif isinstance(item, Mapping):
+            yield from flatten(item, f"{name}.")
+        else:
+            yield name, item

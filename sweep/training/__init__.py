@@ -1,0 +1,1 @@
+"""Trials on workers: Ray Tune schedules, an attempt trains and commits."""

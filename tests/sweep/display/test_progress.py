@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from small_grids import board, factors, load, record_of
+
+from sweep.display.board import Board
+from sweep.display.progress import MOST_RUNNING_SHOWN, View, duration, end_line, error_table, shown
+from trainables.spec import Outcome
+
+WIDTH = 80
+
+
+def rendered(renderable: Any, width: int = WIDTH) -> str:
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
+    console.print(renderable)
+    text = console.export_text()
+    assert max(map(cell_len, text.splitlines())) <= width
+    return text
+
+
+def wide_board() -> Board:
+    """Norms with long labels, many batch sizes and a further factor: nothing fits by itself."""
+    options = {"num_groups": 8, "reduction": 4, "key_features": "channel", "bias": "before"}
+    norms = ["batchnorm", "assocnorm", {"name": "assocnorm", **options}]
+    levels = factors(norm=norms, batch_size=[2**i for i in range(12, -1, -1)], seed=1)
+    levels["factors"]["train.schedule.milestones"] = [[1], [1, 2]]
+    train = {"epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}}
+    data = {"name": "cifar10"}
+    grid = load(**levels, train=train, data=data, name="a-" + "very-" * 17 + "long-name")
+    return board(grid, *(record_of(t, 3, Outcome.COMPLETED) for t in grid.trials[:20]))
+
+
+def test_plain_lines_where_there_is_no_terminal() -> None:
+    grid = load()
+    state = board(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED), slots=16)
+    console = Console(file=io.StringIO(), width=30)
+    first, second = grid.trials[1:3]
+    with shown(state, console):
+        state.start(first.trial_id)
+        state.report(first.trial_id, 1, 12.5, 60.0, None, None)
+        state.report(first.trial_id, 3, 3.333, 60.0, Outcome.COMPLETED, None)
+        state.report(second.trial_id, 0, None, 0.0, Outcome.OUT_OF_MEMORY, "Traceback")
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == "training 7 trials, 7 at a time"
+    assert lines[1].startswith("[2/8] batchnorm-bs008-s0 completed: test error 3.33 %; ")
+    assert lines[1].endswith(" left")
+    assert lines[2].startswith("[3/8] groupnorm-bs016-s0 out of memory; ")
+    assert len(lines) == 3
+
+
+def test_plain_lines_hold_names_as_they_are() -> None:
+    grid = load(**factors(**{"train.schedule.milestones": [[1], [1, 2]]}), train={
+        "epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}})  # fmt: skip
+    state = board(grid)
+    console = Console(file=io.StringIO(), width=20)
+    with shown(state, console):
+        state.report(grid.trials[0].trial_id, 0, None, 0.0, Outcome.DIVERGED, None)
+    assert isinstance(console.file, io.StringIO)
+    line = console.file.getvalue().splitlines()[1]
+    assert line == "[ 1/16] batchnorm-bs016-s0-train.schedule.milestones=1 diverged"
+
+
+def test_the_line_of_a_trials_end() -> None:
+    grid = load(**factors(seed=5))
+    state = board(grid)
+    trial = grid.trials[0]
+    state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.FAILED, "Traceback")
+    line = end_line(state, state.states[trial.trial_id])
+    assert line == "[ 1/20] batchnorm-bs016-s0 failed: test error 7.00 %"
+
+
+def test_the_live_view_holds_counts_running_trials_and_errors() -> None:
+    grid = load()
+    completed = record_of(grid.trials[0], 3, Outcome.COMPLETED)
+    others = (Outcome.DIVERGED, Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+    ended = [record_of(t, 1, o) for t, o in zip(grid.trials[1:4], others, strict=True)]
+    state = board(grid, completed, *ended)
+    state.start(grid.trials[4].trial_id)
+    state.report(grid.trials[4].trial_id, 2, 12.345, 30.0, None, None)
+    state.start(grid.trials[5].trial_id)
+    state.notices.append("MLflow cannot be reached, training goes on: [Errno 111] refused")
+    text = rendered(View(state, Console(width=WIDTH))())
+    assert "small" in text
+    assert "4/8" in text
+    assert "left" in text
+    assert "2 running · 1 completed · 1 diverged · 2 failed" in text
+    lines = text.splitlines()
+    assert next(line for line in lines if "batchnorm-bs016-s1" in line).split()[1:] == [
+        "2/3", "12.35", "%",
+    ]  # fmt: skip
+    assert next(line for line in lines if "batchnorm-bs008-s1" in line).split()[1:] == ["0/3", "–"]
+    row = next(line for line in lines if line.split()[:1] == ["batchnorm"])
+    assert row.split() == ["batchnorm", "20.00", "·"]
+    assert "[Errno 111] refused" in text
+
+
+@pytest.mark.parametrize("width", [80, 60, 120])
+def test_the_live_view_is_no_wider_than_the_terminal(width: int) -> None:
+    state = wide_board()
+    for trial in state.plan.grid.trials[20:40]:
+        state.start(trial.trial_id)
+    state.notices.append("x" * 300)
+    text = rendered(View(state, Console(width=width))(), width)
+    assert f"and {20 - MOST_RUNNING_SHOWN} more" in text
+    assert "20/78" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_the_error_table_shows_every_number_in_full() -> None:
+    text = rendered(error_table(wide_board()), 120)
+    assert text.count("20.00") == 20
+
+
+def test_the_live_view_runs_and_leaves_the_counts() -> None:
+    grid = load()
+    state = board(grid)
+    file = io.StringIO()
+    with shown(state, Console(file=file, width=WIDTH, force_terminal=True)):
+        state.report(grid.trials[0].trial_id, 3, 5.0, 1.0, Outcome.COMPLETED, None)
+    assert "1 completed" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "unknown"),
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (5940, "99 min"),
+        (7500, "2 h 05 min"),
+        (172_000, "47 h 47 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_durations_are_as_exact_as_an_estimate_deserves(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from small_grids import factors, load, record_of, save
+
+from sweep.display.tables import counts, print_outcome, print_places, print_plan, print_status
+from sweep.errors import ExitCode
+from sweep.plan import Plan, make_plan
+from sweep.run import exit_code
+from sweep.tracking.shipping import Shipped
+from sweep.tracking.tracker import Place
+from trainables.spec import Outcome
+
+SHIPPED = Shipped(Place("7", "http://tracking:5000"), 1)
+UNREACHED = Shipped(error="ConnectionError: refused")
+
+
+def printed(show: Any, *arguments: Any, **named: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=100)
+    show(console, *arguments, **named)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def some_ended() -> Plan:
+    """Of eight trials four have ended, each in its way, and one has begun."""
+    grid = load()
+    ended = [record_of(t, 3, outcome) for t, outcome in zip(grid.trials, Outcome, strict=False)]
+    return save(grid, *ended, record_of(grid.trials[4], 2))
+
+
+def test_a_plan_before_anything_is_known() -> None:
+    lines = printed(print_plan, make_plan(load()), 4)
+    assert lines[0].split() == ["seeds", "done,", "at", "batch", "size", "16", "8"]
+    assert lines[1].split() == ["batchnorm", "0/2", "0/2"]
+    assert lines[4] == (
+        "8 trials, 8 to train (24 epochs); the time it takes is known once a trial has been trained"
+    )
+
+
+def test_a_plan_counts_what_is_left_at_its_measured_cost() -> None:
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=5))
+    plan = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED), record_of(grid.trials[1], 1))
+    # 0.75 s an epoch, eleven to go on two slots
+    assert "5 trials, 4 to train (11 epochs): about 4 s at 2 at a time" in printed(
+        print_plan, plan, 2
+    )
+
+
+def test_a_status_names_what_runs_and_what_went_wrong() -> None:
+    plan = some_ended()
+    lines = printed(print_status, plan, "on node, process 7, since then")
+    expected = "8 trials: 1 completed, 1 diverged, 1 out of memory, 1 failed, 4 missing"
+    assert expected in lines
+    assert counts(plan) == expected
+    assert "  batchnorm-bs016-s1  epoch 2/3  test error 30.00 %" in lines
+    failed = plan.grid.trials[list(Outcome).index(Outcome.FAILED)]
+    at = lines.index(f"{failed.name} failed: RuntimeError: a bug")
+    assert lines[at + 1].endswith(f"{failed.trial_id}/traceback.txt")
+    assert "running: on node, process 7, since then" in lines
+    assert "nobody is running it" in printed(print_status, plan, None)
+
+
+def test_the_end_of_a_run_says_what_it_did() -> None:
+    before, after = make_plan(load()), some_ended()
+    lines = printed(print_outcome, before=before, after=after, stopped_by=None)
+    assert lines[0].endswith("4 missing; trained now: 4")
+    assert lines[-1] == "run the same command again to go on"
+    lines = printed(print_outcome, before=before, after=after, stopped_by="a [bold]\ntraceback\n")
+    assert lines[1:4] == [
+        "stopped, because several trials ended in the same error:",
+        "a [bold]",
+        "traceback",
+    ]
+    assert "run the same command again to go on" not in lines
+
+
+def test_the_last_lines_say_where_everything_is() -> None:
+    plan = some_ended()
+    assert printed(print_places, plan, SHIPPED, reported=True) == [
+        f"records  {plan.folder.storage.uri}",
+        "MLflow   http://tracking:5000/#/experiments/7",
+    ]
+    unreached = printed(print_places, plan, UNREACHED, reported=False)
+    assert unreached[1].endswith("analysis report small --out report/small")
+    assert unreached[2] == "MLflow   not up to date: ConnectionError: refused"
+    assert "sweep sync grid.yaml" in unreached[3]
+
+
+def test_a_message_in_brackets_is_no_markup() -> None:
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
+    record = record_of(grid.trials[0], 0, Outcome.FAILED)
+    record.error = {"type": "E", "message": "[red]size [3, 4]\nmore", "traceback": "[bold]\n"}
+    plan = save(grid, record)
+    assert "groupnorm-bs016-s0 failed: E: [red]size [3, 4]" in printed(print_status, plan, None)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "shipped", "stopped_by", "expected"),
+    [
+        ([Outcome.COMPLETED, Outcome.DIVERGED], SHIPPED, None, ExitCode.DONE),
+        ([Outcome.COMPLETED, Outcome.DIVERGED], UNREACHED, None, ExitCode.NOT_TRACKED),
+        ([Outcome.COMPLETED, Outcome.FAILED], SHIPPED, None, ExitCode.TRIALS_FAILED),
+        ([Outcome.COMPLETED, Outcome.OUT_OF_MEMORY], UNREACHED, None, ExitCode.TRIALS_FAILED),
+        ([Outcome.FAILED], SHIPPED, None, ExitCode.INCOMPLETE),
+        ([Outcome.FAILED], SHIPPED, "Traceback", ExitCode.TRIALS_FAILED),
+        ([], UNREACHED, None, ExitCode.INCOMPLETE),
+    ],
+)
+def test_exit_codes(
+    outcomes: list[Outcome], shipped: Shipped, stopped_by: str | None, expected: ExitCode
+) -> None:
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=2))
+    records = [record_of(t, 3, o) for t, o in zip(grid.trials, outcomes, strict=False)]
+    assert exit_code(save(grid, *records), shipped, stopped_by) is expected
+
+
+def test_the_exit_codes_are_those_of_the_readme() -> None:
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+from mlflow_store import Query
+from small_grids import factors, load, record_of, save
+
+from sweep.records.record import SweepFolder
+from sweep.records.storage import Storage
+from sweep.tracking.shipping import Shipper, reason, ship_all
+from trainables.spec import Outcome
+
+NOBODY = "http://127.0.0.1:9"
+LONGEST_START_S = 90.0
+
+
+def test_records_reach_mlflow_while_the_sweep_trains(query: Query) -> None:
+    grid = load(**factors(norm=["groupnorm"], seed=1))
+    first, second = grid.trials
+    statuses = "select name, status from runs order by name desc"
+    shipper = Shipper(grid)
+    save(grid, record_of(first, 1))
+    shipper.changed(first.trial_id)
+    deadline = time.monotonic() + LONGEST_START_S
+    while not query(statuses):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert shipper.complaint() is None
+    # The second one's change goes unnoted: the end ships all records that there are.
+    save(grid, record_of(first, 3, Outcome.COMPLETED), record_of(second, 1))
+    shipped = shipper.finish()
+    assert shipped.error is None
+    assert shipped.place is not None
+    assert shipped.num_touched == 2
+    assert query(statuses) == [
+        ("groupnorm-bs016-s0", "FINISHED"),
+        ("groupnorm-bs008-s0", "KILLED"),
+    ]
+    assert ship_all(grid).num_touched == 0
+
+
+def test_a_server_that_cannot_be_reached_is_complained_of_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    grid = load()
+    save(grid, record_of(grid.trials[0], 1))
+    shipper = Shipper(grid)
+    begun = time.monotonic()
+    shipper.changed(grid.trials[0].trial_id)
+    assert time.monotonic() - begun < 1
+    complaints: list[str] = []
+    while not complaints:
+        assert time.monotonic() - begun < LONGEST_START_S
+        time.sleep(0.1)
+        complaints += filter(None, [shipper.complaint()])
+    (line,) = complaints[0].splitlines()
+    assert "127.0.0.1" in line
+    for trial in grid.trials:
+        shipper.changed(trial.trial_id)
+    time.sleep(4)  # long enough for another try, in vain
+    assert shipper.complaint() is None
+    begun = time.monotonic()
+    shipped = shipper.finish()
+    assert time.monotonic() - begun < 60
+    assert shipped.place is None
+    assert shipped.error is not None
+    assert "127.0.0.1" in shipped.error
+    assert multiprocessing.active_children() == []
+
+
+def test_a_shipping_process_that_dies_is_noticed() -> None:
+    shipper = Shipper(load())
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    process.join()
+    shipper.changed("0123456789ab")
+    assert shipper.finish().error == "the shipping process ended unexpectedly"
+
+
+def test_what_goes_wrong_is_one_short_line() -> None:
+    assert reason(ValueError("first\nsecond")) == "ValueError: first"
+    assert reason(ValueError()) == "ValueError: "
+    assert len(reason(ValueError("x" * 1000))) == 300
+
+
+def test_a_damaged_record_is_named() -> None:
+    grid = load()
+    folder = SweepFolder(Storage.at("runs/small")).trial(grid.trials[0].trial_id)
+    folder.storage.write("record.json", b"{")
+    error = ship_all(grid).error
+    assert error is not None
+    assert f"{grid.trials[0].trial_id}/record.json: not a record" in error

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_grids import factors, load
+
+from sweep.records.record import Record, SweepFolder, TrialFolder
+from sweep.records.storage import Storage
+from sweep.training.attempt import Assignment, Attempt
+from trainables.checkpoint import from_bytes
+from trainables.spec import Outcome
+
+TIMES = {"timestamp_ms", "train_s", "eval_s"}
+
+
+def assignment(sweep: str = "runs/small", norm: Any = "groupnorm", **changes: Any) -> Assignment:
+    epochs, lr = changes.pop("epochs", 2), changes.pop("lr", 0.02)
+    train = {"epochs": epochs, "optimizer": {"lr": lr}}
+    grid = load(**factors(norm=[norm], batch_size=[16], seed=1), train=train)
+    return Assignment(
+        spec=grid.trials[0].spec,
+        sweep_uri=str(Path(sweep).absolute()),
+        data_root=None,
+        import_paths=grid.import_paths,
+        device="cpu",
+        num_threads=1,
+        **changes,
+    )
+
+
+def folder_of(given: Assignment) -> TrialFolder:
+    return SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
+
+
+def train(given: Assignment, steps: int = 100) -> Record:
+    """Some steps of a new attempt, which is then gone; returns what it has committed."""
+    attempt = Attempt(given)
+    for _ in range(steps):
+        attempt.step()
+        if attempt.is_done:
+            break
+    record = folder_of(given).load()
+    assert record is not None
+    return record
+
+
+def without_times(record: Record) -> list[dict[str, Any]]:
+    return [{k: v for k, v in epoch.items() if k not in TIMES} for epoch in record.epochs]
+
+
+def states(given: Assignment) -> list[tuple[int, dict[str, Any]]]:
+    checkpoints = folder_of(given).checkpoints(up_to=100)
+    return [(epoch, dict(from_bytes(content))) for epoch, content in checkpoints]
+
+
+def assert_same_bits(one: Any, other: Any) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert_same_bits(value, other[key])
+    elif isinstance(one, list | tuple):
+        for mine, theirs in zip(one, other, strict=True):
+            assert_same_bits(mine, theirs)
+    else:
+        assert one == other
+
+
+def test_a_trial_is_trained_and_its_record_is_complete() -> None:
+    given = assignment()
+    record = train(given)
+    assert record.outcome is Outcome.COMPLETED
+    assert [epoch["epoch"] for epoch in record.epochs] == [1, 2]
+    assert [epoch["num_updates"] for epoch in record.epochs] == [4, 8]
+    assert all(None not in epoch.values() for epoch in record.epochs)
+    assert (record.num_classes, record.chance_error) == (10, 90.0)
+    assert (record.num_train, record.num_test) == (64, 32)
+    assert record.num_parameters is not None
+    assert record.num_parameters > 100
+    assert record.error is None
+    (attempt,) = record.attempts
+    assert (attempt["host"], attempt["pid"]) == (socket.gethostname(), os.getpid())
+    assert (attempt["device"], attempt["from_epoch"]) == ("cpu", 0)
+    assert attempt["started"] <= attempt["ended"]
+    assert record.provenance["packages"]["torch"] == version("torch")
+    assert record.spec["norm"]["name"] == "groupnorm"
+    assert [epoch for epoch, _ in states(given)] == [2, 1]
+
+
+def test_each_epoch_is_committed_before_the_next_begins() -> None:
+    given = assignment()
+    record = train(given, steps=1)
+    assert (len(record.epochs), record.outcome, record.attempts[0]["ended"]) == (1, None, None)
+    assert [epoch for epoch, _ in states(given)] == [1]
+
+
+def test_an_interrupted_trial_goes_on_to_the_same_bits() -> None:
+    whole, cut = assignment("runs/whole", epochs=3), assignment("runs/cut", epochs=3)
+    at_once = train(whole)
+    first = train(cut, steps=1)
+    resumed = train(cut)
+    assert without_times(resumed) == without_times(at_once)
+    assert resumed.epochs[0] == first.epochs[0]
+    assert [attempt["from_epoch"] for attempt in resumed.attempts] == [0, 1]
+    assert_same_bits(states(cut), states(whole))
+
+
+@pytest.mark.parametrize(("num_damaged", "from_epoch"), [(1, 1), (2, 0)])
+def test_damaged_checkpoints_fall_back_to_what_came_before(
+    num_damaged: int, from_epoch: int
+) -> None:
+    whole, cut = assignment("runs/whole", epochs=4), assignment("runs/cut", epochs=4)
+    at_once, first = train(whole), train(cut, steps=2)
+    for epoch in (2, 1)[:num_damaged]:
+        name = f"checkpoint-{epoch:06d}.pt"
+        folder_of(cut).storage.write(name, folder_of(cut).storage.read(name)[:-50])
+    # Interrupted once more before it is as far as it was.
+    train(cut, steps=1)
+    resumed = train(cut)
+    assert [attempt["from_epoch"] for attempt in resumed.attempts] == [
+        0,
+        from_epoch,
+        from_epoch + 1,
+    ]
+    assert resumed.outcome is Outcome.COMPLETED
+    assert without_times(resumed) == without_times(at_once)
+    assert_same_bits(states(cut), states(whole))
+    stamps = [epoch["timestamp_ms"] for epoch in resumed.epochs]
+    assert stamps[:2] == [epoch["timestamp_ms"] for epoch in first.epochs]
+
+
+def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, cut = assignment("runs/whole", epochs=3), assignment("runs/cut", epochs=3)
+    train(whole)
+    train(cut, steps=1)
+    attempt = Attempt(cut)
+    with monkeypatch.context() as patch:
+        # The checkpoint is on the disk, the record does not know of it.
+        save = TrialFolder.save
+        saved: list[Record] = []
+
+        def full_disk(folder: TrialFolder, record: Record) -> None:
+            if saved:
+                raise OSError(28, "No space left on device")
+            saved.append(record)
+            save(folder, record)
+
+        patch.setattr(TrialFolder, "save", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            attempt.step()
+    resumed = train(cut)
+    assert [a["from_epoch"] for a in resumed.attempts] == [0, 1, 1]
+    assert_same_bits(states(cut), states(whole))
+
+
+LAYERS = """
+from torch import nn
+
+class Norm(nn.GroupNorm):
+    def __init__(self, num_channels):
+        super().__init__(1, num_channels)
+
+class Broken(Norm):
+    def forward(self, x):
+        if self.weight.grad_fn is None and self.training:
+            raise RuntimeError("the layer\\nhas a bug")
+        return super().forward(x)
+"""
+
+
+def test_a_users_layer_is_trained_like_any_other() -> None:
+    Path("trained_layers.py").write_text(LAYERS)
+    assert train(assignment(norm="trained_layers:Norm")).outcome is Outcome.COMPLETED
+
+
+def test_a_bug_is_an_outcome_with_its_traceback() -> None:
+    Path("buggy_layers.py").write_text(LAYERS)
+    given = assignment(norm="buggy_layers:Broken")
+    record = train(given)
+    assert (record.outcome, record.epochs) == (Outcome.FAILED, [])
+    assert record.error is not None
+    assert (record.error["type"], record.error["message"]) == (
+        "RuntimeError",
+        "the layer\nhas a bug",
+    )
+    text = folder_of(given).storage.read("traceback.txt").decode()
+    assert text == record.error["traceback"]
+    assert 'buggy_layers.py", line 11, in forward' in text
+    assert record.attempts[-1]["ended"] is not None
+    # What has an outcome is left alone, whoever asks again.
+    before = folder_of(given).storage.read("record.json")
+    train(given, steps=1)
+    assert folder_of(given).storage.read("record.json") == before
+
+
+def test_a_trial_is_tried_again_where_that_is_asked_for() -> None:
+    Path("mended_layers.py").write_text(LAYERS.replace("raise", "pass; #"))
+    given = assignment(norm="mended_layers:Broken", epochs=2)
+    record = train(given, steps=1)
+    record.outcome, record.error = Outcome.FAILED, {"type": "E", "message": "", "traceback": ""}
+    folder_of(given).save(record)
+    assert train(given).outcome is Outcome.FAILED
+    again = train(replace(given, retry=True))
+    assert (again.outcome, again.error, len(again.epochs)) == (Outcome.COMPLETED, None, 2)
+    assert [attempt["from_epoch"] for attempt in again.attempts] == [0, 1]
+
+
+def test_divergence_is_a_result() -> None:
+    given = assignment(norm="batchnorm", lr=1e30)
+    record = train(given)
+    assert (record.outcome, record.error) == (Outcome.DIVERGED, None)
+    assert (record.chance_error, record.num_test) == (90.0, 32)
+    assert len(record.epochs) < 2
+    assert record.attempts[0]["ended"] is not None
+    assert "traceback.txt" not in folder_of(given).storage.names()
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), torch.OutOfMemoryError("no memory")])
+def test_running_out_of_memory_is_told_from_a_bug(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trainables
+
+    def too_large(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(trainables.Trial, "run_epoch", too_large)
+    record = train(assignment())
+    assert record.outcome is Outcome.OUT_OF_MEMORY
+    assert record.error is not None
+    assert record.error["message"] == "no memory"
+
+
+def test_an_interruption_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    import trainables
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    given = assignment()
+    monkeypatch.setattr(trainables.Trial, "run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Attempt(given).step()
+    record = folder_of(given).load()
+    assert record is not None
+    assert record.outcome is None
+
+
+def test_an_assignment_survives_the_way_to_a_worker() -> None:
+    given = assignment(norm={"name": "groupnorm", "num_groups": 2}, retry=True)
+    plain = json.loads(json.dumps(given.to_dict()))
+    assert plain["trial_id"] == given.spec.trial_id
+    there = Assignment.from_dict(plain)
+    assert replace(there, import_paths=tuple(there.import_paths)) == given
