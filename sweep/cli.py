@@ -162,6 +162,39 @@ def reproduce(
     raise typer.Exit(ExitCode.DONE if same else ExitCode.FAILED)
 
 
+@app.command(name="check-norm")
+def check_norm(
+    norm: Annotated[
+        str, typer.Argument(metavar="NORM", help="module:attr, or a registered norm's name.")
+    ],
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="num_groups=8, …")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the layers tried.")] = 48,
+) -> None:
+    """Run the contract of a norm layer on yours and print a line per property.
+
+    Exit codes: 0 every property holds; 1 one does not; 2 there is no such layer.
+    """
+    with refusals():
+        from sweep.grid.source import scalar
+
+        given = [option.partition("=") for option in options or []]
+        for name, sign, _ in given:
+            if not name.isidentifier() or not sign:
+                raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
+        import normmods
+
+        chosen = {name: scalar(value) for name, _, value in given}
+        try:
+            normmods.complete_options(norm, chosen)
+        except normmods.NormError as error:
+            raise RefusedError(str(error)) from None
+        report = normmods.check_norm(norm, num_channels=channels, **chosen)
+    print(report)
+    raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn refusals into lines on stderr and exit code 2, an interruption into exit code 3."""

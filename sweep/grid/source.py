@@ -80,6 +80,19 @@ class Source:
         return Problem(self.line(loc), dotted(loc), what)
 
 
+def scalar(text: str) -> bool | int | float | str | None:
+    """A plain value as a grid would read it: `8`, `5e-4`, `true`, `null`, else the text."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        value = loader.construct_object(node) if isinstance(node, yaml.ScalarNode) else text
+    except (yaml.YAMLError, ValueError):
+        value = text
+    finally:
+        loader.dispose()
+    return value if isinstance(value, bool | int | float | str | None) else text
+
+
 def dotted(loc: Loc) -> str:
     """`('factors', 'norm', 2)` as `factors.norm[2]`."""
     text = ""
