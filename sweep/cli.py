@@ -16,6 +16,7 @@ from sweep.errors import ExitCode, RefusedError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sweep.grid.layout import Grid
     from trainables.spec import Outcome
 
 app = typer.Typer(
@@ -26,6 +27,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 GridPath = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
+AtScale = Annotated[
+    str, typer.Option("--scale", help="full, or small: the same cells in minutes, on digits.")
+]
 
 
 @app.command()
@@ -46,16 +50,15 @@ def init(
 
 
 @app.command()
-def plan(grid: GridPath) -> None:
+def plan(grid: GridPath, scale: AtScale = "full") -> None:
     """Show what would run, what is done, and what it will cost. Starts nothing."""
     with refusals():
         from sweep.display.progress import print_plainly
         from sweep.display.tables import print_plan
         from sweep.feasibility import without_infeasible
-        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
 
-        feasible, skipped = without_infeasible(load_grid(grid))
+        feasible, skipped = without_infeasible(_load(grid, scale))
         console = _console()
         for line in skipped:
             print_plainly(console, f"skipped: {line}")
@@ -66,6 +69,7 @@ def plan(grid: GridPath) -> None:
 @app.command()
 def run(
     grid: GridPath,
+    scale: AtScale = "full",
     address: Annotated[
         str | None, typer.Option(help="An existing Ray cluster, or `auto`. [default: this machine]")
     ] = None,
@@ -83,9 +87,7 @@ def run(
     MLflow could not be brought up to date.
     """
     with refusals():
-        from sweep.grid.layout import load_grid
-
-        checked, outcomes = load_grid(grid), _outcomes(retry or [])
+        checked, outcomes = _load(grid, scale), _outcomes(retry or [])
         from sweep.run import run as run_grid
 
         code = run_grid(checked, _console(), address=address, retry=outcomes, report=report)
@@ -93,15 +95,14 @@ def run(
 
 
 @app.command()
-def status(grid: GridPath) -> None:
+def status(grid: GridPath, scale: AtScale = "full") -> None:
     """Show how a sweep stands; also while it runs, from another shell."""
     with refusals():
         from sweep.display.tables import print_status
-        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
         from sweep.records.lock import current_holder
 
-        read = load_grid(grid)
+        read = _load(grid, scale)
         if read.skip_infeasible:
             from sweep.feasibility import without_infeasible
 
@@ -114,15 +115,14 @@ def status(grid: GridPath) -> None:
 
 
 @app.command()
-def sync(grid: GridPath) -> None:
+def sync(grid: GridPath, scale: AtScale = "full") -> None:
     """Bring MLflow up to the records. Does nothing that is done already."""
     with refusals():
-        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
         from sweep.records.lock import driving
         from sweep.tracking.shipping import ship_all
 
-        standing = make_plan(load_grid(grid))
+        standing = make_plan(_load(grid, scale))
         if not standing.records:
             raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
         with driving(standing.folder):
@@ -135,12 +135,23 @@ def sync(grid: GridPath) -> None:
 
 
 @app.command()
+def parameters(grid: GridPath) -> None:
+    """Print the parameters of each model, and how many each norm adds to it. Trains nothing."""
+    with refusals():
+        from sweep.display.tables import print_parameters
+        from sweep.parameters import added_parameters
+
+        print_parameters(_console(), added_parameters(_load(grid, "full")))
+
+
+@app.command()
 def reproduce(
     grid: GridPath,
     trial: Annotated[str, typer.Argument(help="Its id, or its name: groupnorm-bs008-s2.")],
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train only so many epochs, for a quick look.")
     ] = None,
+    scale: AtScale = "full",
 ) -> None:
     """Train one trial in this process, without Ray, and compare it with its record.
 
@@ -148,12 +159,11 @@ def reproduce(
     """
     with refusals():
         from sweep.feasibility import require_data
-        from sweep.grid.layout import load_grid
         from sweep.plan import make_plan
         from sweep.reproduce import find
         from sweep.reproduce import reproduce as train_again
 
-        read = load_grid(grid)
+        read = _load(grid, scale)
         found = find(read, trial)
         require_data(read, download=True)
         standing = make_plan(read)
@@ -212,6 +222,15 @@ def refusals() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         raise typer.Exit(ExitCode.INCOMPLETE) from None
+
+
+def _load(path: Path, scale: str) -> Grid:
+    from sweep.grid.edition import Scale, scaled
+    from sweep.grid.layout import load_grid
+
+    if scale not in list(Scale):
+        raise RefusedError(f"--scale: expected {' or '.join(Scale)}, found {scale!r}")
+    return scaled(load_grid(path), Scale(scale))
 
 
 def _outcomes(names: list[str]) -> list[Outcome]:

@@ -45,6 +45,11 @@ def uses_batch_statistics(model: nn.Module) -> bool:
     return "batch" in _statistics_in_use(model)
 
 
+def uses_precise_statistics(model: nn.Module) -> bool:
+    """Whether a layer says `eval_statistics = "precise"`: they must be recomputed before a test."""
+    return "precise" in _statistics_in_use(model)
+
+
 def eval_batch_size(model: nn.Module, spec: TrialSpec) -> int:
     """What the spec says; else the training batch size where results depend on the test batch."""
     default = spec.batch_size if uses_batch_statistics(model) else LARGE_BATCH
@@ -58,7 +63,7 @@ def assess(
 
     Precise statistics are taken from that epoch's training batches, augmented as they were.
     """
-    if needs_precise(model, spec.train):
+    if uses_precise_statistics(model) or "precise" in side_by_side(model, spec.train):
         normmods.recompute_precise(model, large_batches(dataset, spec, epoch=epoch))
     in_use = _statistics_in_use(model)
     further: dict[str, float] = {}
@@ -82,11 +87,6 @@ def side_by_side(model: nn.Module, spec: TrainSpec) -> tuple[EvalStatistics, ...
     """Of the test statistics that the spec lists, those that the model's norms offer."""
     offered = normmods.eval_choices(model)
     return tuple(statistics for statistics in spec.eval_statistics if statistics in offered)
-
-
-def needs_precise(model: nn.Module, spec: TrainSpec) -> bool:
-    """Whether the model is tested by statistics that must first be recomputed."""
-    return "precise" in (*side_by_side(model, spec), *_statistics_in_use(model))
 
 
 def large_batches(dataset: Dataset, spec: TrialSpec, *, epoch: int) -> Iterator[Tensor]:

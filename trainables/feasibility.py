@@ -13,7 +13,12 @@ import normmods
 from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.errors import Infeasible, reason
-from trainables.evaluate import eval_batch_size, needs_precise, side_by_side
+from trainables.evaluate import (
+    eval_batch_size,
+    side_by_side,
+    uses_batch_statistics,
+    uses_precise_statistics,
+)
 from trainables.models.build import build_model
 from trainables.models.catalog import with_defaults
 from trainables.norms import SeededNorms
@@ -108,20 +113,17 @@ def _test(
     device: torch.device,
     watched: dict[str, nn.Module],
 ) -> None:
-    """Run a test batch under each way of getting test statistics that the trial uses."""
-    if needs_precise(model, spec.train):
-        shape = (spec.batch_size, *data.shape)
-        normmods.recompute_precise(model, [torch.ones(shape, device=device)])
-
-    def run() -> None:
-        # A larger test batch could do no harm that a smaller one does not.
-        size = min(spec.batch_size, eval_batch_size(model, spec))
-        _forward(model, (size, *data.shape), device, watched)
-
-    run()
-    for statistics in side_by_side(model, spec.train):
-        with normmods.using_eval_statistics(model, statistics):
-            run()
+    """Run a test batch under the ways of getting test statistics that might not work."""
+    # A larger test batch could do no harm that a smaller one does not, and of the statistics
+    # that are tested side by side only the test batch's own can.
+    shape = (min(spec.batch_size, eval_batch_size(model, spec)), *data.shape)
+    if uses_precise_statistics(model):
+        normmods.recompute_precise(model, [torch.ones(spec.batch_size, *data.shape, device=device)])
+    _forward(model, shape, device, watched)
+    if "batch" in side_by_side(model, spec.train) and not uses_batch_statistics(model):
+        with normmods.using_eval_statistics(model, "batch"):
+            shape = (eval_batch_size(model, spec), *data.shape)
+            _forward(model, shape, device, watched)
 
 
 def _layers_to_name(model: nn.Module, norms: list[nn.Module]) -> dict[str, nn.Module]:

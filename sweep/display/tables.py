@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from sweep.display.progress import duration, percent, print_plainly
 from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
+from sweep.parameters import AddedParameters
 from sweep.plan import Plan
 from sweep.records.record import TRACEBACK
 from sweep.tracking.shipping import Shipped
@@ -23,6 +26,7 @@ MOST_TRIALS_SHOWN = 20
 def print_plan(console: Console, plan: Plan, slots: int) -> None:
     """Cells with how many of their seeds are done, and what is left to do."""
     grid, missing = plan.grid, plan.missing()
+    print_edition(console, grid)
     console.print(cell_table(plan))
     console.print()
     steps = sum(trial.spec.train.epochs - plan.epochs_done(trial) for trial in missing)
@@ -42,6 +46,7 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
 
 def print_status(console: Console, plan: Plan, holder: str | None) -> None:
     """How the sweep stands: counts, cells, what is under way and what went wrong."""
+    print_edition(console, plan.grid)
     console.print(cell_table(plan))
     console.print()
     print_plainly(console, counts(plan))
@@ -59,6 +64,7 @@ def print_status(console: Console, plan: Plan, holder: str | None) -> None:
 
 def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
     """What a run did, and what went wrong."""
+    print_edition(console, after.grid)
     num_trained = len(before.missing()) - len(after.missing())
     print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
     if stopped_by:
@@ -78,12 +84,37 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
         rows.append(("report", f"python -m analysis report {shlex.quote(experiment)} --out {out}"))
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
-        rows.append(("", f"`python -m sweep sync {plan.grid.path}` brings it up to date"))
+        rows.append(("", f"`python -m sweep sync {plan.grid.arguments}` brings it up to date"))
     elif shipped.place:
         command = f"{shipped.place.command}, then " if shipped.place.command else ""
         rows.append(("MLflow", f"{command}{shipped.place.link}"))
     for name, text in rows:
         print_plainly(console, f"{name:<8} {text}")
+
+
+def print_edition(console: Console, grid: Grid) -> None:
+    """A line for a small edition: its numbers are none of those that the grid is after."""
+    if grid.edition:
+        specs = [trial.spec for trial in grid.trials]
+        data, epochs = specs[0].data, max(spec.train.epochs for spec in specs)
+        what = f"{data.num_train} of {data.name}, up to {epochs} epochs, narrow networks"
+        print_plainly(console, f"{grid.edition.upper()} EDITION: {what}", "yellow")
+
+
+def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
+    """A row per model: its parameters with the reference norm, and what each other one adds."""
+    reference = rows[0].reference
+    others = list(dict.fromkeys(row.norm for row in rows if row.norm != reference))
+    cells = {(row.model, row.norm): row for row in rows}
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("parameters", no_wrap=True)
+    for name in (reference, *others):
+        table.add_column(name, justify="right", overflow="fold")
+    for model in dict.fromkeys(row.model for row in rows):
+        found = [cells.get((model, norm)) for norm in others]
+        added = [f"{row.added:+,}  {row.percent:+.2f} %" if row else "–" for row in found]
+        table.add_row(Text(model), f"{cells[model, reference].num_parameters:,}", *added)
+    console.print(table)
 
 
 def print_accidents(console: Console, plan: Plan) -> None:

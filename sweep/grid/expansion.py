@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -206,9 +206,7 @@ class _Expander:
             self.checked[key] = sections
         sections = self.checked[key]
         accumulated = sections["train"].optimizer_batch_size
-        if accumulated == batch_size:  # as if it were not stated: one trial, not two
-            sections = {**sections, "train": replace(sections["train"], optimizer_batch_size=None)}
-        elif accumulated and accumulated % batch_size and batch_size not in self.not_dividing:
+        if accumulated and accumulated % batch_size and batch_size not in self.not_dividing:
             self.not_dividing.add(batch_size)
             what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"
             self.complain(("train", "optimizer_batch_size"), what)

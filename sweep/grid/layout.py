@@ -84,7 +84,10 @@ class Layout(Section):
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid. `trials` come one seed after the other, in the order of the file."""
+    """A checked grid. `trials` come one seed after the other, in the order of the file.
+
+    `edition` is `small` where the trials are smaller than the file's (see `sweep.grid.edition`).
+    """
 
     path: Path
     name: str
@@ -96,6 +99,12 @@ class Grid:
     reference: str | None
     skip_infeasible: bool
     import_paths: tuple[str, ...]
+    edition: str | None = None
+
+    @property
+    def arguments(self) -> str:
+        """What to type after a command to mean this grid."""
+        return f"{self.path} --scale {self.edition}" if self.edition else str(self.path)
 
 
 def load_grid(path: str | os.PathLike[str]) -> Grid:

@@ -32,7 +32,7 @@ class Record:
     """What is known of a trial.
 
     `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
-    a completed trial's weights.
+    a completed trial's weights, `edition` that it belongs to a small edition of its grid.
     """
 
     trial_id: str
@@ -46,6 +46,7 @@ class Record:
     num_test: int | None = None
     num_parameters: int | None = None
     weights_digest: str | None = None
+    edition: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -36,6 +36,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "norm": trial.norm,
         "sweep.name": sweep,
         "sweep.variant": trial.variant,
+        "sweep.edition": record.edition,
         "sweep.outcome": record.outcome.value if record.outcome else "running",
         "sweep.chance_error": record.chance_error,
         "sweep.num_classes": record.num_classes,

@@ -27,6 +27,7 @@ class Assignment:
     device: str
     num_threads: int
     retry: bool = False
+    edition: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a Tune trial's config carries them, and the trial's id."""
@@ -56,6 +57,7 @@ class Attempt:
         sweep = SweepFolder(Storage.at(assignment.sweep_uri))
         self.folder: TrialFolder = sweep.trial(assignment.spec.trial_id)
         self.record = self.folder.load() or Record.of(assignment.spec)
+        self.record.edition = assignment.edition
         self.trial: Any = None
         self.attempt_id = uuid.uuid4().hex[:8]
         if assignment.retry:

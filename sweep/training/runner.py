@@ -122,6 +122,7 @@ def _assignment(plan: Plan, trial: GridTrial, gpus: float) -> Assignment:
         import_paths=grid.import_paths,
         device="cuda" if gpus else "cpu",
         num_threads=max(1, int(grid.resources.cpu)),
+        edition=grid.edition,
     )
     record = plan.records.get(trial.trial_id)
     retried = record is not None and record.outcome in plan.retry
