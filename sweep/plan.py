@@ -78,7 +78,7 @@ def save_expected(plan: Plan) -> None:
             "name": grid.name,
             "experiment": grid.experiment,
             "reference": grid.reference,
-            "edition": grid.edition,
+            **({"edition": grid.edition} if grid.edition else {}),
             "trials": trials,
         }
     )

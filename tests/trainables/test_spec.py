@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trainables.spec import (
+    ADDED_LATER,
     DataSpec,
     Dimensions,
     ModelSpec,
@@ -65,6 +66,38 @@ def test_pickle_keeps_the_spec() -> None:
 )
 def test_every_change_is_another_trial(changes: dict[str, Any]) -> None:
     assert dataclasses.replace(SPEC, **changes).trial_id != SPEC.trial_id
+
+
+def test_a_field_added_later_counts_once_it_leaves_its_default() -> None:
+    def later(spec: Any) -> list[str]:
+        return [f.name for f in dataclasses.fields(spec) if f.metadata == ADDED_LATER]
+
+    assert later(SPEC.model) == ["norm_on_logits", "dropout"]
+    assert not set(later(SPEC.train)) & set(spec_to_dict(SPEC)["train"])
+    values = {
+        "optimizer_batch_size": 8,
+        "eval_batch_size": 8,
+        "eval_statistics": ("ema",),
+        "threshold": 5.0,
+        "watch": "conv1",
+        "extra_metrics": ("gradient_norm",),
+    }
+    assert list(values) == later(SPEC.train)
+    ids = {SPEC.trial_id}
+    for name, value in values.items():
+        train = dataclasses.replace(SPEC.train, **{name: value})
+        changed = dataclasses.replace(SPEC, train=train)
+        assert spec_from_dict(json.loads(json.dumps(spec_to_dict(changed)))) == changed
+        ids.add(changed.trial_id)
+    assert len(ids) == 1 + len(values)
+
+
+def test_what_is_recorded_has_no_order() -> None:
+    one, other = (
+        dataclasses.replace(SPEC.train, eval_statistics=ways)
+        for ways in (("ema", "batch"), ("batch", "ema", "batch"))
+    )
+    assert one == other
 
 
 def test_options_cannot_change_after_construction() -> None:

@@ -84,8 +84,8 @@ def dataset_info(spec: DataSpec) -> DatasetInfo:
     crop = CROPS.get(spec.augment, min(sizes))
     if crop > min(sizes):
         raise ValueError(
-            f"{spec.augment} needs images of {crop}x{crop} pixels, but {spec.name}'s have "
-            f"{sizes[0]}x{sizes[1]}; use crop_flip"
+            f"{spec.augment} needs images of {crop}x{crop} pixels, but those of {spec.name} "
+            f"have {sizes[0]}x{sizes[1]}; use crop_flip"
         )
     return dataclasses.replace(
         info,

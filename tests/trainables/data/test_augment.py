@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.augment import CropFlip, draw
+from trainables.data.augment import CropFlip, centre, draw
 
 CPU = torch.device("cpu")
 
@@ -64,3 +64,36 @@ def test_draws_depend_on_seed_and_epoch() -> None:
 
 def test_none_draws_nothing() -> None:
     assert draw("none", num_images=5, size=32, seed=0, epoch=1, device=CPU) is None
+
+
+def test_crop24_takes_24_of_every_offset_equally_often() -> None:
+    drawn = draw("crop24_flip", num_images=90_000, size=32, seed=0, epoch=1, device=CPU)
+    assert drawn is not None
+    assert (drawn.padding, drawn.size) == (0, 24)
+    for offsets in (drawn.top, drawn.left):
+        counts = torch.bincount(offsets)
+        assert len(counts) == 9
+        assert ((counts - 10_000).abs() < 5 * 100).all()
+
+
+@given(seed=st.integers(0, 99), size=st.sampled_from([24, 28, 32]))
+def test_crop24_is_a_part_of_the_bare_image(seed: int, size: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (4, 3, size, size), np.uint8)
+    drawn = draw("crop24_flip", num_images=4, size=size, seed=seed, epoch=1, device=CPU)
+    assert drawn is not None
+    result = drawn.apply(torch.from_numpy(images), slice(0, 4)).numpy()
+    assert result.shape == (4, 3, 24, 24)
+    for i, (image, output) in enumerate(zip(images, result, strict=True)):
+        top, left = int(drawn.top[i]), int(drawn.left[i])
+        part = image[:, top : top + 24, left : left + 24]
+        np.testing.assert_array_equal(output, part[:, :, ::-1] if drawn.flip[i] else part)
+
+
+@given(size=st.sampled_from([24, 27, 32]))
+def test_the_centre_has_equal_margins(size: int) -> None:
+    rows = torch.arange(size)[:, None].expand(1, 1, size, size)
+    for images in (rows, rows.mT):
+        middle = centre(images, 24)
+        assert middle.shape == (1, 1, 24, 24)
+        before, after = int(middle.min()), size - 1 - int(middle.max())
+        assert after - before in (0, 1)

@@ -35,8 +35,17 @@ def test_limits_take_the_place_of_the_whole() -> None:
             "`1 <= num_train <= 1437` must hold for digits, but got num_train=1438",
         ),
         (DataSpec(name="digits", num_test=0), "but got num_test=0"),
+        (
+            DataSpec(name="digits", augment="crop24_flip"),
+            "crop24_flip needs images of 24x24 pixels, but those of digits have 8x8; use crop_flip",
+        ),
     ],
 )
 def test_what_there_is_not_is_refused(spec: DataSpec, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         dataset_info(spec)
+
+
+def test_a_crop_decides_what_a_model_is_given() -> None:
+    assert dataset_info(DataSpec(name="cifar100", augment="crop24_flip")).shape == (3, 24, 24)
+    assert dataset_info(DataSpec(name="cifar100", augment="crop_flip")).shape == (3, 32, 32)
