@@ -227,3 +227,30 @@ def test_reading_leaves_the_file_alone() -> None:
     text = Path("grid.yaml").read_text()
     load(**before)
     assert Path("grid.yaml").read_text() == text
+
+
+def test_a_width_that_is_left_out_is_the_models_own() -> None:
+    ids = [
+        [trial.trial_id for trial in load(model={"name": "resnet8", **width}).trials]
+        for width in ({}, {"width": None}, {"width": 16})
+    ]
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_an_optimizer_step_takes_whole_batches() -> None:
+    train = {"epochs": 1, "optimizer_batch_size": 24}
+    assert complaints(train=train) == [
+        "train.optimizer_batch_size: expected a multiple of the batch size 16, found 24"
+    ]
+    accumulated = factors(**{"train.optimizer_batch_size": [None, 16]})
+    found = {
+        (trial.spec.batch_size, trial.spec.optimizer_batch_size, trial.variant)
+        for trial in load(**accumulated).trials
+    }
+    name = "train.optimizer_batch_size"
+    assert found == {
+        (16, 16, f"{name}=None"),
+        (8, 8, f"{name}=None"),
+        (16, 16, f"{name}=16"),
+        (8, 16, f"{name}=16"),
+    }

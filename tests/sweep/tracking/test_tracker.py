@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from mlflow_store import Query
-from small_grids import FACTORS, factors, load, metrics, record_of
+from small_grids import FACTORS, factors, load, metrics, record_of, save
 
 from sweep.grid.layout import Grid
 from sweep.records.record import Record, parse
@@ -34,6 +34,24 @@ def status(query: Query) -> str:
 def only(outcome: Outcome | None, epochs: int = 3) -> tuple[Grid, Record]:
     grid = load(**factors(norm=["groupnorm"], batch_size=[8], seed=1))
     return grid, record_of(grid.trials[0], epochs, outcome)
+
+
+def test_which_examples_were_right_is_an_artifact(tmp_path: Path) -> None:
+    grid, record = only(Outcome.COMPLETED)
+    plan = save(grid, record)
+    plan.folder.trial(record.trial_id).save_correct(b"bits")
+    Tracker(grid).ship([record])
+    (file,) = tmp_path.glob("mlruns/**/correct.npy")
+    assert file.read_bytes() == b"bits"
+
+
+def test_a_small_edition_is_tagged_and_another_run_is_not(query: Query) -> None:
+    grid, record = only(Outcome.COMPLETED)
+    Tracker(grid).ship([record])
+    assert "sweep.edition" not in tags(query)
+    record.edition = "small"
+    Tracker(grid).ship([record])
+    assert tags(query)["sweep.edition"] == "small"
 
 
 def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_grids import factors, load
@@ -94,6 +96,17 @@ def test_a_trial_is_trained_and_its_record_is_complete() -> None:
     assert record.provenance["packages"]["torch"] == version("torch")
     assert record.spec["norm"]["name"] == "groupnorm"
     assert [epoch for epoch, _ in states(given)] == [2, 1]
+
+
+def test_a_trial_keeps_which_test_examples_were_right() -> None:
+    given = assignment(edition="small")
+    assert train(given, steps=1).edition == "small"
+    assert folder_of(given).correct() is None
+    (*_, last) = train(given).epochs
+    content = folder_of(given).correct()
+    assert content is not None
+    right = np.unpackbits(np.load(io.BytesIO(content)), count=32)
+    assert 100 * (1 - right.mean()) == pytest.approx(last["test_error"])
 
 
 def test_each_epoch_is_committed_before_the_next_begins() -> None:

@@ -1,5 +1,3 @@
-import hashlib
-import pickle
 import re
 from collections import Counter
 from pathlib import Path
@@ -7,39 +5,11 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+from cifar_files import pack, shrink, write_cifar
 from sklearn.datasets import load_digits
 
-from trainables.data import catalog, data_root, download, is_available, sources
+from trainables.data import data_root, download, is_available, sources
 from trainables.errors import DataUnavailable
-
-
-def shrink(patch: pytest.MonkeyPatch, name: str, num_train: int, num_test: int) -> None:
-    info = catalog.DATASETS[name]
-    small = catalog.DatasetInfo(info.num_classes, info.shape, num_train, num_test, info.files)
-    patch.setattr(sources, "DATASETS", {**catalog.DATASETS, name: small})
-
-
-def write_cifar10(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  # type: ignore[type-arg]
-    """CIFAR-10's files with two images each, and their checksums; returns all images."""
-    from torchvision.datasets import CIFAR10
-
-    rng = np.random.default_rng(0)
-    folder = root / CIFAR10.base_folder
-    folder.mkdir(parents=True)
-    images, sums = [], {}
-    for number, (name, _) in enumerate([*CIFAR10.train_list, *CIFAR10.test_list]):
-        rows = rng.integers(0, 256, (2, 3072), np.uint8)
-        payload = pickle.dumps({"data": rows, "labels": [number, 9]})
-        (folder / name).write_bytes(payload)
-        sums[name] = hashlib.md5(payload).hexdigest()
-        images.append(rows.reshape(2, 3, 32, 32))
-    meta = pickle.dumps({"label_names": list("abcdefghij")})
-    (folder / "batches.meta").write_bytes(meta)
-    patch.setattr(CIFAR10, "train_list", [[n, sums[n]] for n, _ in CIFAR10.train_list])
-    patch.setattr(CIFAR10, "test_list", [[n, sums[n]] for n, _ in CIFAR10.test_list])
-    patch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta).hexdigest()})
-    shrink(patch, "cifar10", 10, 2)
-    return np.concatenate(images)
 
 
 def write_fashion_mnist(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  # type: ignore[type-arg]
@@ -81,8 +51,8 @@ def test_digits_split_is_every_fifth_of_a_class_in_a_fixed_order() -> None:
     np.testing.assert_array_equal(raw.test_labels, bundle.target[order])
 
 
-def test_cifar_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = write_cifar10(tmp_path, monkeypatch)
+def test_cifar10_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_cifar(tmp_path, monkeypatch)
     assert is_available("cifar10", tmp_path)
     raw = sources.read("cifar10", tmp_path)
     np.testing.assert_array_equal(raw.train_images, images[:10])
@@ -90,8 +60,37 @@ def test_cifar_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.Monkey
     assert raw.train_labels.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
 
 
+def test_cifar100_is_read_with_its_fine_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = write_cifar(tmp_path, monkeypatch, "cifar100", per_file=3)
+    raw = sources.read("cifar100", tmp_path)
+    np.testing.assert_array_equal(raw.train_images, images[:3])
+    np.testing.assert_array_equal(raw.test_images, images[3:])
+    assert raw.train_labels.tolist() == [0, 90, 0]
+    assert raw.test_labels.tolist() == [10, 90, 0]
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_an_archive_that_is_there_is_unpacked_without_a_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = write_cifar(tmp_path, monkeypatch, name)
+    pack(tmp_path, monkeypatch, name)
+    assert not is_available(name, tmp_path)
+    download(name, tmp_path)
+    np.testing.assert_array_equal(sources.read(name, tmp_path).test_images, images[-2:])
+
+
+def test_what_is_known_by_its_dimensions_alone_is_never_there(tmp_path: Path) -> None:
+    assert not is_available("imagenet", tmp_path)
+    for ask in (sources.read, download):
+        with pytest.raises(DataUnavailable, match="nothing can be trained on it"):
+            ask("imagenet", tmp_path)
+
+
 def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cifar10(tmp_path, monkeypatch)
+    write_cifar(tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"half a downlo")
     with pytest.raises(DataUnavailable, match=r"cannot be read: .*; remove it and download again"):
         sources.read("cifar10", tmp_path)
@@ -138,7 +137,7 @@ def test_a_download_without_a_network_is_one_line(
 
 
 def test_download_leaves_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cifar10(tmp_path, monkeypatch)
+    write_cifar(tmp_path, monkeypatch)
     monkeypatch.setattr(sources, "_torchvision_dataset", None)
     download("cifar10", tmp_path)
     download("digits", tmp_path)
