@@ -53,13 +53,18 @@ class Findings:
         return bool(self.equivalent[gap.norm] < ALPHA)
 
     @cached_property
+    def threshold(self) -> float | None:
+        """The test error (percent) to reach: the reader's, else the one that the grid declared."""
+        declared = self.settings.get("train.threshold", ())
+        by_grid = float(declared[0]) if len(declared) == 1 else None
+        return self.options.threshold or by_grid
+
+    @cached_property
     def times(self) -> pd.DataFrame | None:
         """Times to the threshold, one row per trial; None where none was declared."""
-        if self.options.threshold is None or self.comparison.epochs.empty:
+        if self.threshold is None or self.comparison.epochs.empty:
             return None
-        return times_to_threshold(
-            self.comparison.trials, self.comparison.epochs, self.options.threshold
-        )
+        return times_to_threshold(self.comparison.trials, self.comparison.epochs, self.threshold)
 
     @cached_property
     def published(self) -> list[Published]:

@@ -104,7 +104,7 @@ def gallery(findings: Findings, suffix: str) -> Iterator[Drawn]:
     """Every figure that these findings give; `suffix` ends the stems of their files."""
     words = {
         "margin": number(findings.margin, 1),
-        "threshold": number(findings.options.threshold or 0, 1),
+        "threshold": number(findings.threshold or 0, 1),
         "source": published_and_measured.source(findings),
     }
     for stem, title, caption, alt, draw in _FIGURES:

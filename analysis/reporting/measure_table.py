@@ -129,7 +129,7 @@ def time_table(findings: Findings) -> Table | None:
     norms = [n for n in findings.comparison.norms if n in set(frame["norm"])]
     rows = tuple((norm, tuple(_time(cells.get((norm, size))) for size in sizes)) for norm in norms)
     return Table(
-        f"Epochs to {number(findings.options.threshold or 0, 1)} % test error",
+        f"Epochs to {number(findings.threshold or 0, 1)} % test error",
         ("norm", *map(str, sizes)),
         rows,
         (

@@ -40,7 +40,7 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "batch_sizes": comparison.batch_sizes,
         "auec_batch_sizes": comparison.common_batch_sizes,
         "margin": findings.margin,
-        "threshold": findings.options.threshold,
+        "threshold": findings.threshold,
         "answer": answer(findings),
         "coverage": coverage(comparison),
         "missing": missing_trials(comparison),

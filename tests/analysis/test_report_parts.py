@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
@@ -94,6 +96,9 @@ def test_curves_keep_trials_apart_and_mark_the_drops(findings: Findings) -> None
 def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings: Findings) -> None:
     assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
     assert time_to_threshold.draw(findings) is not None
+    by_grid = findings_of(trials, Options())[0]
+    by_grid = dataclasses.replace(by_grid, settings={"train.threshold": ("9.0",)})
+    pd.testing.assert_frame_equal(time_frame(by_grid), time_frame(findings))
     frame = time_frame(findings).set_index(["norm", "batch_size"])
     assert frame.loc[("batchnorm", 2), "reached"] == 0
     assert frame.loc[("batchnorm", 2), "mean_epochs"] == frame["horizon_epochs"].max()

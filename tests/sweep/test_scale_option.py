@@ -1,0 +1,38 @@
+"""`--scale small`, as it is typed."""
+
+from __future__ import annotations
+
+import pytest
+from small_grids import write
+from typer.testing import CliRunner, Result
+
+from sweep.cli import app
+from sweep.errors import ExitCode
+
+
+def typed(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments])
+
+
+def test_a_small_edition_says_so_in_large_letters() -> None:
+    write()
+    small, full = typed("plan", "grid.yaml", "--scale", "small"), typed("plan", "grid.yaml")
+    assert "SMALL EDITION: 512 of digits, up to 3 epochs" in small.output
+    assert "MLflow experiment small-small" in small.output
+    assert "EDITION" not in full.output
+    assert "MLflow experiment small\n" in full.output
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "sync"])
+def test_a_scale_that_there_is_not_is_refused(command: str) -> None:
+    write()
+    result = typed(command, "grid.yaml", "--scale", "tiny")
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.stderr == "--scale: expected full or small, found 'tiny'\n"
+
+
+def test_what_has_no_trainable_data_is_refused_before_it_starts() -> None:
+    write(data={"name": "imagenet"})
+    result = typed("run", "grid.yaml")
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.stderr.startswith("imagenet is known here by its dimensions alone")
