@@ -49,9 +49,14 @@ class Plan:
         return self.costs.remaining_s(trial, self.epochs_done(trial))
 
 
+def folder_of(grid: Grid) -> SweepFolder:
+    """Where the grid's records are."""
+    return SweepFolder(Storage.at(grid.storage).below(grid.name))
+
+
 def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
     """Hold a grid against the records in its storage; reads only."""
-    folder = SweepFolder(Storage.at(grid.storage).below(grid.name))
+    folder = folder_of(grid)
     records = folder.load([trial.trial_id for trial in grid.trials])
     plan = Plan(grid, folder, records, frozenset(retry))
     for trial in grid.trials:

@@ -91,7 +91,7 @@ def _python(runs: Iterable[Run]) -> dict[str, str]:
 def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
-            "sweep": key.removeprefix(EXPECTED_TAG),
+            "sweep": key.removeprefix(EXPECTED_TAG).partition("#")[0],
             "norm": block["norm"],
             "variant": block["variant"],
             "batch_size": batch_size,

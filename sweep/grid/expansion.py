@@ -265,4 +265,6 @@ def _key(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    return "/".join(_written(v) for v in value) if isinstance(value, list | tuple) else f"{value}"
+    if isinstance(value, list | tuple):
+        return "/".join(_written(item) for item in value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -58,11 +58,17 @@ class Record:
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
     def add_epoch(self, metrics: EpochMetrics) -> None:
-        """Append an epoch. One trained a second time replaces its values, not its timestamp."""
+        """Append an epoch. One trained a second time keeps its timestamp and its times.
+
+        MLflow then has nothing new to store.
+        """
         here = slice(metrics.epoch - 1, metrics.epoch)
-        stamp = self.epochs[here][0]["timestamp_ms"] if self.epochs[here] else _now_ms()
         values = {key: _finite(value) for key, value in metrics.values().items()}
-        self.epochs[here] = [{"timestamp_ms": stamp, **values}]
+        earlier: dict[str, Any] = self.epochs[here][0] if self.epochs[here] else {}
+        kept = {
+            key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s") if key in earlier
+        }
+        self.epochs[here] = [{"timestamp_ms": _now_ms(), **values, **kept}]
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""
@@ -85,7 +91,8 @@ def parse(content: bytes, place: str) -> Record:
         data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
         return Record(**data)
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordDamagedError(f"{place}: not a record: {error}") from error
+        what = f"{place}: not a record: {error}; delete it to train the trial again"
+        raise RecordDamagedError(what) from error
 
 
 @dataclass(frozen=True)

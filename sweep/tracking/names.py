@@ -10,6 +10,9 @@ from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.records.record import Record
 
+LONGEST_TAG = 4000
+"""Characters; what MLflow takes differs between its versions and stores."""
+
 
 def experiment_tags(grid: Grid) -> dict[str, str]:
     """Which trials the grid expects, in short, and which norm it compares the others with."""
@@ -20,14 +23,27 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
         seeds.setdefault(key, []).append(trial.spec.seed)
     for (norm, variant, size), of_cell in seeds.items():
         groups.setdefault((norm, variant, tuple(of_cell)), []).append(size)
-    expected = [
-        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": list(of_cell)}
+    blocks = [
+        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": of_cell[i : i + 500]}
         for (norm, variant, of_cell), sizes in groups.items()
+        for i in range(0, len(of_cell), 500)
     ]
-    tags = {f"sweep.expected.{grid.name}": json.dumps(expected, separators=(",", ":"))}
+    tags = dict(_expected_tags(f"sweep.expected.{grid.name}", blocks))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
+
+
+def _expected_tags(key: str, blocks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The blocks in as many tags (`key`, `key#2`, …) as MLflow's limit on a tag's length asks."""
+    part: list[str] = []
+    number = 1
+    for text in (json.dumps(block, separators=(",", ":")) for block in blocks):
+        if part and sum(map(len, part)) + len(text) > LONGEST_TAG:
+            yield (key if number == 1 else f"{key}#{number}"), f"[{','.join(part)}]"
+            part, number = [], number + 1
+        part.append(text)
+    yield (key if number == 1 else f"{key}#{number}"), f"[{','.join(part)}]"
 
 
 def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
@@ -50,7 +66,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         tags[f"sweep.{key}"] = record.provenance.get(key)
     if record.error:
         tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
-    return {key: str(value)[:4000] for key, value in tags.items() if value is not None}
+    return {key: str(value)[:LONGEST_TAG] for key, value in tags.items() if value is not None}
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

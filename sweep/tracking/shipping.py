@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.grid.layout import Grid
-from sweep.plan import make_plan
+from sweep.plan import folder_of, make_plan
 from sweep.tracking.tracker import Place, Tracker
 
 POLL_S = 1.0
@@ -92,7 +92,7 @@ def _serve(grid: Grid, changed: Any, answers: Any, driver: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
-    folder = make_plan(grid).folder
+    folder = folder_of(grid)
     tracker: Tracker | None = None
     waiting: set[str] = set()
     pause, not_before, complained = POLL_S, 0.0, False

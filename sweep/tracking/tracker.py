@@ -192,7 +192,10 @@ class Tracker:
             experiment_id, known = str(experiment.experiment_id), experiment.tags
             if experiment.lifecycle_stage == "deleted":
                 self.client.restore_experiment(experiment_id)
-        for key, value in experiment_tags(self.grid).items():
+        tags = experiment_tags(self.grid)
+        further_parts = f"sweep.expected.{self.grid.name}#"
+        outdated = {key: "[]" for key in known if key.startswith(further_parts)}
+        for key, value in {**outdated, **tags}.items():
             if known.get(key) != value:
                 self.client.set_experiment_tag(experiment_id, key, value)
         return experiment_id

@@ -77,14 +77,15 @@ def test_metrics_that_a_trial_asked_for_stand_beside_the_others() -> None:
     assert "extra" not in epoch
 
 
-def test_an_epoch_trained_again_keeps_its_first_timestamp() -> None:
+def test_an_epoch_trained_again_keeps_its_first_timestamp_and_times() -> None:
     before = record(4)
     for epoch, stamped in enumerate(before.epochs):
         stamped["timestamp_ms"] = 1000 + epoch
-    before.add_epoch(metrics(2, train_s=9.0))
+    before.add_epoch(metrics(2, train_s=9.0, train_loss=0.125))
     before.add_epoch(metrics(3, train_s=9.0))
     assert [epoch["timestamp_ms"] for epoch in before.epochs] == [1000, 1001, 1002, 1003]
-    assert [epoch["train_s"] for epoch in before.epochs] == [0.5, 9.0, 9.0, 0.5]
+    assert [epoch["train_s"] for epoch in before.epochs] == [0.5, 0.5, 0.5, 0.5]
+    assert before.epochs[1]["train_loss"] == 0.125
     before.add_epoch(metrics(5))
     assert [epoch["epoch"] for epoch in before.epochs] == [1, 2, 3, 4, 5]
     assert before.epochs[4]["timestamp_ms"] > 1_600_000_000_000

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from small_grids import FACTORS, factors, load, metrics, record_of, save
 
 from sweep.grid.layout import Grid
 from sweep.records.record import Record, parse
+from sweep.tracking.names import experiment_tags
 from sweep.tracking.tracker import METRICS_PER_CALL, Place, Tracker, flatten
 from trainables.spec import Outcome
 
@@ -268,3 +270,14 @@ def test_the_command_that_shows_a_store(monkeypatch: pytest.MonkeyPatch) -> None
     assert (server.command, server.link) == (None, "http://tracking:5000/#/experiments/7")
     monkeypatch.setenv("PATH", "")
     assert here.command == f"{Path(sys.executable).parent / 'mlflow'} ui"
+
+
+def test_a_large_grid_is_expected_in_several_tags() -> None:
+    norms = [{"name": "groupnorm", "num_groups": 8, "eps": 1e-5 * i} for i in range(1, 91)]
+    grid = load(**factors(norm=norms, batch_size=[16], seed=1200))
+    tags = experiment_tags(grid)
+    assert len(tags) > 1
+    assert all(len(text) < 4500 for text in tags.values())
+    blocks = [block for text in tags.values() for block in json.loads(text)]
+    assert sum(len(b["batch_sizes"]) * len(b["seeds"]) for b in blocks) == 90 * 1200
+    assert {key.partition("#")[0] for key in tags} == {"sweep.expected.small"}
