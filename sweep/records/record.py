@@ -64,11 +64,10 @@ class Record:
         """
         here = slice(metrics.epoch - 1, metrics.epoch)
         values = {key: _finite(value) for key, value in metrics.values().items()}
-        earlier: dict[str, Any] = self.epochs[here][0] if self.epochs[here] else {}
-        kept = {
-            key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s") if key in earlier
-        }
-        self.epochs[here] = [{"timestamp_ms": _now_ms(), **values, **kept}]
+        stamped: dict[str, Any] = {"timestamp_ms": _now_ms(), **values}
+        for earlier in self.epochs[here]:
+            stamped |= {key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s")}
+        self.epochs[here] = [stamped]
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""

@@ -249,8 +249,8 @@ def test_an_optimizer_step_takes_whole_batches() -> None:
     }
     name = "train.optimizer_batch_size"
     assert found == {
-        (16, 16, f"{name}=None"),
-        (8, 8, f"{name}=None"),
+        (16, 16, f"{name}=null"),
+        (8, 8, f"{name}=null"),
         (16, 16, f"{name}=16"),
         (8, 16, f"{name}=16"),
     }
