@@ -43,7 +43,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $(INSTALLED)
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 	  --all-extras --python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
