@@ -182,11 +182,11 @@ def _import(name: str, module_name: str) -> Any:
                 f"norm {name!r}: there is no module {error.name!r} on the import path"
             ) from error
         raise _import_failure(name, module_name, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failure(name, module_name, error) from error
 
 
-def _import_failure(name: str, module_name: str, error: Exception) -> NormImportError:
+def _import_failure(name: str, module_name: str, error: BaseException) -> NormImportError:
     cause = " ".join(str(error).split())
     return NormImportError(
         f"norm {name!r}: importing {module_name} raised {type(error).__name__}: {cause}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep import interrupts
 from sweep.errors import ExitCode, RefusedError
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def check_norm(
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn refusals into lines on stderr and exit code 2, an interruption into exit code 3."""
+    """Turn refusals into lines on stderr and exit code 2."""
     from sweep.records.record import RecordDamagedError
 
     try:
@@ -219,9 +220,9 @@ def refusals() -> Iterator[None]:
     except RecordDamagedError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        raise typer.Exit(ExitCode.INCOMPLETE) from None
+    except SystemExit as error:
+        print(f"a layer of this grid asks Python to exit ({error})", file=sys.stderr)
+        raise typer.Exit(ExitCode.REFUSED) from None
 
 
 def _load(path: Path, scale: str) -> Grid:
@@ -251,4 +252,5 @@ def _console() -> Console:
 
 def main() -> None:
     """Entry point of `python -m sweep`."""
+    interrupts.install()
     app()

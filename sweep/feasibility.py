@@ -17,9 +17,13 @@ def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
     infeasible cell unless the grid says `infeasible: skip`.
     """
     reasons = infeasible_cells(grid.trials)
-    lines = [f"{name}: {reason}" for name, reason in reasons.values()]
+    lines = _lines(reasons.values())
     if reasons and not grid.skip_infeasible:
+        refused = {trial.norm for trial, _ in reasons.values()}
+        works = {t.norm for t in grid.trials if _as_cell(t) not in reasons}
         hint = "exclude these cells, or set `infeasible: skip`"
+        if not refused & works:
+            hint = f"no cell of {', '.join(sorted(refused))} can run: mend it, or take it out"
         raise RefusedError(*(f"{grid.path}: {line}" for line in lines), f"{grid.path}: {hint}")
     kept = tuple(trial for trial in grid.trials if _as_cell(trial) not in reasons)
     if not kept:
@@ -27,16 +31,31 @@ def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
     return replace(grid, trials=kept), lines
 
 
-def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[str, str]]:
-    """Name and reason of each cell that cannot run, by its spec without the seed."""
+def _lines(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
+    """A line per norm and reason, however many batch sizes it concerns."""
+    sizes: dict[tuple[str, str], list[int]] = {}
+    for trial, reason in reasons:
+        of_norm = sizes.setdefault((trial.norm, reason), [])
+        if trial.spec.batch_size not in of_norm:
+            of_norm.append(trial.spec.batch_size)
+    return [
+        f"{norm} at batch size {', '.join(map(str, found))}: {reason}"
+        for (norm, reason), found in sizes.items()
+    ]
+
+
+def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTrial, str]]:
+    """A trial of each cell that cannot run, and why not, by its spec without the seed."""
     import trainables
 
-    reasons: dict[object, tuple[str, str]] = {}
+    reasons: dict[object, tuple[GridTrial, str]] = {}
     for cell, trial in {_as_cell(trial): trial for trial in reversed(list(trials))}.items():
         try:
             trainables.check(trial.spec)
         except ValueError as error:
-            reasons[cell] = (f"{trial.norm} at batch size {trial.spec.batch_size}", str(error))
+            reasons[cell] = (trial, str(error))
+        except SystemExit as error:
+            reasons[cell] = (trial, f"the layer asks Python to exit ({error})")
     return dict(reversed(reasons.items()))
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from sweep import interrupts
 from sweep.display import tables
 from sweep.display.board import Board
 from sweep.display.progress import print_plainly, shown, waiting
@@ -47,7 +45,7 @@ def run(
         plan = replace(plan, grid=feasible)
     plan.folder.storage.require_writable()
     stopped_by: str | None = None
-    with driving(plan.folder), interrupted_by_sigterm():
+    with driving(plan.folder):
         if plan.missing():
             shipped, stopped_by = _train(plan, console, address)
         else:
@@ -63,6 +61,7 @@ def run(
 def _train(plan: Plan, console: Console, address: str | None) -> tuple[Shipped, str | None]:
     with waiting(console, "starting Ray"):
         cluster = Cluster(address)
+    interrupts.install()
     try:
         board = Board(plan, slots=cluster.slots(plan.grid))
         save_expected(plan)
@@ -95,13 +94,3 @@ def exit_code(plan: Plan, shipped: Shipped, stopped_by: str | None) -> ExitCode:
     if failed:
         return ExitCode.FAILED
     return ExitCode.NOT_TRACKED if shipped.error else ExitCode.DONE
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM (a spot instance about to go) end the sweep like Ctrl-C."""
-    earlier = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)

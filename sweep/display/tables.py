@@ -80,8 +80,9 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
     """The last lines of a run: where everything is, and what to type next."""
     rows = [("records", plan.folder.storage.uri)]
     if not reported and plan.num(Outcome.COMPLETED):
-        experiment, out = plan.grid.experiment, f"report/{plan.grid.name}"
-        rows.append(("report", f"python -m analysis report {shlex.quote(experiment)} --out {out}"))
+        source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
+        out = f"report/{plan.grid.name}"
+        rows.append(("report", f"python -m analysis report {shlex.quote(source)} --out {out}"))
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
         rows.append(("", f"`python -m sweep sync {plan.grid.arguments}` brings it up to date"))

@@ -123,7 +123,11 @@ class Storage:
     def _filesystem(self) -> tuple[Any, str]:
         from pyarrow import fs
 
-        filesystem, root = fs.FileSystem.from_uri(self.uri)
+        try:
+            filesystem, root = fs.FileSystem.from_uri(self.uri)
+        except (ValueError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise RefusedError(f"storage {self.uri} cannot be reached: {reason}") from None
         return filesystem, root
 
 

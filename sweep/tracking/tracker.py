@@ -60,7 +60,7 @@ class Place:
     def link(self) -> str:
         """The experiment's page."""
         base = self.tracking_uri if self.command is None else "http://127.0.0.1:5000"
-        return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}"
+        return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}/runs"
 
 
 def _program() -> str:

@@ -84,7 +84,7 @@ class Attempt:
             self._end(Outcome.DIVERGED)
         except (torch.OutOfMemoryError, MemoryError) as error:
             self._end(Outcome.OUT_OF_MEMORY, error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._end(Outcome.FAILED, error)
         else:
             self._require_own()

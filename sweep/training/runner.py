@@ -18,9 +18,6 @@ from sweep.plan import Plan
 from sweep.tracking.shipping import Shipper
 from sweep.training.attempt import Assignment
 
-LOST_WORKERS = 3
-"""How often a trial is moved to another worker because its own was lost."""
-
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -29,6 +26,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # a lost worker is ours to tell
 }
 
 
@@ -82,7 +80,7 @@ def train_missing(plan: Plan, cluster: Cluster, board: Board, shipper: Shipper) 
     from ray import tune
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-    from sweep.training.tune_events import Events, StopOnRepeatedError, listening
+    from sweep.training.tune_events import LOST_WORKERS, Events, StopOnRepeatedError, listening
     from sweep.training.worker import TrialTrainable
 
     gpus = cluster.gpus_per_trial(plan.grid)

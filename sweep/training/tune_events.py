@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.tune import Callback, Stopper
 
 from sweep.display.board import Board
+from sweep.records.record import Record, RecordDamagedError
 from sweep.tracking.shipping import Shipper
 from trainables.spec import Outcome
+
+LOST_WORKERS = 3
+"""How often a trial is moved to another worker because its own was lost."""
 
 _listeners: list[tuple[Board, Shipper]] = []
 
@@ -59,10 +64,32 @@ class Events(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has lost its worker too often."""
-        error = trial.get_error()
+        error = trial.get_pickled_error() or trial.get_error()
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
-        for board, _ in _listeners:
-            board.lose(str(trial), cause.splitlines()[-1])
+        died = isinstance(error, RayActorError)
+        for board, shipper in _listeners:
+            if died:
+                # Nobody is left who could record it, and training it again would end alike.
+                _record_death(board, str(trial))
+                shipper.changed(str(trial))
+            else:
+                board.lose(str(trial), cause.splitlines()[-1])
+
+
+def _record_death(board: Board, trial_id: str) -> None:
+    folder = board.plan.folder.trial(trial_id)
+    state = board.states[trial_id]
+    why = f"its worker process died {LOST_WORKERS + 1} times (a crash, or killed for its memory)"
+    try:
+        record = folder.load() or Record.of(state.trial.spec)
+        record.outcome = Outcome.FAILED
+        record.error = {"type": "WorkerDied", "message": why, "traceback": why}
+        folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
+        folder.save(record)
+    except (OSError, RecordDamagedError):
+        board.lose(trial_id, why)
+        return
+    board.report(trial_id, state.epochs, state.test_error, 0.0, Outcome.FAILED, None)
 
 
 class StopOnRepeatedError(Stopper):
