@@ -69,7 +69,7 @@ def test_files_that_are_no_grids(folder: Folder) -> None:
 
 def test_a_cell_that_cannot_run_is_named_before_anything_starts(folder: Folder) -> None:
     model = {"name": "resnet18", "stem": "imagenet"}
-    factors = {"norm": ["batchnorm", "groupnorm"], "batch_size": [1], "seed": 1}
+    factors = {"norm": ["batchnorm", "groupnorm"], "batch_size": [2, 1], "seed": 1}
     folder.grid(model=model, factors=factors)
     message = refused(folder, "run", "grid.yaml")
     assert "batchnorm at batch size 1: " in message
