@@ -118,8 +118,13 @@ def batch_independence(subject: Subject) -> str:
     seen = "depends on the batch" if leaks["training"] else "independent of the batch"
     if leaks["evaluation"] and not leaks["training"]:
         raise Violation("examples leak into each other in evaluation, though not in training")
+    if declared is None and leaks["training"]:
+        raise Violation(
+            "examples influence each other; if that is meant, set batch_dependent = True "
+            "on the class"
+        )
     if declared is None:
-        return f"{seen}; declares nothing (batch_dependent)"
+        return f"{seen} (batch_dependent is not declared on the class)"
     if declared != leaks["training"]:
         what = "leak into each other" if leaks["training"] else "do not depend on each other"
         raise Violation(f"examples {what}, but the layer declares batch_dependent={declared}")
@@ -177,12 +182,23 @@ def options(subject: Subject) -> str:
     given = {name: value for name, value in subject.options.items() if name in required}
     subject = Subject(subject.factory, subject.num_channels, given)
     plain = _outcome(subject, {})
-    for parameter in varied:
-        values = _others(parameter.default)
-        if not any(_differs(_outcome(subject, {parameter.name: v}), plain) for v in values):
-            raise Violation(f"option {parameter.name} is ignored: no value tried has an effect")
-    names = ", ".join(parameter.name for parameter in varied) or "no number or switch to vary"
-    return f"each has an effect ({names}); unknown ones are refused"
+    ignored = [
+        parameter.name
+        for parameter in varied
+        if not any(
+            _differs(_outcome(subject, {parameter.name: value}), plain)
+            for value in _others(parameter.default)
+        )
+    ]
+    if ignored:
+        which = (
+            f"option {ignored[0]} is" if len(ignored) == 1 else f"options {', '.join(ignored)} are"
+        )
+        raise Violation(f"{which} ignored: no value tried has an effect")
+    if not varied:
+        return "unknown ones are refused; there is no number or switch to vary"
+    names = ", ".join(parameter.name for parameter in varied)
+    return f"each number and switch has an effect ({names}); unknown ones are refused"
 
 
 def parameters_added(subject: Subject) -> str:
