@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison, Gap, comparisons
+from analysis.decomposition import Decomposed, decomposed
 from analysis.inference import ALPHA, equivalence, holm
 from analysis.measures import Measures, default_margin, measure
 from analysis.options import Options
@@ -51,6 +52,11 @@ class Findings:
     def is_equivalent(self, gap: Gap) -> bool:
         """Whether `gap.norm` may be called as robust as the reference, within the margin."""
         return bool(self.equivalent[gap.norm] < ALPHA)
+
+    @cached_property
+    def decomposed(self) -> dict[str, tuple[Decomposed, ...]]:
+        """The norms that were tested with several kinds of test statistics."""
+        return decomposed(self.comparison)
 
     @cached_property
     def threshold(self) -> float | None:

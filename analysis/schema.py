@@ -6,6 +6,8 @@ Three frames belong together and are held by `Trials`:
 - `epochs`, one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`;
 - `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`.
 
+The first two have besides those of the columns `ON_REQUEST` that some trial has recorded.
+
 `test_error` is the error after the last finished epoch, also of a trial that still runs or that
 diverged. `scored` adds `error`, the number that measures compare: it is missing unless
 the trial ended, and chance error if it diverged.
@@ -75,6 +77,14 @@ METRICS = (
     Column("train_s", "float", "seconds", "time the epoch spent training"),
     Column("eval_s", "float", "seconds", "time the epoch spent evaluating"),
 )
+STATISTICS = ("ema", "precise", "batch")
+"""Kinds of test statistics: moving averages, recomputed over large training batches, and those
+of the test batch."""
+ON_REQUEST = (
+    Column("test_error_ema", "float", "percent", "test error with moving averages"),
+    Column("test_error_precise", "float", "percent", "test error with recomputed statistics"),
+    Column("test_error_batch", "float", "percent", "test error with the test batch's statistics"),
+)
 EPOCH_COLUMNS = (
     Column("trial_id", "text", "", "identity of the trial"),
     *(c for c in TRIAL_COLUMNS if c.name in {"norm", "variant", "batch_size", "seed"}),
@@ -116,6 +126,12 @@ def tidy(
     return frame.assign(**{c.name: _typed(frame[c.name], c) for c in columns})
 
 
+def recorded(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` without those columns of `ON_REQUEST` that hold no value."""
+    names = {column.name for column in ON_REQUEST}
+    return frame.drop(columns=[n for n in frame if n in names and frame[n].isna().all()])
+
+
 def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     if column.kind == "text":
         return values.astype(object).where(values.notna(), "").astype(str)
@@ -148,7 +164,8 @@ def validate(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
     _refuse(trials, trials["batch_size"] < 1, "`batch_size >= 1` must hold")
     unknown = ~trials["outcome"].isin(OUTCOMES)
     _refuse(trials, unknown, "`outcome` must be one of " + ", ".join(OUTCOMES))
-    for name in ("test_error", "best_test_error", "train_error", "chance_error"):
+    percents = [column.name for column in ON_REQUEST if column.unit == "percent"]
+    for name in ("test_error", "best_test_error", "train_error", "chance_error", *percents):
         outside = ~(trials[name].isna() | trials[name].between(0, 100))
         _refuse(trials, outside, f"`0 <= {name} <= 100` must hold (percent)")
     completed = trials["outcome"] == "completed"

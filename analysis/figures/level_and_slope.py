@@ -52,7 +52,13 @@ def draw(findings: Findings) -> Figure | None:
         axes.set_ylabel("slope: points per halving of the batch")
         axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=SOFT, va="bottom")
         axes.text(
-            1.0, 1.02, "nearer to 0: flatter", transform=axes.transAxes, color=SOFT, va="bottom", ha="right"
+            1.0,
+            1.02,
+            "nearer to 0: flatter",
+            transform=axes.transAxes,
+            color=SOFT,
+            va="bottom",
+            ha="right",
         )
         if len(shown) > MANY:
             figure.legend(loc="outside right upper", fontsize=8.5)

@@ -2,74 +2,79 @@
 
 from __future__ import annotations
 
-import re
-from itertools import groupby
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.comparison import Comparison
-from analysis.figures.style import SOFT, batch_size_axis, looks, percent_axis, sheet
+from analysis.decomposition import Decomposed
+from analysis.figures.style import (
+    Look,
+    batch_size_axis,
+    legend,
+    looks,
+    panels,
+    percent_axis,
+    rows_of,
+    sheet,
+)
 from analysis.findings import Findings
+from analysis.schema import STATISTICS
 
 ALT = (
     "Line chart of test error against batch size of one norm tested with its moving averages, with "
     "statistics recomputed over large batches, and with those of the test batch."
 )
-NAMES = {
-    "ema": "moving average",
-    "precise": "recomputed",
-    "batch": "test batch",
-}
-_OPTION = re.compile(r"\b(?:eval_statistics)=['\"]?(\w+)['\"]?,? ?")
-
-
-def family(norm: str) -> tuple[str, str]:
-    """A norm's label without its test statistics, and which these are (`ema` by default)."""
-    found = _OPTION.search(norm)
-    rest = _OPTION.sub("", norm).replace("()", "").replace(", )", ")")
-    return rest, found.group(1) if found else "ema"
-
-
-def families(comparison: Comparison) -> dict[str, dict[str, str]]:
-    """Norms that are there under several test statistics: label by statistics, per family."""
-    named = sorted((*family(norm), norm) for norm in comparison.norms)
-    grouped = {
-        name: {statistics: norm for _, statistics, norm in members}
-        for name, members in groupby(named, key=lambda item: item[0])
-    }
-    return {name: members for name, members in grouped.items() if len(members) > 1}
+NAMES = {"ema": "moving average", "precise": "recomputed", "batch": "test batch"}
 
 
 def draw(findings: Findings) -> Figure | None:
-    """Test error (percent) by batch size and test statistics, a panel per norm that has them."""
-    comparison = findings.comparison
-    found = families(comparison)
+    """Test error (percent) by batch size, a line for each kind of test statistics.
+
+    A panel for each norm that was tested in more than one way; None where there is none.
+    """
+    found = findings.decomposed
     if not found:
         return None
-    errors = comparison.scored["error"]
-    with sheet(7.2, 3.6) as figure:
-        panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-        by_kind = looks(list(NAMES))
-        for axes, (name, members) in zip(panels, found.items(), strict=True):
-            axes.set_title(name)
+    cells = [cell for members in found.values() for cell in members]
+    errors = np.concatenate([values for cell in cells for values in cell.errors.values()])
+    kinds = [kind for kind in STATISTICS if any(kind in cell.errors for cell in cells)]
+    by_kind = looks(STATISTICS)
+    with sheet(7.2, 0.9 + 2.5 * rows_of(len(found))) as figure:
+        drawn = panels(figure, len(found))
+        for axes, (norm, members) in zip(drawn, found.items(), strict=True):
+            axes.set_title(norm)
             percent_axis(axes, float(errors.min()), float(errors.max()))
-            batch_size_axis(axes, comparison.batch_sizes)
-            for kind, norm in members.items():
-                cells = [
-                    cell for (of, _), cell in comparison.cells.items() if of == norm and cell.ended
-                ]
-                look = by_kind.get(kind, by_kind["ema"])
-                axes.errorbar(
-                    [cell.batch_size for cell in cells],
-                    [cell.error.value for cell in cells],
-                    yerr=[np.nan_to_num(cell.error.half_width) for cell in cells],
-                    color=look.colour,
-                    marker=look.marker,
-                    linestyle=look.dash,
-                    label=NAMES.get(kind, kind),
-                    elinewidth=0.9,
-                )
-        panels[0].set_ylabel("test error, last epoch (%)")
-        panels[0].legend(title="statistics at test time", title_fontsize=8, labelcolor=SOFT)
+            batch_size_axis(axes, findings.comparison.batch_sizes, room=20 // min(3, len(found)))
+            for kind in kinds:
+                shown = [cell for cell in members if kind in cell.errors]
+                if shown:
+                    _line(axes, shown, kind, by_kind[kind])
+        figure.supylabel("test error, last epoch (%)", fontsize=9)
+        legend(figure, {NAMES[kind]: by_kind[kind] for kind in kinds})
         return figure
+
+
+def _line(axes: Axes, cells: Sequence[Decomposed], kind: str, look: Look) -> None:
+    """One kind's means, and their interval as a band."""
+    sizes = [cell.batch_size for cell in cells]
+    means = [cell.means[kind] for cell in cells]
+    bottom = axes.get_ylim()[0] if axes.get_yscale() == "log" else 0.0
+    axes.fill_between(
+        sizes,
+        np.maximum([mean.low for mean in means], bottom),
+        [mean.high for mean in means],
+        color=look.colour,
+        alpha=0.13,
+        linewidth=0,
+    )
+    axes.plot(
+        sizes,
+        [mean.value for mean in means],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.dash,
+        markersize=4.5,
+        label=NAMES[kind],
+    )

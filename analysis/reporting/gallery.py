@@ -86,7 +86,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "norm-statistics",
         "The same norm, tested with other statistics",
         "What training harms shows under every kind of statistics; what only testing harms goes "
-        "away when they are recomputed.",
+        "away when they are recomputed. Bands are 95 % t intervals.",
         norm_statistics.ALT,
         norm_statistics.draw,
     ),

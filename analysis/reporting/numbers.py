@@ -16,6 +16,7 @@ from analysis.inference import smallest_detectable
 from analysis.reporting.answer import answer, coverage, missing_trials
 from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.power import power
+from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame
 from analysis.schema import Trials
 
@@ -53,10 +54,16 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "gaps": gap_frame(comparison),
         "measures": measure_frame(findings),
         "times_to_threshold": time_frame(findings),
+        **_where_recorded(findings),
         "best": _best(comparison),
         "published": [asdict(item) for item in findings.published],
         "settings": findings.settings,
     }
+
+
+def _where_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
+    """What only sweeps that asked for further metrics have."""
+    return {"test_statistics": statistics_frame(findings)} if findings.decomposed else {}
 
 
 def _best(comparison: Comparison) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables, time_table
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
+from analysis.reporting.statistics_table import statistics_table
 from analysis.reporting.tables import Table, error_table, gap_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
@@ -97,7 +98,7 @@ def _section(findings: Findings, several: bool) -> Section:
     if len(comparison.norms) > 1:
         tables.append(gap_table(comparison))
     tables += measure_tables(findings)
-    times = time_table(findings)
+    further = (statistics_table(findings), time_table(findings))
     return Section(
         label=comparison.label if several else "",
         coverage=tuple(coverage(comparison)),
@@ -105,7 +106,7 @@ def _section(findings: Findings, several: bool) -> Section:
         missing=tuple(missing_trials(comparison)),
         power=tuple(power(findings)),
         figures=tuple(gallery(findings, f"-{slug(comparison.label)}" if several else "")),
-        tables=(*tables, times) if times else tuple(tables),
+        tables=(*tables, *(table for table in further if table)),
     )
 
 

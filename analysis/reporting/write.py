@@ -17,6 +17,7 @@ from analysis.reporting.markdown import markdown
 from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.numbers import numbers
 from analysis.reporting.page import page
+from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame
 from analysis.schema import Trials
 
@@ -65,6 +66,8 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
     }
     if any(item.times is not None for item in found):
         texts["tables/times.csv"] = _csv(found, time_frame)
+    if any(item.decomposed for item in found):
+        texts["tables/statistics.csv"] = _csv(found, statistics_frame)
     return files | {name: text.encode() for name, text in texts.items()}
 
 

@@ -16,13 +16,15 @@ from analysis.schema import (
     EPOCH_COLUMNS,
     EXPECTED_COLUMNS,
     METRICS,
+    ON_REQUEST,
     TRIAL_COLUMNS,
     Trials,
+    recorded,
     tidy,
     validate,
 )
 
-METRIC_NAMES = tuple(column.name for column in METRICS)
+METRIC_NAMES = tuple(column.name for column in (*METRICS, *ON_REQUEST))
 NOT_SETTINGS = ("norm", "norm.", "batch_size", "seed")
 _SORT = ["variant", "norm", "batch_size", "seed", "trial_id"]
 
@@ -53,7 +55,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     trials = pd.DataFrame.from_records(found.rows)
     if len(found.curves):
         trials = trials.merge(_last_epoch(found.curves), on="trial_id", how="left")
-    trials = tidy(trials, TRIAL_COLUMNS).sort_values(_SORT, ignore_index=True)
+    trials = tidy(trials, (*TRIAL_COLUMNS, *ON_REQUEST)).sort_values(_SORT, ignore_index=True)
     settings = _settings(found, list(trials["trial_id"]))
     if where:
         kept = _matching(settings, where)
@@ -63,12 +65,12 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     trials, settings = trials[asked].reset_index(drop=True), settings[asked]
     validate(trials, settings)
     labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
-    epochs = tidy(found.curves.merge(labels, on="trial_id"), EPOCH_COLUMNS)
+    epochs = tidy(found.curves.merge(labels, on="trial_id"), (*EPOCH_COLUMNS, *ON_REQUEST))
     expected = pd.DataFrame.from_records(found.expected) if found.expected else trials
     return Trials(
         name=found.name,
-        trials=trials,
-        epochs=epochs.sort_values([*_SORT, "epoch"], ignore_index=True),
+        trials=recorded(trials),
+        epochs=recorded(epochs).sort_values([*_SORT, "epoch"], ignore_index=True),
         expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings,
         reference=found.reference,

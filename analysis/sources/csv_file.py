@@ -1,4 +1,4 @@
-"""Trials from a user's own CSV: one row per trial, the columns of `schema.TRIAL_COLUMNS`."""
+"""Trials from a user's own CSV: one row per trial, the columns of `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.schema import TRIAL_COLUMNS, tidy
+from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
 from analysis.sources.assemble import Found, empty_curves
+
+COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
 
 
 def read_csv(path: Path) -> Found:
@@ -23,7 +25,7 @@ def read_csv(path: Path) -> Found:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
     raw.columns = raw.columns.str.strip()
-    missing = [c.name for c in TRIAL_COLUMNS if c.required and c.name not in raw.columns]
+    missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
     if missing:
         raise InputError(
             f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(raw.columns)}"
@@ -31,7 +33,7 @@ def read_csv(path: Path) -> Found:
     if raw.empty:
         raise InputError(f"{path} holds no rows")
     try:
-        frame = tidy(raw, TRIAL_COLUMNS)
+        frame = tidy(raw, COLUMNS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     guessed = frame["test_error"].notna().map({True: "completed", False: "failed"})
@@ -39,7 +41,7 @@ def read_csv(path: Path) -> Found:
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
     frame["trial_id"] = frame["trial_id"].where(frame["trial_id"] != "", numbered)
     frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", path.stem)
-    known = {column.name for column in TRIAL_COLUMNS}
+    known = {column.name for column in COLUMNS}
     unread = [name for name in raw.columns if name not in known]
     return Found(
         name=path.stem,

@@ -105,6 +105,21 @@ def _epoch(epoch: int, error: float, updates: int, num_epochs: int) -> dict[str,
     }
 
 
+def record_statistics(sweep: dict[str, Any], norm: str, offsets: dict[str, float]) -> None:
+    """Let the trials of `norm` record each `test_error_*` that `offsets` names, in every epoch.
+
+    Points above `test_error`, per halving of the batch from 128 on, and a little by seed.
+    """
+    for record, trial in zip(sweep["records"].values(), sweep["sweep"]["trials"], strict=True):
+        if trial["norm"] == norm:
+            halvings = np.log2(128 / trial["batch_size"]) + 0.1 * trial["seed"]
+            for epoch in record["epochs"]:
+                epoch |= {
+                    f"test_error_{kind}": epoch["test_error"] + offset * halvings
+                    for kind, offset in offsets.items()
+                }
+
+
 def diverge(record: dict[str, Any], epoch: int) -> None:
     """Let the trial diverge in `epoch` (1-based): that epoch has no finite loss or error."""
     record["outcome"] = "diverged"

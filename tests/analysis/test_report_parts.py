@@ -23,7 +23,6 @@ from analysis.figures import (
     forest,
     learning_curves,
     level_and_slope,
-    norm_statistics,
     published_and_measured,
     time_to_threshold,
 )
@@ -111,22 +110,6 @@ def test_published_figures_stand_only_beside_the_same_data(findings: Findings) -
     assert figure is not None
     measured, printed_line = figure.axes[0].get_lines()
     assert sorted(measured.get_ydata()) == sorted(printed_line.get_ydata())
-
-
-def test_statistics_at_test_time_make_a_family() -> None:
-    label = "batchnorm(momentum=0.1, eval_statistics=batch)"
-    assert norm_statistics.family(label) == ("batchnorm(momentum=0.1)", "batch")
-    assert norm_statistics.family("batchnorm(eval_statistics=precise)") == ("batchnorm", "precise")
-    assert norm_statistics.family("batchnorm") == ("batchnorm", "ema")
-
-
-def test_a_family_is_drawn_with_a_line_for_each_statistics(tmp_path: Path) -> None:
-    norms = ("batchnorm", "batchnorm(eval_statistics=precise)", "groupnorm(num_groups=8)")
-    found = findings_of(load(write_folder(make_sweep(norms=norms), tmp_path)), Options())[0]
-    figure = norm_statistics.draw(found)
-    assert figure is not None
-    (axes,) = figure.axes
-    assert axes.get_legend_handles_labels()[1] == ["moving average", "recomputed"]
 
 
 def test_drawing_changes_no_global_setting(findings: Findings) -> None:

@@ -9,10 +9,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
+from synthetic_sweep import diverge, make_sweep, record_statistics, write_folder, write_mlflow
 
 from analysis import InputError, load
 from analysis.schema import EPOCH_COLUMNS, EXPECTED_COLUMNS, TRIAL_COLUMNS, scored
@@ -24,6 +25,7 @@ from analysis.sources.mlflow_sqlite import read_sqlite
 def ragged() -> dict[str, Any]:
     """A sweep with a diverged, a failed, two running and some missing trials."""
     sweep = make_sweep(num_seeds=2, batch_sizes=(16, 2), num_epochs=3)
+    record_statistics(sweep, "assocnorm", {"ema": 0.0, "batch": -0.2})
     records = list(sweep["records"].values())
     diverge(records[0], 2)
     records[1]["outcome"] = "failed"
@@ -106,8 +108,9 @@ def test_of_several_rows_for_one_step_the_newest_counts(store: Path, tmp_path: P
 
 def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]) -> None:
     trials = load(places[0])
-    assert list(trials.trials) == [column.name for column in TRIAL_COLUMNS]
-    assert list(trials.epochs) == [column.name for column in EPOCH_COLUMNS]
+    on_request = ["test_error_ema", "test_error_batch"]
+    assert list(trials.trials) == [column.name for column in TRIAL_COLUMNS] + on_request
+    assert list(trials.epochs) == [column.name for column in EPOCH_COLUMNS] + on_request
     assert list(trials.expected) == [column.name for column in EXPECTED_COLUMNS]
     outcomes = trials.trials["outcome"].value_counts().to_dict()
     assert outcomes == {"completed": 5, "running": 2, "diverged": 1, "failed": 1}
@@ -118,6 +121,17 @@ def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]
     assert pd.isna(diverged["test_error"])
     assert diverged["num_epochs"] == 2
     assert diverged["train_s"] == 3.0
+
+
+def test_what_was_recorded_on_request_is_there_for_those_who_recorded_it(
+    places: tuple[Path, Path], ragged: dict[str, Any]
+) -> None:
+    trials = load(places[0]).trials.set_index("trial_id")
+    for trial_id, found in trials["test_error_batch"].items():
+        last = ragged["records"][trial_id]["epochs"][-1]
+        assert found == pytest.approx(last.get("test_error_batch", np.nan), nan_ok=True)
+    assert trials["test_error_batch"].notna().sum() == 2
+    assert (trials.loc[trials["test_error_batch"].notna(), "norm"] == "assocnorm").all()
 
 
 def test_a_csv_of_the_frame_gives_it_back(places: tuple[Path, Path], tmp_path: Path) -> None:
