@@ -70,7 +70,7 @@ def test_a_batch_larger_than_the_training_set() -> None:
     (reason,) = infeasible_cells(
         load(**factors(norm=["groupnorm"], batch_size=[65])).trials
     ).values()
-    assert reason[0] == "groupnorm at batch size 65"
+    assert reason[0].name == "groupnorm-bs065-s0"
     assert "batch_size=65 and num_train=64" in reason[1]
 
 

@@ -83,10 +83,10 @@ def test_the_last_lines_say_where_everything_is() -> None:
     plan = some_ended()
     assert printed(print_places, plan, SHIPPED, reported=True) == [
         f"records  {plan.folder.storage.uri}",
-        "MLflow   http://tracking:5000/#/experiments/7",
+        "MLflow   http://tracking:5000/#/experiments/7/runs",
     ]
     unreached = printed(print_places, plan, UNREACHED, reported=False)
-    assert unreached[1].endswith("analysis report small --out report/small")
+    assert unreached[1].endswith("/runs/small --out report/small")
     assert unreached[2] == "MLflow   not up to date: ConnectionError: refused"
     assert "sweep sync grid.yaml" in unreached[3]
 

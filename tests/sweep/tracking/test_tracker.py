@@ -262,12 +262,12 @@ def test_the_command_that_shows_a_store(monkeypatch: pytest.MonkeyPatch) -> None
     Path("bin/mlflow").chmod(0o755)
     monkeypatch.setenv("PATH", str(Path("bin").absolute()))
     here = Place("7", "sqlite:///mlflow.db")
-    assert (here.command, here.link) == ("mlflow ui", "http://127.0.0.1:5000/#/experiments/7")
+    assert (here.command, here.link) == ("mlflow ui", "http://127.0.0.1:5000/#/experiments/7/runs")
     assert Place("7", f"sqlite:///{Path.cwd()}/mlflow.db").command == "mlflow ui"
     elsewhere = Place("7", "sqlite:////data/mlflow.db")
     assert elsewhere.command == "mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
     server = Place("7", "http://tracking:5000/")
-    assert (server.command, server.link) == (None, "http://tracking:5000/#/experiments/7")
+    assert (server.command, server.link) == (None, "http://tracking:5000/#/experiments/7/runs")
     monkeypatch.setenv("PATH", "")
     assert here.command == f"{Path(sys.executable).parent / 'mlflow'} ui"
 
