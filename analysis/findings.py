@@ -17,6 +17,7 @@ from analysis.options import Options
 from analysis.published import Published, matching
 from analysis.schema import Trials
 from analysis.survival import times_to_threshold
+from analysis.top5 import by_top5
 
 SPLIT_SEED = 0
 
@@ -57,6 +58,11 @@ class Findings:
     def decomposed(self) -> dict[str, tuple[Decomposed, ...]]:
         """The norms that were tested with several kinds of test statistics."""
         return decomposed(self.comparison)
+
+    @cached_property
+    def by_top5(self) -> Comparison | None:
+        """The same comparison by top-5 error; None where nobody recorded it."""
+        return by_top5(self.comparison)
 
     @cached_property
     def threshold(self) -> float | None:

@@ -84,6 +84,9 @@ ON_REQUEST = (
     Column("test_error_ema", "float", "percent", "test error with moving averages"),
     Column("test_error_precise", "float", "percent", "test error with recomputed statistics"),
     Column("test_error_batch", "float", "percent", "test error with the test batch's statistics"),
+    Column("test_top5_error", "float", "percent", "examples whose class is not among the top five"),
+    Column("activation_mean", "float", "", "mean output of the watched layer over the epoch"),
+    Column("activation_variance", "float", "", "variance of its outputs over the epoch"),
 )
 EPOCH_COLUMNS = (
     Column("trial_id", "text", "", "identity of the trial"),

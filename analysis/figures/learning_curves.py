@@ -1,6 +1,8 @@
-"""Learning curves: test error over epochs, a panel per batch size, a line per trial."""
+"""Learning curves: a metric over epochs, a panel per batch size, a line per trial."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -19,39 +21,49 @@ ALT = (
 
 def draw(findings: Findings) -> Figure | None:
     """Test error (percent) after every epoch of every trial; None where no curves are known."""
+    return curves(findings, "test_error", "test error (%)", percent_axis)
+
+
+def curves(
+    findings: Findings, metric: str, name: str, axis: Callable[[Axes, float, float], None]
+) -> Figure | None:
+    """A metric after every epoch of every trial, a panel per batch size; None without values.
+
+    `axis` prepares a panel's y axis, given the metric's lowest and highest value.
+    """
     comparison = findings.comparison
-    epochs = comparison.epochs.dropna(subset=["test_error"])
-    if epochs.empty:
+    if metric not in comparison.epochs or comparison.epochs[metric].isna().all():
         return None
+    epochs = comparison.epochs.dropna(subset=[metric])
     by_norm = looks(comparison.norms)
     diverged = comparison.trials.loc[comparison.trials["outcome"] == "diverged", "trial_id"]
     sizes = [b for b in comparison.batch_sizes if (epochs["batch_size"] == b).any()]
     with sheet(7.2, 0.7 + 2.1 * rows_of(len(sizes))) as figure:
-        lowest, highest = epochs["test_error"].min(), epochs["test_error"].max()
+        lowest, highest = epochs[metric].min(), epochs[metric].max()
         for axes, size in zip(panels(figure, len(sizes), share_x=True), sizes, strict=True):
             part = epochs[epochs["batch_size"] == size]
-            _panel(axes, part, by_norm)
-            _crosses(axes, part[part["trial_id"].isin(diverged)], by_norm)
+            _panel(axes, part, metric, by_norm)
+            _crosses(axes, part[part["trial_id"].isin(diverged)], metric, by_norm)
             axes.set_title(f"batch size {size}")
-            percent_axis(axes, float(lowest), float(highest))
+            axis(axes, float(lowest), float(highest))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.supxlabel("epoch", fontsize=9)
-        figure.supylabel("test error (%)", fontsize=9)
+        figure.supylabel(name, fontsize=9)
         legend(figure, by_norm)
         return figure
 
 
-def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
+def _panel(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look]) -> None:
     crowd = epochs["trial_id"].nunique()
     for norm, part in epochs.groupby("norm", sort=False):
         look = by_norm[str(norm)]
         # All trials of a norm are one line with gaps: hundreds of lines would draw slowly.
-        times, errors = part["epoch"].to_numpy(float), part["test_error"].to_numpy(float)
+        times, values = part["epoch"].to_numpy(float), part[metric].to_numpy(float)
         ends = np.flatnonzero(part["trial_id"].to_numpy()[1:] != part["trial_id"].to_numpy()[:-1])
-        times, errors = (np.insert(values, ends + 1, np.nan) for values in (times, errors))
+        times, values = (np.insert(drawn, ends + 1, np.nan) for drawn in (times, values))
         axes.plot(
             times,
-            errors,
+            values,
             color=look.colour,
             linestyle=look.dash,
             linewidth=1.1 if crowd < 20 else 0.7,
@@ -62,13 +74,11 @@ def _panel(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
         axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
 
 
-def _crosses(axes: Axes, epochs: pd.DataFrame, by_norm: dict[str, Look]) -> None:
-    """A cross at the last finite error of each of these trials, which diverged after it."""
+def _crosses(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look]) -> None:
+    """A cross at the last finite value of each of these trials, which diverged after it."""
     for norm, last in epochs.groupby(["norm", "trial_id"], sort=False).last().groupby(level=0):
         colour = by_norm[str(norm)].colour
-        axes.plot(
-            last["epoch"].to_numpy(float), last["test_error"], "x", color=colour, markersize=6
-        )
+        axes.plot(last["epoch"].to_numpy(float), last[metric], "x", color=colour, markersize=6)
 
 
 def schedule_drops(epochs: pd.DataFrame) -> list[int]:

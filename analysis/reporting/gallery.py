@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis.figures import (
+    activations,
     degradation_map,
     error_by_batch_size,
     forest,
@@ -91,6 +92,22 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         norm_statistics.draw,
     ),
     (
+        "activation-mean",
+        "Mean of a layer's outputs over training",
+        "Mean of all outputs of {watched} in the training batches of each epoch; every trial a "
+        "line, a cross where it diverged.",
+        activations.MEAN_ALT,
+        activations.draw_mean,
+    ),
+    (
+        "activation-variance",
+        "Variance of a layer's outputs over training",
+        "Variance of all outputs of {watched} in the training batches of each epoch; every trial "
+        "a line, a cross where it diverged.",
+        activations.VARIANCE_ALT,
+        activations.draw_variance,
+    ),
+    (
         "published",
         "Measured and published",
         "Measured means with 95 % t intervals; hollow diamonds as printed, without seeds. {source}",
@@ -105,6 +122,7 @@ def gallery(findings: Findings, suffix: str) -> Iterator[Drawn]:
     words = {
         "margin": number(findings.margin, 1),
         "threshold": number(findings.threshold or 0, 1),
+        "watched": activations.watched(findings),
         "source": published_and_measured.source(findings),
     }
     for stem, title, caption, alt, draw in _FIGURES:

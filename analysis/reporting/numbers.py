@@ -17,7 +17,7 @@ from analysis.reporting.answer import answer, coverage, missing_trials
 from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.power import power
 from analysis.reporting.statistics_table import statistics_frame
-from analysis.reporting.tables import error_frame, gap_frame
+from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.schema import Trials
 
 
@@ -63,7 +63,8 @@ def _comparison(findings: Findings) -> dict[str, Any]:
 
 def _where_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
     """What only sweeps that asked for further metrics have."""
-    return {"test_statistics": statistics_frame(findings)} if findings.decomposed else {}
+    frames = {"test_statistics": statistics_frame(findings), "top5_errors": top5_frame(findings)}
+    return {name: frame for name, frame in frames.items() if len(frame)}
 
 
 def _best(comparison: Comparison) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from analysis.reporting.measure_table import measure_tables, time_table
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
 from analysis.reporting.statistics_table import statistics_table
-from analysis.reporting.tables import Table, error_table, gap_table
+from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
 
@@ -95,6 +95,8 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
 def _section(findings: Findings, several: bool) -> Section:
     comparison = findings.comparison
     tables = [error_table(comparison)]
+    if findings.by_top5:
+        tables.append(top5_table(findings.by_top5))
     if len(comparison.norms) > 1:
         tables.append(gap_table(comparison))
     tables += measure_tables(findings)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from analysis.comparison import Cell, Comparison, Gap
+from analysis.findings import Findings
 from analysis.inference import Mean
 from analysis.wording import number, p_value, signed
 
@@ -55,6 +56,11 @@ def error_frame(comparison: Comparison) -> pd.DataFrame:
             for cell in comparison.cells.values()
         ]
     )
+
+
+def top5_frame(findings: Findings) -> pd.DataFrame:
+    """Mean top-5 error by norm and batch size, as `error_frame`; empty where none was recorded."""
+    return error_frame(findings.by_top5) if findings.by_top5 else pd.DataFrame()
 
 
 def gap_frame(comparison: Comparison) -> pd.DataFrame:
@@ -105,6 +111,13 @@ def error_table(comparison: Comparison) -> Table:
     if any(cell.diverged for cell in comparison.cells.values()):
         notes.append("†: diverged trials, counted at chance error; beside it, survivors only.")
     return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))
+
+
+def top5_table(by_top5: Comparison) -> Table:
+    """Top-5 errors by norm and batch size; `by_top5` has them as its errors."""
+    table = error_table(by_top5)
+    note = "An example is right where its class is among the five that the network rates highest."
+    return replace(table, title="Top-5 test error", notes=(note, *table.notes))
 
 
 def _error(cell: Cell | None, best: bool) -> Shown:

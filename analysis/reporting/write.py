@@ -18,7 +18,7 @@ from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.numbers import numbers
 from analysis.reporting.page import page
 from analysis.reporting.statistics_table import statistics_frame
-from analysis.reporting.tables import error_frame, gap_frame
+from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.schema import Trials
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
@@ -68,6 +68,9 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
         texts["tables/times.csv"] = _csv(found, time_frame)
     if any(item.decomposed for item in found):
         texts["tables/statistics.csv"] = _csv(found, statistics_frame)
+    top5 = [item for item in found if item.by_top5]
+    if top5:
+        texts["tables/top5_errors.csv"] = _csv(top5, top5_frame)
     return files | {name: text.encode() for name, text in texts.items()}
 
 
