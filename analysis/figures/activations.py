@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.learning_curves import curves
 from analysis.figures.style import GRID
@@ -36,5 +37,8 @@ def _axis(axes: Axes, lowest: float, highest: float) -> None:
     """A log scale where the values are positive and span more than `WIDE` to one."""
     if 0 < lowest * WIDE < highest:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)

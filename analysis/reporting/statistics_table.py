@@ -38,10 +38,9 @@ def statistics_table(findings: Findings) -> Table | None:
         return None
     sizes = findings.comparison.batch_sizes
     notes = [
-        "Mean of the last epoch's test error over seeds, percent, of the same trained networks, "
-        "and half the width of its 95 % t interval. Moving average minus recomputed: the harm "
-        "done at test time alone, points, paired by seed; what is left was done in training. "
-        "Exploratory."
+        "Mean of the last epoch's test error over seeds, percent; after ± half the width of its "
+        "95 % t interval. Moving average minus recomputed, paired by seed: the points that the "
+        "moving averages lose at test time, not in training. Exploratory, unadjusted."
     ]
     if any(cell.diverged for cells in found.values() for cell in cells):
         notes.append(
