@@ -6,7 +6,13 @@ What needs torch is imported when it is first asked for, so that reading a grid 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from trainables.errors import CheckpointDamaged, DataUnavailable, Diverged, Infeasible
+from trainables.errors import (
+    CheckpointDamaged,
+    CheckpointTooNew,
+    DataUnavailable,
+    Diverged,
+    Infeasible,
+)
 from trainables.spec import Dimensions, EpochMetrics, Outcome, TrialSpec
 
 if TYPE_CHECKING:
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointDamaged",
+    "CheckpointTooNew",
     "DataUnavailable",
     "Dimensions",
     "Diverged",

@@ -1,6 +1,6 @@
 """A trial's state as bytes and back, with a checksum; where the bytes are kept is the caller's.
 
-A header (a line naming the format, then the SHA-256 of the rest) precedes what `torch.save`
+A line naming the format, then the SHA-256 of all but itself, precedes what `torch.save`
 wrote. Reading executes no code (`weights_only`).
 """
 
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from typing import Any, TypedDict, cast
 
 import torch
 from torch import nn
 
-from trainables.errors import CheckpointDamaged
+from trainables.errors import CheckpointDamaged, CheckpointTooNew
 
-_FORMAT = b"norm-sweep checkpoint 1\n"
-_HEADER_SIZE = len(_FORMAT) + hashlib.sha256().digest_size
+VERSION = 2
+_FORMAT = re.compile(rb"norm-sweep checkpoint ([0-9]{1,9})\n")
 
 
 class TrialState(TypedDict):
-    """All that decides how a trial goes on: random streams need no state (see `seeding`)."""
+    """All that decides how a trial goes on; `current` is the epoch that has begun, if one has."""
 
     trial_id: str
     epoch: int
@@ -29,6 +30,7 @@ class TrialState(TypedDict):
     model: dict[str, Any]
     optimizer: dict[str, Any]
     threshold: dict[str, float]
+    current: dict[str, Any] | None
 
 
 def to_bytes(state: TrialState) -> bytes:
@@ -36,7 +38,8 @@ def to_bytes(state: TrialState) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     payload = buffer.getvalue()
-    return _FORMAT + hashlib.sha256(payload).digest() + payload
+    header = b"norm-sweep checkpoint %d\n" % VERSION
+    return header + _checksum(header, payload) + payload
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -50,16 +53,32 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def from_bytes(data: bytes) -> TrialState:
-    """The state, on the CPU; raises `CheckpointDamaged` unless `data` is exactly as written."""
-    if not data.startswith(_FORMAT):
+    """The state, on the CPU.
+
+    Raises `CheckpointDamaged` unless `data` is exactly as written, and `CheckpointTooNew` if a
+    later version of the program has written it.
+    """
+    header = _FORMAT.match(data)
+    if header is None:
         raise CheckpointDamaged(
-            f"these {len(data)} bytes do not begin as a checkpoint of this version; "
+            f"these {len(data)} bytes do not begin as a checkpoint; "
             f"resume from an earlier checkpoint"
         )
-    checksum, payload = data[len(_FORMAT) : _HEADER_SIZE], data[_HEADER_SIZE:]
-    if hashlib.sha256(payload).digest() != checksum:
+    payload_at = header.end() + hashlib.sha256().digest_size
+    checksum, payload = data[header.end() : payload_at], data[payload_at:]
+    if _checksum(header[0], payload) != checksum:
         raise CheckpointDamaged(
             f"the checksum of this checkpoint of {len(data)} bytes does not hold; "
             f"resume from an earlier checkpoint"
         )
+    version = int(header[1])
+    if version > VERSION:
+        raise CheckpointTooNew(
+            f"the checkpoint has version {version}, but this program knows versions up to "
+            f"{VERSION}; update the program"
+        )
     return cast(TrialState, torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+
+
+def _checksum(header: bytes, payload: bytes) -> bytes:
+    return hashlib.sha256(header + payload).digest()

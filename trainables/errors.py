@@ -29,6 +29,10 @@ class CheckpointDamaged(ValueError):  # noqa: N818
     """Bytes that are no checkpoint, or not all of one."""
 
 
+class CheckpointTooNew(ValueError):  # noqa: N818
+    """A checkpoint that a newer version of the program wrote."""
+
+
 class DataUnavailable(RuntimeError):  # noqa: N818
     """A data set that is not where it was looked for, or damaged there; says how to get it."""
 

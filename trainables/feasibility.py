@@ -24,7 +24,7 @@ from trainables.models.catalog import with_defaults
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import lr_for
-from trainables.seeding import generator, global_stream
+from trainables.seeding import GlobalStream, generator
 from trainables.spec import Dimensions, TrialSpec
 
 SMALL_RUN = 70_000 * 16**2
@@ -83,7 +83,7 @@ def _device(spec: TrialSpec, data: DatasetInfo) -> torch.device:
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     norms = SeededNorms(spec.norm, seed=spec.seed)
     batch_size = spec.batch_size
-    with global_stream(spec.seed, "init"):
+    with GlobalStream(spec.seed, "init"):
         with device:
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms

@@ -6,7 +6,7 @@ from torch import nn
 
 import normmods
 from trainables.errors import Infeasible, reason
-from trainables.seeding import global_stream
+from trainables.seeding import GlobalStream
 from trainables.spec import NormSpec
 
 
@@ -28,7 +28,7 @@ class SeededNorms:
         Raises `normmods.NormError` for a wrong name or option, and `Infeasible` with the number
         of channels where the layer refuses it.
         """
-        with global_stream(self.seed, "norm", len(self.built)):
+        with GlobalStream(self.seed, "norm", len(self.built)):
             try:
                 layer = normmods.build(self.spec.name, num_channels, **self.spec.options)
             except normmods.NormError:

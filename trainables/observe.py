@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,15 @@ class Mean:
         self.total = value if self.total is None else self.total + value
         self.count += 1
 
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on."""
+        return {"total": self.total, "count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from `state_dict`."""
+        self.total = None if state["total"] is None else state["total"].to(device)
+        self.count = state["count"]
+
     def metrics(self, *names: str) -> dict[str, float]:
         """The mean's elements under these names; none where nothing was added."""
         if self.total is None:
@@ -33,12 +43,13 @@ class Mean:
 
 
 @contextmanager
-def clipping(model: nn.Module) -> Iterator[Mean]:
+def clipping(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
     """The share of channels whose correction was clipped, over layers and forward passes.
 
-    Read from every layer that has a method `clipped_fraction` (the batch renormalizations).
+    Read from every layer that has a method `clipped_fraction` (the batch renormalizations), and
+    added to the `mean` that is given.
     """
-    mean = Mean()
+    mean = mean or Mean()
     with ExitStack() as hooks:
         for layer in model.modules():
             read = getattr(layer, "clipped_fraction", None)
@@ -49,12 +60,11 @@ def clipping(model: nn.Module) -> Iterator[Mean]:
 
 
 @contextmanager
-def moments(model: nn.Module, path: str) -> Iterator[Mean]:
-    """Mean and mean square of the output of the layer at `path`, over forward passes.
+def moments(model: nn.Module, path: str, mean: Mean) -> Iterator[None]:
+    """Add mean and mean square of the output of the layer at `path`, over forward passes.
 
     Raises `ValueError` where the model has no such layer.
     """
-    mean = Mean()
 
     def read(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
         output = output.detach().float()
@@ -62,7 +72,7 @@ def moments(model: nn.Module, path: str) -> Iterator[Mean]:
 
     hook = layer_at(model, path).register_forward_hook(read)
     try:
-        yield mean
+        yield
     finally:
         hook.remove()
 
@@ -80,7 +90,10 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 
 
 class TrainingObserver:
-    """What `extra_metrics` and `watch` of a spec ask for, over an epoch; a context manager."""
+    """What `extra_metrics` and `watch` of a spec ask for, over an epoch.
+
+    A context manager, within which the model is observed; it may be entered again.
+    """
 
     def __init__(self, model: nn.Module, spec: TrainSpec) -> None:
         self.model = model
@@ -90,13 +103,29 @@ class TrainingObserver:
 
     def __enter__(self) -> TrainingObserver:
         if "clipped_fraction" in self.spec.extra_metrics:
-            self.clipped = self.hooks.enter_context(clipping(self.model))
+            self.hooks.enter_context(clipping(self.model, self.clipped))
         if self.spec.watch is not None:
-            self.activations = self.hooks.enter_context(moments(self.model, self.spec.watch))
+            self.hooks.enter_context(moments(self.model, self.spec.watch, self.activations))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hooks.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on."""
+        return {name: mean.state_dict() for name, mean in self._means().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from `state_dict`."""
+        for name, mean in self._means().items():
+            mean.load_state_dict(state[name], device)
+
+    def _means(self) -> dict[str, Mean]:
+        return {
+            "gradient": self.gradient,
+            "clipped": self.clipped,
+            "activations": self.activations,
+        }
 
     def before_update(self) -> None:
         """Read the gradients that the optimizer is about to use."""

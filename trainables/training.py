@@ -1,7 +1,7 @@
 """One trial: a model trained from a spec, epoch by epoch.
 
-`train(spec)` is the whole of it. `Trial` is the same in steps, for a caller that stores a
-checkpoint after each epoch and goes on from it later, to the same bits.
+`train(spec)` is the whole of it. `Trial` is the same in steps of seconds, for a caller that
+stores a checkpoint between two of them and goes on from it later, to the same bits.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 import normmods
 from trainables import checkpoint as checkpoints
-from trainables.backend import convolutions_for
-from trainables.data.batches import training_stretches
 from trainables.data.load import load
-from trainables.errors import Diverged
+from trainables.epoch import Pace, TrainingEpoch
 from trainables.evaluate import assess
 from trainables.feasibility import check_values
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
-from trainables.observe import TrainingObserver, layer_at
-from trainables.optim import Sgd, lr_for
-from trainables.seeding import global_stream
+from trainables.observe import layer_at
+from trainables.optim import Sgd
+from trainables.seeding import GlobalStream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
 from trainables.threshold import TimeToThreshold
 
@@ -53,6 +50,7 @@ def train(
         Diverged: the loss or a weight became NaN or infinite; epochs yielded before are valid.
         DataUnavailable: the data set is not in the root.
         CheckpointDamaged: the checkpoint is not as it was written.
+        CheckpointTooNew: a newer version of the program wrote it.
         ValueError: the spec, or the checkpoint of another trial.
     """
     trial = Trial(spec, data_root=data_root, device=device)
@@ -63,11 +61,11 @@ def train(
 
 
 class Trial:
-    """A trial between two epochs.
+    """A trial between two epochs, or within one.
 
     Attributes:
         epoch: finished epochs.
-        num_updates: optimizer steps since the trial began.
+        num_updates: optimizer steps in the finished epochs.
         model: the model in training, on `device`.
         correct: which test examples were right after the last epoch of this process, bool
             `(num_test,)` in the split's order; None before there was one.
@@ -87,7 +85,7 @@ class Trial:
         self.dataset = load(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
         # The constructors draw weights that `initialise` then replaces.
-        with global_stream(spec.seed, "init", device=self.device):
+        with GlobalStream(spec.seed, "init", device=self.device):
             self.model = build_model(
                 spec.model,
                 in_channels=self.dataset.train.images.shape[1],
@@ -104,6 +102,8 @@ class Trial:
         self.best_test_error = math.inf
         self.to_threshold = TimeToThreshold(spec.train.threshold)
         self.correct: torch.Tensor | None = None
+        self.pace = Pace(spec.optimizer_batch_size)
+        self.current: TrainingEpoch | None = None
 
     @property
     def finished(self) -> bool:
@@ -123,94 +123,62 @@ class Trial:
         )
 
     def run_epoch(self) -> EpochMetrics:
-        """Train for one epoch, then test; raises `Diverged`, after which the trial is over."""
-        epoch = self.epoch + 1
-        lr = lr_for(self.spec, epoch)
+        """Train to the epoch's end, then test; raises `Diverged`, after which the trial is over."""
+        while True:
+            metrics = self.advance()
+            if metrics is not None:
+                return metrics
+
+    def advance(self) -> EpochMetrics | None:
+        """Train for a stretch of steps, or test where the epoch's are done: only then metrics.
+
+        A stretch lasts seconds, or one step where that takes longer. Raises `Diverged`, after
+        which the trial is over.
+        """
+        if self.current is None:
+            self.current = self._begin_epoch()
+        if not self.current.is_done:
+            self.current.advance(self.pace)
+            return None
+        return self._finish_epoch(self.current)
+
+    def _begin_epoch(self) -> TrainingEpoch:
+        return TrainingEpoch(
+            self.model, self.optimizer, self.dataset, self.spec, epoch=self.epoch + 1
+        )
+
+    def _finish_epoch(self, trained: TrainingEpoch) -> EpochMetrics:
         start = time.perf_counter()
-        with (
-            global_stream(self.spec.seed, "dropout", epoch, device=self.device),
-            convolutions_for(self.dataset, batch_size=self.spec.batch_size),
-            TrainingObserver(self.model, self.spec.train) as observer,
-        ):
-            train_loss, train_error = self._train_epoch(epoch, lr, observer)
-        trained = time.perf_counter()
-        test, further = assess(self.model, self.dataset, self.spec, epoch=epoch)
-        tested = time.perf_counter()
-        self.epoch = epoch
-        self.num_updates += self.dimensions.updates_per_epoch
+        test, further = assess(self.model, self.dataset, self.spec, epoch=trained.epoch)
+        eval_s = time.perf_counter() - start
+        self.epoch, self.current = trained.epoch, None
+        self.num_updates += trained.num_steps
         self.best_test_error = min(self.best_test_error, test.error)
         self.correct = test.correct
         self.to_threshold.observe(
-            epoch=epoch,
+            epoch=self.epoch,
             num_updates=self.num_updates,
-            train_s=trained - start,
+            train_s=trained.train_s,
             test_error=test.error,
         )
         return EpochMetrics(
-            epoch=epoch,
-            train_loss=train_loss,
-            train_error=train_error,
+            epoch=self.epoch,
+            train_loss=trained.train_loss,
+            train_error=trained.train_error,
             test_loss=test.loss,
             test_error=test.error,
             best_test_error=self.best_test_error,
-            lr=lr,
+            lr=trained.lr,
             num_updates=self.num_updates,
-            train_s=trained - start,
-            eval_s=tested - trained,
-            extra={**further, **observer.metrics(), **self.to_threshold.metrics()},
+            train_s=trained.train_s,
+            eval_s=eval_s,
+            extra={**further, **trained.observer.metrics(), **self.to_threshold.metrics()},
         )
 
-    def _train_epoch(
-        self, epoch: int, lr: float, observer: TrainingObserver
-    ) -> tuple[float, float]:
-        """Mean loss and error in percent over the epoch's steps.
-
-        The device is waited for once a stretch of steps: there a loss that is not finite shows.
-        """
-        self.model.train()
-        steps, loss_sum, num_wrong = 0, 0.0, 0
-        size = self.spec.optimizer_batch_size
-        for images, labels in training_stretches(
-            self.dataset,
-            batch_size=size,
-            augment=self.spec.data.augment,
-            seed=self.spec.seed,
-            epoch=epoch,
-        ):
-            losses, wrong = self._train_stretch(images, labels, lr, observer)
-            if not losses.isfinite().all():
-                raise Diverged(epoch, steps + 1 + int(losses.isfinite().long().argmin()))
-            steps += len(losses)
-            loss_sum += losses.double().sum().item()
-            num_wrong += int(wrong.sum())
-        finite = [parameter.isfinite().all() for parameter in self.model.parameters()]
-        if not torch.stack(finite).all():
-            raise Diverged(epoch, None)
-        return loss_sum / steps, 100 * num_wrong / (steps * size)
-
-    def _train_stretch(
-        self, images: torch.Tensor, labels: torch.Tensor, lr: float, observer: TrainingObserver
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One optimizer step after another: each one's loss, and which examples were wrong.
-
-        The model is given a batch at a time. A step of several batches averages their gradients.
-        """
-        losses, logits = [], []
-        size = self.spec.batch_size
-        batches_per_step = self.spec.optimizer_batch_size // size
-        batches = zip(torch.split(images, size), torch.split(labels, size), strict=True)
-        for number, (x, y) in enumerate(batches, start=1):
-            output = self.model(x)
-            loss = F.cross_entropy(output, y)
-            share = loss if batches_per_step == 1 else loss / batches_per_step
-            share.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            logits.append(output.detach())
-            if number % batches_per_step == 0:
-                observer.before_update()
-                self.optimizer.step(lr)
-        per_step = torch.stack(losses).view(-1, batches_per_step).mean(1)
-        return per_step, torch.cat(logits).argmax(1) != labels
+    @property
+    def steps_into_epoch(self) -> int:
+        """Optimizer steps since the last finished epoch."""
+        return self.current.num_steps if self.current else 0
 
     @property
     def weights_digest(self) -> str:
@@ -229,7 +197,7 @@ class Trial:
         return file.getvalue()
 
     def state(self) -> bytes:
-        """The trial as it stands between two epochs, to be given to `load_state`."""
+        """The trial as it stands, to be given to `load_state`."""
         return checkpoints.to_bytes(
             {
                 "trial_id": self.spec.trial_id,
@@ -239,11 +207,12 @@ class Trial:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "threshold": self.to_threshold.state_dict(),
+                "current": self.current.state_dict() if self.current else None,
             }
         )
 
     def load_state(self, data: bytes) -> None:
-        """Go on from `state()`; raises `CheckpointDamaged`, `ValueError` for another trial's."""
+        """Go on from `state()`; raises like `train` where it is damaged or another trial's."""
         state = checkpoints.from_bytes(data)
         if state["trial_id"] != self.spec.trial_id:
             raise ValueError(
@@ -255,3 +224,7 @@ class Trial:
         self.num_updates = state["num_updates"]
         self.best_test_error = state["best_test_error"]
         self.to_threshold.load_state_dict(state["threshold"])
+        self.current = None
+        if state["current"] is not None:
+            self.current = self._begin_epoch()
+            self.current.load_state_dict(state["current"])

@@ -1,10 +1,12 @@
+import hashlib
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.checkpoint import TrialState, from_bytes, to_bytes
-from trainables.errors import CheckpointDamaged
+from trainables.checkpoint import VERSION, TrialState, from_bytes, to_bytes
+from trainables.errors import CheckpointDamaged, CheckpointTooNew
 
 STATE: TrialState = {
     "trial_id": "0123456789ab",
@@ -12,7 +14,9 @@ STATE: TrialState = {
     "num_updates": 42,
     "best_test_error": 12.5,
     "model": {"weight": torch.arange(6.0).reshape(2, 3), "t": torch.tensor(7)},
-    "optimizer": {"state": {0: {"momentum_buffer": None}}, "param_groups": [{"lr": 0.1}]},
+    "optimizer": {"velocities": [torch.zeros(2, 3)]},
+    "threshold": {"num_held": 0, "elapsed_s": 0.0},
+    "current": None,
 }
 DATA = to_bytes(STATE)
 
@@ -21,7 +25,8 @@ def test_state_comes_back_as_it_was() -> None:
     state = from_bytes(DATA)
     for key, tensor in STATE["model"].items():
         torch.testing.assert_close(state["model"][key], tensor, rtol=0, atol=0)
-    assert {**state, "model": None} == {**STATE, "model": None}
+    tensors = {"model": None, "optimizer": None}
+    assert {**state, **tensors} == {**STATE, **tensors}
 
 
 @given(length=st.integers(0, len(DATA) - 1))
@@ -36,3 +41,13 @@ def test_a_changed_byte_is_noticed(position: int, mask: int) -> None:
     changed[position] ^= mask
     with pytest.raises(CheckpointDamaged):
         from_bytes(bytes(changed))
+
+
+def test_a_checkpoint_of_a_newer_version_is_told_from_a_damaged_one() -> None:
+    payload = b"whatever a later version writes"
+    header = b"norm-sweep checkpoint %d\n" % (VERSION + 1)
+    newer = header + hashlib.sha256(header + payload).digest() + payload
+    with pytest.raises(CheckpointTooNew, match=rf"version {VERSION + 1}, .* up to {VERSION};"):
+        from_bytes(newer)
+    with pytest.raises(CheckpointDamaged):
+        from_bytes(newer[:-1])

@@ -23,31 +23,56 @@ STRETCH_EXAMPLES = 4096
 """Bounds a stretch's memory: 50 MB of 3x32x32 images. A stretch has at least one batch."""
 
 
-def training_stretches(
-    dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images `(steps B, C, H, W)` and labels `(steps B,)` of one epoch; `epoch` counts from 1.
+class EpochExamples:
+    """The training examples of one epoch, in their order and augmented; `epoch` counts from 1.
 
     The order is a permutation that depends on (seed, epoch) alone. The examples that fill no
     batch at the epoch's end are dropped.
     """
-    num_train = len(dataset.train)
-    device = dataset.train.labels.device
-    order = torch.randperm(num_train, generator=generator(seed, "order", epoch))
-    order = order[: num_train // batch_size * batch_size].to(device)
-    crops = augmentation.draw(
-        augment,
-        num_images=num_train,
-        size=dataset.train.images.shape[-1],
-        seed=seed,
-        epoch=epoch,
-        device=device,
+
+    def __init__(
+        self, dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
+    ) -> None:
+        num_train = len(dataset.train)
+        device = dataset.train.labels.device
+        order = torch.randperm(num_train, generator=generator(seed, "order", epoch))
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.num_batches = num_train // batch_size
+        self.order = order[: self.num_batches * batch_size].to(device)
+        self.crops = augmentation.draw(
+            augment,
+            num_images=num_train,
+            size=dataset.train.images.shape[-1],
+            seed=seed,
+            epoch=epoch,
+            device=device,
+        )
+
+    def stretch(self, first: int, num_batches: int) -> tuple[Tensor, Tensor]:
+        """Images `(n B, C, H, W)` and labels `(n B,)` of the batches from the `first` on.
+
+        Batches are counted from 0; at the epoch's end there are fewer than asked for.
+        """
+        end = min(first + num_batches, self.num_batches)
+        position = slice(first * self.batch_size, end * self.batch_size)
+        chosen = self.order[position]
+        images = self.dataset.train.images[chosen]
+        if self.crops is not None:
+            images = self.crops.apply(images, position)
+        return self.dataset.standardise(images), self.dataset.train.labels[chosen]
+
+
+def training_stretches(
+    dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All of `EpochExamples`: images `(n B, C, H, W)` and labels `(n B,)`, one stretch a time."""
+    examples = EpochExamples(
+        dataset, batch_size=batch_size, augment=augment, seed=seed, epoch=epoch
     )
-    for position in _stretches(len(order), batch_size):
-        images = dataset.train.images[order[position]]
-        if crops is not None:
-            images = crops.apply(images, position)
-        yield dataset.standardise(images), dataset.train.labels[order[position]]
+    longest = longest_stretch(batch_size)
+    for first in range(0, examples.num_batches, longest):
+        yield examples.stretch(first, longest)
 
 
 def evaluation_batches(dataset: Dataset, *, batch_size: int, fill_last: bool) -> Iterator[Tensor]:
@@ -63,7 +88,12 @@ def evaluation_batches(dataset: Dataset, *, batch_size: int, fill_last: bool) ->
         yield from torch.split(images, batch_size)
 
 
+def longest_stretch(batch_size: int) -> int:
+    """How many batches a stretch has at most."""
+    return max(1, min(STRETCH_STEPS, STRETCH_EXAMPLES // batch_size))
+
+
 def _stretches(num_examples: int, batch_size: int) -> Iterator[slice]:
-    steps = max(1, min(STRETCH_STEPS, STRETCH_EXAMPLES // batch_size))
-    for start in range(0, num_examples, steps * batch_size):
-        yield slice(start, min(start + steps * batch_size, num_examples))
+    length = longest_stretch(batch_size) * batch_size
+    for start in range(0, num_examples, length):
+        yield slice(start, min(start + length, num_examples))
