@@ -19,7 +19,7 @@ test-slow: install
 # undisturbed run; MINUTES=30 SEED=7 say for how long and which schedule.
 MINUTES ?= 30
 chaos: install
-	$(BIN)/python tests/e2e/chaos.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tests/servers:tests/e2e $(BIN)/python -m chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: install
 	$(BIN)/ruff check .

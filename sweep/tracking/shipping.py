@@ -1,11 +1,13 @@
 """A process of its own that ships records to MLflow while the sweep trains.
 
 Training never waits for it: the driver only names the trials that have changed. When MLflow
-cannot be reached it tries again, ever more rarely, and the driver is told once.
+cannot be reached it tries again, ever more rarely, and the driver is told once. It outlives a
+driver that is killed for as long as it takes to show that nothing is running any more.
 """
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import queue
@@ -16,11 +18,16 @@ from typing import Any
 
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of, make_plan
+from sweep.records.lock import current_holder
 from sweep.tracking.tracker import Place, Tracker
 
 POLL_S = 1.0
 LONGEST_PAUSE_S = 30.0
+PATIENCE_S = 5.0
+"""For so long a store may be locked or a server restart before the last try is given up."""
+MOST_RESTARTS = 3
 FINISH = "finish"
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,37 @@ class Shipper:
     """The driver's handle on the shipping process."""
 
     def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._restarts_left = MOST_RESTARTS
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._changed: Any = context.Queue()
+        self._changed.cancel_join_thread()  # what nobody reads must not hold up the driver's end
         self._answers: Any = context.Queue()
-        arguments = (grid, self._changed, self._answers, os.getpid())
+        arguments = (self._grid, self._changed, self._answers, os.getpid())
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
-        self._process.start()
+        # Born with these blocked: a Ctrl-C reaches every process of the terminal, even one that
+        # has not got as far as ignoring it.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        atexit.register(self._process.kill)  # SIGTERM, multiprocessing's own way, is blocked
+
+    def _is_alive(self) -> bool:
+        """Whether the process lives, if need be after a fresh start."""
+        if not self._process.is_alive() and self._restarts_left:
+            self._restarts_left -= 1
+            self._start()
+        return self._process.is_alive()
 
     def changed(self, trial_id: str) -> None:
         """Note that a trial's record has changed; returns at once."""
-        self._changed.put(trial_id)
+        if self._is_alive():
+            self._changed.put(trial_id)
 
     def complaint(self) -> str | None:
         """The reason why MLflow cannot be reached, once, when it has become known."""
@@ -56,29 +84,48 @@ class Shipper:
             return None
         return answer.error
 
-    def finish(self) -> Shipped:
-        """Ship everything that is left, end the process and say how it went."""
-        self._changed.put(FINISH)
-        while True:
-            try:
-                answer: Shipped = self._answers.get(timeout=0.2)
-            except queue.Empty:
-                if self._process.is_alive():
-                    continue
-                return Shipped(error="the shipping process ended unexpectedly")
-            if answer.is_final:
-                self._process.join()
-                return answer
+    def finish(self, limit_s: float | None = None) -> Shipped:
+        """Ship everything that is left, end the process and say how it went.
+
+        With a limit MLflow gets no more than so many seconds.
+        """
+        deadline = time.monotonic() + limit_s if limit_s else None
+        while self._is_alive():
+            self._changed.put(FINISH)
+            while self._process.is_alive() or not self._answers.empty():
+                if answer := self._last_answer():
+                    self._process.join()
+                    return answer
+                if deadline and time.monotonic() > deadline:
+                    self._process.kill()
+                    self._process.join()
+                    return Shipped(error=f"it did not answer within {limit_s:.0f} s")
+        return Shipped(error="the shipping process ended unexpectedly")
+
+    def _last_answer(self) -> Shipped | None:
+        try:
+            answer: Shipped = self._answers.get(timeout=0.2)
+        except queue.Empty:
+            return None
+        return answer if answer.is_final else None
 
 
 def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
     """Bring MLflow up to all records of a grid that nobody trains at present."""
+    deadline = time.monotonic() + PATIENCE_S
     try:
         records = make_plan(grid).records.values()
-        tracker = tracker or Tracker(grid)
-        return Shipped(tracker.place, tracker.ship(records, ended=True))
     except Exception as error:
         return Shipped(error=reason(error))
+    while True:
+        try:
+            tracker = tracker or Tracker(grid)
+            return Shipped(tracker.place, tracker.ship(records, ended=True))
+        except Exception as error:
+            tracker = None
+            if time.monotonic() > deadline:
+                return Shipped(error=reason(error))
+            time.sleep(POLL_S)
 
 
 def reason(error: Exception) -> str:
@@ -90,9 +137,7 @@ def reason(error: Exception) -> str:
 
 def _serve(grid: Grid, changed: Any, answers: Any, driver: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
-    folder = folder_of(grid)
     tracker: Tracker | None = None
     waiting: set[str] = set()
     pause, not_before, complained = POLL_S, 0.0, False
@@ -104,8 +149,7 @@ def _serve(grid: Grid, changed: Any, answers: Any, driver: int) -> None:
             continue
         try:
             tracker = tracker or Tracker(grid)
-            tracker.ship(folder.load(sorted(waiting)).values())
-            waiting.clear()
+            _ship(grid, tracker, waiting, driver)
             pause = POLL_S
         except Exception as error:
             tracker = None
@@ -114,6 +158,32 @@ def _serve(grid: Grid, changed: Any, answers: Any, driver: int) -> None:
                 complained = True
             pause = min(2 * pause, LONGEST_PAUSE_S)
         not_before = time.monotonic() + pause
+    _close(grid, tracker)
+
+
+def _ship(grid: Grid, tracker: Tracker, waiting: set[str], driver: int) -> None:
+    """Ship what waits, while there is a driver: its successor's process does it otherwise."""
+    for record in folder_of(grid).load(sorted(waiting)).values():
+        if os.getppid() != driver:
+            return
+        tracker.ship([record])
+        waiting.discard(record.trial_id)
+    waiting.clear()
+
+
+def _close(grid: Grid, tracker: Tracker | None) -> None:
+    """Show what a dead driver left running as killed, unless another one goes on with it."""
+    folder = folder_of(grid)
+    try:
+        tracker = tracker or Tracker(grid)
+        for record in make_plan(grid).records.values():
+            holder = current_holder(folder)
+            if holder and not holder.is_dead():
+                return
+            if record.trial_id in tracker.runs:  # a second process might create it as well
+                tracker.ship([record], ended=True)
+    except Exception:
+        return  # nobody is left to be told; `status` says what to do
 
 
 def _drain(changed: Any, waiting: set[str]) -> bool:

@@ -29,6 +29,8 @@ from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
 ITEMS_PER_CALL = 90
+TRIAL_ID = "sweep.trial_id"
+DIGEST = "sweep.record_digest"
 NOT_METRICS = {"epoch", "timestamp_ms"}
 ERROR_TAGS = {"sweep.error"}
 STATUS = {
@@ -79,8 +81,24 @@ def quieten() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@dataclass
+class Shown:
+    """What a trial's run shows, as far as it is known: its tags, and epochs shipped from here."""
+
+    run_id: str
+    started_ms: int | None
+    tags: dict[str, str]
+    num_epochs: int = 0
+
+    def of_another(self, record: Record) -> bool:
+        """Whether the run shows an earlier record of the trial, one that was since deleted."""
+        begun = _start_ms(record)
+        return begun is not None and self.started_ms is not None and begun != self.started_ms
 
 
 class Tracker:
@@ -96,9 +114,7 @@ class Tracker:
         self.client = MlflowClient()
         self.experiment_id = self._experiment()
         self.place = Place(self.experiment_id, str(self.client.tracking_uri))
-        self.runs: dict[str, dict[str, str]] = {}
-        self.run_ids: dict[str, str] = {}
-        self.shipped_epochs: dict[str, int] = {}
+        self.runs: dict[str, Shown] = {}
         self._fetch_runs()
 
     def ship(self, records: Iterable[Record], *, ended: bool = False) -> int:
@@ -116,24 +132,33 @@ class Tracker:
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
         tags = run_tags(record, trial, self.grid.name)
         digest = _digest(record, status, tags)
-        known = self.runs.get(record.trial_id, {})
-        if known.get("sweep.record_digest") == digest:
+        shown = self.runs.get(record.trial_id)
+        if shown and shown.of_another(record):
+            self._delete(record.trial_id)
+            shown = None
+        if shown and shown.tags.get(DIGEST) == digest:
             return False
-        run_id = self.run_ids.get(record.trial_id) or self._create(record, trial, tags)
-        if "sweep.record_digest" not in known:
-            self._log_params(run_id, record)
-        self._log_epochs(run_id, record)
+        shown = shown or self._create(record, trial, tags)
+        if DIGEST not in shown.tags:
+            self._log_params(shown.run_id, record)
+        self._log_epochs(shown, record)
         if record.outcome:
-            self.client.log_text(run_id, record.to_json().decode(), RECORD)
-            self._log_correct(run_id, record)
-        self._set_status(run_id, status, record)
-        for key, value in {**tags, "sweep.record_digest": digest}.items():
-            if known.get(key) != value:
-                self.client.set_tag(run_id, key, value)
-        for key in known.keys() & ERROR_TAGS - tags.keys():  # a retry went well
-            self.client.delete_tag(run_id, key)
-        self.runs[record.trial_id] = {**tags, "sweep.record_digest": digest}
+            self.client.log_text(shown.run_id, record.to_json().decode(), RECORD)
+            self._log_correct(shown.run_id, record)
+        self._set_status(shown.run_id, status, record)
+        self._set_tags(shown, tags, digest)
         return True
+
+    def _set_tags(self, shown: Shown, tags: dict[str, str], digest: str) -> None:
+        """The digest comes last: with it the run counts as up to date."""
+        from mlflow.entities import RunTag
+
+        new = [RunTag(key, value) for key, value in tags.items() if shown.tags.get(key) != value]
+        self.client.log_batch(shown.run_id, tags=new)
+        for key in shown.tags.keys() & ERROR_TAGS - tags.keys():  # a retry went well
+            self.client.delete_tag(shown.run_id, key)
+        self.client.set_tag(shown.run_id, DIGEST, digest)
+        shown.tags = {**tags, DIGEST: digest}
 
     def _set_status(self, run_id: str, status: str, record: Record) -> None:
         if status == "RUNNING":
@@ -141,20 +166,19 @@ class Tracker:
         else:
             self.client.set_terminated(run_id, status, end_time=_end_ms(record))
 
-    def _log_epochs(self, run_id: str, record: Record) -> None:
+    def _log_epochs(self, shown: Shown, record: Record) -> None:
         from mlflow.entities import Metric
 
-        new = record.epochs[self.shipped_epochs.get(record.trial_id, 0) :]
         metrics = [
             Metric(name, float(value), epoch["timestamp_ms"], epoch["epoch"])
-            for epoch in new
+            for epoch in record.epochs[shown.num_epochs :]
             for name, value in epoch.items()
             if name not in NOT_METRICS and value is not None and math.isfinite(value)
         ]
         for chunk in _chunks(metrics, METRICS_PER_CALL):
-            self.client.log_batch(run_id, metrics=chunk)
+            self.client.log_batch(shown.run_id, metrics=chunk)
         # An attempt that resumed from an older checkpoint may have shortened the record.
-        self.shipped_epochs[record.trial_id] = len(record.epochs)
+        shown.num_epochs = len(record.epochs)
 
     def _log_correct(self, run_id: str, record: Record) -> None:
         content = self.folder.trial(record.trial_id).correct()
@@ -165,15 +189,19 @@ class Tracker:
             file.write_bytes(content)
             self.client.log_artifact(run_id, str(file))
 
-    def _create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> str:
+    def _create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> Shown:
         run = self.client.create_run(
             self.experiment_id,
             start_time=_start_ms(record),
-            tags={"sweep.trial_id": record.trial_id, **tags},
+            tags={TRIAL_ID: record.trial_id, **tags},
             run_name=trial.name,
         )
-        self.run_ids[record.trial_id] = str(run.info.run_id)
-        return self.run_ids[record.trial_id]
+        self.runs[record.trial_id] = Shown(run.info.run_id, run.info.start_time, dict(tags))
+        return self.runs[record.trial_id]
+
+    def _delete(self, trial_id: str) -> None:
+        """Move a run to MLflow's bin, from which a person can restore it."""
+        self.client.delete_run(self.runs.pop(trial_id).run_id)
 
     def _log_params(self, run_id: str, record: Record) -> None:
         from mlflow.entities import Param
@@ -210,12 +238,24 @@ class Tracker:
                 page_token=token,
             )
             for run in page:
-                trial_id = run.data.tags.get("sweep.trial_id", "")
-                self.runs[trial_id] = run.data.tags
-                self.run_ids[trial_id] = run.info.run_id
+                self._take(Shown(run.info.run_id, run.info.start_time, dict(run.data.tags)))
             token = page.token
             if not token:
                 return
+
+    def _take(self, found: Shown) -> None:
+        """Note a run that is there.
+
+        A trial has two when the answer to `create_run` was lost and the call repeated: one goes.
+        """
+        trial_id = found.tags.get(TRIAL_ID, "")
+        there = self.runs.get(trial_id)
+        if there and DIGEST in found.tags:
+            self._delete(trial_id)
+        elif there:
+            self.client.delete_run(found.run_id)
+            return
+        self.runs[trial_id] = found
 
 
 def _artifact_location() -> str | None:

@@ -9,7 +9,7 @@ from small_grids import factors, load, record_of, save
 
 from sweep.records.record import SweepFolder
 from sweep.records.storage import Storage
-from sweep.tracking.shipping import Shipper, reason, ship_all
+from sweep.tracking.shipping import MOST_RESTARTS, Shipper, reason, ship_all
 from trainables.spec import Outcome
 
 NOBODY = "http://127.0.0.1:9"
@@ -71,13 +71,30 @@ def test_a_server_that_cannot_be_reached_is_complained_of_once(
     assert multiprocessing.active_children() == []
 
 
-def test_a_shipping_process_that_dies_is_noticed() -> None:
+def test_a_shipping_process_that_dies_is_replaced(query: Query) -> None:
+    grid = load()
+    record = record_of(grid.trials[0], 3, Outcome.COMPLETED)
+    save(grid, record)
+    shipper = Shipper(grid)
+    _kill_the_child()
+    shipper.changed(record.trial_id)
+    _kill_the_child()
+    assert shipper.finish().error is None
+    assert query("select status from runs") == [("FINISHED",)]
+
+
+def test_a_shipping_process_that_dies_again_and_again_is_given_up() -> None:
     shipper = Shipper(load())
+    for _ in range(MOST_RESTARTS + 1):
+        _kill_the_child()
+        shipper.changed("0123456789ab")
+    assert shipper.finish().error == "the shipping process ended unexpectedly"
+
+
+def _kill_the_child() -> None:
     (process,) = multiprocessing.active_children()
     process.kill()
     process.join()
-    shipper.changed("0123456789ab")
-    assert shipper.finish().error == "the shipping process ended unexpectedly"
 
 
 def test_what_goes_wrong_is_one_short_line() -> None:
