@@ -8,18 +8,22 @@ driver that is killed for as long as it takes to show that nothing is running an
 from __future__ import annotations
 
 import atexit
+import math
 import multiprocessing
 import os
 import queue
 import signal
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from multiprocessing.connection import Connection
 
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of, make_plan
 from sweep.records.lock import current_holder
-from sweep.tracking.tracker import Place, Tracker
+from sweep.tracking.place import Place
+from sweep.tracking.tracker import Tracker
 
 POLL_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -50,10 +54,9 @@ class Shipper:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._changed: Any = context.Queue()
-        self._changed.cancel_join_thread()  # what nobody reads must not hold up the driver's end
-        self._answers: Any = context.Queue()
-        arguments = (self._grid, self._changed, self._answers, os.getpid())
+        # A pipe and no queues: their semaphores are complained of when a driver is killed.
+        self._pipe, theirs = context.Pipe()
+        arguments = (self._grid, theirs, os.getpid())
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         # Born with these blocked: a Ctrl-C reaches every process of the terminal, even one that
         # has not got as far as ignoring it.
@@ -62,52 +65,52 @@ class Shipper:
             self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
         atexit.register(self._process.kill)  # SIGTERM, multiprocessing's own way, is blocked
 
-    def _is_alive(self) -> bool:
-        """Whether the process lives, if need be after a fresh start."""
+    def _send(self, item: str) -> bool:
+        """Tell the process, if need be a new one; whether there is one."""
         if not self._process.is_alive() and self._restarts_left:
             self._restarts_left -= 1
             self._start()
+        with suppress(OSError):  # it has died just now: the next call notices
+            self._pipe.send(item)
         return self._process.is_alive()
 
     def changed(self, trial_id: str) -> None:
         """Note that a trial's record has changed; returns at once."""
-        if self._is_alive():
-            self._changed.put(trial_id)
+        self._send(trial_id)
 
     def complaint(self) -> str | None:
         """The reason why MLflow cannot be reached, once, when it has become known."""
-        try:
-            answer: Shipped = self._answers.get_nowait()
-        except queue.Empty:
-            return None
-        return answer.error
+        answer = self._answer(0)
+        return answer.error if answer else None
 
     def finish(self, limit_s: float | None = None) -> Shipped:
         """Ship everything that is left, end the process and say how it went.
 
         With a limit MLflow gets no more than so many seconds.
         """
-        deadline = time.monotonic() + limit_s if limit_s else None
-        while self._is_alive():
-            self._changed.put(FINISH)
-            while self._process.is_alive() or not self._answers.empty():
-                if answer := self._last_answer():
+        deadline = time.monotonic() + limit_s if limit_s else math.inf
+        while self._send(FINISH):
+            while self._process.is_alive() or self._pipe.poll():
+                answer = self._answer(0.2)
+                if answer and answer.is_final:
                     self._process.join()
                     return answer
-                if deadline and time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     self._process.kill()
                     self._process.join()
                     return Shipped(error=f"it did not answer within {limit_s:.0f} s")
         return Shipped(error="the shipping process ended unexpectedly")
 
-    def _last_answer(self) -> Shipped | None:
+    def _answer(self, timeout_s: float) -> Shipped | None:
         try:
-            answer: Shipped = self._answers.get(timeout=0.2)
-        except queue.Empty:
+            answer: Shipped | None = self._pipe.recv() if self._pipe.poll(timeout_s) else None
+        except (EOFError, OSError):
+            time.sleep(timeout_s)
             return None
-        return answer if answer.is_final else None
+        return answer
 
 
 def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
@@ -135,36 +138,45 @@ def reason(error: Exception) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
-def _serve(grid: Grid, changed: Any, answers: Any, driver: int) -> None:
+def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
     os.nice(5)
+    changed: queue.Queue[str] = queue.Queue()
+    # It reads on while MLflow keeps this process waiting, so that the driver's pipe is never full.
+    threading.Thread(target=_listen, args=(driver, changed), daemon=True).start()
     tracker: Tracker | None = None
     waiting: set[str] = set()
     pause, not_before, complained = POLL_S, 0.0, False
-    while os.getppid() == driver:
+    while os.getppid() == driver_pid:
         if _drain(changed, waiting):
-            answers.put(ship_all(grid, tracker))
+            driver.send(ship_all(grid, tracker))
             return
         if not waiting or time.monotonic() < not_before:
             continue
         try:
             tracker = tracker or Tracker(grid)
-            _ship(grid, tracker, waiting, driver)
+            _ship(grid, tracker, waiting, driver_pid)
             pause = POLL_S
         except Exception as error:
             tracker = None
             if not complained:
-                answers.put(Shipped(error=reason(error), is_final=False))
+                driver.send(Shipped(error=reason(error), is_final=False))
                 complained = True
             pause = min(2 * pause, LONGEST_PAUSE_S)
         not_before = time.monotonic() + pause
     _close(grid, tracker)
 
 
-def _ship(grid: Grid, tracker: Tracker, waiting: set[str], driver: int) -> None:
+def _listen(driver: Connection, changed: queue.Queue[str]) -> None:
+    with suppress(EOFError, OSError):  # the driver is gone
+        while True:
+            changed.put(driver.recv())
+
+
+def _ship(grid: Grid, tracker: Tracker, waiting: set[str], driver_pid: int) -> None:
     """Ship what waits, while there is a driver: its successor's process does it otherwise."""
     for record in folder_of(grid).load(sorted(waiting)).values():
-        if os.getppid() != driver:
+        if os.getppid() != driver_pid:
             return
         tracker.ship([record])
         waiting.discard(record.trial_id)
@@ -186,7 +198,7 @@ def _close(grid: Grid, tracker: Tracker | None) -> None:
         return  # nobody is left to be told; `status` says what to do
 
 
-def _drain(changed: Any, waiting: set[str]) -> bool:
+def _drain(changed: queue.Queue[str], waiting: set[str]) -> bool:
     """Collect what has changed; waits a little for the first. Whether to finish."""
     try:
         item = changed.get(timeout=POLL_S)

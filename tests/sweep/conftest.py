@@ -30,7 +30,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow makes its tables once; each test begins with a copy."""
-    from sweep.tracking.tracker import quieten
+    from sweep.tracking.store import quieten
 
     quieten()
     from mlflow.tracking import MlflowClient

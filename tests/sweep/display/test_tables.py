@@ -11,8 +11,8 @@ from sweep.display.tables import counts, print_outcome, print_places, print_plan
 from sweep.errors import ExitCode
 from sweep.plan import Plan, make_plan
 from sweep.run import exit_code
+from sweep.tracking.place import Place
 from sweep.tracking.shipping import Shipped
-from sweep.tracking.tracker import Place
 from trainables.spec import Outcome
 
 SHIPPED = Shipped(Place("7", "http://tracking:5000"), 1)

@@ -11,8 +11,9 @@ from small_grids import FACTORS, factors, load, metrics, record_of, save
 
 from sweep.grid.layout import Grid
 from sweep.records.record import Record, parse
-from sweep.tracking.names import experiment_tags
-from sweep.tracking.tracker import METRICS_PER_CALL, Place, Tracker, flatten
+from sweep.tracking.names import experiment_tags, flatten
+from sweep.tracking.place import Place
+from sweep.tracking.tracker import METRICS_PER_CALL, Tracker
 from trainables.spec import Outcome
 
 METRICS_PER_EPOCH = 9
