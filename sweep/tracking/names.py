@@ -64,6 +64,9 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     }
     for key in ("code_version", "python", "host", "device", "platform"):
         tags[f"sweep.{key}"] = record.provenance.get(key)
+    packages = record.provenance.get("packages")
+    if packages:
+        tags["sweep.packages"] = json.dumps(packages, separators=(",", ":"))
     if record.error:
         tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
     return {key: str(value)[:LONGEST_TAG] for key, value in tags.items() if value is not None}
