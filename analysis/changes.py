@@ -37,11 +37,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """All changes of one comparison that both sweeps have, and what only one of them has."""
+    """All changes of one comparison that both sweeps have, and what only one of them has.
+
+    `unlike` says in words where the two are not of the same data set, network and variant.
+    """
 
     label: str
     found: tuple[Change, ...]
     only: tuple[str, ...]
+    unlike: str = ""
 
 
 def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[Changes, ...]:
@@ -82,6 +86,9 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
             for key, (mean, paired, _), corrected in zip(shared, found, adjusted, strict=True)
         ),
         only=_only(values[0], values[1]),
+        unlike=""
+        if before.label == after.label
+        else f"before is {before.label or 'unnamed'}, after is {after.label or 'unnamed'}",
     )
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from analysis.errors import InputError
@@ -172,10 +173,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Best:
-    """The norm with the lowest mean, and those that the seeds do not set apart from it."""
+    """The norm with the lowest mean, and those that the seeds do not set apart from it.
+
+    Of the `rivals`, the `untested` have too few seeds in common with it for any test.
+    """
 
     norm: str
     rivals: tuple[str, ...]
+    untested: tuple[str, ...] = ()
 
 
 def lowest(values: Mapping[str, pd.Series[float]]) -> Best | None:
@@ -190,13 +195,13 @@ def lowest(values: Mapping[str, pd.Series[float]]) -> Best | None:
     best = min(names, key=lambda norm: float(values[norm].mean()))
     pairs = list(combinations(names, 2))
     adjusted = holm([paired_p(values[a], values[b]) for a, b in pairs])
-    beaten = {
-        name
-        for pair, p in zip(pairs, adjusted, strict=True)
-        if p < ALPHA and best in pair
-        for name in pair
+    of_best = {
+        first if second == best else second: float(p)
+        for (first, second), p in zip(pairs, adjusted, strict=True)
+        if best in (first, second)
     }
-    return Best(best, tuple(name for name in names if name != best and name not in beaten))
+    rivals = tuple(name for name in names if name != best and not of_best[name] < ALPHA)
+    return Best(best, rivals, tuple(name for name in rivals if np.isnan(of_best[name])))
 
 
 def comparisons(trials: Trials, reference: str | None = None) -> tuple[Comparison, ...]:

@@ -17,6 +17,7 @@ from analysis.options import Options
 from analysis.published import Published, matching
 from analysis.schema import Trials
 from analysis.survival import times_to_threshold
+from analysis.test_set import Bits, CrossedMean, against_reference
 from analysis.top5 import by_top5
 
 SPLIT_SEED = 0
@@ -26,12 +27,14 @@ SPLIT_SEED = 0
 class Findings:
     """A comparison with its measures, equivalence tests and times to the threshold.
 
-    `settings` holds, for each setting of its trials, the values that occur.
+    `settings` holds, for each setting of its trials, the values that occur; `correct` which test
+    examples they had right, as in `Trials`.
     """
 
     comparison: Comparison
     options: Options
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    correct: Mapping[str, Bits] = field(default_factory=dict)
 
     @cached_property
     def margin(self) -> float:
@@ -65,6 +68,11 @@ class Findings:
         return by_top5(self.comparison)
 
     @cached_property
+    def test_set(self) -> dict[str, CrossedMean]:
+        """Per norm its difference from the reference over seeds and test examples."""
+        return against_reference(self.comparison, self.correct)
+
+    @cached_property
     def threshold(self) -> float | None:
         """The test error (percent) to reach: the reader's, else the one that the grid declared."""
         declared = self.settings.get("train.threshold", ())
@@ -87,7 +95,12 @@ class Findings:
 def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
     """One `Findings` for each comparison that `trials` hold."""
     return tuple(
-        Findings(item, options, _settings(trials.settings.loc[list(item.trials["trial_id"])]))
+        Findings(
+            item,
+            options,
+            _settings(trials.settings.loc[list(item.trials["trial_id"])]),
+            trials.correct,
+        )
         for item in comparisons(trials, options.reference)
     )
 

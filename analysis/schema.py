@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import InputError
@@ -65,6 +66,9 @@ TRIAL_COLUMNS = (
     Column("model", "text", "", "name of the network"),
     Column("num_test", "int", "examples", "size of the test set"),
     Column("device", "text", "", "device it was trained on"),
+    Column("host", "text", "", "machine it was trained on"),
+    Column("started", "text", "ISO 8601, UTC", "when training began"),
+    Column("ended", "text", "ISO 8601, UTC", "when it ended; empty while it runs"),
 )
 METRICS = (
     Column("train_loss", "float", "nats", "mean training loss over the epoch"),
@@ -87,6 +91,9 @@ ON_REQUEST = (
     Column("test_top5_error", "float", "percent", "examples whose class is not among the top five"),
     Column("activation_mean", "float", "", "mean output of the watched layer over the epoch"),
     Column("activation_variance", "float", "", "variance of its outputs over the epoch"),
+    Column("gradient_norm", "float", "", "L2 norm of the gradient, mean over the epoch's updates"),
+    Column("clipped_fraction", "float", "fraction", "channels whose r or d was clipped, training"),
+    Column("test_clipped_fraction", "float", "fraction", "the same in the test after the epoch"),
 )
 EPOCH_COLUMNS = (
     Column("trial_id", "text", "", "identity of the trial"),
@@ -105,6 +112,9 @@ class Trials:
 
     `settings` holds a trial's settings as text, one row per trial and one column per setting
     (`train.epochs`, ...), indexed by `trial_id`; `notes` what was set aside while reading.
+    `packages` names every version that was used; `correct` holds by `trial_id` which test
+    examples were right after the last epoch, shape `(ceil(num_test / 8),)`, as
+    `numpy.packbits` packs them, for those trials that kept it.
     """
 
     name: str
@@ -115,6 +125,7 @@ class Trials:
     reference: str | None = None
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def tidy(
@@ -200,12 +211,14 @@ def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
         row = repeated.iloc[0]
         same = repeated[(repeated[key] == row[key]).all(axis=1)]
         values = settings.reindex(same["trial_id"]).fillna("")
+        values = values.assign(sweep=same["sweep"].to_numpy())
         differing = [str(name) for name in values if values[name].nunique() > 1]
         remedy = "keep one of them"
         if differing:
             name = differing[0]
             remedy = f"they differ in {', '.join(differing)}; choose with --where {name}="
-            remedy += f"{values[name].iloc[-1]} (or {', '.join(values[name].iloc[:-1])})"
+            levels = sorted(set(values[name]), reverse=True)
+            remedy += f"{levels[0]} (or {', '.join(levels[1:])})"
         raise InputError(
             f"every norm, batch size and seed must occur once, but {row['norm']} at batch size "
             f"{row['batch_size']} with seed {row['seed']} occurs {len(same)} times (trials "

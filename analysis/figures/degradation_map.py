@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from analysis.figures.style import INK, SOFT, sheet
@@ -17,7 +17,11 @@ ALT = (
     "its average error, one column per batch size; each field prints the rise and its half-width."
 )
 LINE = "\n"
-_SHADES = LinearSegmentedColormap.from_list("rise", ["#ffffff", "#f6d9b8", "#d9793b", "#6d2410"])
+# Blue is lower than at the largest batch, brown higher; both darken away from 0.
+_SHADES = LinearSegmentedColormap.from_list(
+    "rise", ["#123a5e", "#4a8ab8", "#c5dcec", "#ffffff", "#f6d9b8", "#d9793b", "#6d2410"]
+)
+LEAST_SCALE = 0.5
 
 
 def draw(findings: Findings) -> Figure | None:
@@ -38,14 +42,14 @@ def draw(findings: Findings) -> Figure | None:
     wide = len(sizes) <= 5
     with sheet(7.2, 1.0 + (0.38 if wide else 0.46) * len(norms)) as figure:
         axes = figure.add_subplot()
-        top = max(float(np.nanmax(values)), 0.5)
-        scale = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
-        axes.imshow(values, cmap=_SHADES, norm=scale, aspect="auto")
+        shades = np.sign(values) * np.sqrt(
+            np.abs(values) / max(float(np.nanmax(np.abs(values))), LEAST_SCALE)
+        )
+        axes.imshow(shades, cmap=_SHADES, vmin=-1, vmax=1, aspect="auto")
         _ticks(axes, norms, [str(size) for size in sizes])
         for row, fields_of_norm in enumerate(fields):
             for column, field in enumerate(fields_of_norm):
-                shade = scale(field.value) if not np.isnan(field.value) else 0
-                _print(axes, (column, row), field, float(shade), wide)
+                _print(axes, (column, row), field, float(shades[row, column]), wide)
         return figure
 
 
@@ -66,7 +70,7 @@ def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, wide: boo
     if np.isnan(field.value):
         axes.text(*at, "–", ha="center", va="center", color=SOFT)
         return
-    colour = "white" if shade > 0.6 else INK
+    colour = "white" if abs(shade) > 0.6 else INK
     margin = "" if np.isnan(field.half_width) else f"{' ' if wide else LINE}±{field.half_width:.2f}"
     text = f"{field.value:+.2f}{margin}" if at[0] else "0"
     text = text.replace("-", "−")

@@ -49,7 +49,8 @@ def curves(
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.supxlabel("epoch", fontsize=9)
         figure.supylabel(name, fontsize=9)
-        legend(figure, by_norm)
+        drawn = set(epochs["norm"])
+        legend(figure, {norm: look for norm, look in by_norm.items() if norm in drawn})
         return figure
 
 

@@ -1,6 +1,8 @@
-"""A watched layer over training: mean and variance of its outputs, a panel per batch size."""
+"""What trials recorded on request, over training: a panel per batch size, a line per trial."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,22 +12,20 @@ from analysis.figures.learning_curves import curves
 from analysis.figures.style import GRID
 from analysis.findings import Findings
 
-ALT = (
-    "Curves of the {what} of a watched layer's outputs against epoch, one panel for each batch "
-    "size from large to small, one line for each trial."
-)
-MEAN_ALT, VARIANCE_ALT = ALT.format(what="mean"), ALT.format(what="variance")
 WIDE = 10.0
 
 
-def draw_mean(findings: Findings) -> Figure | None:
-    """Mean of the watched layer's outputs in every epoch; None where no layer was watched."""
-    return curves(findings, "activation_mean", "mean of the layer's outputs", _axis)
+def alt(what: str) -> str:
+    """Alternative text of the curves of `what`."""
+    return (
+        f"Curves of {what} against epoch, one panel for each batch size from large to small, one "
+        "line for each trial."
+    )
 
 
-def draw_variance(findings: Findings) -> Figure | None:
-    """Variance of the watched layer's outputs in every epoch; None where none was watched."""
-    return curves(findings, "activation_variance", "variance of the layer's outputs", _axis)
+def drawer(metric: str, label: str) -> Callable[[Findings], Figure | None]:
+    """What draws `metric` in every epoch of every trial, or gives None where none recorded it."""
+    return lambda findings: curves(findings, metric, label, _axis)
 
 
 def watched(findings: Findings) -> str:

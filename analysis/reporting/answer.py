@@ -9,8 +9,11 @@ import numpy as np
 
 from analysis.comparison import Comparison, Gap
 from analysis.findings import Findings, findings_of
-from analysis.inference import MIN_SEEDS
+from analysis.inference import ALPHA, MIN_SEEDS, smallest_detectable
 from analysis.options import Options
+from analysis.reporting.best_by_size import by_batch_size, smallest_batch
+from analysis.reporting.coverage import coverage
+from analysis.reporting.power import closest_call
 from analysis.schema import Trials
 from analysis.wording import between, counted, listed, number, p_value, signed
 
@@ -39,50 +42,13 @@ def summary(found: Sequence[Findings]) -> list[str]:
 def answer(findings: Findings) -> list[str]:
     """The paragraphs at the top of the report."""
     comparison = findings.comparison
-    lines = [*_primary(findings), *_by_batch_size(comparison), *_axes(findings)]
-    return [*lines, *_diverged(comparison)]
-
-
-def coverage(comparison: Comparison) -> list[str]:
-    """What was asked for, what is there, and what that forbids to say."""
-    cells = comparison.cells.values()
-    asked = sum(len(cell.seeds) for cell in cells)
-    ended = sum(len(cell.ended) for cell in cells)
-    sizes = comparison.batch_sizes
-    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
-    counts = {len(cell.seeds) for cell in cells}
-    few_seeds, seeds = min(counts), counted(max(counts), "seed")
-    lines = [
-        f"{ended} of {counted(asked, 'trial')} have a result: "
-        f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
-        f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
+    return [
+        *_primary(findings),
+        *closest_call(comparison.primary),
+        *by_batch_size(comparison),
+        *_axes(findings),
+        *_diverged(comparison),
     ]
-    few = [cell for cell in cells if 0 < len(cell.ended) < MIN_SEEDS]
-    if few:
-        lines.append(
-            f"Fewer than {MIN_SEEDS} seeds in {counted(len(few), 'cell')}: no interval is given "
-            "there, and nothing is claimed from it."
-        )
-    return lines
-
-
-def missing_trials(comparison: Comparison) -> list[str]:
-    """One line per cell that lacks results: which seeds, and what became of them."""
-    trials = comparison.trials
-    keys = zip(trials["norm"], trials["batch_size"], trials["seed"], strict=True)
-    outcomes = dict(zip(keys, trials["outcome"].str.replace("_", " "), strict=True))
-    lines = []
-    for (norm, size), cell in comparison.cells.items():
-        states: dict[str, list[int]] = {}
-        for seed in cell.missing:
-            states.setdefault(outcomes.get((norm, size, seed), "not started"), []).append(seed)
-        if states:
-            parts = [
-                f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} {state}"
-                for state, seeds in states.items()
-            ]
-            lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")
-    return lines
 
 
 def _primary(findings: Findings) -> list[str]:
@@ -112,12 +78,12 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     groups = (
         ("higher than", [gap for gap in apart if gap.difference.paired.value > 0]),
         ("lower than", [gap for gap in apart if gap.difference.paired.value < 0]),
-        ("not distinguishable from", [gap for gap in gaps if not gap.distinguishable]),
+        ("not distinguishable from", [gap for gap in gaps if gap.p_adjusted >= ALPHA]),
+        ("not to be tested against", [gap for gap in gaps if np.isnan(gap.p_adjusted)]),
     )
     lines = [
         f"{where}, {listed([_size(gap) for gap in members])} "
-        f"{'is' if len(members) == 1 else 'are'} {verb} {name} (points ± half a 95 % interval, "
-        "Holm-adjusted)."
+        f"{'is' if len(members) == 1 else 'are'} {verb} {name} ({_how(members[0])})."
         for verb, members in groups
         if members
     ]
@@ -126,6 +92,12 @@ def _grouped(findings: Findings, where: str) -> list[str]:
         margin = number(findings.margin, 1)
         lines.append(f"Equivalent to {name} within ±{margin} points: {listed(same)}.")
     return lines
+
+
+def _how(gap: Gap) -> str:
+    if np.isnan(gap.p_adjusted):
+        return "points; too few seeds in common, or all with the same difference"
+    return "points ± half a 95 % interval, Holm-adjusted"
 
 
 def _size(gap: Gap) -> str:
@@ -154,7 +126,8 @@ def _gap(gap: Gap, reference: str) -> str:
         return f"{size} ({numbers})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
-        f"the difference is {signed(paired.value)} points ({numbers})."
+        f"the difference is {signed(paired.value)} points ({numbers}). That many find a difference "
+        f"of {number(smallest_detectable(paired.num) * paired.sd)} points four times in five."
     )
 
 
@@ -189,47 +162,6 @@ def _axes(findings: Findings) -> list[str]:
 def _equals(p: float) -> str:
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _by_batch_size(comparison: Comparison) -> list[str]:
-    """Which norm has the lowest mean at which batch sizes, and whether it is set apart there."""
-    if len(comparison.norms) == 1:
-        return []
-    groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-    for size in comparison.batch_sizes:
-        best = comparison.best(size)
-        if best:
-            groups.setdefault((best.norm, best.rivals), []).append(size)
-    return [
-        f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {norm} has the lowest "
-        f"mean error, {_apart(rivals, len(comparison.norms))}."
-        for (norm, rivals), sizes in groups.items()
-    ]
-
-
-def _apart(rivals: tuple[str, ...], num_norms: int) -> str:
-    if not rivals:
-        return "distinguishable from every other norm"
-    if len(rivals) == num_norms - 1:
-        return "but it is not distinguishable from any other norm"
-    return f"but it is not distinguishable from {listed(rivals)}"
-
-
-def smallest_batch(comparison: Comparison) -> str:
-    """What is known at the smallest batch size that has results under two norms."""
-    for size in reversed(comparison.batch_sizes):
-        ended = [c for c in comparison.cells.values() if c.batch_size == size and c.ended]
-        best = comparison.best(size)
-        if len(ended) > 1 and best:
-            means = sorted(ended, key=lambda cell: cell.error.value)
-            if len(means) > MANY + 1:
-                means = [means[0], means[-1]]
-            shown = (" to " if len(means) < len(ended) else ", ").join(
-                f"{cell.norm} {number(cell.error.value)} %" for cell in means
-            )
-            apart = _apart(best.rivals, len(ended)).removeprefix("but it is ")
-            return f"At batch size {size}: {shown}; {best.norm} is {apart}."
-    return ""
 
 
 def _diverged(comparison: Comparison) -> list[str]:

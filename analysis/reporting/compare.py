@@ -14,7 +14,7 @@ from analysis.figures.save import rendered
 from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
-from analysis.reporting.page import METHODS, Page, Section, slug
+from analysis.reporting.page import METHODS, Page, Section, edition_of, slug
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials
@@ -37,9 +37,9 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     several = len(found) > 1
     content = Page(
         name=f"{before.name} → {after.name}",
-        edition="",
+        edition=" / ".join(dict.fromkeys(filter(None, (edition_of(before), edition_of(after))))),
         sections=tuple(_section(item, several) for item in found),
-        notes=(),
+        notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
         methods=(*(item for item in METHODS if item[0] not in ("Gap", "Claims")), CLAIMS),
         protocol=_settings_that_differ(before, after),
         provenance=_versions(before, after),
@@ -75,7 +75,8 @@ def _section(found: Changes, several: bool) -> Section:
 
 def answer(found: Changes) -> list[str]:
     """What moved, in words; nothing is called unchanged that is merely not distinguishable."""
-    lines = [_declared(change) for change in found.found if change.batch_size is None]
+    lines = [f"Not the same thing was trained: {found.unlike}."] if found.unlike else []
+    lines += [_declared(change) for change in found.found if change.batch_size is None]
     cells = [change for change in found.found if change.batch_size is not None]
     moving = [
         f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved

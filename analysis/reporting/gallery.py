@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis.figures import (
-    activations,
     degradation_map,
     error_by_batch_size,
     forest,
@@ -18,6 +17,7 @@ from analysis.figures import (
     published_and_measured,
     time_to_threshold,
 )
+from analysis.figures.recorded_curves import alt, drawer, watched
 from analysis.findings import Findings
 from analysis.wording import number
 
@@ -34,6 +34,8 @@ class Drawn:
 
 
 Draw = Callable[[Findings], Figure | None]
+
+_LINES = "every trial a line, a cross where it diverged."
 
 _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
     (
@@ -91,21 +93,35 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         norm_statistics.ALT,
         norm_statistics.draw,
     ),
-    (
-        "activation-mean",
-        "Mean of a layer's outputs over training",
-        "Mean of all outputs of {watched} in the training batches of each epoch; every trial a "
-        "line, a cross where it diverged.",
-        activations.MEAN_ALT,
-        activations.draw_mean,
-    ),
-    (
-        "activation-variance",
-        "Variance of a layer's outputs over training",
-        "Variance of all outputs of {watched} in the training batches of each epoch; every trial "
-        "a line, a cross where it diverged.",
-        activations.VARIANCE_ALT,
-        activations.draw_variance,
+    *(
+        (metric.replace("_", "-"), title, f"{what}; {_LINES}", alt(what), drawer(metric, label))
+        for metric, title, label, what in (
+            (
+                "activation_mean",
+                "Mean of a layer's outputs over training",
+                "mean of the layer's outputs",
+                "Mean of all outputs of {watched} in the training batches of each epoch",
+            ),
+            (
+                "activation_variance",
+                "Variance of a layer's outputs over training",
+                "variance of the layer's outputs",
+                "Variance of all outputs of {watched} in the training batches of each epoch",
+            ),
+            (
+                "gradient_norm",
+                "Gradient norm over training",
+                "L2 norm of the gradient",
+                "L2 norm of the whole gradient, mean over the updates of each epoch",
+            ),
+            (
+                "clipped_fraction",
+                "How often the correction was clipped",
+                "fraction clipped in training",
+                "Fraction of channels whose r or d was clipped, mean over the layers and steps of "
+                "each epoch",
+            ),
+        )
     ),
     (
         "published",
@@ -122,10 +138,11 @@ def gallery(findings: Findings, suffix: str) -> Iterator[Drawn]:
     words = {
         "margin": number(findings.margin, 1),
         "threshold": number(findings.threshold or 0, 1),
-        "watched": activations.watched(findings),
+        "watched": watched(findings),
         "source": published_and_measured.source(findings),
     }
-    for stem, title, caption, alt, draw in _FIGURES:
+    for stem, title, caption, described, draw in _FIGURES:
         figure = draw(findings)
         if figure is not None:
-            yield Drawn(f"{stem}{suffix}", title, caption.format(**words), alt, figure)
+            texts = (caption.format(**words), described.format(**words))
+            yield Drawn(f"{stem}{suffix}", title, *texts, figure)

@@ -33,5 +33,15 @@ def unchanged(out: Path, made_from: str | None) -> list[str] | None:
     return None
 
 
+def files_in(out: Path) -> list[str]:
+    """The files of the report in `out` by their paths in it; none where there is no report."""
+    try:
+        names = [*json.loads((out / MANIFEST).read_bytes())["files"], MANIFEST]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    home = out.resolve()
+    return [name for name in names if (home / name).resolve().is_relative_to(home)]
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -26,7 +26,12 @@ def _unstarted(trials: Trials) -> list[str]:
 def _mixed(trials: pd.DataFrame) -> list[str]:
     """Versions and editions that differ between the trials."""
     lines = []
-    for column, what in (("code_version", "code versions"), ("spec_version", "spec versions")):
+    for column, what in (
+        ("sweep", "sweeps"),
+        ("code_version", "code versions"),
+        ("spec_version", "spec versions"),
+        ("device", "devices"),
+    ):
         counts = trials[trials[column] != ""].groupby(column).size()
         if len(counts) > 1:
             parts = [f"{version} ({counted(n, 'trial')})" for version, n in counts.items()]

@@ -13,11 +13,14 @@ import pandas as pd
 from analysis.comparison import Comparison
 from analysis.findings import Findings
 from analysis.inference import smallest_detectable
-from analysis.reporting.answer import answer, coverage, missing_trials
+from analysis.reporting.answer import answer
+from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.power import power
+from analysis.reporting.recorded_table import recorded_frame
 from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
+from analysis.reporting.test_set_table import test_set_frame
 from analysis.schema import Trials
 
 
@@ -63,7 +66,12 @@ def _comparison(findings: Findings) -> dict[str, Any]:
 
 def _where_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
     """What only sweeps that asked for further metrics have."""
-    frames = {"test_statistics": statistics_frame(findings), "top5_errors": top5_frame(findings)}
+    frames = {
+        "test_statistics": statistics_frame(findings),
+        "top5_errors": top5_frame(findings),
+        "test_set": test_set_frame(findings),
+        "recorded": recorded_frame(findings),
+    }
     return {name: frame for name, frame in frames.items() if len(frame)}
 
 

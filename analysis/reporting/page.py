@@ -6,16 +6,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.ranks import rank
-from analysis.reporting.answer import answer, coverage, missing_trials
+from analysis.reporting.answer import answer
+from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables, time_table
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
+from analysis.reporting.recorded_table import recorded_tables
 from analysis.reporting.statistics_table import statistics_table
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
+from analysis.reporting.test_set_table import test_set_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
 
@@ -80,16 +85,21 @@ class Page:
 def page(trials: Trials, found: Sequence[Findings]) -> Page:
     """The report on `found`, the findings on `trials`."""
     several = len(found) > 1
-    editions = sorted(set(trials.trials["edition"]) - {""})
     return Page(
         name=trials.name,
-        edition=" / ".join(edition.strip("()") for edition in editions),
+        edition=edition_of(trials),
         sections=(*_overall(found), *(_section(item, several) for item in found)),
         notes=tuple(notes(trials, [item.comparison for item in found])),
         methods=METHODS,
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),
     )
+
+
+def edition_of(trials: Trials) -> str:
+    """How the data of some trials were limited; empty where all saw all of them."""
+    editions = sorted(set(trials.trials["edition"]) - {""})
+    return " / ".join(edition.strip("()") for edition in editions)
 
 
 def _section(findings: Findings, several: bool) -> Section:
@@ -100,7 +110,12 @@ def _section(findings: Findings, several: bool) -> Section:
     if len(comparison.norms) > 1:
         tables.append(gap_table(comparison))
     tables += measure_tables(findings)
-    further = (statistics_table(findings), time_table(findings))
+    further = (
+        test_set_table(findings),
+        statistics_table(findings),
+        time_table(findings),
+        *recorded_tables(findings),
+    )
     return Section(
         label=comparison.label if several else "",
         coverage=tuple(coverage(comparison)),
@@ -159,14 +174,35 @@ def _protocol(settings: Sequence[Mapping[str, tuple[str, ...]]]) -> tuple[tuple[
     return tuple((name, " · ".join(found)) for name, found in values.items())
 
 
+def _wall_time(trials: pd.DataFrame) -> str:
+    """From when to when, and how long that is on a clock; pauses between runs are in it."""
+    started = pd.to_datetime(trials.loc[trials["started"] != "", "started"], utc=True)
+    ended = pd.to_datetime(trials.loc[trials["ended"] != "", "ended"], utc=True)
+    if started.empty or ended.empty:
+        return ""
+    first, last = started.min(), ended.max()
+    span = str((last - first).components.days) + " d " if (last - first).days else ""
+    clock = (last - first).components
+    span += f"{clock.hours:d} h {clock.minutes:02d} min {clock.seconds:02d} s"
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC ({span} on the clock)"
+
+
 def _provenance(trials: Trials) -> tuple[tuple[str, str], ...]:
     frame = trials.trials
     seconds = frame["train_s"].sum()
     rows = [
-        ("sweeps", ", ".join(sorted(set(frame["sweep"]) - {""}))),
-        ("code versions", ", ".join(sorted(set(frame["code_version"]) - {""}))),
-        ("devices", ", ".join(sorted(set(frame["device"]) - {""}))),
+        *(
+            (title, ", ".join(sorted(set(frame[name]) - {""})))
+            for title, name in (
+                ("sweeps", "sweep"),
+                ("code versions", "code_version"),
+                ("spec versions", "spec_version"),
+                ("machines", "host"),
+                ("devices", "device"),
+            )
+        ),
         ("seeds", ", ".join(map(str, sorted(set(frame["seed"]))))),
+        ("trained", _wall_time(frame)),
         ("time spent training", f"{seconds:,.0f} s over all trials" if seconds else ""),
         ("packages", ", ".join(f"{name} {v}" for name, v in trials.packages.items())),
     ]

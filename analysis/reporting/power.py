@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from analysis.comparison import Gap
 from analysis.findings import Findings
-from analysis.inference import seeds_needed, smallest_detectable
+from analysis.inference import ALPHA, seeds_needed, smallest_detectable
 from analysis.wording import counted, number, signed
 
 PUBLISHED_GAP = 0.51
@@ -19,8 +21,8 @@ def power(findings: Findings) -> list[str]:
     lines = []
     if known:
         widest = max(known, key=lambda gap: gap.difference.paired.sd)
-        lines += [_detectable(known), _published(widest), *_closest(known)]
-    return [*lines, *_test_set(findings)]
+        lines += [_detectable(known), _published(widest)]
+    return [*lines, *(_test_set(findings) or _binomial(findings))]
 
 
 def _detectable(gaps: list[Gap]) -> str:
@@ -48,27 +50,44 @@ def _published(widest: Gap) -> str:
     )
 
 
-def _closest(gaps: list[Gap]) -> list[str]:
-    """How many more seeds would settle the closest call, were its difference the true one."""
-    open_calls = [gap for gap in gaps if not gap.distinguishable]
-    if not open_calls:
+def closest_call(gaps: Sequence[Gap]) -> list[str]:
+    """How many more seeds would settle the closest call, were its difference the true one.
+
+    The closest call is the undecided norm with the smallest p, which Holm multiplies by the
+    number of undecided ones: those below it are decided.
+    """
+    undecided = [gap for gap in gaps if gap.p_adjusted >= ALPHA]
+    if not undecided:
         return []
-    closest = min(open_calls, key=lambda gap: gap.p_adjusted)
+    closest = min(undecided, key=lambda gap: gap.difference.p)
     paired = closest.difference.paired
-    needed = seeds_needed(abs(paired.value), paired.sd)
-    if needed is None:
-        more = "more than 1,000 seeds would be needed to find it"
-    elif needed <= paired.num:
-        more = "these seeds suffice four times in five before the adjustment for several norms"
-    else:
-        more = f"{counted(needed - paired.num, 'more seed')} would find it four times in five"
+    needed = seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / len(undecided))
+    more = (
+        "more than 1,000 seeds would be needed to show it"
+        if needed is None
+        else f"{counted(max(1, needed - paired.num), 'more seed')} would show it four times in five"
+    )
     return [
         f"The closest call is {closest.norm}: were its difference of {signed(paired.value)} points "
-        f"the true one, {more}."
+        f"the true one, and the spread as seen, {more}."
     ]
 
 
 def _test_set(findings: Findings) -> list[str]:
+    """What another test set would change, where trials kept which examples they had right."""
+    if not findings.test_set:
+        return []
+    norm, widest = max(findings.test_set.items(), key=lambda item: item[1].over_examples)
+    seeds = "" if np.isnan(widest.over_seeds) else f", beside ±{number(widest.over_seeds)} of seeds"
+    return [
+        "Another thing than the spread of seeds, and not reduced by more of them: the "
+        f"{widest.num_examples:,} test examples that there happen to be leave up to "
+        f"±{number(widest.over_examples)} points (95 %, paired by example) on a difference in "
+        f"AUEC; that is {norm}'s{seeds}. The table of test-set error has every norm's."
+    ]
+
+
+def _binomial(findings: Findings) -> list[str]:
     """The binomial error of a test set, which more seeds do not reduce."""
     sizes = findings.comparison.trials["num_test"].dropna()
     error = float(findings.comparison.scored["error"].median()) / 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.sources.mlflow_client import quieten
+from analysis.reporting.manifest import files_in
 from analysis.sources.place import Place
 
 NAME = "REPORT"
@@ -21,12 +21,14 @@ def check_place(place: Place) -> None:
 
 
 def log_report(place: Place, folder: Path, summary: list[str]) -> None:
-    """Put the files of `folder` onto the REPORT run of the experiment that `place` is.
+    """Put the report in `folder`, and nothing else there, onto the experiment's REPORT run.
 
     The run is made once and found again by its tag; `summary` becomes its description. Raises
     `InputError` where MLflow cannot be written to.
     """
     check_place(place)
+    from analysis.sources.mlflow_client import quieten
+
     quieten()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -46,7 +48,9 @@ def log_report(place: Place, folder: Path, summary: list[str]) -> None:
         )
         run_id = str(run.info.run_id)
         client.set_tag(run_id, NOTE_TAG, "\n\n".join(summary)[:MAX_NOTE])
-        client.log_artifacts(run_id, str(folder))
+        for name in files_in(folder):
+            home = str(Path(name).parent)
+            client.log_artifact(run_id, str(folder / name), None if home == "." else home)
         client.set_terminated(run_id)
     except MlflowException as error:
         first = str(error).splitlines()[0]

@@ -17,8 +17,10 @@ from analysis.reporting.markdown import markdown
 from analysis.reporting.measure_table import measure_frame, time_frame
 from analysis.reporting.numbers import numbers
 from analysis.reporting.page import page
+from analysis.reporting.recorded_table import recorded_frame
 from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
+from analysis.reporting.test_set_table import test_set_frame
 from analysis.schema import Trials
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
@@ -64,14 +66,28 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
         "tables/trials.csv": trials.trials.to_csv(index=False, lineterminator="\n"),
         "tables/errors.tex": latex(compared),
     }
-    if any(item.times is not None for item in found):
-        texts["tables/times.csv"] = _csv(found, time_frame)
-    if any(item.decomposed for item in found):
-        texts["tables/statistics.csv"] = _csv(found, statistics_frame)
-    top5 = [item for item in found if item.by_top5]
-    if top5:
-        texts["tables/top5_errors.csv"] = _csv(top5, top5_frame)
+    texts |= _where_recorded(found)
     return files | {name: text.encode() for name, text in texts.items()}
+
+
+def _where_recorded(found: Sequence[Findings]) -> dict[str, str]:
+    """Tables that only trials with further metrics, a threshold or kept examples have."""
+    frames: dict[str, Callable[[Findings], pd.DataFrame]] = {
+        "times": time_frame,
+        "statistics": statistics_frame,
+        "test_set": test_set_frame,
+        "recorded": recorded_frame,
+        "top5_errors": top5_frame,
+    }
+    texts: dict[str, str] = {}
+    for name, frame in frames.items():
+        having = [item for item in found if len(frame(item))]
+        if having:
+            texts[f"tables/{name}.csv"] = _csv(having, frame)
+    by_top5 = [item.by_top5 for item in found if item.by_top5]
+    if by_top5:
+        texts["tables/top5_errors.tex"] = latex(by_top5)
+    return texts
 
 
 def _csv(found: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from analysis.schema import (
 
 METRIC_NAMES = tuple(column.name for column in (*METRICS, *ON_REQUEST))
 NOT_SETTINGS = ("norm", "norm.", "batch_size", "seed")
+Bits = npt.NDArray[np.uint8]
 _SORT = ["variant", "norm", "batch_size", "seed", "trial_id"]
 
 
@@ -34,7 +36,8 @@ class Found:
     """What a source holds, before it is put in order.
 
     `rows` are trials without their curves, `curves` one row per trial and epoch with the columns
-    `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text.
+    `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text, `correct` which
+    test examples were right, packed as in `Trials`.
     """
 
     name: str
@@ -44,13 +47,20 @@ class Found:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     reference: str | None = None
     notes: list[str] = field(default_factory=list)
-    packages: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, set[str]] = field(default_factory=dict)
+    correct: dict[str, Bits] = field(default_factory=dict)
+
+    def add_packages(self, versions: Mapping[str, str]) -> None:
+        """Note the versions that a trial was trained with, beside those of the others."""
+        for name, version in versions.items():
+            self.packages.setdefault(name, set()).add(version)
 
 
 def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     """The validated frames of `found`, each in an order that does not depend on the source.
 
-    `where` keeps only trials whose settings have these values (`{"train.epochs": "10"}`).
+    `where` keeps only trials whose settings have these values (`{"train.epochs": "10"}`), or of
+    one sweep (`{"sweep": "mine"}`).
     """
     trials = pd.DataFrame.from_records(found.rows)
     if len(found.curves):
@@ -58,7 +68,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     trials = tidy(trials, (*TRIAL_COLUMNS, *ON_REQUEST)).sort_values(_SORT, ignore_index=True)
     settings = _settings(found, list(trials["trial_id"]))
     if where:
-        kept = _matching(settings, where)
+        kept = _matching(settings.assign(sweep=trials["sweep"].to_numpy()), where)
         trials, settings = trials[kept].reset_index(drop=True), settings[kept]
     asked = _asked(trials, found.expected)
     strangers = int((~asked).sum())
@@ -75,7 +85,8 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         settings=settings,
         reference=found.reference,
         notes=(*found.notes, *([strangers_note(strangers)] if strangers else [])),
-        packages=dict(sorted(found.packages.items())),
+        packages={name: " and ".join(sorted(v)) for name, v in sorted(found.packages.items())},
+        correct={key: found.correct[key] for key in trials["trial_id"] if key in found.correct},
     )
 
 
@@ -136,6 +147,13 @@ def _last_epoch(curves: pd.DataFrame) -> pd.DataFrame:
         columns={"epoch": "num_epochs"}
     )
     return last[["trial_id", "num_epochs", *(n for n in METRIC_NAMES if n not in {"lr", "eval_s"})]]
+
+
+def utc(milliseconds: int | None) -> str:
+    """A moment (ms since the epoch) as ISO 8601 to the second in UTC; empty where unknown."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
 
 
 def edition_of(num_train: str | None, num_test: str | None) -> str:

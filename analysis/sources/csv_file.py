@@ -20,11 +20,7 @@ def read_csv(path: Path) -> Found:
     Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
     completed if it has a test error and failed otherwise.
     """
-    try:
-        raw = pd.read_csv(path, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
-    raw.columns = raw.columns.str.strip()
+    raw = _read(path)
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
     if missing:
         raise InputError(
@@ -36,6 +32,7 @@ def read_csv(path: Path) -> Found:
         frame = tidy(raw, COLUMNS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    _refuse_fractions(frame, path)
     guessed = frame["test_error"].notna().map({True: "completed", False: "failed"})
     frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", guessed)
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
@@ -50,6 +47,38 @@ def read_csv(path: Path) -> Found:
         expected=_crossed(frame),
         notes=[f"Columns not read: {', '.join(unread)}."] if unread else [],
     )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """The file's cells, with commas, semicolons or tabs between them, with or without a BOM.
+
+    Between semicolons, a comma in a number is a decimal point.
+    """
+    try:
+        heading = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        separator = max(",;\t", key=heading.count)
+        raw = pd.read_csv(
+            path,
+            sep=separator,
+            decimal="," if separator == ";" else ".",
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
+    raw.columns = raw.columns.str.strip()
+    return raw
+
+
+def _refuse_fractions(frame: pd.DataFrame, path: Path) -> None:
+    """Errors of 0.07 may be 7 % or 0.07 %; only a chance error above 1 says which."""
+    errors, chance = frame["test_error"].dropna(), frame["chance_error"].dropna()
+    if len(errors) and errors.max() <= 1 and not (chance > 1).any():
+        raise InputError(
+            f"{path}: every `test_error` is at most 1 (the highest is {errors.max():g}), so these "
+            "may be fractions. Errors are in percent: multiply them by 100; or, if they are "
+            "percent, add the column `chance_error` (90 with ten classes)"
+        )
 
 
 def _crossed(frame: pd.DataFrame) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from analysis.sources.place import Place
+from analysis.sources.place import CORRECT, Place
 
 PACKAGE = Path(__file__).parents[1]
 DRAWN_WITH = ("matplotlib", "numpy", "pandas", "scipy")
@@ -32,8 +32,8 @@ _QUERIES = (
 def fingerprint(place: Place, options: object) -> str | None:
     """A digest of the source, the options and this package; None where it cannot be had cheaply.
 
-    Of a database's curves it takes each run's number of points and their sums. On a server it
-    cannot: reading all that a report reads is what takes the time.
+    Of a database's curves it takes each run's number of points and their sums; of a server's
+    each run's tags, params and newest values, which it hands out a thousand runs at a time.
     """
     digest = hashlib.sha256(repr(options).encode())
     for path in sorted(PACKAGE.rglob("*.*")):
@@ -42,11 +42,13 @@ def fingerprint(place: Place, options: object) -> str | None:
     for name in DRAWN_WITH:
         digest.update(version(name).encode())
     try:
+        found = False
         for part in _parts(place):
             digest.update(part)
+            found = True
     except (OSError, sqlite3.Error):
         return None
-    return digest.hexdigest() if place.kind != "server" else None
+    return digest.hexdigest() if found else None
 
 
 def _parts(place: Place) -> Iterator[bytes]:
@@ -56,6 +58,12 @@ def _parts(place: Place) -> Iterator[bytes]:
         yield (place.path / "sweep.json").read_bytes()
         for record in sorted((place.path / "trials").glob("*/record.json")):
             yield str(record.parent.name).encode() + record.read_bytes()
+            bits = record.with_name(CORRECT)
+            yield bits.read_bytes() if bits.is_file() else b""
+    elif place.kind == "server":
+        from analysis.sources.mlflow_client import states
+
+        yield from (text.encode() for text in states(place.uri, place.name))
     elif place.kind == "sqlite":
         uri = f"{place.path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as database:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.sources.assemble import Found, edition_of, empty_curves, settings_of
+from analysis.sources.assemble import Bits, Found, edition_of, empty_curves, settings_of, utc
 
 EXPECTED_TAG = "sweep.expected."
 REFERENCE_TAG = "sweep.reference."
@@ -20,11 +20,17 @@ TRIAL_TAG = "sweep.trial_id"
 
 @dataclass(frozen=True)
 class Run:
-    """A run of MLflow: its id, tags and params."""
+    """A run of MLflow: its id, tags and params, when it began and ended (ms since the epoch).
+
+    `latest` holds the newest value of each metric, where these were read with the run.
+    """
 
     run_id: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
+    start_ms: int | None = None
+    end_ms: int | None = None
+    latest: Mapping[str, float] = field(default_factory=dict)
 
 
 Point = tuple[str, str, int, int, float]
@@ -32,20 +38,39 @@ Point = tuple[str, str, int, int, float]
 
 
 def found_in(
-    name: str, tags: Mapping[str, str], runs: Iterable[Run], points: Iterable[Point]
+    name: str,
+    tags: Mapping[str, str],
+    runs: Iterable[Run],
+    points: Iterable[Point],
+    correct: Mapping[str, Bits],
 ) -> Found:
-    """The trials of the experiment `name`; runs without the tag of a trial are not trials."""
+    """The trials of the experiment `name`; runs without the tag of a trial are not trials.
+
+    `correct` holds by run id which test examples were right.
+    """
     trials = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
-    ids = {run_id: run.tags[TRIAL_TAG] for run_id, run in trials.items()}
-    return Found(
+    ids = _ids(trials.values())
+    found = Found(
         name=name,
-        rows=[_row(run) for run in trials.values()],
+        rows=[_row(run, ids[run_id]) for run_id, run in trials.items()],
         curves=_curves(ids, points),
         expected=_expected(tags),
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
-        packages=_python(trials.values()),
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
+        correct={ids[run_id]: bits for run_id, bits in correct.items()},
     )
+    for run in trials.values():
+        found.add_packages(_packages(run.tags))
+    return found
+
+
+def _ids(runs: Iterable[Run]) -> dict[str, str]:
+    """Each run's trial, by run id; a trial that has several runs keeps them apart by their ids."""
+    ids: dict[str, str] = {}
+    for run in runs:
+        trial = run.tags[TRIAL_TAG]
+        ids[run.run_id] = f"{trial} of run {run.run_id[:8]}" if trial in ids.values() else trial
+    return ids
 
 
 def _curves(ids: Mapping[str, str], points: Iterable[Point]) -> pd.DataFrame:
@@ -61,16 +86,17 @@ def _curves(ids: Mapping[str, str], points: Iterable[Point]) -> pd.DataFrame:
     return wide.rename_axis(columns=None).reset_index()
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run, trial_id: str) -> dict[str, Any]:
     tags, params = run.tags, run.params
+    outcome = tags.get("sweep.outcome", "running")
     return {
         "norm": tags.get("norm"),
         "variant": tags.get("sweep.variant"),
         "batch_size": params.get("batch_size"),
         "seed": params.get("seed"),
-        "outcome": tags.get("sweep.outcome", "running"),
+        "outcome": outcome,
         "chance_error": tags.get("sweep.chance_error") or None,
-        "trial_id": tags[TRIAL_TAG],
+        "trial_id": trial_id,
         "sweep": tags.get("sweep.name"),
         "spec_version": tags.get("sweep.spec_version"),
         "code_version": tags.get("sweep.code_version"),
@@ -79,13 +105,16 @@ def _row(run: Run) -> dict[str, Any]:
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
         "device": tags.get("sweep.device"),
+        "host": tags.get("sweep.host"),
+        "started": utc(run.start_ms),
+        "ended": utc(run.end_ms) if outcome != "running" else "",
     }
 
 
-def _python(runs: Iterable[Run]) -> dict[str, str]:
-    """The Python versions; other packages stand in the records alone."""
-    versions = sorted({run.tags.get("sweep.python", "") for run in runs} - {""})
-    return {"python": " and ".join(versions)} if versions else {}
+def _packages(tags: Mapping[str, str]) -> dict[str, str]:
+    """Versions that a trial was trained with; older sweeps said Python's alone."""
+    packages: dict[str, str] = json.loads(tags.get("sweep.packages", "{}"))
+    return packages | ({"python": tags["sweep.python"]} if "sweep.python" in tags else {})
 
 
 def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -111,4 +140,4 @@ def no_experiment(name: str, existing: Iterable[str], where: str) -> InputError:
     nearest = get_close_matches(name, names, n=1)
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
     listed = f" It has: {', '.join(names)}." if names else " It has none."
-    return InputError(f"no experiment {name!r} in {where}{guess}{listed if not guess else ''}")
+    return InputError(f"no experiment {name!r} in {where}{guess or '.' + listed}")

@@ -11,9 +11,12 @@ import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from analysis.sources.assemble import METRIC_NAMES, Found
+from analysis.sources.assemble import METRIC_NAMES, Bits, Found
+from analysis.sources.correctness import read_bits
 from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
+from analysis.sources.place import CORRECT
 
 _TRIALS = """
     SELECT runs.run_uuid FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
@@ -45,7 +48,10 @@ def _read(database: sqlite3.Connection, name: str, where: str) -> Found:
         )
     )
     trial = (experiment, TRIAL_TAG)
-    ids = [row[0] for row in database.execute(f"{_TRIALS} ORDER BY start_time, name", trial)]
+    columns = "runs.run_uuid, start_time, end_time, artifact_uri"
+    infos = database.execute(
+        f"{_TRIALS.replace('runs.run_uuid', columns, 1)} ORDER BY start_time, name", trial
+    ).fetchall()
     texts: dict[str, dict[str, dict[str, str]]] = {}
     for table in ("tags", "params"):
         texts[table] = defaultdict(dict)
@@ -61,5 +67,18 @@ def _read(database: sqlite3.Connection, name: str, where: str) -> Found:
         """,
         (*trial, *METRIC_NAMES),
     )
-    runs = [Run(run_id, texts["tags"][run_id], texts["params"][run_id]) for run_id in ids]
-    return found_in(name, tags, runs, points)
+    runs = [
+        Run(run_id, texts["tags"][run_id], texts["params"][run_id], start, end)
+        for run_id, start, end, _ in infos
+    ]
+    files = ((run_id, _correct(uri)) for run_id, _, _, uri in infos)
+    correct = {run_id: bits for run_id, bits in files if bits is not None}
+    return found_in(name, tags, runs, points, correct)
+
+
+def _correct(artifact_uri: str) -> Bits | None:
+    """Which test examples were right, where the run's artifacts lie on this machine."""
+    parts = urlsplit(artifact_uri)
+    if parts.scheme not in ("", "file") or not parts.path:
+        return None
+    return read_bits(Path(unquote(parts.path)) / CORRECT)

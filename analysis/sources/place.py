@@ -12,6 +12,7 @@ from analysis.errors import InputError
 
 DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
+CORRECT = "correct.npy"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from analysis.sources.assemble import (
     flat,
     settings_of,
     strangers_note,
+    utc,
 )
-from analysis.sources.place import SWEEP_FILE
+from analysis.sources.correctness import read_bits
+from analysis.sources.place import CORRECT, SWEEP_FILE
 
 
 def read_records(folder: Path) -> Found:
@@ -46,6 +49,9 @@ def read_records(folder: Path) -> Found:
     for path in sorted((folder / "trials").glob("*/record.json")):
         if path.parent.name in labels:
             _add(found, curves, _json(path), labels[path.parent.name])
+            bits = read_bits(path.with_name(CORRECT))
+            if bits is not None:
+                found.correct[path.parent.name] = bits
         else:
             strangers += 1
     if strangers:
@@ -80,6 +86,8 @@ def _add(
             "spec_version": record.get("spec_version"),
             "code_version": provenance.get("code_version"),
             "device": provenance.get("device"),
+            "host": provenance.get("host"),
+            **_when(record),
             "dataset": spec["data"]["name"],
             "edition": edition_of(
                 _text(spec["data"].get("num_train")), _text(spec["data"].get("num_test"))
@@ -88,10 +96,22 @@ def _add(
         }
     )
     found.settings[trial_id] = settings_of(flat(spec))
-    found.packages |= provenance.get("packages") or {}
+    found.add_packages(provenance.get("packages") or {})
     if "python" in provenance:
-        found.packages["python"] = provenance["python"]
+        found.add_packages({"python": provenance["python"]})
     curves.extend({"trial_id": trial_id, **epoch} for epoch in record.get("epochs") or [])
+
+
+def _when(record: dict[str, Any]) -> dict[str, str]:
+    """When the first attempt began and, of a trial that is over, when the last one ended."""
+    attempts, epochs = record.get("attempts") or [{}], record.get("epochs") or [{}]
+    started, ended = (
+        int(datetime.fromisoformat(time).timestamp() * 1000) if time else None
+        for time in (attempts[0].get("started"), attempts[-1].get("ended"))
+    )
+    if ended is None:
+        ended = epochs[-1].get("timestamp_ms")
+    return {"started": utc(started), "ended": utc(ended) if record.get("outcome") else ""}
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""An MLflow database without experiments, made once: its many migrations take seconds."""
+"""MLflow databases, and a cache that is no test's neighbour's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept in the user's folder, and nothing found there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without experiments, made once: its many migrations take seconds."""
     from mlflow import MlflowClient
 
     database = tmp_path_factory.mktemp("mlflow") / "empty.db"

@@ -13,6 +13,8 @@ NORMS = ("batchnorm", "groupnorm(num_groups=8)", "assocnorm")
 LEVELS = {"batchnorm": (6.4, 1.5), "groupnorm(num_groups=8)": (7.0, 0.05), "assocnorm": (6.2, 0.18)}
 REFERENCE = "groupnorm(num_groups=8)"
 NOT_METRICS = {"epoch", "timestamp_ms"}
+STARTED_MS = 1_767_323_045_000
+"""2026-01-02 03:04:05 UTC."""
 
 
 def make_sweep(
@@ -79,12 +81,24 @@ def _record(
         "num_train": 1437,
         "num_test": 360,
         "num_parameters": 1234,
-        "attempts": [],
+        "attempts": [
+            {
+                "started": "2026-01-02T03:04:05+00:00",
+                "ended": "2026-01-02T04:05:06+00:00",
+                "host": "there",
+            }
+        ],
         "epochs": [
             _epoch(epoch, final + 40.0 * 0.4**epoch, updates, num_epochs)
             for epoch in range(1, num_epochs + 1)
         ],
-        "provenance": {"code_version": "0.1.0", "python": "3.11.7", "device": "cpu"},
+        "provenance": {
+            "code_version": "0.1.0",
+            "python": "3.11.7",
+            "packages": {"torch": "2.11.0", "numpy": "2.4.0"},
+            "device": "cpu",
+            "host": "there",
+        },
         "error": None,
     }
 
@@ -127,14 +141,14 @@ def diverge(record: dict[str, Any], epoch: int) -> None:
     record["epochs"][-1] |= {"train_loss": None, "test_loss": None, "test_error": None}
 
 
-def write_folder(sweep: dict[str, Any], storage: Path) -> Path:
+def write_folder(sweep: dict[str, Any], storage: Path, *, exist_ok: bool = False) -> Path:
     """The sweep's folder with `sweep.json` and a record per trial."""
     folder = storage / sweep["sweep"]["name"]
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=exist_ok)
     (folder / "sweep.json").write_text(json.dumps(sweep["sweep"]))
     for trial_id, record in sweep["records"].items():
         home = folder / "trials" / trial_id
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=exist_ok)
         (home / "record.json").write_text(json.dumps(record))
     return folder
 
@@ -155,7 +169,7 @@ def write_mlflow(
     )
     labels = {trial["trial_id"]: trial for trial in about["trials"]}
     for trial_id, record in sweep["records"].items():
-        run = client.create_run(experiment, run_name=trial_id)
+        run = client.create_run(experiment, run_name=trial_id, start_time=STARTED_MS)
         metrics = [
             Metric(key, float(value), epoch["timestamp_ms"], epoch["epoch"])
             for epoch in record["epochs"]
@@ -168,6 +182,8 @@ def write_mlflow(
             params=[Param(key, text) for key, text in _params(record["spec"]).items()],
             tags=[RunTag(key, text) for key, text in _run_tags(record, labels[trial_id]).items()],
         )
+        if record["outcome"]:
+            client.set_terminated(run.info.run_id, end_time=STARTED_MS + 3_661_000)
     client.create_run(experiment, run_name="REPORT", tags={"sweep.kind": "report"})
 
 
@@ -210,7 +226,8 @@ def _run_tags(record: dict[str, Any], label: dict[str, Any]) -> dict[str, str]:
     return {
         "norm": label["norm"],
         "sweep.trial_id": record["trial_id"],
-        "sweep.name": "small",
+        "sweep.name": label.get("sweep", "small"),
+        "sweep.record_digest": hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16],
         "sweep.variant": label["variant"],
         "sweep.outcome": record["outcome"] or "running",
         "sweep.chance_error": str(record["chance_error"]),
@@ -219,4 +236,7 @@ def _run_tags(record: dict[str, Any], label: dict[str, Any]) -> dict[str, str]:
         "sweep.spec_version": str(record["spec_version"]),
         "sweep.code_version": record["provenance"]["code_version"],
         "sweep.device": record["provenance"]["device"],
+        "sweep.host": record["provenance"]["host"],
+        "sweep.python": record["provenance"]["python"],
+        "sweep.packages": json.dumps(record["provenance"]["packages"]),
     }

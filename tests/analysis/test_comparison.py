@@ -14,7 +14,8 @@ from analysis.comparison import comparisons, lowest
 from analysis.errors import InputError
 from analysis.findings import Findings, findings_of
 from analysis.options import Options
-from analysis.reporting.answer import answer, coverage, headline, missing_trials
+from analysis.reporting.answer import answer, headline
+from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.power import power
 from analysis.schema import Trials
 from analysis.sources.load import load
@@ -127,7 +128,7 @@ def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> No
     assert "Nor are they shown to be equivalent within ±0.5 points" in answer(found)[0]
     lines = power(found)
     assert "3.26 standard deviations" in lines[0]
-    assert any("The closest call is b" in line and "more seed" in line for line in lines)
+    assert any("The closest call is b" in line and "more seed" in line for line in answer(found))
     assert "test set of 360 examples" in lines[-1]
 
 

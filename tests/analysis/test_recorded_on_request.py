@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.comparison import comparisons
 from analysis.errors import InputError
-from analysis.figures import activations
+from analysis.figures.recorded_curves import drawer, watched
 from analysis.findings import Findings, findings_of
 from analysis.options import Options
+from analysis.reporting.recorded_table import recorded_frame, recorded_tables
 from analysis.reporting.tables import top5_frame, top5_table
 from analysis.reporting.write import files_of
 from analysis.schema import Trials
@@ -52,9 +54,9 @@ def findings(trials: Trials) -> Findings:
 
 
 def test_every_trial_is_a_curve_of_the_watched_layer(findings: Findings) -> None:
-    figure = activations.draw_variance(findings)
+    figure = drawer("activation_variance", "variance")(findings)
     assert figure is not None
-    assert activations.watched(findings) == "activation5"
+    assert watched(findings) == "activation5"
     assert [axes.get_title("left") for axes in figure.axes] == ["batch size 16", "batch size 2"]
     for axes, size in zip(figure.axes, (16, 2), strict=True):
         assert axes.get_yscale() == "log"
@@ -68,7 +70,7 @@ def test_every_trial_is_a_curve_of_the_watched_layer(findings: Findings) -> None
 
 
 def test_a_mean_below_zero_is_drawn_on_a_linear_scale(findings: Findings) -> None:
-    figure = activations.draw_mean(findings)
+    figure = drawer("activation_mean", "mean")(findings)
     assert figure is not None
     assert {axes.get_yscale() for axes in figure.axes} == {"linear"}
     assert figure.axes[0].get_ylim()[0] < -0.5
@@ -117,15 +119,42 @@ def test_the_report_has_them_only_where_they_were_recorded(tmp_path: Path) -> No
         found[name] = files_of(trials, findings_of(trials, Options()))
     assert set(found["further"]) - set(found["plain"]) == {
         "tables/top5_errors.csv",
+        "tables/top5_errors.tex",
+        "tables/recorded.csv",
         *(f"figures/activation-mean.{form}" for form in ("svg", "png", "pdf")),
         *(f"figures/activation-variance.{form}" for form in ("svg", "png", "pdf")),
     }
     (further,) = json.loads(found["further"]["report.json"])["comparisons"]
     (plain,) = json.loads(found["plain"]["report.json"])["comparisons"]
-    assert set(further) - set(plain) == {"top5_errors"}
+    assert set(further) - set(plain) == {"top5_errors", "recorded"}
     assert b"### Top-5 test error" in found["further"]["report.md"]
     assert b"outputs of activation5" in found["further"]["report.md"]
     assert b"Top-5" not in found["plain"]["report.md"]
+
+
+def test_gradient_norms_and_clipping_are_shown_for_those_that_recorded_them(tmp_path: Path) -> None:
+    sweep = make_sweep(norms=("groupnorm(num_groups=8)", "batchrenorm"), batch_sizes=(16, 2))
+    for record in sweep["records"].values():
+        for epoch in record["epochs"]:
+            epoch["gradient_norm"] = 2.0 + record["spec"]["seed"] / epoch["epoch"]
+            if record["spec"]["norm"]["name"] == "batchrenorm":
+                epoch["clipped_fraction"] = 0.25 / record["spec"]["batch_size"]
+                epoch["test_clipped_fraction"] = 0.5
+    found = findings_of(load(write_folder(sweep, tmp_path)), Options())[0]
+    clipped = drawer("clipped_fraction", "fraction")(found)
+    assert clipped is not None
+    (legend,) = clipped.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["batchrenorm"]
+    frame = recorded_frame(found).set_index(["metric", "norm", "batch_size"])
+    assert len(frame) == 4 + 2 + 2
+    seeds = 2.0 + np.arange(3) / 5
+    cell = frame.loc[("gradient_norm", "batchrenorm", 2)]
+    interval = stats.ttest_1samp(seeds, 0).confidence_interval()
+    assert cell["mean"] == pytest.approx(seeds.mean())
+    assert cell["half_width_95"] == pytest.approx((interval.high - interval.low) / 2)
+    tables = {table.title: table for table in recorded_tables(found)}
+    (row,) = tables["Channels whose r or d was clipped, training"].rows
+    assert [shown.value for shown in row[1]] == ["1.56", "12.50"]
 
 
 def test_a_csv_may_have_top5_errors_and_they_are_percent(tmp_path: Path) -> None:

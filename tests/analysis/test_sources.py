@@ -58,6 +58,10 @@ def test_records_and_mlflow_give_the_same_frames(
         assert_frame_equal(getattr(records, name), getattr(tracked, name), obj=name)
     assert records.reference == tracked.reference == "groupnorm(num_groups=8)"
     assert records.name == tracked.name == "small"
+    assert records.packages == tracked.packages
+    assert records.packages == {"numpy": "2.4.0", "python": "3.11.7", "torch": "2.11.0"}
+    assert records.trials["started"].unique().tolist() == ["2026-01-02T03:04:05+00:00"]
+    assert sorted(records.trials["ended"].unique()) == ["", "2026-01-02T04:05:06+00:00"]
     assert len(records.trials) == 9
     assert len(records.expected) == 12
 
@@ -152,6 +156,29 @@ def test_a_small_csv_is_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffnorm,batch_size,seed,test_error\na,4,0,9.5\nb,4,0,8.25\n",
+        "norm;batch_size;seed;test_error\na;4;0;9,5\nb;4;0;8,25\n",
+        "norm\tbatch_size\tseed\ttest_error\r\na\t4\t0\t9.5\r\nb\t4\t0\t8.25\r\n",
+    ],
+)
+def test_a_csv_may_come_from_a_spreadsheet(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content.encode())
+    assert load(path).trials["test_error"].tolist() == [9.5, 8.25]
+    path.write_bytes(b"norm,batch_size,seed,test_error\n\xfcber,4,0,9.5\n")
+    with pytest.raises(InputError, match="cannot be read as a CSV"):
+        load(path)
+
+
+def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "mnist.csv"
+    path.write_text("norm,batch_size,seed,test_error,chance_error\na,4,0,0.4,90\n")
+    assert load(path).trials["test_error"].tolist() == [0.4]
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (
@@ -169,6 +196,12 @@ def test_a_small_csv_is_enough(tmp_path: Path) -> None:
         ("norm,batch_size,seed,test_error,outcome\na,4,0,9,ok\n", ["`outcome` must be one of"]),
         ("norm,batch_size,seed,test_error,outcome\na,4,0,,diverged\n", ["needs `chance_error`"]),
         ("", ["cannot be read as a CSV"]),
+        (
+            "norm,batch_size,seed,test_error\na,4,0,0.07\n",
+            ["may be fractions", "by 100"],
+        ),
+        ("norm,batch_size,seed,test_error\na,4,0,7 %\n", ["`test_error`", "row 1", "'7 %'"]),
+        ("a" * 10, ["lacks the columns norm"]),
     ],
 )
 def test_an_ugly_csv_is_refused_in_one_line(content: str, words: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""Which norm is best at which batch size, in words."""
+
+from __future__ import annotations
+
+from analysis.comparison import Best, Comparison
+from analysis.wording import listed, number
+
+MANY = 5
+"""Norms beyond which only the best and the worst are named."""
+
+
+def by_batch_size(comparison: Comparison) -> list[str]:
+    """Which norm has the lowest mean at which batch sizes, and whether it is set apart there."""
+    if len(comparison.norms) == 1:
+        return []
+    groups: dict[Best, list[int]] = {}
+    for size in comparison.batch_sizes:
+        best = comparison.best(size)
+        if best and len(comparison.errors(size)) > 1:
+            groups.setdefault(best, []).append(size)
+    return [
+        f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {best.norm} has the "
+        f"lowest mean error, {_apart(best, len(comparison.errors(sizes[0])))}."
+        for best, sizes in groups.items()
+    ]
+
+
+def _apart(best: Best, num_norms: int) -> str:
+    """How the best norm stands to the others; silence of a test is not a result of one."""
+    tested = tuple(name for name in best.rivals if name not in best.untested)
+    if not best.rivals:
+        return "distinguishable from every other norm"
+    if not tested:
+        whom = "any other norm" if len(best.untested) == num_norms - 1 else listed(best.untested)
+        return f"as measured, with too few seeds to test it against {whom}"
+    whom = "any other norm" if len(tested) == num_norms - 1 else listed(tested)
+    text = f"but these seeds do not distinguish it from {whom}"
+    return f"{text}, and are too few to test {listed(best.untested)}" if best.untested else text
+
+
+def smallest_batch(comparison: Comparison) -> str:
+    """What is known at the smallest batch size that has results under two norms."""
+    for size in reversed(comparison.batch_sizes):
+        ended = [c for c in comparison.cells.values() if c.batch_size == size and c.ended]
+        best = comparison.best(size)
+        if len(ended) > 1 and best:
+            means = sorted(ended, key=lambda cell: cell.error.value)
+            if len(means) > MANY:
+                means = [means[0], means[-1]]
+            shown = (" to " if len(means) < len(ended) else ", ").join(
+                f"{cell.norm} {number(cell.error.value)} %" for cell in means
+            )
+            return (
+                f"At batch size {size}: {shown}; {best.norm} is lowest, {_apart(best, len(ended))}."
+            )
+    return ""

@@ -1,0 +1,49 @@
+"""What was asked for, what is there, and what is missing, in words."""
+
+from __future__ import annotations
+
+from analysis.comparison import Comparison
+from analysis.inference import MIN_SEEDS
+from analysis.wording import counted, listed
+
+
+def coverage(comparison: Comparison) -> list[str]:
+    """What was asked for, what is there, and what that forbids to say."""
+    cells = comparison.cells.values()
+    asked = sum(len(cell.seeds) for cell in cells)
+    ended = sum(len(cell.ended) for cell in cells)
+    sizes = comparison.batch_sizes
+    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+    counts = {len(cell.seeds) for cell in cells}
+    few_seeds, seeds = min(counts), counted(max(counts), "seed")
+    lines = [
+        f"{ended} of {counted(asked, 'trial')} have a result: "
+        f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
+        f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
+    ]
+    few = [cell for cell in cells if 0 < len(cell.ended) < MIN_SEEDS]
+    if few:
+        lines.append(
+            f"Fewer than {MIN_SEEDS} seeds in {counted(len(few), 'cell')}: no interval is given "
+            "there, and nothing is claimed from it."
+        )
+    return lines
+
+
+def missing_trials(comparison: Comparison) -> list[str]:
+    """One line per cell that lacks results: which seeds, and what became of them."""
+    trials = comparison.trials
+    keys = zip(trials["norm"], trials["batch_size"], trials["seed"], strict=True)
+    outcomes = dict(zip(keys, trials["outcome"].str.replace("_", " "), strict=True))
+    lines = []
+    for (norm, size), cell in comparison.cells.items():
+        states: dict[str, list[int]] = {}
+        for seed in cell.missing:
+            states.setdefault(outcomes.get((norm, size, seed), "not started"), []).append(seed)
+        if states:
+            parts = [
+                f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} {state}"
+                for state, seeds in states.items()
+            ]
+            lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")
+    return lines

@@ -1,0 +1,74 @@
+"""What trials recorded on request at the end of training, as a frame and as page tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.findings import Findings
+from analysis.inference import Mean, t_interval
+from analysis.reporting.tables import Shown, Table, margin
+from analysis.wording import number
+
+CLIPPED = "Channels whose r or d was clipped"
+_METRICS = {
+    "gradient_norm": ("Gradient norm", "L2 norm, mean over the epoch's updates.", 1),
+    "clipped_fraction": (f"{CLIPPED}, training", "Percent, mean over layers and steps.", 100),
+    "test_clipped_fraction": (f"{CLIPPED}, test", "Percent, mean over layers and batches.", 100),
+    "activation_mean": ("Mean of the watched layer's outputs", "Over training batches.", 1),
+    "activation_variance": ("Variance of the watched layer's outputs", "Over training batches.", 1),
+}
+
+
+def recorded_frame(findings: Findings) -> pd.DataFrame:
+    """One row per metric, norm and batch size: its last epoch's mean over seeds, as recorded."""
+    return pd.DataFrame.from_records(
+        [
+            {
+                "metric": metric,
+                "norm": norm,
+                "batch_size": size,
+                "mean": mean.value,
+                "half_width_95": mean.half_width,
+                "seeds": mean.num,
+            }
+            for metric in _METRICS
+            for (norm, size), mean in _means(findings, metric).items()
+        ]
+    )
+
+
+def recorded_tables(findings: Findings) -> Iterator[Table]:
+    """A table for each metric that some trial has recorded."""
+    sizes = findings.comparison.batch_sizes
+    for metric, (title, meaning, scale) in _METRICS.items():
+        means = _means(findings, metric)
+        rows = tuple(
+            (norm, tuple(_shown(means.get((norm, size)), scale) for size in sizes))
+            for norm in findings.comparison.norms
+            if any((norm, size) in means for size in sizes)
+        )
+        if rows:
+            note = f"{meaning} Last epoch; after ± half a 95 % t interval over seeds."
+            yield Table(title, ("norm", *map(str, sizes)), rows, (note,))
+
+
+def _means(findings: Findings, metric: str) -> dict[tuple[str, int], Mean]:
+    trials = findings.comparison.trials
+    if metric not in trials:
+        return {}
+    known = trials.dropna(subset=[metric])
+    cells = dict(iter(known.groupby(["norm", "batch_size"])[metric]))
+    return {
+        key: t_interval(cells[key].to_numpy(float))
+        for key in findings.comparison.cells
+        if key in cells
+    }
+
+
+def _shown(mean: Mean | None, scale: float) -> Shown:
+    if mean is None:
+        return Shown("–")
+    scaled = Mean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
+    return Shown(number(scaled.value), margin(scaled), note=f"n = {mean.num}")
