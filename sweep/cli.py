@@ -111,8 +111,7 @@ def status(grid: GridPath, scale: AtScale = "full") -> None:
         standing = make_plan(read)
         holder = current_holder(standing.folder)
         alive = holder if holder and not holder.is_dead() else None
-        who = f"on {alive.host}, process {alive.pid}, since {alive.since}" if alive else None
-        print_status(_console(), standing, who)
+        print_status(_console(), standing, alive)
 
 
 @app.command()

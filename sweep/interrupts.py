@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from sweep.errors import ExitCode
@@ -16,23 +17,28 @@ from sweep.errors import ExitCode
 SHOW_CURSOR = b"\x1b[?25h"
 
 
-def install() -> None:
+def install(stop: Callable[[], None] | None = None) -> None:
     """Set both handlers; to be repeated after `ray.init`, which sets one of its own.
 
-    While `Tuner.fit` runs, its handler of SIGINT stands in for ours: the first Ctrl-C ends the
-    sweep in order, and a second one comes here.
+    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once.
     """
-    signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    asked: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if stop is None or len(asked) > 1:
+            _end()
+        else:
+            os.write(2, b"interrupted: trials are being put aside; once more to end at once\n")
+            stop()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end() -> None:
     sys.stdout.flush()
     if sys.stdout.isatty():
         os.write(1, SHOW_CURSOR)
     os.write(2, b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    os.kill(os.getpid(), signal.SIGINT)

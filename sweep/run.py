@@ -18,7 +18,7 @@ from sweep.errors import ExitCode
 from sweep.feasibility import require_data, without_infeasible
 from sweep.grid.layout import Grid
 from sweep.plan import Plan, make_plan, save_expected
-from sweep.records.lock import driving
+from sweep.records.lock import Reign, driving
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import Cluster, train_missing
 from trainables.spec import Outcome
@@ -45,9 +45,9 @@ def run(
         plan = replace(plan, grid=feasible)
     plan.folder.storage.require_writable()
     stopped_by: str | None = None
-    with driving(plan.folder):
+    with driving(plan.folder) as reign:
         if plan.missing():
-            shipped, stopped_by = _train(plan, console, address)
+            shipped, stopped_by = _train(plan, console, address, reign)
         else:
             save_expected(plan)
             shipped = ship_all(plan.grid)
@@ -58,20 +58,25 @@ def run(
     return exit_code(now, shipped, stopped_by)
 
 
-def _train(plan: Plan, console: Console, address: str | None) -> tuple[Shipped, str | None]:
+def _train(
+    plan: Plan, console: Console, address: str | None, reign: Reign
+) -> tuple[Shipped, str | None]:
     with waiting(console, "starting Ray"):
         cluster = Cluster(address)
-    interrupts.install()
+    board = Board(plan)
+    interrupts.install(board.interrupt)
     try:
-        board = Board(plan, slots=cluster.slots(plan.grid))
+        board.slots = cluster.slots(cluster.shares(plan.grid)[0])
         save_expected(plan)
         shipper = Shipper(plan.grid)
         with shown(board, console):
-            train_missing(plan, cluster, board, shipper)
+            train_missing(plan, cluster, board, shipper, reign)
     finally:
         cluster.shut_down()
     for notice in board.notices:
         print_plainly(console, notice)
+    if board.broken:
+        print_plainly(console, f"stopped: {board.broken}", "red")
     with waiting(console, "bringing MLflow up to date"):
         return shipper.finish(), board.repeated_error
 

@@ -30,16 +30,22 @@ class TrialState:
 
 @dataclass
 class Board:
-    """States of all trials of a plan; `on_end` is told of each trial that ends."""
+    """States of all trials of a plan; `on_end` is told of each trial that ends.
+
+    `interrupted` asks the sweep to stop, `broken` says what keeps it from going on.
+    """
 
     plan: Plan
     slots: int = 1
     on_end: Callable[[TrialState], None] = lambda state: None
     notices: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    broken: str | None = None
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
+        self.out_of_memory: set[str] = set()
         for trial in self.plan.grid.trials:
             record = self.plan.records.get(trial.trial_id)
             last = record.epochs[-1]["test_error"] if record and record.epochs else None
@@ -47,9 +53,10 @@ class Board:
             self.states[trial.trial_id] = TrialState(trial, outcome, epochs, last)
 
     def start(self, trial_id: str) -> None:
-        """A worker has taken the trial."""
-        state = self.states[trial_id]
-        state.is_running, state.since = True, time.monotonic()
+        """A worker has taken the trial. While the sweep stops, it only hands it back."""
+        if not self.is_stopping:
+            state = self.states[trial_id]
+            state.is_running, state.since = True, time.monotonic()
 
     def report(
         self,
@@ -71,6 +78,21 @@ class Board:
                 self.errors[error] += 1
             self.on_end(state)
 
+    def interrupt(self) -> None:
+        """Ask the sweep to stop; called from a signal's handler."""
+        self.interrupted = True
+
+    def put_aside(self, trial_id: str, *, out_of_memory: bool = False) -> None:
+        """The trial has stopped without an outcome; `out_of_memory`: to be given more of it."""
+        self.states[trial_id].is_running = False
+        if out_of_memory:
+            self.out_of_memory.add(trial_id)
+
+    def notice(self, line: str) -> None:
+        """Tell the person, once."""
+        if line not in self.notices:
+            self.notices.append(line)
+
     def lose(self, trial_id: str, why: str) -> None:
         """The trial's worker is gone, and Tune has given the trial up."""
         state = self.states[trial_id]
@@ -81,6 +103,11 @@ class Board:
     def repeated_error(self) -> str | None:
         """The traceback that has ended too many trials, if any."""
         return next((e for e, n in self.errors.items() if n >= REPEATED_ERRORS), None)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the sweep is to end before all its trials have."""
+        return self.interrupted or bool(self.broken) or self.repeated_error is not None
 
     @property
     def running(self) -> list[TrialState]:

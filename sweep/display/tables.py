@@ -15,6 +15,7 @@ from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.parameters import AddedParameters
 from sweep.plan import Plan
+from sweep.records.lock import Holder
 from sweep.records.record import TRACEBACK
 from sweep.tracking.shipping import Shipped
 from trainables.spec import Outcome
@@ -44,22 +45,43 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
         print_plainly(console, line)
 
 
-def print_status(console: Console, plan: Plan, holder: str | None) -> None:
-    """How the sweep stands: counts, cells, what is under way and what went wrong."""
+def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:
+    """How the sweep stands: counts, cells, what is under way and what went wrong.
+
+    `holder` is who drives it, if somebody does.
+    """
     print_edition(console, plan.grid)
     console.print(cell_table(plan))
     console.print()
     print_plainly(console, counts(plan))
-    begun = [t for t in plan.missing() if plan.epochs_done(t)]
+    begun = [trial for trial in plan.missing() if trial.trial_id in plan.records]
     for trial in begun[:MOST_TRIALS_SHOWN]:
-        last = plan.records[trial.trial_id].epochs[-1]
-        epochs = f"epoch {plan.epochs_done(trial)}/{trial.spec.train.epochs}"
-        line = f"  {trial.name}  {epochs}  test error {percent(last['test_error'])}"
-        print_plainly(console, line)
+        print_plainly(console, f"  {begun_line(plan, trial, holder)}")
+    if len(begun) > MOST_TRIALS_SHOWN:
+        print_plainly(console, f"  and {len(begun) - MOST_TRIALS_SHOWN} more")
     print_accidents(console, plan)
-    line = f"running: {holder}" if holder else "nobody is running it"
+    line = f"running: {holder.who}" if holder else "nobody is running it"
     print_plainly(console, line)
     print_plainly(console, f"records in {plan.folder.storage.uri}")
+
+
+def begun_line(plan: Plan, trial: GridTrial, holder: Holder | None) -> str:
+    """`groupnorm-bs008-s2  epoch 3/60  test error 8.06 %  interrupted  (2 attempts lost)`."""
+    record = plan.records[trial.trial_id]
+    parts = [trial.name, f"epoch {len(record.epochs)}/{trial.spec.train.epochs}"]
+    if record.epochs:
+        parts.append(f"test error {percent(record.epochs[-1]['test_error'])}")
+    *earlier, last = record.attempts or [{}]
+    is_running = (
+        holder is not None and last.get("ended") is None and last.get("driver") == holder.token
+    )
+    stopped_for = last.get("stopped_for") or "interrupted"
+    parts.append("running" if is_running else stopped_for.replace("_", " "))
+    lost = [attempt for attempt in earlier if attempt.get("ended") is None]
+    num_lost = len(lost) + (not is_running and last.get("ended") is None)
+    if num_lost:
+        parts.append(f"({num_lost} {'attempt' if num_lost == 1 else 'attempts'} lost)")
+    return "  ".join(parts)
 
 
 def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:

@@ -70,6 +70,7 @@ class Layout(Section):
     resources: Resources = Resources()
     tracking: Tracking | None = None
     storage: Annotated[str, Field(min_length=1)] = "runs"
+    checkpoint_every_s: Annotated[float, Field(gt=0)] = 60
     reference: str | None = None
     infeasible: Literal["refuse", "skip"] = "refuse"
 
@@ -100,6 +101,7 @@ class Grid:
     skip_infeasible: bool
     import_paths: tuple[str, ...]
     edition: str | None = None
+    checkpoint_every_s: float = 60
 
     @property
     def arguments(self) -> str:
@@ -140,6 +142,7 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
         reference=layout.reference,
         skip_infeasible=layout.infeasible == "skip",
         import_paths=import_paths,
+        checkpoint_every_s=layout.checkpoint_every_s,
     )
 
 

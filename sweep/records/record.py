@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ RECORD = "record.json"
 TRACEBACK = "traceback.txt"
 CORRECT = "correct.npy"
 KEPT_CHECKPOINTS = 2
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
 class RecordDamagedError(Exception):
@@ -112,25 +114,24 @@ class TrialFolder:
         """Commit the record."""
         self.storage.write(RECORD, record.to_json())
 
-    def save_checkpoint(self, epoch: int, content: bytes) -> None:
-        """Write the checkpoint of an epoch; it counts once the record names the epoch.
+    def save_checkpoint(self, epoch: int, steps: int, content: bytes) -> None:
+        """Write the checkpoint at so many steps after an epoch, which the record must name.
 
         Older ones go, and so do newer ones: they were damaged, else the trial would not be here.
         """
-        newest = _checkpoint(epoch)
-        self.storage.write(newest, content)
-        names = self._checkpoints()
-        kept = [name for name in names if name <= newest][:KEPT_CHECKPOINTS]
-        for name in names:
-            if name not in kept:
-                self.storage.delete(name)
+        self.storage.write(_checkpoint(epoch, steps), content)
+        marks = self._checkpoints()
+        kept = [mark for mark in marks if mark <= (epoch, steps)][:KEPT_CHECKPOINTS]
+        for mark in marks:
+            if mark not in kept:
+                self.storage.delete(_checkpoint(*mark))
 
-    def checkpoints(self, up_to: int) -> Iterable[tuple[int, bytes]]:
-        """Committed checkpoints, the newest first: (epoch, content)."""
-        for name in self._checkpoints():
-            epoch = int(name.removeprefix("checkpoint-").removesuffix(".pt"))
+    def checkpoints(self, up_to: int) -> Iterator[tuple[str, bytes]]:
+        """Those that follow a committed epoch, the newest first: (name, content)."""
+        for epoch, steps in self._checkpoints():
             if epoch <= up_to:
-                yield epoch, self.storage.read(name)
+                name = _checkpoint(epoch, steps)
+                yield name, self.storage.read(name)
 
     def save_correct(self, content: bytes) -> None:
         """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
@@ -147,13 +148,14 @@ class TrialFolder:
         """Write the traceback where a person can open it."""
         self.storage.write(TRACEBACK, text.encode())
 
-    def _checkpoints(self) -> list[str]:
-        names = self.storage.names()
-        return [n for n in reversed(names) if n.startswith("checkpoint-") and n.endswith(".pt")]
+    def _checkpoints(self) -> list[tuple[int, int]]:
+        found = [_CHECKPOINT.fullmatch(name) for name in self.storage.names()]
+        return sorted(((int(m[1]), int(m[2] or 0)) for m in found if m), reverse=True)
 
 
-def _checkpoint(epoch: int) -> str:
-    return f"checkpoint-{epoch:06d}.pt"
+def _checkpoint(epoch: int, steps: int) -> str:
+    within = f"-step-{steps:08d}" if steps else ""
+    return f"checkpoint-{epoch:06d}{within}.pt"
 
 
 @dataclass(frozen=True)

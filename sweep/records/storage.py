@@ -66,6 +66,13 @@ class Storage:
         with stream:
             stream.write(content)
 
+    def replace(self, name: str, content: bytes) -> None:
+        """Like `write`, where the folder is known to be there: one that is gone stays gone."""
+        if self.is_local:
+            _replace(Path(self.uri) / name, content)
+        else:
+            self.write(name, content)
+
     def create(self, name: str, content: bytes) -> bool:
         """Write a file unless there is one; whether it was written.
 
@@ -133,6 +140,10 @@ class Storage:
 
 def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:

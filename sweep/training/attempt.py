@@ -5,160 +5,231 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import traceback
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sweep.provenance import provenance
+from sweep.records.lock import Orders, orders
 from sweep.records.record import Record, SweepFolder, TrialFolder, now
 from sweep.records.storage import Storage
-from trainables.spec import Outcome, TrialSpec, spec_from_dict, spec_to_dict
+from sweep.training.assignment import Assignment
+from trainables.spec import EpochMetrics, Outcome
 
+if TYPE_CHECKING:
+    from trainables import Trial
 
-@dataclass(frozen=True)
-class Assignment:
-    """What a worker is told: which trial, where its folder is, what it may occupy."""
+ORDERS_EVERY_S = 2.0
+"""How often an attempt reads whether its driver wants it to stop."""
 
-    spec: TrialSpec
-    sweep_uri: str
-    data_root: str | None
-    import_paths: tuple[str, ...]
-    device: str
-    num_threads: int
-    retry: bool = False
-    edition: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a Tune trial's config carries them, and the trial's id."""
-        plain = {**vars(self), "spec": spec_to_dict(self.spec)}
-        return {"trial_id": self.spec.trial_id, **plain}
-
-    @staticmethod
-    def from_dict(data: dict[str, Any]) -> Assignment:
-        """The assignment that `to_dict` wrote."""
-        plain = {key: value for key, value in data.items() if key != "trial_id"}
-        return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
+CHECKPOINT_SHARE = 0.02
+"""Within an epoch, checkpoints take no more of the time than this, however large."""
 
 
 class SupersededError(Exception):
-    """Another worker has taken the trial over: this one was believed to be dead."""
+    """The trial is another worker's: this one, or its driver, was believed to be dead."""
 
 
 class Attempt:
-    """Trains a trial from its last committed epoch on; every epoch ends in a commit.
+    """Trains a trial from its last checkpoint on; every epoch ends in a commit.
 
     An error of the trial itself becomes its outcome. Errors of the storage are raised, since
     nothing could be recorded, and so is `SupersededError`.
+
+    Attributes:
+        record: the trial's record as this attempt has committed it.
+        stopped_for: why the attempt has ended without an outcome: `interrupted`, or
+            `out_of_memory` where more of the device is to be had; None while it has not.
+        notices: what a person should know, a line each.
     """
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        sweep = SweepFolder(Storage.at(assignment.sweep_uri))
-        self.folder: TrialFolder = sweep.trial(assignment.spec.trial_id)
+        self.sweep = SweepFolder(Storage.at(assignment.sweep_uri))
+        self.folder: TrialFolder = self.sweep.trial(assignment.spec.trial_id)
         self.record = self.folder.load() or Record.of(assignment.spec)
         self.record.edition = assignment.edition
-        self.trial: Any = None
-        self.attempt_id = uuid.uuid4().hex[:8]
+        self.trial: Trial | None = None
+        self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
+        self.stopped_for: str | None = None
+        self.notices: list[str] = []
+        self.checkpoint_s = 0.0
+        self.last_checkpoint = self.last_orders = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None
 
     @property
     def is_done(self) -> bool:
-        """Whether the trial has an outcome."""
-        return self.record.outcome is not None
+        """Whether the trial has an outcome, or is put aside."""
+        return self.record.outcome is not None or self.stopped_for is not None
 
     def step(self) -> None:
-        """Train one epoch and commit it, or commit the outcome that prevented it."""
-        import torch
-
-        from trainables import Diverged
-
-        if self.is_done:
-            return
-        try:
-            if self.trial is None:
-                self.trial = self._begin()
-            metrics = self.trial.run_epoch()
-        except Diverged:
-            self._end(Outcome.DIVERGED)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            self._end(Outcome.OUT_OF_MEMORY, error)
-        except (Exception, SystemExit) as error:
-            self._end(Outcome.FAILED, error)
-        else:
-            self._require_own()
-            self.record.add_epoch(metrics)
-            self.folder.save_checkpoint(metrics.epoch, self.trial.state())
-            if metrics.epoch == self.assignment.spec.train.epochs:
-                self.record.weights_digest = self.trial.weights_digest
-                self.folder.save_correct(self.trial.correct_bits())
-                self._end(Outcome.COMPLETED)
-            else:
-                self.folder.save(self.record)
+        """Train to the epoch's end and commit it, or commit what prevented that."""
+        while not self.is_done:
+            if self._is_told_to_stop():
+                self._put_aside("interrupted")
+            elif self.trial is None:
+                self._begin()
+            elif (metrics := self._advance(self.trial)) is not None:
+                self._commit(self.trial, metrics)
+                return
+            elif self.trial is not None and self._checkpoint_is_due():
+                self._save_checkpoint(self.trial)
 
     def release(self) -> None:
         """Let go of the model and the optimizer."""
         self.trial = None
+        if self.assignment.device.startswith("cuda"):
+            import torch
 
-    def _begin(self) -> Any:
-        """The trial at its last committed checkpoint, or at the beginning."""
+            torch.cuda.empty_cache()
+
+    def _is_told_to_stop(self) -> bool:
+        if not self.assignment.driver or time.monotonic() - self.last_orders < ORDERS_EVERY_S:
+            return False
+        self.last_orders = time.monotonic()
+        told = orders(self.sweep, self.assignment.driver)
+        if told is Orders.LEAVE:
+            raise SupersededError("another `run` has taken the sweep over")
+        return told is Orders.STOP
+
+    def _begin(self) -> None:
+        """Build the trial, at its last checkpoint if it has one, and record the attempt."""
         import torch
 
-        from trainables import Trial
-
-        assignment, record = self.assignment, self.record
+        assignment = self.assignment
         missing = [path for path in assignment.import_paths if path not in sys.path]
         sys.path[:0] = missing
         torch.set_num_threads(assignment.num_threads)
-        trial = Trial(assignment.spec, data_root=assignment.data_root, device=assignment.device)
-        self._resume(trial)
-        sizes = trial.dimensions
+        with self._own_errors():
+            from trainables import Trial
+
+            self.trial = Trial(
+                assignment.spec, data_root=assignment.data_root, device=assignment.device
+            )
+        if self.trial is not None:
+            self._resume(self.trial)
+        if self.trial is not None:
+            self._record_attempt(self.trial)
+            self.last_checkpoint = time.monotonic()
+
+    def _record_attempt(self, trial: Trial) -> None:
+        if self.assignment.driver:
+            orders(self.sweep, self.assignment.driver)  # raises where the storage is gone
+        record, sizes = self.record, trial.dimensions
         record.num_classes, record.num_parameters = sizes.num_classes, sizes.num_parameters
         record.num_train, record.num_test = sizes.num_train, sizes.num_test
-        record.chance_error = 100 * (1 - 1 / sizes.num_classes)
-        record.provenance = provenance(assignment.device)
-        record.attempts.append(
-            {
-                "id": self.attempt_id,
-                "started": now(),
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "device": assignment.device,
-                "from_epoch": trial.epoch,
-                "ended": None,
-            }
-        )
+        record.chance_error = sizes.chance_error
+        record.provenance = provenance(self.assignment.device)
+        self.entry |= {
+            "started": now(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": self.assignment.device,
+            "driver": self.assignment.driver,
+            "from_epoch": trial.epoch,
+            "from_step": trial.steps_into_epoch,
+            "ended": None,
+        }
+        record.attempts.append(self.entry)
         self.folder.save(record)
-        return trial
+
+    def _resume(self, trial: Trial) -> None:
+        from trainables import CheckpointDamaged
+
+        damaged = []
+        for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
+            try:
+                with self._own_errors():
+                    trial.load_state(content)
+                break
+            except CheckpointDamaged:
+                damaged.append(name)  # the one before it is as good
+        if damaged:
+            place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
+            self.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
+
+    def _advance(self, trial: Trial) -> EpochMetrics | None:
+        with self._own_errors():
+            return trial.advance()
+        return None
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """Turn the trial's errors into its outcome; those of its checkpoints are raised."""
+        import torch
+
+        from trainables import CheckpointDamaged, CheckpointTooNew, Diverged
+
+        try:
+            yield
+        except (CheckpointDamaged, CheckpointTooNew):
+            raise
+        except Diverged:
+            self._end(Outcome.DIVERGED)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            if self.assignment.may_have_more:
+                self._put_aside("out_of_memory")
+            else:
+                self._end(Outcome.OUT_OF_MEMORY, error)
+        except (Exception, SystemExit) as error:
+            self._end(Outcome.FAILED, error)
+
+    def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
+        self._require_own()
+        self.record.add_epoch(metrics)
+        self._write_checkpoint(trial)
+        if trial.finished:
+            self.record.weights_digest = trial.weights_digest
+            self.folder.save_correct(trial.correct_bits())
+            self._end(Outcome.COMPLETED)
+        else:
+            self.folder.save(self.record)
+
+    def _checkpoint_is_due(self) -> bool:
+        pause = max(self.assignment.checkpoint_every_s, self.checkpoint_s / CHECKPOINT_SHARE)
+        return time.monotonic() - self.last_checkpoint > pause
+
+    def _save_checkpoint(self, trial: Trial) -> None:
+        self._require_own()
+        self._write_checkpoint(trial)
+
+    def _write_checkpoint(self, trial: Trial) -> None:
+        start = time.monotonic()
+        self.folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
+        self.last_checkpoint = time.monotonic()
+        self.checkpoint_s = self.last_checkpoint - start
 
     def _require_own(self) -> None:
         """Raise unless the record on disk is there and this attempt's."""
         there = self.folder.load()
         if there is None:
             raise FileNotFoundError(f"{self.folder.storage.uri} has disappeared")
-        if there.attempts[-1]["id"] != self.attempt_id:
+        if there.attempts[-1]["id"] != self.entry["id"]:
             raise SupersededError(f"trial {self.record.trial_id} is another worker's now")
 
-    def _resume(self, trial: Any) -> None:
-        from trainables import CheckpointDamaged
-
-        for epoch, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
-            try:
-                trial.load_state(content)
-            except CheckpointDamaged:
-                continue  # the one before it is as good
-            if trial.epoch == epoch:
-                return
+    def _put_aside(self, why: str) -> None:
+        """End the attempt without an outcome, with a checkpoint if there is something to keep."""
+        self.stopped_for = why
+        if self.trial is not None and "started" in self.entry:
+            if why == "interrupted":
+                self._save_checkpoint(self.trial)
+            self.entry["ended"], self.entry["stopped_for"] = now(), why
+            self.folder.save(self.record)
+        self.release()
 
     def _end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        if "started" in self.entry:
+            self._require_own()
         record = self.record
         record.outcome = outcome
         if self.trial is not None:
             # Epochs beyond are of an earlier attempt, whose checkpoints were damaged.
             del record.epochs[self.trial.epoch :]
-        if record.attempts:
-            record.attempts[-1]["ended"] = now()
+        self.entry["ended"] = now()
         if error is not None:
             text = "".join(traceback.format_exception(error))
             message = str(error).strip() or type(error).__name__

@@ -6,14 +6,17 @@ sweep runs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.tune import Callback, Stopper
 
 from sweep.display.board import Board
+from sweep.records.lock import Reign
 from sweep.records.record import Record, RecordDamagedError
 from sweep.tracking.shipping import Shipper
 from trainables.spec import Outcome
@@ -21,17 +24,43 @@ from trainables.spec import Outcome
 LOST_WORKERS = 3
 """How often a trial is moved to another worker because its own was lost."""
 
-_listeners: list[tuple[Board, Shipper]] = []
+GRACE_S = 15.0
+"""How long a stopping sweep waits for its workers to put their trials aside."""
+
+
+@dataclass
+class Listener:
+    """Who is told of Tune's events. `is_last_share`: no trial can be given more of the device."""
+
+    board: Board
+    shipper: Shipper
+    reign: Reign
+    is_last_share: bool = True
+    stopping_since: float | None = None
+
+    def may_end(self) -> bool:
+        """Whether the sweep is to end now: asked to, and its trials put aside or out of time."""
+        if self.reign.lost and not self.board.broken:
+            self.board.broken = self.reign.lost
+        if not self.board.is_stopping:
+            return False
+        self.reign.stop()
+        self.stopping_since = self.stopping_since or time.monotonic()
+        is_over = time.monotonic() - self.stopping_since > GRACE_S
+        return is_over or not self.board.running or bool(self.reign.lost)
+
+
+_listeners: list[Listener] = []
 
 
 @contextmanager
-def listening(board: Board, shipper: Shipper) -> Iterator[None]:
+def listening(listener: Listener) -> Iterator[None]:
     """Hand Tune's events on while the block lasts."""
-    _listeners.append((board, shipper))
+    _listeners.append(listener)
     try:
         yield
     finally:
-        _listeners.remove((board, shipper))
+        _listeners.remove(listener)
 
 
 class Events(Callback):
@@ -39,66 +68,87 @@ class Events(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker takes a trial (again, if its first one was lost)."""
-        for board, _ in _listeners:
-            board.start(str(trial))
+        for listener in _listeners:
+            listener.board.start(str(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A worker has committed an epoch or an outcome."""
-        for board, shipper in _listeners:
-            outcome = Outcome(result["outcome"]) if result["outcome"] else None
-            error = result["error"]
-            board.report(
-                str(trial),
-                epochs=result["epochs"],
-                test_error=result["test_error"],
-                epoch_s=result["epoch_s"],
-                outcome=outcome,
-                error=error["traceback"] if error else None,
-            )
+        """A worker has committed an epoch or an outcome, or put its trial aside."""
+        for listener in _listeners:
+            _report(listener.board, str(trial), result)
+            shipper = listener.shipper
             shipper.changed(str(trial))
             complaint = shipper.complaint()
             if complaint:
-                board.notices.append(f"MLflow cannot be reached, training goes on: {complaint}")
+                line = f"MLflow cannot be reached, training goes on: {complaint}"
+                listener.board.notices.append(line)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has lost its worker too often."""
         error = trial.get_pickled_error() or trial.get_error()
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
-        died = isinstance(error, RayActorError)
-        for board, shipper in _listeners:
-            if died:
-                # Nobody is left who could record it, and training it again would end alike.
-                _record_death(board, str(trial))
-                shipper.changed(str(trial))
-            else:
+        for listener in _listeners:
+            board = listener.board
+            if not isinstance(error, RayActorError):
                 board.lose(str(trial), cause.splitlines()[-1])
+            elif ran_out_of_memory(error) and not listener.is_last_share:
+                board.put_aside(str(trial), out_of_memory=True)
+            elif not listener.reign.lost:
+                # Nobody is left who could record it, and training it again would end alike.
+                _record_death(board, str(trial), error)
+                listener.shipper.changed(str(trial))
 
 
-def _record_death(board: Board, trial_id: str) -> None:
+def ran_out_of_memory(error: RayActorError) -> bool:
+    """Whether Ray has ended the worker because its machine ran out of memory."""
+    return "OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
+
+
+def _report(board: Board, trial_id: str, result: dict[str, Any]) -> None:
+    outcome = Outcome(result["outcome"]) if result["outcome"] else None
+    error = result["error"]
+    if result["broken"]:
+        board.broken = board.broken or result["broken"]
+    for line in result["notices"]:
+        board.notice(line)
+    if result["broken"] or result["stopped_for"]:
+        board.put_aside(trial_id, out_of_memory=result["stopped_for"] == "out_of_memory")
+        return
+    board.report(
+        trial_id,
+        epochs=result["epochs"],
+        test_error=result["test_error"],
+        epoch_s=result["epoch_s"],
+        outcome=outcome,
+        error=error["traceback"] if error else None,
+    )
+
+
+def _record_death(board: Board, trial_id: str, error: RayActorError) -> None:
+    outcome = Outcome.OUT_OF_MEMORY if ran_out_of_memory(error) else Outcome.FAILED
     folder = board.plan.folder.trial(trial_id)
     state = board.states[trial_id]
     why = f"its worker process died {LOST_WORKERS + 1} times (a crash, or killed for its memory)"
     try:
         record = folder.load() or Record.of(state.trial.spec)
-        record.outcome = Outcome.FAILED
+        record.outcome = outcome
         record.error = {"type": "WorkerDied", "message": why, "traceback": why}
         folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
         folder.save(record)
     except (OSError, RecordDamagedError):
         board.lose(trial_id, why)
         return
-    board.report(trial_id, state.epochs, state.test_error, 0.0, Outcome.FAILED, None)
+    board.report(trial_id, state.epochs, state.test_error, 0.0, outcome, None)
 
 
-class StopOnRepeatedError(Stopper):
-    """Ends the sweep when one traceback has ended several trials."""
+class StopInOrder(Stopper):
+    """Ends the sweep when one traceback has ended several trials, or when it cannot go on."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No single trial is stopped from outside."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the sweep is to end."""
-        return any(board.repeated_error for board, _ in _listeners)
+        """Whether the sweep is to end; Tune asks several times a second."""
+        return any(listener.may_end() for listener in _listeners)

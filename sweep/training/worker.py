@@ -6,7 +6,10 @@ from typing import Any
 
 from ray import tune
 
-from sweep.training.attempt import Assignment, Attempt
+from sweep.records.record import RecordDamagedError
+from sweep.training.assignment import Assignment
+from sweep.training.attempt import Attempt, SupersededError
+from trainables.errors import CheckpointTooNew
 
 
 class TrialTrainable(tune.Trainable):
@@ -25,18 +28,34 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch; the result tells the driver what the record now says."""
-        if self.attempt is None:
-            self.attempt = Attempt(self.assignment)
-        self.attempt.step()
-        record = self.attempt.record
-        epoch = record.epochs[-1] if record.epochs else {}
+        """Train to the epoch's end; the result tells the driver what the record now says."""
+        try:
+            if self.attempt is None:
+                self.attempt = Attempt(self.assignment)
+            self.attempt.step()
+        except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
+            # No other worker fares better: the driver stops the sweep and says why.
+            return {**self._result(), "broken": one_line(error), "done": True}
+        return {**self._result(), "done": self.attempt.is_done}
+
+    def _result(self) -> dict[str, Any]:
+        attempt = self.attempt
+        record = attempt.record if attempt else None
+        epoch = record.epochs[-1] if record and record.epochs else {}
         return {
-            "trial": record.trial_id,
-            "epochs": len(record.epochs),
+            "epochs": len(record.epochs) if record else 0,
             "test_error": epoch.get("test_error"),
             "epoch_s": (epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0),
-            "outcome": record.outcome.value if record.outcome else None,
-            "error": record.error,
-            "done": self.attempt.is_done,
+            "outcome": record.outcome.value if record and record.outcome else None,
+            "error": record.error if record else None,
+            "stopped_for": attempt.stopped_for if attempt else None,
+            "notices": attempt.notices if attempt else [],
+            "broken": None,
         }
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong on the storage: `/runs/small: No space left on device`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

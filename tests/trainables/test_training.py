@@ -1,8 +1,6 @@
-import dataclasses
 import itertools
 import math
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,120 +8,22 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
+from same_bits import assert_same_bits, finish
 from torch import Tensor, nn
-from trial_specs import small_spec, with_train
+from trial_specs import small_spec
 
-import normmods
 from trainables import (
-    CheckpointDamaged,
     Diverged,
-    EpochMetrics,
     Infeasible,
     Trial,
     TrialSpec,
     train,
 )
 from trainables.data.batches import training_stretches
-from trainables.epoch import Pace
-from trainables.spec import DataSpec, ModelSpec, ScheduleSpec
+from trainables.spec import DataSpec, ScheduleSpec
 
 COSINE = ScheduleSpec(name="cosine")
 AUGMENTED = DataSpec(name="digits", num_train=60, num_test=30, augment="crop_flip")
-EVERYTHING = {
-    "optimizer_batch_size": 16,
-    "eval_statistics": ("ema", "batch"),
-    "extra_metrics": ("gradient_norm", "clipped_fraction"),
-    "watch": "stage2.0.activation1",
-    "threshold": 99.0,
-}
-NORMS = [*normmods.names(), "probe_norms:WithDropout"]
-
-
-def without_times(metrics: EpochMetrics) -> EpochMetrics:
-    untimed = {key: value for key, value in metrics.extra.items() if not key.startswith("seconds")}
-    return dataclasses.replace(metrics, train_s=0, eval_s=0, extra=untimed)
-
-
-def finish(trial: Trial) -> tuple[list[EpochMetrics], dict[str, Tensor]]:
-    epochs = []
-    while not trial.finished:
-        epochs.append(without_times(trial.run_epoch()))
-    return epochs, trial.model.state_dict()
-
-
-def assert_same_bits(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        assert torch.equal(found[key], value), key
-
-
-def resumable_spec(norm: str) -> TrialSpec:
-    """Two epochs in which everything that a checkpoint must hold is at work."""
-    model = ModelSpec(name="nin", width=8, dropout=0.4)
-    spec = small_spec(
-        norm, batch_size=4, data=AUGMENTED, model=model, schedule=COSINE, weight_decay=1e-3
-    )
-    return with_train(spec, **{**EVERYTHING, "optimizer_batch_size": 8, "watch": "activation4"})
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_killed_at_random_moments_it_ends_with_the_same_bits(norm: str) -> None:
-    spec, dice = resumable_spec(norm), random.Random(norm)
-    undisturbed = Trial(spec)
-    metrics, weights = finish(undisturbed)
-
-    trial, found, num_kills = Trial(spec), [], 0
-    while not trial.finished:
-        # Stretches end elsewhere than in the undisturbed trial.
-        trial.pace.num_steps = dice.choice([1, 2, 3])
-        if (epoch := trial.advance()) is not None:
-            found.append(without_times(epoch))
-        if dice.random() < 0.6:
-            state, num_kills = trial.state(), num_kills + 1
-            torch.rand(3)
-            trial = Trial(spec)
-            trial.load_state(state)
-    assert num_kills >= 2
-    assert found == metrics
-    assert_same_bits(trial.model.state_dict(), weights)
-    assert trial.weights_digest == undisturbed.weights_digest
-    for mine, theirs in zip(
-        trial.optimizer.velocities.values(), undisturbed.optimizer.velocities.values(), strict=True
-    ):
-        assert torch.equal(mine, theirs)
-
-
-@pytest.mark.parametrize("batch_size", [2, 64])
-def test_no_result_depends_on_where_stretches_end(batch_size: int) -> None:
-    spec = small_spec(batch_size=batch_size, data=AUGMENTED if batch_size == 2 else None)
-    expected = finish(Trial(spec))
-    for num_steps in (1, 7, 100):
-        trial = Trial(spec)
-        trial.pace = Pace(batch_size)
-        trial.pace.longest = trial.pace.num_steps = num_steps
-        found = finish(trial)
-        assert found[0] == expected[0]
-        assert_same_bits(found[1], expected[1])
-
-
-def test_a_stretch_of_a_slow_model_is_short() -> None:
-    pace = Pace(batch_size=2)
-    pace.observe(num_steps=10, seconds=5.0)
-    assert pace.num_steps == 4
-    pace.observe(num_steps=4, seconds=100.0)
-    assert pace.num_steps == 1
-    pace.observe(num_steps=1, seconds=0.001)
-    assert pace.num_steps == 100
-
-
-def test_times_go_on_with_the_rest() -> None:
-    trial = Trial(small_spec(epochs=1))
-    trial.advance()
-    assert trial.current is not None
-    trial.current.train_s = 1000.0
-    resumed = Trial(trial.spec)
-    resumed.load_state(trial.state())
-    assert resumed.run_epoch().train_s > 1000
 
 
 @pytest.mark.parametrize("norm", ["assocnorm", "probe_norms:WithDropout"])
@@ -234,22 +134,6 @@ def test_training_learns_and_the_best_error_is_remembered() -> None:
     errors = [metrics.test_error for metrics in epochs]
     best = list(itertools.accumulate(errors, min))
     assert [metrics.best_test_error for metrics in epochs] == best
-
-
-def test_train_goes_on_from_a_checkpoint() -> None:
-    spec = small_spec(epochs=3)
-    trial = Trial(spec)
-    trial.run_epoch()
-    rest = list(train(spec, checkpoint=trial.state()))
-    assert [without_times(metrics) for metrics in rest] == finish(trial)[0]
-
-
-def test_a_checkpoint_of_another_trial_is_refused() -> None:
-    state = Trial(small_spec(seed=1)).state()
-    with pytest.raises(ValueError, match="belongs to trial"):
-        Trial(small_spec(seed=2)).load_state(state)
-    with pytest.raises(CheckpointDamaged):
-        Trial(small_spec(seed=1)).load_state(state[:-1])
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:

@@ -10,6 +10,7 @@ from small_grids import factors, load, record_of, save
 from sweep.display.tables import counts, print_outcome, print_places, print_plan, print_status
 from sweep.errors import ExitCode
 from sweep.plan import Plan, make_plan
+from sweep.records.lock import Holder
 from sweep.run import exit_code
 from sweep.tracking.place import Place
 from sweep.tracking.shipping import Shipped
@@ -17,6 +18,9 @@ from trainables.spec import Outcome
 
 SHIPPED = Shipped(Place("7", "http://tracking:5000"), 1)
 UNREACHED = Shipped(error="ConnectionError: refused")
+
+
+HOLDER = Holder("node", 7, "then", "")
 
 
 def printed(show: Any, *arguments: Any, **named: Any) -> list[str]:
@@ -53,16 +57,36 @@ def test_a_plan_counts_what_is_left_at_its_measured_cost() -> None:
 
 def test_a_status_names_what_runs_and_what_went_wrong() -> None:
     plan = some_ended()
-    lines = printed(print_status, plan, "on node, process 7, since then")
+    lines = printed(print_status, plan, HOLDER)
     expected = "8 trials: 1 completed, 1 diverged, 1 out of memory, 1 failed, 4 missing"
     assert expected in lines
     assert counts(plan) == expected
-    assert "  batchnorm-bs016-s1  epoch 2/3  test error 30.00 %" in lines
+    begun = "  batchnorm-bs016-s1  epoch 2/3  test error 30.00 %  interrupted  (1 attempt lost)"
+    assert begun in lines
     failed = plan.grid.trials[list(Outcome).index(Outcome.FAILED)]
     at = lines.index(f"{failed.name} failed: RuntimeError: a bug")
     assert lines[at + 1].endswith(f"{failed.trial_id}/traceback.txt")
     assert "running: on node, process 7, since then" in lines
     assert "nobody is running it" in printed(print_status, plan, None)
+
+
+def test_a_status_tells_what_trains_from_what_was_interrupted_and_how_often() -> None:
+    grid = load()
+    record = record_of(grid.trials[0], 1)
+    lost = {**record.attempts[0], "driver": "earlier"}
+    for attempts, said in (
+        ([lost], "interrupted  (1 attempt lost)"),
+        ([{**lost, "ended": "then", "stopped_for": "interrupted"}], "interrupted"),
+        ([{**lost, "ended": "then", "stopped_for": "out_of_memory"}], "out of memory"),
+        ([lost, lost, {**lost, "driver": HOLDER.token}], "running  (2 attempts lost)"),
+    ):
+        record.attempts = attempts
+        (line,) = [
+            line
+            for line in printed(print_status, save(grid, record), HOLDER)
+            if line.startswith(f"  {grid.trials[0].name}")
+        ]
+        assert line.endswith(f" %  {said}")
 
 
 def test_the_end_of_a_run_says_what_it_did() -> None:

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import asdict
+import time
+from pathlib import Path
 
 import pytest
 
 from sweep.errors import RefusedError
-from sweep.records.lock import LOCK, Holder, current_holder, driving
+from sweep.records.lock import (
+    LOCK,
+    SILENT_S,
+    Holder,
+    Orders,
+    Reign,
+    current_holder,
+    driving,
+    orders,
+)
 from sweep.records.record import SweepFolder
 from sweep.records.storage import Storage
 
@@ -21,7 +31,7 @@ def folder() -> SweepFolder:
 
 
 def hold(folder: SweepFolder, holder: Holder) -> None:
-    folder.storage.write(LOCK, json.dumps(asdict(holder)).encode())
+    folder.storage.write(LOCK, holder.to_json())
 
 
 def test_a_second_driver_is_told_who_has_the_sweep(folder: SweepFolder) -> None:
@@ -35,8 +45,10 @@ def test_a_second_driver_is_told_who_has_the_sweep(folder: SweepFolder) -> None:
         )
         with pytest.raises(RefusedError, match=who) as caught, driving(folder):
             pytest.fail("two drivers at once")
-        assert f"delete {folder.storage.uri}/{LOCK}" in str(caught.value)
-        assert current_holder(folder) == holder
+        assert "free 2 minutes after its last sign of life" in str(caught.value)
+        still = current_holder(folder)
+        assert still is not None
+        assert still.token == holder.token
     assert current_holder(folder) is None
 
 
@@ -86,10 +98,94 @@ def test_a_later_process_with_the_same_number_is_not_the_holder(folder: SweepFol
         pass
 
 
-def test_another_hosts_process_counts_as_alive(folder: SweepFolder) -> None:
+def test_another_hosts_process_counts_as_alive_while_it_beats(folder: SweepFolder) -> None:
     hold(folder, Holder("elsewhere", os.getpid(), "2024-05-01T10:00:00", ""))
     with pytest.raises(RefusedError, match="already running on elsewhere"), driving(folder):
         pytest.fail("two drivers at once")
+
+
+def test_a_silent_lock_is_taken_over_and_its_driver_notices(folder: SweepFolder) -> None:
+    silent = Holder("elsewhere", 1, "2024-05-01T10:00:00", "", beat=time.time() - SILENT_S - 1)
+    hold(folder, silent)
+    with driving(folder) as reign:
+        assert orders(folder, silent.token) is Orders.LEAVE
+        assert orders(folder, reign.token) is Orders.GO_ON
+        # The other was suspended, and comes to itself.
+        other = Reign(folder, silent)
+        other.beat()
+        assert f"process {os.getpid()}) has taken the sweep over" in str(other.lost)
+        other.end()
+        assert reign.lost is None
+        holder = current_holder(folder)
+        assert holder is not None
+        assert holder.token == reign.token
+
+
+def test_workers_are_told_to_stop(folder: SweepFolder) -> None:
+    with driving(folder) as reign:
+        reign.stop()
+        deadline = time.monotonic() + 20
+        while orders(folder, reign.token) is not Orders.STOP:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    with pytest.raises(FileNotFoundError, match=r"has disappeared, or its driver\.lock"):
+        orders(folder, reign.token)
+
+
+def test_the_workers_of_a_silent_driver_stop(folder: SweepFolder) -> None:
+    silent = Holder("elsewhere", 1, "2024-05-01T10:00:00", "", beat=time.time() - SILENT_S - 1)
+    hold(folder, silent)
+    assert orders(folder, silent.token) is Orders.STOP
+
+
+def test_a_folder_that_disappears_is_not_made_anew(folder: SweepFolder) -> None:
+    with driving(folder) as reign:
+        shutil.rmtree("runs")
+        reign.beat()
+        assert "has disappeared" in str(reign.lost)
+    assert not Path("runs").exists()
+
+
+RUN = """
+import sys, time
+from sweep.errors import RefusedError
+from sweep.records.lock import driving
+from sweep.records.record import SweepFolder
+from sweep.records.storage import Storage
+
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with driving(SweepFolder(Storage.at("runs/small"))):
+        print("drives", flush=True)
+        time.sleep(5)
+except RefusedError as error:
+    print(error, flush=True)
+"""
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_of_processes_that_begin_at_once_one_drives(folder: SweepFolder, left_behind: bool) -> None:
+    if left_behind:
+        hold(folder, Holder(socket.gethostname(), 1, "2024-05-01T10:00:00", "no such start"))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate()[0] for process in processes]
+    assert said.count("drives\n") == 1, said
+    refusals = [line for line in said if line != "drives\n"]
+    assert len(refusals) == 3
+    assert all("process" in line and "since" in line for line in refusals), said
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x"}', b"\xff"])
@@ -101,6 +197,8 @@ def test_a_lock_that_says_nothing_holds_nothing(folder: SweepFolder, content: by
 
 def test_a_driver_does_not_delete_the_lock_of_another(folder: SweepFolder) -> None:
     other = Holder("elsewhere", 1, "2024-05-01T10:00:00", "")
-    with driving(folder):
+    with driving(folder) as reign:
         hold(folder, other)
+        reign.beat()
+        assert reign.lost == "a `run` on elsewhere (process 1) has taken the sweep over"
     assert current_holder(folder) == other

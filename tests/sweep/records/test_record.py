@@ -128,20 +128,34 @@ def test_no_truncation_reads_as_a_record(length: int) -> None:
         parse(whole[: length % len(whole)], "here")
 
 
+def contents(folder: TrialFolder, up_to: int) -> list[bytes]:
+    return [content for _, content in folder.checkpoints(up_to=up_to)]
+
+
 def test_the_last_checkpoints_are_kept_and_come_newest_first(folder: TrialFolder) -> None:
     for epoch in (8, 9, 10, 11):
-        folder.save_checkpoint(epoch, b"state %d" % epoch)
-    assert list(folder.checkpoints(up_to=11)) == [(11, b"state 11"), (10, b"state 10")]
+        folder.save_checkpoint(epoch, 0, b"state %d" % epoch)
+    assert contents(folder, up_to=11) == [b"state 11", b"state 10"]
     # Of epoch 11 the record knows nothing: its commit was cut off.
-    assert list(folder.checkpoints(up_to=10)) == [(10, b"state 10")]
+    assert contents(folder, up_to=10) == [b"state 10"]
+
+
+def test_checkpoints_within_an_epoch_follow_the_one_at_its_beginning(folder: TrialFolder) -> None:
+    for steps in (0, 900, 10_000):
+        folder.save_checkpoint(9, steps, b"state 9 + %d" % steps)
+    assert contents(folder, up_to=9) == [b"state 9 + 10000", b"state 9 + 900"]
+    assert contents(folder, up_to=8) == []
+    folder.save_checkpoint(10, 0, b"state 10")
+    assert contents(folder, up_to=10) == [b"state 10", b"state 9 + 10000"]
+    assert contents(folder, up_to=9) == [b"state 9 + 10000"]
 
 
 def test_a_checkpoint_replaces_newer_ones_that_were_damaged(folder: TrialFolder) -> None:
     for epoch in (8, 9):
-        folder.save_checkpoint(epoch, b"damaged")
-    folder.save_checkpoint(1, b"state 1")
-    folder.save_checkpoint(2, b"state 2")
-    assert list(folder.checkpoints(up_to=9)) == [(2, b"state 2"), (1, b"state 1")]
+        folder.save_checkpoint(epoch, 300, b"damaged")
+    folder.save_checkpoint(1, 0, b"state 1")
+    folder.save_checkpoint(1, 7, b"state 1 + 7")
+    assert contents(folder, up_to=9) == [b"state 1 + 7", b"state 1"]
 
 
 def test_a_sweep_loads_the_records_that_there_are() -> None:

@@ -12,55 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_grids import factors, load
+from small_assignments import assignment, folder_of, train, without_times
 
-from sweep.records.record import Record, SweepFolder, TrialFolder
-from sweep.records.storage import Storage
-from sweep.training.attempt import Assignment, Attempt
+from sweep.records.record import Record, TrialFolder
+from sweep.training.assignment import Assignment
+from sweep.training.attempt import Attempt
 from trainables.checkpoint import from_bytes
 from trainables.spec import Outcome
-
-TIMES = {"timestamp_ms", "train_s", "eval_s"}
-
-
-def assignment(sweep: str = "runs/small", norm: Any = "groupnorm", **changes: Any) -> Assignment:
-    epochs, lr = changes.pop("epochs", 2), changes.pop("lr", 0.02)
-    train = {"epochs": epochs, "optimizer": {"lr": lr}}
-    grid = load(**factors(norm=[norm], batch_size=[16], seed=1), train=train)
-    return Assignment(
-        spec=grid.trials[0].spec,
-        sweep_uri=str(Path(sweep).absolute()),
-        data_root=None,
-        import_paths=grid.import_paths,
-        device="cpu",
-        num_threads=1,
-        **changes,
-    )
-
-
-def folder_of(given: Assignment) -> TrialFolder:
-    return SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
-
-
-def train(given: Assignment, steps: int = 100) -> Record:
-    """Some steps of a new attempt, which is then gone; returns what it has committed."""
-    attempt = Attempt(given)
-    for _ in range(steps):
-        attempt.step()
-        if attempt.is_done:
-            break
-    record = folder_of(given).load()
-    assert record is not None
-    return record
-
-
-def without_times(record: Record) -> list[dict[str, Any]]:
-    return [{k: v for k, v in epoch.items() if k not in TIMES} for epoch in record.epochs]
 
 
 def states(given: Assignment) -> list[tuple[int, dict[str, Any]]]:
     checkpoints = folder_of(given).checkpoints(up_to=100)
-    return [(epoch, dict(from_bytes(content))) for epoch, content in checkpoints]
+    found = [dict(from_bytes(content)) for _, content in checkpoints]
+    return [(state["epoch"], state) for state in found]
 
 
 def assert_same_bits(one: Any, other: Any) -> None:
@@ -246,7 +210,7 @@ def test_running_out_of_memory_is_told_from_a_bug(
     def too_large(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(trainables.Trial, "run_epoch", too_large)
+    monkeypatch.setattr(trainables.Trial, "advance", too_large)
     record = train(assignment())
     assert record.outcome is Outcome.OUT_OF_MEMORY
     assert record.error is not None
@@ -260,7 +224,7 @@ def test_an_interruption_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     given = assignment()
-    monkeypatch.setattr(trainables.Trial, "run_epoch", interrupted)
+    monkeypatch.setattr(trainables.Trial, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Attempt(given).step()
     record = folder_of(given).load()

@@ -1,0 +1,42 @@
+"""What the driver tells a worker, as plain values that Tune can carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.spec import TrialSpec, spec_from_dict, spec_to_dict
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which trial, where its folder is, what it may occupy.
+
+    Attributes:
+        driver: token of the driver's lock, which the worker obeys; empty: nobody's.
+        may_have_more: whether the trial can be given more of the device, should this be too little.
+        checkpoint_every_s: seconds between checkpoints within an epoch.
+    """
+
+    spec: TrialSpec
+    sweep_uri: str
+    data_root: str | None
+    import_paths: tuple[str, ...]
+    device: str
+    num_threads: int
+    retry: bool = False
+    edition: str | None = None
+    driver: str = ""
+    may_have_more: bool = False
+    checkpoint_every_s: float = 60.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a Tune trial's config carries them, and the trial's id."""
+        plain = {**vars(self), "spec": spec_to_dict(self.spec)}
+        return {"trial_id": self.spec.trial_id, **plain}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Assignment:
+        """The assignment that `to_dict` wrote."""
+        plain = {key: value for key, value in data.items() if key != "trial_id"}
+        return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})

@@ -1,0 +1,50 @@
+"""Assignments of trials that take a fraction of a second, and what became of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from small_grids import factors, load
+
+from sweep.records.record import Record, SweepFolder, TrialFolder
+from sweep.records.storage import Storage
+from sweep.training.assignment import Assignment
+from sweep.training.attempt import Attempt
+
+TIMES = {"timestamp_ms", "train_s", "eval_s"}
+
+
+def assignment(sweep: str = "runs/small", norm: Any = "groupnorm", **changes: Any) -> Assignment:
+    epochs, lr = changes.pop("epochs", 2), changes.pop("lr", 0.02)
+    train = {"epochs": epochs, "optimizer": {"lr": lr}}
+    grid = load(**factors(norm=[norm], batch_size=[16], seed=1), train=train)
+    return Assignment(
+        spec=grid.trials[0].spec,
+        sweep_uri=str(Path(sweep).absolute()),
+        data_root=None,
+        import_paths=grid.import_paths,
+        device="cpu",
+        num_threads=1,
+        **changes,
+    )
+
+
+def folder_of(given: Assignment) -> TrialFolder:
+    return SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
+
+
+def train(given: Assignment, steps: int = 100) -> Record:
+    """Some steps of a new attempt, which is then gone; returns what it has committed."""
+    attempt = Attempt(given)
+    for _ in range(steps):
+        attempt.step()
+        if attempt.is_done:
+            break
+    record = folder_of(given).load()
+    assert record is not None
+    return record
+
+
+def without_times(record: Record) -> list[dict[str, Any]]:
+    return [{k: v for k, v in epoch.items() if k not in TIMES} for epoch in record.epochs]
