@@ -6,6 +6,10 @@ from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.figures.style import RC
@@ -19,14 +23,28 @@ _METADATA: dict[Format, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
 
+_CANVASES: dict[Format, type[FigureCanvasBase]] = {
+    "png": FigureCanvasAgg,
+    "svg": FigureCanvasSVG,
+    "pdf": FigureCanvasPdf,
+}
+
 
 def rendered(figure: Figure, form: Format) -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
     buffer = BytesIO()
-    options: dict[str, Any] = {"pil_kwargs": {"compress_level": 4}} if form == "png" else {}
+    metadata = _METADATA[form]
     with mpl.rc_context(RC):
+        figure.set_dpi(RC["savefig.dpi"])
         _lay_out_once(figure)
-        figure.savefig(buffer, format=form, metadata=_METADATA[form], **options)
+        # `savefig` would draw everything twice, to lay it out once more.
+        canvas: Any = _CANVASES[form](figure)
+        if form == "png":
+            canvas.print_png(buffer, metadata=metadata, pil_kwargs={"compress_level": 4})
+        elif form == "svg":
+            canvas.print_svg(buffer, metadata=metadata)
+        else:
+            canvas.print_pdf(buffer, metadata=metadata)
     return buffer.getvalue()
 
 

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
@@ -21,8 +22,12 @@ SOFT = "#767676"
 GRID = "#e4e4e4"
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; yellow is left out,
-# as it vanishes on white. Dark and light alternate, so that neighbours differ in grey too.
-_COLOURS = ("#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# as it vanishes on white; then Tol's muted tones for further norms. Dark and light alternate, so
+# that neighbours differ in grey too.
+_COLOURS = (
+    *("#0072B2", "#D55E00", "#222222", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"),
+    *("#332288", "#999933", "#882255", "#888888", "#117733"),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
     "-",
@@ -102,6 +107,9 @@ def panels(figure: Figure, num: int, *, share_x: bool = False) -> list[Axes]:
     """`num` panels with a common y axis in the rows that `rows_of` counts; the rest is empty."""
     columns = _columns(num)
     grid = figure.subplots(rows_of(num), columns, sharex=share_x, sharey=True, squeeze=False)
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(w_pad=0.1)
     found = list(grid.flat)
     for axes in found[num:]:
         axes.set_visible(False)

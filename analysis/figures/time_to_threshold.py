@@ -24,13 +24,19 @@ def draw(findings: Findings) -> Figure | None:
         return None
     by_norm = looks(findings.comparison.norms)
     sizes = [b for b in findings.comparison.batch_sizes if (times["batch_size"] == b).any()]
-    height = 1.7 + 0.19 * len(by_norm)
+    by_norm = {norm: by_norm[norm] for norm in by_norm if (times["norm"] == norm).any()}
+    height = 1.9 + 0.16 * len(by_norm)
     with sheet(7.2, 0.6 + height * rows_of(len(sizes))) as figure:
         horizon = float(times["epochs"].max())
-        for axes, size in zip(panels(figure, len(sizes)), sizes, strict=True):
+        grid = panels(figure, len(sizes))
+        for axes, size in zip(grid, sizes, strict=True):
             _panel(axes, times[times["batch_size"] == size], by_norm, horizon)
             axes.set_title(f"batch size {size}")
-        figure.supylabel("fraction not there yet", fontsize=9)
+            spec = axes.get_subplotspec()
+            if spec is not None and spec.is_first_col():
+                axes.set_ylabel("fraction not there yet")
+                for row, (norm, look) in enumerate(by_norm.items()):
+                    _beneath(axes, norm, (0, row), look.colour, left=True)
         legend(figure, by_norm)
         return figure
 
@@ -41,6 +47,7 @@ def _panel(axes: Axes, times: pd.DataFrame, by_norm: dict[str, Look], horizon: f
     for norm, look in by_norm.items():
         part = times[times["norm"] == norm]
         if part.empty:
+            lines.append((look.colour, ["–"] * len(ticks)))
             continue
         curve = kaplan_meier(part["epochs"].to_numpy(float), part["reached"].to_numpy(bool))
         axes.step(
@@ -51,25 +58,33 @@ def _panel(axes: Axes, times: pd.DataFrame, by_norm: dict[str, Look], horizon: f
             linestyle=look.dash,
             linewidth=1.5,
         )
-        lines.append((look.colour, [at_risk(curve, part, tick) for tick in ticks]))
+        lines.append((look.colour, [str(at_risk(curve, part, tick)) for tick in ticks]))
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlim(0, horizon * 1.04)
     axes.set_xticks(ticks)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.set_xlabel("epoch; below, trials at risk" + "\n" * len(lines))
-    for place, (colour, counts) in enumerate(lines):
+    for row, (colour, counts) in enumerate(lines):
         for tick, count in zip(ticks, counts, strict=True):
-            axes.annotate(
-                str(count),
-                (tick, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, -31 - 10 * place),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                color=colour,
-                fontsize=7.5,
-            )
+            _beneath(axes, count, (tick, row), colour)
+
+
+def _beneath(
+    axes: Axes, text: str, at: tuple[float, int], colour: str, *, left: bool = False
+) -> None:
+    """`text` under the x axis at an epoch, in a row of the numbers at risk, or left of them."""
+    epoch, row = at
+    axes.annotate(
+        text,
+        (epoch, 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-16 if left else 0, -31 - 10 * row),
+        textcoords="offset points",
+        ha="right" if left else "center",
+        va="top",
+        color=colour,
+        fontsize=7.5,
+    )
 
 
 def at_risk(curve: Curve, times: pd.DataFrame, tick: float) -> int:

@@ -44,7 +44,7 @@ def answer(findings: Findings) -> list[str]:
     comparison = findings.comparison
     return [
         *_primary(findings),
-        *closest_call(comparison.primary),
+        *closest_call(findings),
         *by_batch_size(comparison),
         *_axes(findings),
         *_diverged(comparison),
@@ -72,7 +72,7 @@ def _primary(findings: Findings) -> list[str]:
 
 def _grouped(findings: Findings, where: str) -> list[str]:
     """Many norms against the reference in three sentences: worse, better, and undecided."""
-    gaps = findings.comparison.primary
+    gaps = sorted(findings.comparison.primary, key=lambda gap: gap.difference.paired.value)
     name = findings.comparison.reference
     apart = [gap for gap in gaps if gap.distinguishable]
     groups = (
@@ -81,11 +81,11 @@ def _grouped(findings: Findings, where: str) -> list[str]:
         ("not distinguishable from", [gap for gap in gaps if gap.p_adjusted >= ALPHA]),
         ("not to be tested against", [gap for gap in gaps if np.isnan(gap.p_adjusted)]),
     )
+    told = [(verb, members) for verb, members in groups if members]
     lines = [
-        f"{where}, {listed([_size(gap) for gap in members])} "
+        f"{'Likewise' if place else where}, {listed([_size(gap) for gap in members])} "
         f"{'is' if len(members) == 1 else 'are'} {verb} {name} ({_how(members[0])})."
-        for verb, members in groups
-        if members
+        for place, (verb, members) in enumerate(told)
     ]
     same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
     if same:

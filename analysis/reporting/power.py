@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from analysis.comparison import Gap
@@ -50,18 +48,20 @@ def _published(widest: Gap) -> str:
     )
 
 
-def closest_call(gaps: Sequence[Gap]) -> list[str]:
+def closest_call(findings: Findings) -> list[str]:
     """How many more seeds would settle the closest call, were its difference the true one.
 
-    The closest call is the undecided norm with the smallest p, which Holm multiplies by the
-    number of undecided ones: those below it are decided.
+    The closest call is the norm with the smallest p that is shown to be neither different nor
+    equivalent. Holm multiplies its p by the number of norms whose p is no smaller.
     """
-    undecided = [gap for gap in gaps if gap.p_adjusted >= ALPHA]
+    gaps = findings.comparison.primary
+    undecided = [g for g in gaps if g.p_adjusted >= ALPHA and not findings.is_equivalent(g)]
     if not undecided:
         return []
     closest = min(undecided, key=lambda gap: gap.difference.p)
+    family = sum(gap.difference.p >= closest.difference.p for gap in gaps)
     paired = closest.difference.paired
-    needed = seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / len(undecided))
+    needed = seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / family)
     more = (
         "more than 1,000 seeds would be needed to show it"
         if needed is None

@@ -130,7 +130,12 @@ def test_an_unchanged_report_is_not_made_again(small: Path, tmp_path: Path) -> N
     (out / "figures" / "forest.svg").write_text("damaged")
     run("report", small, "--out", out)
     assert (out / "figures" / "forest.svg").read_bytes() == drawn
+    (out / "mine.txt").write_text("mine")
+    run("report", small, "--out", out, "--threshold", 20)
+    assert "figures/time-to-threshold.svg" in files_in(out)
     run("report", small, "--out", out, "--margin", 0.1)
+    assert "figures/time-to-threshold.svg" not in files_in(out)
+    assert (out / "mine.txt").read_text() == "mine"
     assert "at most 0.1 points" in (out / "report.md").read_text()
 
 

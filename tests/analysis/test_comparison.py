@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from analysis.comparison import comparisons, lowest
 from analysis.errors import InputError
 from analysis.findings import Findings, findings_of
+from analysis.inference import ALPHA
 from analysis.options import Options
 from analysis.reporting.answer import answer, headline
 from analysis.reporting.coverage import coverage, missing_trials
@@ -91,6 +93,34 @@ def test_one_seed_claims_nothing(tmp_path: Path) -> None:
     assert "over 1 seed, too few for an interval" in answer(found)[0]
     assert "Fewer than 3 seeds in 4 cells" in coverage(found.comparison)[1]
     assert not re.search(r"(?<!not )distinguishable from every", " ".join(answer(found)))
+
+
+def test_too_few_seeds_are_not_called_a_failure_to_distinguish(tmp_path: Path) -> None:
+    """With two seeds nothing was tested; with many norms as with few the answer says so."""
+    for norms in ("ab", "abcdefg"):
+        levels = {norm: {64: 6 + place, 2: 7 + place} for place, norm in enumerate(norms)}
+        found = only(trials_of(tmp_path, rows_of(levels, seeds=2)))
+        text = " ".join(answer(found))
+        assert "distinguishable" not in text
+        assert "with too few seeds to test it against any other norm" in text
+        assert "closest call" not in text
+
+
+def test_the_closest_call_is_settled_at_the_level_that_holm_leaves_it(tmp_path: Path) -> None:
+    levels = {"a": {4: 6.0}, "b": {4: 9.0}, "c": {4: 6.5}, "d": {4: 6.2}}
+    found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)), Options(margin=0.01))
+    gaps = {gap.norm: gap for gap in found.comparison.primary}
+    assert [name for name, gap in gaps.items() if gap.distinguishable] == ["b"]
+    closest = min((gaps["c"], gaps["d"]), key=lambda gap: gap.difference.p)
+    paired = closest.difference.paired
+    needed = next(
+        num
+        for num in range(3, 1001)
+        if TTestPower().power(abs(paired.value) / paired.sd, num, ALPHA / 2) >= 0.8
+    )
+    (line,) = [line for line in answer(found) if "closest call" in line]
+    assert f"The closest call is {closest.norm}" in line
+    assert f"{needed - 3} more seeds would show it" in line
 
 
 def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) -> None:

@@ -71,6 +71,18 @@ def test_the_map_prints_every_rise_with_its_half_width(findings: Findings) -> No
     assert norms == ["assocnorm", "groupnorm(num_groups=8)", "batchnorm"]
 
 
+def test_where_every_batch_size_costs_less_the_map_is_not_blank(tmp_path: Path) -> None:
+    path = tmp_path / "falling.csv"
+    rows = [f"{n},{b},{s},{8 - 2 / b + s / 50}" for n in "ab" for b in (64, 4, 2) for s in range(3)]
+    path.write_text("\n".join(["norm,batch_size,seed,test_error", *rows]))
+    figure = degradation_map.draw(findings_of(load(path), Options())[0])
+    assert figure is not None
+    (image,) = figure.axes[0].get_images()
+    colours = image.cmap(image.norm(image.get_array()))
+    assert not np.allclose(colours[:, 1], colours[:, 0])
+    assert (colours[:, 2, 2] > colours[:, 2, 0]).all()
+
+
 def test_level_slope_and_forest_show_each_norm(findings: Findings) -> None:
     level, differences = level_and_slope.draw(findings), forest.draw(findings)
     assert level is not None
@@ -166,9 +178,17 @@ def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) 
     assert level["assocnorm"].moved
     assert level["assocnorm"].difference.value == pytest.approx(1.01)
     assert not level["groupnorm(num_groups=8)"].moved
+    assert found.unlike == ""
     page, lines = compare(trials, after, tmp_path / "out")
     assert page.is_file()
     assert any(line.startswith("assocnorm: AUEC") and ": moved (+1.01" in line for line in lines)
+
+
+def test_compare_says_where_the_two_are_of_different_data(trials: Trials, tmp_path: Path) -> None:
+    small = load(write_folder(make_sweep(num_train=500), tmp_path / "runs"))
+    page, lines = compare(trials, small, tmp_path / "out")
+    assert lines[0].startswith("Not the same thing was trained: before is digits, allcnn, after is")
+    assert "SMALL EDITION: first 500" in page.with_suffix(".md").read_text()
 
 
 def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Path) -> None:
@@ -186,6 +206,8 @@ def test_the_report_goes_onto_one_run(
     write_mlflow(make_sweep(num_seeds=1, num_epochs=2), uri, tmp_path / "artifacts")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     arguments = ["report", "small", "--out", str(tmp_path / "report"), "--to-mlflow"]
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "private.txt").write_text("mine")
     for _ in range(2):
         assert CliRunner().invoke(app, arguments).exit_code == 0
     client = MlflowClient(uri)
@@ -195,6 +217,7 @@ def test_the_report_goes_onto_one_run(
     assert "12 of 12 trials" in runs[0].data.tags["mlflow.note.content"]
     names = {item.path for item in client.list_artifacts(runs[0].info.run_id)}
     assert {"report.html", "figures", "tables"} <= names
+    assert "private.txt" not in names
 
 
 def test_trials_that_occur_twice_are_told_apart(
