@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep import interrupts
-from sweep.errors import ExitCode, RefusedError
+from sweep.errors import ExitCode, RefusedError, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,8 +110,7 @@ def status(grid: GridPath, scale: AtScale = "full") -> None:
             read, _ = without_infeasible(read)
         standing = make_plan(read)
         holder = current_holder(standing.folder)
-        alive = holder if holder and not holder.is_dead() else None
-        print_status(_console(), standing, alive)
+        print_status(_console(), standing, holder)
 
 
 @app.command()
@@ -128,7 +127,7 @@ def sync(grid: GridPath, scale: AtScale = "full") -> None:
         with driving(standing.folder):
             shipped = ship_all(standing.grid)
     if shipped.place is None:
-        print(f"MLflow cannot be reached: {shipped.error}", file=sys.stderr)
+        print(f"MLflow cannot be reached: {visible(shipped.error or '')}", file=sys.stderr)
         raise typer.Exit(ExitCode.NOT_TRACKED)
     print(f"{len(standing.records)} runs up to date, {shipped.num_touched} of them just now")
     print(f"{shipped.place.command or 'open'}: {shipped.place.link}")
@@ -214,10 +213,10 @@ def refusals() -> Iterator[None]:
         yield
     except RefusedError as error:
         for message in error.messages:
-            print(message, file=sys.stderr)
+            print(visible(message), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
     except RecordDamagedError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
     except SystemExit as error:
         print(f"a layer of this grid asks Python to exit ({error})", file=sys.stderr)

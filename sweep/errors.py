@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories of what a terminal or a reader does not see as a character of a text."""
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey written out, but for line ends and tabs."""
+    return "".join(
+        f"\\x{ord(c):02x}" if unicodedata.category(c) in UNSEEN and c not in "\n\t" else c
+        for c in text
+    )
 
 
 class ExitCode(IntEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import re
 from typing import Any, TypedDict, cast
 
@@ -77,7 +78,14 @@ def from_bytes(data: bytes) -> TrialState:
             f"the checkpoint has version {version}, but this program knows versions up to "
             f"{VERSION}; update the program"
         )
-    return cast(TrialState, torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointDamaged(
+            "this checkpoint holds something else than plain numbers and texts; "
+            "resume from an earlier checkpoint"
+        ) from error
+    return cast(TrialState, state)
 
 
 def _checksum(header: bytes, payload: bytes) -> bytes:

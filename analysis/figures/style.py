@@ -56,6 +56,7 @@ RC: dict[Any, Any] = {
     "figure.facecolor": "white",
     "savefig.dpi": 160,
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a `$` in a norm's name is a dollar
     "svg.hashsalt": "analysis",
     "pdf.fonttype": 42,
 }

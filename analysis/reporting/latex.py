@@ -10,7 +10,11 @@ from analysis.comparison import Comparison
 from analysis.inference import Mean
 from analysis.wording import MINUS, number, signed
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
+_SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | dict.fromkeys("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", " ")
+)
 
 
 def latex(found: Sequence[Comparison]) -> str:
@@ -21,7 +25,7 @@ def latex(found: Sequence[Comparison]) -> str:
 def _table(comparison: Comparison) -> Iterator[str]:
     sizes = comparison.batch_sizes
     if comparison.label:
-        yield f"% {comparison.label}"
+        yield f"% {_text(comparison.label)}"
     yield rf"\begin{{tabular}}{{l{'r' * (len(sizes) + 1)}}}"
     yield r"\toprule"
     yield _row("Batch size", [*map(str, sizes), "AUEC"])

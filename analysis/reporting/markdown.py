@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from analysis.reporting.page import Page, Section
@@ -22,9 +23,17 @@ def markdown(page: Page) -> str:
     for title, rows in (("Protocol", page.protocol), ("Provenance", page.provenance)):
         if rows:
             lines += [f"## {title}", "", "| | |", "|---|---|"]
-            lines += [f"| {name} | {_cell(text)} |" for name, text in rows] + [""]
+            lines += [f"| {_cell(name)} | {_cell(text)} |" for name, text in rows] + [""]
     lines += [f"- {note}" for note in page.notes]
-    return "\n".join(lines).rstrip() + "\n"
+    return inert("\n".join(lines).rstrip() + "\n")
+
+
+def inert(text: str) -> str:
+    """The text with HTML and links that a name brought along made plain.
+
+    The report's own links lead into `figures/`.
+    """
+    return re.sub(r"\]\((?!figures/)", r"]\\(", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text))
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -47,7 +56,7 @@ def _table(table: Table) -> Iterator[str]:
     yield from (f"### {table.title}", "", f"| {' | '.join(table.headings)} |")
     yield "|---" + "|---:" * (len(table.headings) - 1) + "|"
     for label, cells in table.rows:
-        yield f"| {label} | {' | '.join(map(_shown, cells))} |"
+        yield f"| {_cell(label)} | {' | '.join(map(_shown, cells))} |"
     yield from ("", *(note + "  " for note in table.notes), "")
 
 
@@ -59,4 +68,4 @@ def _shown(shown: Shown) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.reporting.manifest import files_in
+from analysis.reporting.markdown import inert
 from analysis.sources.place import Place
 
 NAME = "REPORT"
@@ -47,7 +48,7 @@ def log_report(place: Place, folder: Path, summary: list[str]) -> None:
             else client.create_run(found.experiment_id, run_name=NAME, tags={KIND_TAG: KIND})
         )
         run_id = str(run.info.run_id)
-        client.set_tag(run_id, NOTE_TAG, "\n\n".join(summary)[:MAX_NOTE])
+        client.set_tag(run_id, NOTE_TAG, inert("\n\n".join(summary))[:MAX_NOTE])
         for name in files_in(folder):
             home = str(Path(name).parent)
             client.log_artifact(run_id, str(folder / name), None if home == "." else home)

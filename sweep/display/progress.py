@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.display.board import Board, TrialState
+from sweep.errors import visible
 from trainables.spec import Outcome
 
 MOST_RUNNING_SHOWN = 12
@@ -46,7 +47,7 @@ def waiting(console: Console, what: str) -> Iterator[None]:
 
 def print_plainly(console: Console, line: str, style: str | None = None) -> None:
     """One line as it is: no markup, no wrapping, no colours of rich's own."""
-    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+    console.print(visible(line), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def end_line(board: Board, state: TrialState) -> str:

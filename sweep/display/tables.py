@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -48,21 +48,33 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
 def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:
     """How the sweep stands: counts, cells, what is under way and what went wrong.
 
-    `holder` is who drives it, if somebody does.
+    `holder` is who drives it, or who did and died.
     """
+    alive = holder if holder and not holder.is_dead() else None
     print_edition(console, plan.grid)
     console.print(cell_table(plan))
     console.print()
     print_plainly(console, counts(plan))
     begun = [trial for trial in plan.missing() if trial.trial_id in plan.records]
     for trial in begun[:MOST_TRIALS_SHOWN]:
-        print_plainly(console, f"  {begun_line(plan, trial, holder)}")
+        print_plainly(console, f"  {begun_line(plan, trial, alive)}")
     if len(begun) > MOST_TRIALS_SHOWN:
         print_plainly(console, f"  and {len(begun) - MOST_TRIALS_SHOWN} more")
     print_accidents(console, plan)
-    line = f"running: {holder.who}" if holder else "nobody is running it"
-    print_plainly(console, line)
+    for line in who_runs(plan, holder):
+        print_plainly(console, line)
     print_plainly(console, f"records in {plan.folder.storage.uri}")
+
+
+def who_runs(plan: Plan, holder: Holder | None) -> Iterator[str]:
+    """Who drives the sweep; of one that died, what it may have left behind."""
+    if holder is None:
+        yield "nobody is running it"
+    elif holder.is_dead():
+        yield f"nobody is running it: the last one ({holder.who}) died"
+        yield f"`python -m sweep sync {plan.grid.arguments}` makes MLflow say so too"
+    else:
+        yield f"running: {holder.who}"
 
 
 def begun_line(plan: Plan, trial: GridTrial, holder: Holder | None) -> str:

@@ -59,9 +59,16 @@ class _Rule:
         return True
 
 
+MAX_TRIALS = 200_000
+
+
 def expand(source: Source, factors: Factors) -> tuple[GridTrial, ...]:
     """The grid's trials, seed by seed; what is wrong is added to the source's problems."""
     expander = _Expander(source, factors)
+    if factors.num_trials > MAX_TRIALS:
+        what = f"expected at most {MAX_TRIALS:,} trials, found {factors.num_trials:,}"
+        expander.complain(("factors",), what)
+        return ()
     expander.check_rules()
     template_holds, values_hold = expander.template_holds(), expander.values_hold()
     return expander.trials() if template_holds and values_hold else ()

@@ -35,6 +35,12 @@ class Factors:
     seeds: tuple[int, ...] = ()
     further: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
+    @property
+    def num_trials(self) -> int:
+        """How many trials they make, before any is excluded."""
+        levels = [self.norms, self.batch_sizes, self.seeds, *(of for _, of in self.further)]
+        return math.prod(map(len, levels))
+
     def cells(self) -> Iterator[tuple[Norm, dict[str, Any]]]:
         """Every norm with the other factors' levels by name, all of one seed before the next."""
         names = ("batch_size", "seed", *(name for name, _ in self.further))

@@ -7,6 +7,7 @@ safe constructor only: a grid can name things, it cannot make them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from typing import Any
 
 import yaml
 
-from sweep.errors import GridError, Problem, RefusedError
+from sweep.errors import UNSEEN, GridError, Problem, RefusedError, visible
 
 Loc = tuple[str | int, ...]
 MAX_VALUES = 200_000
+MAX_BYTES = 1_000_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,7 +106,9 @@ def dotted(loc: Loc) -> str:
 def read(path: Path) -> Source:
     """Read `path`; `RefusedError` if it cannot be read, `GridError` if it is not YAML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise RefusedError(f"{path}: no such file; `python -m sweep init` writes one") from None
     except IsADirectoryError:
@@ -113,6 +117,8 @@ def read(path: Path) -> Source:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RefusedError(f"{path}: expected UTF-8 text, found {error.reason}") from None
+    if len(content) > MAX_BYTES:
+        raise RefusedError(f"{path}: expected a grid of at most {MAX_BYTES:,} bytes")
     source = Source(path)
     try:
         loader = _Loader(text)
@@ -174,7 +180,7 @@ class _Reader:
 
     def scalar(self, node: yaml.Node) -> Any:
         try:
-            return self.loader.construct_object(node)
+            return _seen(node, self.loader.construct_object(node))
         except (ValueError, KeyError):
             kind = node.tag.removeprefix(_TAG)
             raise _wrong(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
@@ -212,4 +218,13 @@ class _Reader:
 def _name(key: yaml.Node) -> str:
     if not isinstance(key, yaml.ScalarNode):
         raise _wrong(key, "expected a name before ':', found a list or a mapping")
-    return str(key.value)
+    return str(_seen(key, key.value))
+
+
+def _seen(node: yaml.Node, value: Any) -> Any:
+    """The value, unless it is a text with what no reader would see in a name."""
+    if isinstance(value, str):
+        unseen = [c for c in value if unicodedata.category(c) in UNSEEN]
+        if unseen:
+            raise _wrong(node, f"control characters in a text: {visible(value)[:60]}")
+    return value

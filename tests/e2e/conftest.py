@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from marked_processes import kill_marked, new_mark
 from user_folder import Folder, Start
 
 
@@ -19,25 +18,26 @@ def folder(tmp_path: Path) -> Folder:
 
 
 @pytest.fixture
-def start(folder: Folder) -> Iterator[Start]:
-    """Start a sweep in the background; whatever still runs at the end is ended."""
-    started: list[subprocess.Popen[str]] = []
+def mark() -> Iterator[dict[str, str]]:
+    """Marks what `start` starts; whatever descends from it is ended with the test."""
+    variable = new_mark()
+    yield variable
+    kill_marked(variable)
+
+
+@pytest.fixture
+def start(folder: Folder, mark: dict[str, str]) -> Start:
+    """Start a sweep in the background."""
 
     def _start(*arguments: str, **env: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "sweep", *arguments],
             cwd=folder.path,
-            env=folder.environment(**env),
+            env=folder.environment(**mark, **env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
-        started.append(process)
-        return process
 
-    yield _start
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    return _start

@@ -6,8 +6,6 @@ Ray's processes outlive their parents and leave their session; the environment t
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 import uuid
 
@@ -63,11 +61,3 @@ def left_after(mark: dict[str, str], seconds: float) -> list[str]:
     while (found := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return [command(process) for process in found]
-
-
-def interrupt(pid: int, times: int = 1) -> None:
-    """Ctrl-C, so many times."""
-    for _ in range(times):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)
-        time.sleep(0.5)

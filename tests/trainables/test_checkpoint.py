@@ -1,7 +1,10 @@
 import hashlib
+import io
+from pathlib import Path
 
 import pytest
 import torch
+from hostile_pickle import hostile_payload
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +30,16 @@ def test_state_comes_back_as_it_was() -> None:
         torch.testing.assert_close(state["model"][key], tensor, rtol=0, atol=0)
     tensors = {"model": None, "optimizer": None}
     assert {**state, **tensors} == {**STATE, **tensors}
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    """Even with a checksum that holds."""
+    header, payload = DATA[: DATA.index(b"\n") + 1], hostile_payload(tmp_path / "owned")
+    with pytest.raises(CheckpointDamaged, match="something else than plain numbers"):
+        from_bytes(header + hashlib.sha256(header + payload).digest() + payload)
+    assert not (tmp_path / "owned").exists()
+    torch.load(io.BytesIO(payload), weights_only=False)  # the payload is what it claims to be
+    assert (tmp_path / "owned").read_text() == "owned"
 
 
 @given(length=st.integers(0, len(DATA) - 1))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,9 @@ def test_a_status_names_what_runs_and_what_went_wrong() -> None:
     assert lines[at + 1].endswith(f"{failed.trial_id}/traceback.txt")
     assert "running: on node, process 7, since then" in lines
     assert "nobody is running it" in printed(print_status, plan, None)
+    lines = printed(print_status, plan, replace(HOLDER, beat=0.0))
+    assert f"nobody is running it: the last one ({HOLDER.who}) died" in lines
+    assert "`python -m sweep sync grid.yaml` makes MLflow say so too" in lines
 
 
 def test_a_status_tells_what_trains_from_what_was_interrupted_and_how_often() -> None:

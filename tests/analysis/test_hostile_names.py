@@ -1,0 +1,74 @@
+"""What a name brings along is shown, never obeyed: by a browser, by LaTeX or by matplotlib."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis.cli import main
+
+NAMES = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "$\\frac{1$ \\input{/etc/passwd}~^%#&_",
+    "[x](javascript:alert(1))|`",
+)
+
+
+class Elements(HTMLParser):
+    """Names of the elements and attributes of a page, as a browser would find them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    lines = ["norm,batch_size,seed,test_error"]
+    for i, name in enumerate(NAMES):
+        for size in (16, 8):
+            lines += [f'"{name}",{size},{s},{10 + i + 8 / size + s * s / 9}' for s in range(3)]
+    (folder / "results.csv").write_text("\n".join(lines) + "\n")
+    assert main(["report", str(folder / "results.csv"), "--out", str(folder / "report")]) == 0
+    return folder / "report"
+
+
+def test_the_page_holds_no_element_that_a_name_brought(report: Path) -> None:
+    page = (report / "report.html").read_text()
+    found = Elements(page)
+    assert not found.tags & {"script", "iframe", "object"}
+    assert not {name for name in found.attributes if name.startswith("on")}
+    assert "&lt;script&gt;" in page
+
+
+def test_markdown_holds_neither_html_nor_foreign_links(report: Path) -> None:
+    text = (report / "report.md").read_text()
+    assert re.findall(r"<[a-z/!]", text) == []
+    assert {link.split("/")[0] for link in re.findall(r"(?<!\\)\]\(([^)]*)", text)} == {"figures"}
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert any("javascript" in row for row in rows)
+    assert {name for name in ("script>", "img src") if name in text} == {"script>", "img src"}
+
+
+def test_latex_reads_no_file(report: Path) -> None:
+    text = "".join(file.read_text() for file in (report / "tables").glob("*.tex"))
+    assert r"\input" not in text
+    assert r"\textbackslash{}input\{/etc/passwd\}\textasciitilde{}" in text
+
+
+def test_figures_hold_no_script(report: Path) -> None:
+    figures = list((report / "figures").glob("*.svg"))
+    assert figures
+    for figure in figures:
+        assert "script" not in Elements(figure.read_text()).tags
