@@ -23,6 +23,9 @@ from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import Cluster, train_missing
 from trainables.spec import Outcome
 
+CUT_SHORT_S = 15.0
+"""For so long a sweep that was interrupted waits for MLflow; `sync` does the rest."""
+
 
 def run(
     grid: Grid,
@@ -78,7 +81,8 @@ def _train(
     if board.broken:
         print_plainly(console, f"stopped: {board.broken}", "red")
     with waiting(console, "bringing MLflow up to date"):
-        return shipper.finish(), board.repeated_error
+        limit_s = None if board.num() == len(board.states) else CUT_SHORT_S
+        return shipper.finish(limit_s), board.repeated_error
 
 
 def write_report(plan: Plan, shipped: Shipped, out: Path) -> bool:

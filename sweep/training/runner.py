@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from sweep import interrupts
 from sweep.display.board import Board
 from sweep.errors import RefusedError
 from sweep.grid.expansion import GridTrial
@@ -63,6 +65,10 @@ class Cluster:
                 ray.init(address=address, **quiet)
             else:
                 ray.init(address="local", include_dashboard=False, **quiet)
+        except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
+            interrupts.install()
+            signal.raise_signal(signal.SIGTERM)
+            raise
         except (ConnectionError, ValueError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise RefusedError(f"no Ray cluster at address {address!r}: {first}") from None

@@ -15,7 +15,22 @@ from postgresql_server import PostgresqlServer, postgresql_server, why_not
 from user_folder import Folder, Start
 from waiting import until
 
-LONG = {"epochs": 40, "optimizer": {"lr": 0.02}}
+GATED = """\
+import time
+from pathlib import Path
+from torch import nn
+
+class Norm(nn.GroupNorm):
+    def __init__(self, num_channels):
+        super().__init__(2, num_channels)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += self.training and x.device.type != "meta"
+        while self.calls > 12 and not Path(GATE).exists():
+            time.sleep(0.05)
+        return super().forward(x)
+"""
 UNREACHABLE = "MLflow cannot be reached"
 
 
@@ -24,6 +39,18 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
     (tmp_path / "server").mkdir()
     with mlflow_server(tmp_path / "server") as running:
         yield running
+
+
+def gated_grid(folder: Folder) -> None:
+    """Four trials, of which two train some epochs and then wait for `open_gate`."""
+    gate = str(folder.path / "gate")
+    (folder.path / "gated.py").write_text(GATED.replace("GATE", repr(gate)))
+    factors = {"norm": ["batchnorm", "gated:Norm"], "batch_size": [16, 8], "seed": 1}
+    folder.grid(factors=factors, train={"epochs": 6, "optimizer": {"lr": 0.02}})
+
+
+def open_gate(folder: Folder) -> None:
+    (folder.path / "gate").touch()
 
 
 def some_epochs(folder: Folder) -> bool:
@@ -38,10 +65,12 @@ def test_a_server_that_comes_up_late_is_told_everything(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
     server.kill()
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: some_epochs(folder), process)
     server.start()
+    until(lambda: runs(server.uri), process)
+    open_gate(folder)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert output.count(UNREACHABLE) <= 1
@@ -51,10 +80,11 @@ def test_a_server_that_comes_up_late_is_told_everything(
 def test_a_server_that_dies_is_told_by_sync(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: runs(server.uri), process)
     server.kill()
+    open_gate(folder)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 4, output
     assert "4 completed" in output
@@ -74,12 +104,12 @@ def test_a_server_that_dies_is_told_by_sync(
 def test_training_does_not_wait_for_a_server_that_hangs(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: runs(server.uri), process)
     server.freeze()
-    until(lambda: all(r["outcome"] for r in folder.records().values()), process)
-    assert len(folder.records()) == 4
+    open_gate(folder)
+    until(lambda: [r["outcome"] for r in folder.records().values()].count("completed") == 4)
     server.thaw()
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
@@ -90,10 +120,11 @@ def test_training_does_not_wait_for_a_server_that_hangs(
 def test_a_server_that_hangs_to_the_end_is_left_behind(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: runs(server.uri), process)
     server.freeze()
+    open_gate(folder)
     output, _ = process.communicate(timeout=400)
     assert process.returncode == 4, output
     server.thaw()
@@ -104,7 +135,7 @@ def test_a_server_that_hangs_to_the_end_is_left_behind(
 def test_ctrl_c_does_not_wait_for_a_server_that_hangs(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
-    folder.grid(train={**LONG, "epochs": 400})
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: runs(server.uri), process)
     server.freeze()
@@ -120,7 +151,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_hangs(
 def test_a_driver_that_is_killed_leaves_no_run_running(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
-    folder.grid(train={**LONG, "epochs": 400})
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: "RUNNING" in statuses(server.uri), process)
     process.kill()
@@ -134,7 +165,7 @@ def test_a_driver_that_is_killed_leaves_no_run_running(
 def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
     folder: Folder, start: Start, server: MlflowServer, mark: dict[str, str]
 ) -> None:
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: "RUNNING" in statuses(server.uri), process)
     kill_marked(mark)
@@ -147,6 +178,7 @@ def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
         assert synced.returncode == 0, synced.stderr
         assert_shows(server.uri, folder.records())
     before = folder.records()
+    open_gate(folder)
     resumed = folder.sweep("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert all(
@@ -158,11 +190,12 @@ def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
 def test_the_shipping_process_may_die(
     folder: Folder, start: Start, server: MlflowServer, mark: dict[str, str]
 ) -> None:
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     until(lambda: num_rows(server.uri), process)
     (shipping,) = [p for p in marked(mark) if "multiprocessing.spawn" in command(p)]
     kill(shipping)
+    open_gate(folder)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert_shows(server.uri, folder.records())
@@ -170,11 +203,12 @@ def test_the_shipping_process_may_die(
 
 def test_a_store_that_somebody_writes_to_for_long(folder: Folder, start: Start) -> None:
     store = f"sqlite:///{folder.path / 'mlflow.db'}"
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml")
     until(lambda: (folder.path / "mlflow.db").exists() and num_rows(store), process)
     with sqlite3.connect(folder.path / "mlflow.db", timeout=60) as writer:
         writer.execute("begin immediate")
+        open_gate(folder)
         until(lambda: an_outcome(folder), process)
     writer.close()
     output, _ = process.communicate(timeout=240)
@@ -185,11 +219,12 @@ def test_a_store_that_somebody_writes_to_for_long(folder: Folder, start: Start) 
 @pytest.mark.slow
 def test_a_store_that_is_locked_to_the_end_is_told_by_sync(folder: Folder, start: Start) -> None:
     store = f"sqlite:///{folder.path / 'mlflow.db'}"
-    folder.grid(train=LONG)
+    gated_grid(folder)
     process = start("run", "grid.yaml")
     until(lambda: (folder.path / "mlflow.db").exists() and num_rows(store), process)
     with sqlite3.connect(folder.path / "mlflow.db", timeout=60) as writer:
         writer.execute("begin immediate")
+        open_gate(folder)
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 4, output
         assert output.count(UNREACHABLE) == 1
@@ -213,7 +248,7 @@ def test_a_server_over_postgresql_through_every_outage(
 ) -> None:
     (tmp_path / "server").mkdir()
     with mlflow_server(tmp_path / "server", postgresql.uri) as server:
-        folder.grid(train=LONG)
+        gated_grid(folder)
         process = start("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
         until(lambda: runs(server.uri), process)
         server.kill()  # and again
@@ -221,11 +256,12 @@ def test_a_server_over_postgresql_through_every_outage(
         postgresql.kill()  # the server is there, and answers with errors
         until(lambda: an_outcome(folder), process)
         postgresql.start()
-        until(lambda: "FINISHED" in statuses(server.uri), process)
+        until(lambda: "RUNNING" in statuses(server.uri), process)
         server.freeze()
         process.send_signal(signal.SIGKILL)
         process.wait()
         server.thaw()
+        open_gate(folder)
         resumed = folder.sweep("run", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         before = num_rows(server.uri)
