@@ -20,7 +20,14 @@ from mlflow_server import MlflowServer
 GRID = Path(__file__).parents[3] / "grids" / "quickstart.yaml"
 RUN_TIMEOUT_S = 1200
 RAYS_OWN_END_S = 60
-EXIT_CODES = {0: "done", 3: "incomplete", 4: "MLflow not up to date", -9: "killed"}
+EXIT_CODES = {
+    0: "done",
+    3: "incomplete",
+    4: "MLflow not up to date",
+    -9: "killed",
+    -2: "interrupted before Python had begun",
+    -15: "interrupted before Python had begun",
+}
 
 
 class DisturbedSweep:
@@ -121,7 +128,7 @@ class DisturbedSweep:
         deadline = time.monotonic() + RUN_TIMEOUT_S
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                process.wait(self.dice.uniform(2, 30))
+                process.wait(self.dice.uniform(2, 45))
             except subprocess.TimeoutExpired:
                 self.note_epochs()
                 self.dice.choice(FAULTS)(self)
