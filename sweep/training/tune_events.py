@@ -24,7 +24,7 @@ from trainables.spec import Outcome
 LOST_WORKERS = 3
 """How often a trial is moved to another worker because its own was lost."""
 
-GRACE_S = 15.0
+GRACE_S = 9.0
 """How long a stopping sweep waits for its workers to put their trials aside."""
 
 

@@ -44,8 +44,14 @@ class Folder:
         return self.python("sweep", *arguments, **env)
 
     def python(self, module: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run("-m", module, *arguments, **env)
+
+    def python_code(self, code: str) -> subprocess.CompletedProcess[str]:
+        return self._run("-c", code)
+
+    def _run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *arguments],
             cwd=self.path,
             env=self.environment(**env),
             capture_output=True,
