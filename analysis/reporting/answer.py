@@ -110,10 +110,10 @@ def _gap(gap: Gap, reference: str) -> str:
     paired = gap.difference.paired
     if np.isnan(paired.value):
         return f"{gap.norm} and {reference} have no seed in common yet."
-    size = (
-        f"{gap.norm}'s error is {number(abs(paired.value))} points "
-        f"{'higher' if paired.value > 0 else 'lower'} than {reference}'s"
-    )
+    size = f"{gap.norm}'s error is {reference}'s"
+    if paired.value:
+        side = "higher" if paired.value > 0 else "lower"
+        size = f"{gap.norm}'s error is {number(abs(paired.value))} points {side} than {reference}'s"
     if np.isnan(paired.half_width):
         why = (
             "all seeds give the same difference, so no interval"

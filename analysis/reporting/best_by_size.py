@@ -7,6 +7,7 @@ from analysis.wording import listed, number
 
 MANY = 5
 """Norms beyond which only the best and the worst are named."""
+WHY_NOT = "fewer than three in common, or each with the same difference"
 
 
 def by_batch_size(comparison: Comparison) -> list[str]:
@@ -32,10 +33,12 @@ def _apart(best: Best, num_norms: int) -> str:
         return "distinguishable from every other norm"
     if not tested:
         whom = "any other norm" if len(best.untested) == num_norms - 1 else listed(best.untested)
-        return f"as measured, with too few seeds to test it against {whom}"
+        return f"as measured; these seeds cannot test it against {whom} ({WHY_NOT})"
     whom = "any other norm" if len(tested) == num_norms - 1 else listed(tested)
     text = f"but these seeds do not distinguish it from {whom}"
-    return f"{text}, and are too few to test {listed(best.untested)}" if best.untested else text
+    if best.untested:
+        return f"{text}, and cannot test it against {listed(best.untested)} ({WHY_NOT})"
+    return text
 
 
 def smallest_batch(comparison: Comparison) -> str:

@@ -17,7 +17,7 @@ def coverage(comparison: Comparison) -> list[str]:
     counts = {len(cell.seeds) for cell in cells}
     few_seeds, seeds = min(counts), counted(max(counts), "seed")
     lines = [
-        f"{ended} of {counted(asked, 'trial')} have a result: "
+        f"{ended} of {counted(asked, 'trial')} {'has' if asked == 1 else 'have'} a result: "
         f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
         f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
     ]

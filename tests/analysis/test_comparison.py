@@ -81,6 +81,13 @@ def test_all_diverged_gives_no_interval_and_no_claim(tmp_path: Path) -> None:
     assert np.isnan(cell.error.half_width)
 
 
+def test_norms_that_all_diverge_alike_are_neither_better_nor_worse(tmp_path: Path) -> None:
+    rows = [f"{n},4,{s},,diverged,90,digits,cnn,360" for n in "ab" for s in range(3)]
+    first, second, *_ = answer(only(trials_of(tmp_path, rows)))
+    assert first.endswith("b's error is a's (all seeds give the same difference, so no interval).")
+    assert "these seeds cannot test it" in second
+
+
 def test_ties_are_not_certainty(tmp_path: Path) -> None:
     rows = [f"{n},4,{s},{7 + (n == 'b')},completed,90,d,m,99" for n in "ab" for s in range(3)]
     found = only(trials_of(tmp_path, rows))
@@ -102,7 +109,7 @@ def test_too_few_seeds_are_not_called_a_failure_to_distinguish(tmp_path: Path) -
         found = only(trials_of(tmp_path, rows_of(levels, seeds=2)))
         text = " ".join(answer(found))
         assert "distinguishable" not in text
-        assert "with too few seeds to test it against any other norm" in text
+        assert "these seeds cannot test it against any other norm (fewer than three" in text
         assert "closest call" not in text
 
 
