@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from normmods.assoc_native import Associate, Form
+from normmods.assoc_native import Associate, Form, mapped
 from normmods.group import check_group_values, groups_for
 from normmods.norm import Norm, like, one_of, to_channels, without_autocast
 
@@ -126,8 +126,8 @@ class AssocNorm(Norm):
         self, activation: Activation, key: Tensor, decoder: Tensor, learned: Tensor | None
     ) -> Tensor:
         """w or b, (B, N, C / N), from the statistics that key it, (B, N)."""
-        hidden = torch.relu(key @ self.encoder.T)
-        decoded = (hidden @ decoder.T)[..., None]
+        hidden = torch.relu(mapped(key, self.encoder, self.num_networks))
+        decoded = mapped(hidden, decoder, self.num_networks)[..., None]
         if learned is None:
             return activation(decoded)
         learned = learned.view(self.num_groups, -1)
@@ -136,6 +136,11 @@ class AssocNorm(Norm):
         if self._form.entry == "multiply":
             return activation(decoded) * learned
         return activation(decoded) + learned
+
+    def _widen(self, num_networks: int) -> None:
+        super()._widen(num_networks)
+        self.num_groups *= num_networks
+        self._form = self._form._replace(num_groups=self.num_groups, num_networks=self.num_networks)
 
     def extra_repr(self) -> str:
         """The channel count, groups and hidden units in use, and the options."""

@@ -26,20 +26,23 @@ _relu_backward_ = _aten.threshold_backward.grad_input
 
 
 class Form(NamedTuple):
-    """The options of an AssocNorm that decide its formula."""
+    """The options of an AssocNorm that decide its formula; groups of all networks together."""
 
     num_groups: int
     eps: float
     entry: str
     swapped: bool
+    num_networks: int = 1
 
 
 class Associate(Function):
     """`apply(x, encoder, weight_decoder, bias_decoder, weight, bias, form)`, x contiguous.
 
     All in one dtype. Pairs of tensors that the formula treats alike (the statistics that key the
-    scale and the shift, the two decoders, ...) are stacked, the scale's first. Differentiable
-    once: a second derivative raises `RuntimeError`; `AssocNorm.reference` has them all.
+    scale and the shift, the two decoders, ...) are stacked, the scale's first. Of S networks side
+    by side (`Norm.widened`) only the three maps, (S M, N) and (S N, M), tell one from another.
+    Differentiable once: a second derivative raises `RuntimeError`; `AssocNorm.reference` has them
+    all.
     """
 
     @staticmethod
@@ -60,9 +63,9 @@ class Associate(Function):
         )
         var = rstd.pow(-2).sub_(form.eps)
         keys = torch.stack((var, mean) if form.swapped else (mean, var))
-        hidden = linear(keys, encoder).relu_()
+        hidden = mapped(keys, encoder, form.num_networks).relu_()
         decoders = torch.stack((weight_decoder, bias_decoder))
-        decoded = torch.bmm(hidden, decoders.mT)
+        decoded = mapped(hidden, decoders, form.num_networks)
         learned = None
         if weight is not None and bias is not None:
             learned = torch.stack((weight, bias)).view(2, 1, form.num_groups, -1)
@@ -81,7 +84,7 @@ class Associate(Function):
         x, encoder, decoders, keys, rstd, hidden, activated, learned, scale = ctx.saved_tensors
         batch, channels, height, width = x.shape
         form, area = ctx.form, height * width
-        groups, mean_at = form.num_groups, int(form.swapped)
+        groups, networks, mean_at = form.num_groups, form.num_networks, int(form.swapped)
         mean, grad = keys[mean_at], grad.contiguous()
         small = x.numel() <= _SMALL
         # One example whose channels are all (example, channel) pairs, so that scales may differ.
@@ -92,13 +95,11 @@ class Associate(Function):
         grads = torch.stack((grad_scale, grad_shift)).view(2, batch, groups, -1)
         projected = None if small else (grads * scale.view(batch, groups, -1)).sum(3)
         grad_decoded, grad_learned = _enter_backward(grads, activated, learned, form.entry)
-        grad_hidden = torch.bmm(grad_decoded, decoders)
+        grad_hidden = _mapped_back(grad_decoded, decoders, networks)
         _relu_backward_(grad_hidden, hidden, 0, grad_input=grad_hidden)
-        flat_hidden = grad_hidden.view(2 * batch, -1)
         # What the statistics pass on, divided by the number of values behind each.
         share = groups / (channels * area)
-        passed = torch.addmm(flat_hidden[:, :1], flat_hidden, encoder, beta=0, alpha=share)
-        passed = passed.view(2, batch, groups)
+        passed = _mapped_back(grad_hidden, encoder, networks).mul_(share)
         slope, level = passed[1 - mean_at], passed[mean_at]
         if projected is None:
             grad_x = _add_affine_(native, x, mean, slope + slope, level)
@@ -107,10 +108,41 @@ class Associate(Function):
             level = torch.addcmul(level, projected[1], rstd, value=-share)
             scale = scale.view(batch, groups, -1) * rstd.unsqueeze(2)
             grad_x = _affine(grad, scale, x, mean, slope + slope, level)
-        grad_encoder = torch.mm(flat_hidden.t(), keys.view(2 * batch, -1))
-        of_decoders = torch.bmm(grad_decoded.mT, hidden)
+        grad_encoder = _map_gradients(grad_hidden, keys, networks).sum(0)
+        of_decoders = _map_gradients(grad_decoded, hidden, networks)
         learned_grads = (None, None) if grad_learned is None else grad_learned.unbind()
         return grad_x, grad_encoder, of_decoders[0], of_decoders[1], *learned_grads, None
+
+
+def mapped(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
+    """(..., B, S I) through each network's own map, (S O, I) or (..., S O, I): (..., B, S O)."""
+    if networks == 1:
+        return linear(rows, maps) if maps.dim() == 2 else torch.bmm(rows, maps.mT)
+    return _joined(_apart(rows, networks) @ torch.unflatten(maps, -2, (networks, -1)).mT)
+
+
+def _mapped_back(grads: Tensor, maps: Tensor, networks: int) -> Tensor:
+    """The gradient of `mapped`'s rows, (2, B, S I), from that of its result."""
+    if networks == 1:
+        return torch.matmul(grads, maps)
+    return _joined(_apart(grads, networks) @ torch.unflatten(maps, -2, (networks, -1)))
+
+
+def _map_gradients(grads: Tensor, rows: Tensor, networks: int) -> Tensor:
+    """The gradient of `mapped`'s maps, (2, S O, I)."""
+    if networks == 1:
+        return torch.bmm(grads.mT, rows)
+    return (_apart(grads, networks).mT @ _apart(rows, networks)).flatten(1, 2)
+
+
+def _apart(rows: Tensor, networks: int) -> Tensor:
+    """(..., B, S I) as (..., S, B, I)."""
+    return torch.unflatten(rows, -1, (networks, -1)).transpose(-3, -2)
+
+
+def _joined(rows: Tensor) -> Tensor:
+    """(..., S, B, O) as (..., B, S O)."""
+    return rows.transpose(-3, -2).flatten(-2)
 
 
 def _add_affine_(grad_x: Tensor, x: Tensor, mean: Tensor, slope: Tensor, level: Tensor) -> Tensor:

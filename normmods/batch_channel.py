@@ -71,6 +71,10 @@ class BatchChannelNorm(Norm):
         bias = self.group_bias.repeat_interleave(repeats)
         return like(functional.group_norm(y, self.num_groups, weight, bias, self.eps), x)
 
+    def _widen(self, num_networks: int) -> None:
+        super()._widen(num_networks)
+        self.num_groups *= num_networks
+
     def _estimate(self, values: Tensor) -> None:
         var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
         self.running_mean.lerp_(mean, self.momentum)

@@ -22,7 +22,7 @@ class DynamicTanh(Norm):
     def forward(self, x: Tensor) -> Tensor:
         """The squashed `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
-        squashed = torch.tanh(self.alpha * x.to(self.alpha.dtype))
+        squashed = torch.tanh(self._to_networks(self.alpha) * x.to(self.alpha.dtype))
         return (to_channels(self.weight) * squashed + to_channels(self.bias)).to(x.dtype)
 
     def extra_repr(self) -> str:

@@ -103,3 +103,7 @@ class EvoNormS0(Norm):
         scaled = (swish * (var + self.eps).rsqrt()).flatten(1, 2)
         y: Tensor = to_channels(self.weight) * scaled + to_channels(self.bias)
         return y.to(x.dtype)
+
+    def _widen(self, num_networks: int) -> None:
+        super()._widen(num_networks)
+        self.num_groups *= num_networks

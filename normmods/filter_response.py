@@ -36,6 +36,6 @@ class FilterResponseNorm(Norm):
         values = x.to(self.threshold.dtype)
         power = values.square().mean((2, 3), keepdim=True) + self.eps
         if self.learned_eps is not None:
-            power = power + self.learned_eps.abs()
+            power = power + self._to_networks(self.learned_eps.abs())
         y = to_channels(self.weight) * (values * power.rsqrt()) + to_channels(self.bias)
         return torch.maximum(y, to_channels(self.threshold)).to(x.dtype)

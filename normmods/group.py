@@ -72,6 +72,10 @@ class GroupNorm(Norm):
             return y.to(x.dtype)
         return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
+    def _widen(self, num_networks: int) -> None:
+        super()._widen(num_networks)
+        self.num_groups *= num_networks
+
     def extra_repr(self) -> str:
         """The channel count, the groups in use and eps."""
         return f"{self.num_channels}, num_groups={self.num_groups}, eps={self.eps}"

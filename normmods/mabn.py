@@ -29,8 +29,8 @@ class MovingAverageBatchNorm(Norm):
     backward before the next forward.
 
     Attributes:
-        moments: chi2 of the latest batches, (history, C).
-        projections: psi of the latest batches, (history, C).
+        moments: chi2 of the latest batches, (C, history).
+        projections: psi of the latest batches, (C, history).
         running_var: moving average for the test, (C,).
     """
 
@@ -60,7 +60,7 @@ class MovingAverageBatchNorm(Norm):
         self.history = history
         self.warmup_steps = warmup_steps
         self.momentum = momentum
-        shape = (history, num_channels)
+        shape = (num_channels, history)
         self.register_buffer("moments", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("projections", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
@@ -82,9 +82,9 @@ class MovingAverageBatchNorm(Norm):
     def _averaged(self, latest: Tensor, newest: Tensor, step: Tensor | None = None) -> Tensor:
         """Writes a batch's statistic into `latest` and returns the one to use, (C,)."""
         step = self.num_batches_tracked if step is None else step
-        latest.index_copy_(0, (step % self.history).view(1), newest[None])
+        latest.index_copy_(1, (step % self.history).view(1), newest[:, None])
         full = step >= max(self.history, self.warmup_steps)
-        return torch.where(full, latest.mean(0), newest)
+        return torch.where(full, latest.mean(1), newest)
 
 
 class _Normalize(Function):

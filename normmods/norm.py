@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +27,7 @@ class Norm(nn.Module):
     Attributes:
         weight: scale a channel, (C,).
         bias: shift a channel, (C,).
+        num_networks: networks that the layer serves side by side (see `widened`), S.
 
     Raises:
         ValueError: `num_channels` is not positive, or `eps` negative.
@@ -45,10 +47,39 @@ class Norm(nn.Module):
         if not 0 <= eps < math.inf:
             raise ValueError(f"`eps >= 0` must hold, but got eps={eps}")
         self.num_channels = num_channels
+        self.num_networks = 1
         self.eps = eps
         self.prepared = self.weight_form is None
         self.weight = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(num_channels, dtype=torch.float32))
+
+    def widened(self, num_networks: int) -> Norm:
+        """A layer that does for S networks at once what this one does for one.
+
+        It takes their inputs side by side in the channels, (B, S C, H, W), network by network, and
+        lets nothing pass between them. Its parameters and buffers have this layer's names and are
+        S times as long, network by network; only a 0-d buffer, which counts batches, stays one.
+        Their values are S copies of this layer's.
+        """
+        wide = copy.deepcopy(self)
+        wide._widen(num_networks)
+        return wide
+
+    @torch.no_grad()
+    def _widen(self, num_networks: int) -> None:
+        self.num_channels *= num_networks
+        self.num_networks *= num_networks
+        for name, parameter in list(self.named_parameters(recurse=False)):
+            setattr(self, name, nn.Parameter(_repeated(parameter, num_networks)))
+        for name, buffer in list(self.named_buffers(recurse=False)):
+            if buffer.dim():
+                setattr(self, name, _repeated(buffer, num_networks))
+
+    def _to_networks(self, numbers: Tensor) -> Tensor:
+        """One learned number a network, () or (S,), shaped to multiply (B, S C, H, W)."""
+        if self.num_networks == 1:
+            return numbers
+        return to_channels(numbers.repeat_interleave(self.num_channels // self.num_networks))
 
     def _check(self, x: Tensor) -> None:
         """Refuses what is not a floating (B, C, H, W); reads the shape alone."""
@@ -84,6 +115,11 @@ class Norm(nn.Module):
     def extra_repr(self) -> str:
         """The channel count and eps, as in torch's own layers."""
         return f"{self.num_channels}, eps={self.eps}"
+
+
+def _repeated(tensor: Tensor, times: int) -> Tensor:
+    flat = tensor.detach()[None] if tensor.dim() == 0 else tensor.detach()
+    return torch.cat([flat] * times)
 
 
 def to_channels(per_channel: Tensor) -> Tensor:

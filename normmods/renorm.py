@@ -82,7 +82,7 @@ class _Renorm(BatchStatisticsNorm):
         return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
 
     def clipped_fraction(self) -> Tensor:
-        """Share of channels whose r or d the latest batch clipped, a 0-d tensor.
+        """Share of channels whose r or d the latest batch clipped, of each network, (S,).
 
         Raises:
             ValueError: no batch has been corrected since the layer was built.
@@ -93,7 +93,8 @@ class _Renorm(BatchStatisticsNorm):
                 "training or with eval_statistics='batch'"
             )
         ratio, shift, r, d = self._latest
-        return ((ratio != r) | (shift != d)).float().mean()
+        clipped = (ratio != r) | (shift != d)
+        return clipped.float().view(self.num_networks, -1).mean(1)
 
     def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         """r and d, (C,) each, for a batch's mean and std; in training also moves the state."""

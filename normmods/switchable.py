@@ -48,14 +48,26 @@ class SwitchableNorm(BatchStatisticsNorm):
         self._check(x)
         values = x.to(self.mean_logits.dtype)
         var, mean = torch.var_mean(values, dim=(2, 3), correction=0)
-        layer_mean, layer_var = _pooled(mean, var, dim=1)
         batch_mean, batch_var = self._batch_moments(mean, var, x)
-        p, q = self.mean_logits.softmax(0), self.var_logits.softmax(0)
-        mixed_mean = p[0] * mean + p[1] * layer_mean + p[2] * batch_mean
-        mixed_var = q[0] * var + q[1] * layer_var + q[2] * batch_var
+        layer_mean, layer_var = _pooled(self._split(mean), self._split(var), dim=2)
+        p, q = self._shares(self.mean_logits), self._shares(self.var_logits)
+        mixed_mean = (
+            p[0] * self._split(mean) + p[1] * layer_mean + p[2] * self._split(batch_mean)
+        ).flatten(1)
+        mixed_var = (
+            q[0] * self._split(var) + q[1] * layer_var + q[2] * self._split(batch_var)
+        ).flatten(1)
         scale = self.weight * (mixed_var + self.eps).rsqrt()
         shift = self.bias - mixed_mean * scale
         return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
+
+    def _split(self, moments: Tensor) -> Tensor:
+        """(B, S C) or (S C,) of S networks (see `widened`) as (..., S, C)."""
+        return torch.unflatten(moments, -1, (self.num_networks, -1))
+
+    def _shares(self, logits: Tensor) -> Tensor:
+        """How much each kind of statistics counts, (3, S, 1)."""
+        return logits.view(self.num_networks, 3).softmax(1).T[..., None]
 
     def _batch_moments(self, mean: Tensor, var: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training and self.eval_statistics == "ema":

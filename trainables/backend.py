@@ -15,14 +15,15 @@ and batch size 2 a whole step takes about half the time, from batch size 16 on t
 
 
 @contextmanager
-def convolutions_for(dataset: Dataset, *, batch_size: int) -> Iterator[None]:
+def convolutions_for(dataset: Dataset, *, batch_size: int, num_networks: int = 1) -> Iterator[None]:
     """Within the block, convolve batches of that many images the faster way on a CPU.
 
     The choice is a function of the batch's shape, so that a trial always makes the same one.
     """
     height, width = dataset.test.images.shape[2:]
     before = torch.backends.mkldnn.enabled
-    if dataset.mean.device.type == "cpu" and batch_size * height * width <= TINY_BATCH:
+    tiny = num_networks == 1 and batch_size * height * width <= TINY_BATCH
+    if dataset.mean.device.type == "cpu" and tiny:
         torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
         yield

@@ -10,6 +10,7 @@ import hashlib
 import io
 import pickle
 import re
+from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
 import torch
@@ -37,10 +38,20 @@ class TrialState(TypedDict):
 def to_bytes(state: TrialState) -> bytes:
     """The state with its checksum."""
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(_owned(dict(state)), buffer)
     payload = buffer.getvalue()
     header = b"norm-sweep checkpoint %d\n" % VERSION
     return header + _checksum(header, payload) + payload
+
+
+def _owned(value: Any) -> Any:
+    """The same with parts of larger tensors copied: `torch.save` would write all of those."""
+    if isinstance(value, torch.Tensor):
+        whole = value.untyped_storage().nbytes() == value.nbytes
+        return value if whole else value.clone()
+    if isinstance(value, Mapping):
+        return {key: _owned(item) for key, item in value.items()}
+    return [_owned(item) for item in value] if isinstance(value, list) else value
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -102,6 +102,16 @@ class TrainingEpoch:
             self.observer,
         ):
             losses, wrong = self._train(images, labels)
+        self.take_in(losses, wrong)
+        seconds = time.perf_counter() - start
+        self.train_s += seconds
+        pace.observe(len(losses), seconds)
+
+    def take_in(self, losses: Tensor, wrong: Tensor) -> None:
+        """Count a stretch's steps by their losses, `(n,)`, and which examples were wrong.
+
+        Raises `Diverged` if a loss, or a weight at the epoch's end, is not finite.
+        """
         if not losses.isfinite().all():
             first = int(losses.isfinite().long().argmin())
             raise Diverged(self.epoch, self.num_steps + first + 1)
@@ -111,9 +121,6 @@ class TrainingEpoch:
         self.num_wrong += int(wrong.sum())
         if self.is_done:
             self._require_finite_weights()
-        seconds = time.perf_counter() - start
-        self.train_s += seconds
-        pace.observe(len(losses), seconds)
 
     def _train(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One optimizer step after another: each one's loss, and which examples were wrong.

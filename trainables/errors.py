@@ -25,6 +25,10 @@ class Infeasible(ValueError):  # noqa: N818 - a property of a cell, found before
     """A spec that cannot be trained as it stands; the one-line message names the layer."""
 
 
+class NotFusable(ValueError):  # noqa: N818 - a property of a model; its seeds train singly
+    """A model whose seeds cannot be trained as one network; the message names the layer."""
+
+
 class CheckpointDamaged(ValueError):  # noqa: N818
     """Bytes that are no checkpoint, or not all of one."""
 

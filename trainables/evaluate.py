@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +41,10 @@ class Evaluation:
     correct: Tensor
 
 
+Assessment: TypeAlias = tuple[Evaluation, dict[str, float]]
+"""A test of a model, and the further metrics of its spec by their names."""
+
+
 def uses_batch_statistics(model: nn.Module) -> bool:
     """Whether a layer says `eval_statistics = "batch"`: it normalises by the test batch itself."""
     return "batch" in _statistics_in_use(model)
@@ -57,30 +62,38 @@ def eval_batch_size(model: nn.Module, spec: TrialSpec) -> int:
 
 
 def assess(
-    model: nn.Module, dataset: Dataset, spec: TrialSpec, *, epoch: int
-) -> tuple[Evaluation, dict[str, float]]:
-    """The trial's evaluation after an epoch, and the further test metrics that its spec asks for.
+    model: nn.Module, dataset: Dataset, specs: Sequence[TrialSpec], *, epoch: int
+) -> list[Assessment]:
+    """Each spec's evaluation after an epoch, and the further test metrics that it asks for.
 
-    Precise statistics are taken from that epoch's training batches, augmented as they were.
+    The specs differ in their seed alone, and `model` holds their networks side by side (see
+    `trainables.fused`); of one spec it is the model itself. Precise statistics are taken from
+    that epoch's training batches, augmented as they were.
     """
+    spec, num_networks = specs[0], len(specs)
     if uses_precise_statistics(model) or "precise" in side_by_side(model, spec.train):
-        normmods.recompute_precise(model, large_batches(dataset, spec, epoch=epoch))
+        normmods.recompute_precise(model, large_batches(dataset, specs, epoch=epoch))
     in_use = _statistics_in_use(model)
-    further: dict[str, float] = {}
+    further: list[dict[str, float]] = [{} for _ in specs]
     reads_clipping = "clipped_fraction" in spec.train.extra_metrics and uses_batch_statistics(model)
     with clipping(model) if reads_clipping else nullcontext() as clipped:
-        result = evaluate(model, dataset, batch_size=eval_batch_size(model, spec))
-    if clipped is not None:
-        further |= clipped.metrics("test_clipped_fraction")
-    if result.top5_error is not None:
-        further["test_top5_error"] = result.top5_error
+        results = evaluate(
+            model, dataset, batch_size=eval_batch_size(model, spec), num_networks=num_networks
+        )
+    for network, (result, found) in enumerate(zip(results, further, strict=True)):
+        if clipped is not None:
+            found |= clipped.of(network).metrics("test_clipped_fraction")
+        if result.top5_error is not None:
+            found["test_top5_error"] = result.top5_error
     for statistics in side_by_side(model, spec.train):
-        with normmods.using_eval_statistics(model, statistics):
-            same = in_use == {statistics}
-            size = eval_batch_size(model, spec)
-            again = result if same else evaluate(model, dataset, batch_size=size)
-        further[f"test_error_{statistics}"] = again.error
-    return result, further
+        again = results
+        if in_use != {statistics}:
+            with normmods.using_eval_statistics(model, statistics):
+                size = eval_batch_size(model, spec)
+                again = evaluate(model, dataset, batch_size=size, num_networks=num_networks)
+        for result, found in zip(again, further, strict=True):
+            found[f"test_error_{statistics}"] = result.error
+    return list(zip(results, further, strict=True))
 
 
 def side_by_side(model: nn.Module, spec: TrainSpec) -> tuple[EvalStatistics, ...]:
@@ -89,14 +102,21 @@ def side_by_side(model: nn.Module, spec: TrainSpec) -> tuple[EvalStatistics, ...
     return tuple(statistics for statistics in spec.eval_statistics if statistics in offered)
 
 
-def large_batches(dataset: Dataset, spec: TrialSpec, *, epoch: int) -> Iterator[Tensor]:
-    """The epoch's first `PRECISE_EXAMPLES` training images in large batches `(B, C, H, W)`."""
+def large_batches(dataset: Dataset, specs: Sequence[TrialSpec], *, epoch: int) -> Iterator[Tensor]:
+    """The epoch's first `PRECISE_EXAMPLES` training images in large batches `(B, S C, H, W)`.
+
+    Each spec's own images in its own order, side by side in the channels.
+    """
     size = min(LARGE_BATCH, len(dataset.train))
     left = PRECISE_EXAMPLES
-    for images, _ in training_stretches(
-        dataset, batch_size=size, augment=spec.data.augment, seed=spec.seed, epoch=epoch
-    ):
-        for batch in torch.split(images, size):
+    stretches = [
+        training_stretches(
+            dataset, batch_size=size, augment=spec.data.augment, seed=spec.seed, epoch=epoch
+        )
+        for spec in specs
+    ]
+    for parts in zip(*stretches, strict=True):
+        for batch in torch.split(torch.cat([images for images, _ in parts], 1), size):
             if left > 0:
                 yield batch
             left -= size
@@ -105,8 +125,10 @@ def large_batches(dataset: Dataset, spec: TrialSpec, *, epoch: int) -> Iterator[
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int) -> Evaluation:
-    """Test the model as it stands.
+def evaluate(
+    model: nn.Module, dataset: Dataset, *, batch_size: int, num_networks: int = 1
+) -> list[Evaluation]:
+    """Test the model, or the networks that it holds side by side, as they stand.
 
     Under batch statistics every test batch has `batch_size` examples: the last one is filled
     with examples from the first on, whose second results are not counted.
@@ -115,8 +137,13 @@ def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int) -> Evaluati
     batches = evaluation_batches(
         dataset, batch_size=batch_size, fill_last=uses_batch_statistics(model)
     )
-    with convolutions_for(dataset, batch_size=batch_size):
-        logits = torch.cat([model(images) for images in batches])[: len(dataset.test)]
+    with convolutions_for(dataset, batch_size=batch_size, num_networks=num_networks):
+        outputs = [model(images.repeat(1, num_networks, 1, 1)) for images in batches]
+    logits = torch.cat(outputs)[: len(dataset.test)]
+    return [_evaluation(part, dataset) for part in logits.chunk(num_networks, dim=1)]
+
+
+def _evaluation(logits: Tensor, dataset: Dataset) -> Evaluation:
     labels = dataset.test.labels
     loss = F.cross_entropy(logits.double(), labels)
     correct = logits.argmax(1) == labels

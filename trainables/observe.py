@@ -21,9 +21,20 @@ class Mean:
 
     def add(self, value: Tensor) -> None:
         """Take in one more value."""
-        value = value.detach().double()
-        self.total = value if self.total is None else self.total + value
-        self.count += 1
+        self.add_sum(value, 1)
+
+    def add_sum(self, total: Tensor, count: int) -> None:
+        """Take in the sum of so many values."""
+        total = total.detach().double()
+        self.total = total if self.total is None else self.total + total
+        self.count += count
+
+    def of(self, network: int) -> Mean:
+        """The mean of one network, where values are `(S,)` or `(S, ...)`."""
+        mean = Mean()
+        if self.total is not None:
+            mean.add_sum(self.total.reshape(-1, *self.total.shape[1:])[network], self.count)
+        return mean
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
@@ -60,15 +71,17 @@ def clipping(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
 
 
 @contextmanager
-def moments(model: nn.Module, path: str, mean: Mean) -> Iterator[None]:
+def moments(model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1) -> Iterator[None]:
     """Add mean and mean square of the output of the layer at `path`, over forward passes.
+
+    They are `(S, 2)`, of each of S networks side by side in the channels.
 
     Raises `ValueError` where the model has no such layer.
     """
 
     def read(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        output = output.detach().float()
-        mean.add(torch.stack((output.mean(), output.square().mean())))
+        own = output.detach().float().chunk(num_networks, dim=1)
+        mean.add(torch.stack([torch.stack((x.mean(), x.square().mean())) for x in own]))
 
     hook = layer_at(model, path).register_forward_hook(read)
     try:
@@ -92,12 +105,14 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 class TrainingObserver:
     """What `extra_metrics` and `watch` of a spec ask for, over an epoch.
 
-    A context manager, within which the model is observed; it may be entered again.
+    A context manager, within which the model is observed; it may be entered again. Of S networks
+    side by side it observes each.
     """
 
-    def __init__(self, model: nn.Module, spec: TrainSpec) -> None:
+    def __init__(self, model: nn.Module, spec: TrainSpec, *, num_networks: int = 1) -> None:
         self.model = model
         self.spec = spec
+        self.num_networks = num_networks
         self.gradient, self.clipped, self.activations = Mean(), Mean(), Mean()
         self.hooks = ExitStack()
 
@@ -105,11 +120,22 @@ class TrainingObserver:
         if "clipped_fraction" in self.spec.extra_metrics:
             self.hooks.enter_context(clipping(self.model, self.clipped))
         if self.spec.watch is not None:
-            self.hooks.enter_context(moments(self.model, self.spec.watch, self.activations))
+            watched = moments(
+                self.model, self.spec.watch, self.activations, num_networks=self.num_networks
+            )
+            self.hooks.enter_context(watched)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hooks.close()
+
+    def take_part(self, network: int, together: TrainingObserver) -> None:
+        """Take in what was observed of one of several networks, as if it had been alone."""
+        seen = together._means()
+        for name, mean in self._means().items():
+            part = seen[name].of(network)
+            if part.total is not None:
+                mean.add_sum(part.total, part.count)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
@@ -130,7 +156,7 @@ class TrainingObserver:
     def before_update(self) -> None:
         """Read the gradients that the optimizer is about to use."""
         if "gradient_norm" in self.spec.extra_metrics:
-            self.gradient.add(gradient_norm(self.model))
+            self.gradient.add(gradient_norms(self.model, self.num_networks))
 
     def metrics(self) -> dict[str, float]:
         """The epoch's means; the activations' variance is that of all their values together."""
@@ -141,7 +167,11 @@ class TrainingObserver:
         return found | outputs
 
 
-def gradient_norm(model: nn.Module) -> Tensor:
-    """Euclidean norm of all gradients together, a 0-d tensor."""
+def gradient_norms(model: nn.Module, num_networks: int = 1) -> Tensor:
+    """Euclidean norm of all gradients together, of each of the networks side by side, `(S,)`."""
     grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    return nn.utils.get_total_norm(grads)
+    if num_networks == 1:
+        return nn.utils.get_total_norm(grads)[None]
+    own = [torch.linalg.vector_norm(grad.view(num_networks, -1), dim=1) for grad in grads]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(own), dim=0)
+    return total

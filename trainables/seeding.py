@@ -63,6 +63,22 @@ class GlobalStream:
         self.states = self._read()
         self._write(self.outer)
 
+    def lend(self) -> torch.Generator:
+        """A generator of its own that goes on where the stream was left, on the stream's device."""
+        lent = torch.Generator(self.device or "cpu")
+        if self.states is None:
+            return lent.manual_seed(self.value)
+        lent.set_state(self.states[-1])
+        return lent
+
+    def take_back(self, lent: torch.Generator) -> None:
+        """Go on where a generator that was lent has been left."""
+        if self.states is None:
+            with self:
+                pass
+        assert self.states is not None
+        self.states[-1] = lent.get_state()
+
     def state_dict(self) -> dict[str, Any]:
         """Where the stream was left; None before it was entered."""
         return {"states": self.states}

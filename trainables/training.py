@@ -19,7 +19,7 @@ import normmods
 from trainables import checkpoint as checkpoints
 from trainables.data.load import load
 from trainables.epoch import Pace, TrainingEpoch
-from trainables.evaluate import assess
+from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
@@ -67,6 +67,7 @@ class Trial:
         epoch: finished epochs.
         num_updates: optimizer steps in the finished epochs.
         model: the model in training, on `device`.
+        norms: its norm layers, in the order in which they were built.
         correct: which test examples were right after the last epoch of this process, bool
             `(num_test,)` in the split's order; None before there was one.
         dimensions: counts of classes, examples, parameters and updates.
@@ -96,7 +97,8 @@ class Trial:
         normmods.prepare(self.model).to(self.device)
         if spec.train.watch is not None:
             layer_at(self.model, spec.train.watch)
-        self.optimizer = Sgd(self.model, spec.train.optimizer, norms=norms.built)
+        self.norms = norms.built
+        self.optimizer = Sgd(self.model, spec.train.optimizer, norms=self.norms)
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf
@@ -135,22 +137,30 @@ class Trial:
         A stretch lasts seconds, or one step where that takes longer. Raises `Diverged`, after
         which the trial is over.
         """
+        current = self.begun_epoch()
+        if not current.is_done:
+            current.advance(self.pace)
+            return None
+        start = time.perf_counter()
+        (tested,) = assess(self.model, self.dataset, [self.spec], epoch=current.epoch)
+        return self.finish_epoch(current, tested, eval_s=time.perf_counter() - start)
+
+    def begun_epoch(self) -> TrainingEpoch:
+        """The epoch in training; where none is, the next one is begun."""
         if self.current is None:
             self.current = self._begin_epoch()
-        if not self.current.is_done:
-            self.current.advance(self.pace)
-            return None
-        return self._finish_epoch(self.current)
+        return self.current
 
     def _begin_epoch(self) -> TrainingEpoch:
         return TrainingEpoch(
             self.model, self.optimizer, self.dataset, self.spec, epoch=self.epoch + 1
         )
 
-    def _finish_epoch(self, trained: TrainingEpoch) -> EpochMetrics:
-        start = time.perf_counter()
-        test, further = assess(self.model, self.dataset, self.spec, epoch=trained.epoch)
-        eval_s = time.perf_counter() - start
+    def finish_epoch(
+        self, trained: TrainingEpoch, tested: Assessment, *, eval_s: float
+    ) -> EpochMetrics:
+        """Close an epoch whose training is done with the results of its test."""
+        test, further = tested
         self.epoch, self.current = trained.epoch, None
         self.num_updates += trained.num_steps
         self.best_test_error = min(self.best_test_error, test.error)

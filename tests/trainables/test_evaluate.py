@@ -27,7 +27,7 @@ def test_large_batches_unless_the_test_batch_matters() -> None:
 
 def test_loss_and_error_are_means_over_all_examples() -> None:
     trial = Trial(small_spec("groupnorm", options={"num_groups": 2}))
-    result = evaluate(trial.model, trial.dataset, batch_size=7)
+    result = evaluate(trial.model, trial.dataset, batch_size=7)[0]
     test = trial.dataset.test
     with torch.no_grad():
         logits = [trial.model(trial.dataset.standardise(image[None]))[0] for image in test.images]
@@ -47,7 +47,7 @@ def test_batch_statistics_are_those_of_batches_of_the_training_size(batch_size: 
         "batchnorm", batch_size=batch_size, options={"eval_statistics": "batch"}, epochs=1
     )
     trial = Trial(spec)
-    loss = evaluate(trial.model, trial.dataset, batch_size=batch_size).loss
+    loss = evaluate(trial.model, trial.dataset, batch_size=batch_size)[0].loss
     # In training mode batch normalization uses exactly the statistics of its batch.
     model, images = trial.model.train(), trial.dataset.standardise(trial.dataset.test.images)
     losses = []
@@ -101,7 +101,7 @@ def errors_in_each_way(trial: Trial) -> dict[str, float]:
         other = Trial(small_spec(batch_size=10, epochs=1, options={"eval_statistics": way}))
         other.model.load_state_dict(trial.model.state_dict())
         size = eval_batch_size(other.model, other.spec)
-        found[way] = evaluate(other.model, other.dataset, batch_size=size).error
+        found[way] = evaluate(other.model, other.dataset, batch_size=size)[0].error
     return found
 
 
@@ -148,7 +148,7 @@ def test_the_top5_error_counts_labels_below_the_fifth_place(num_classes: int, se
     images = torch.arange(50, dtype=torch.uint8)[:, None, None, None].expand(50, 1, 8, 8)
     split = Split(images=images, labels=torch.from_numpy(labels))
     dataset = Dataset(split, split, torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), num_classes)
-    result = evaluate(LooksUp(torch.from_numpy(scores)), dataset, batch_size=7)
+    result = evaluate(LooksUp(torch.from_numpy(scores)), dataset, batch_size=7)[0]
     better = (scores > scores[np.arange(50), labels][:, None]).sum(1)
     assert result.error == pytest.approx(100 * np.mean(better > 0))
     if num_classes < 20:
