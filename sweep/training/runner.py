@@ -19,6 +19,7 @@ from sweep.plan import Plan
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
 from sweep.training.assignment import Assignment
+from trainables.errors import reason
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -131,7 +132,10 @@ def train_missing(
             for trial in trials
         ]
         with listening(Listener(board, shipper, reign, is_last_share=is_last)):
-            _tune(assignments, share)
+            try:
+                _tune(assignments, share)
+            except Exception as error:  # Tune's own: what trials raise is in their records
+                board.broken = board.broken or f"Ray: {reason(error)}"
         trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
         board.out_of_memory.clear()
         if board.is_stopping or not trials:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray.exceptions import RayActorError
 from ray.tune import Callback, Stopper
 
@@ -27,6 +28,9 @@ LOST_WORKERS = 3
 GRACE_S = 9.0
 """How long a stopping sweep waits for its workers to put their trials aside."""
 
+LOOK_EVERY_S = 5.0
+"""How often the driver asks whether its own node of Ray is alive."""
+
 
 @dataclass
 class Listener:
@@ -37,17 +41,29 @@ class Listener:
     reign: Reign
     is_last_share: bool = True
     stopping_since: float | None = None
+    last_look: float = 0.0
+    node_is_lost: bool = False
 
     def may_end(self) -> bool:
         """Whether the sweep is to end now: asked to, and its trials put aside or out of time."""
-        if self.reign.lost and not self.board.broken:
-            self.board.broken = self.reign.lost
+        if not self.board.broken:
+            self.board.broken = self.reign.lost or self._lost_node()
         if not self.board.is_stopping:
             return False
         self.reign.stop()
         self.stopping_since = self.stopping_since or time.monotonic()
         is_over = time.monotonic() - self.stopping_since > GRACE_S
-        return is_over or not self.board.running or bool(self.reign.lost)
+        return is_over or not self.board.running or bool(self.reign.lost or self.node_is_lost)
+
+    def _lost_node(self) -> str | None:
+        """Tune waits for ever where the driver's own node of Ray has died."""
+        if time.monotonic() - self.last_look < LOOK_EVERY_S:
+            return None
+        self.last_look = time.monotonic()
+        here = ray.get_runtime_context().get_node_id()
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+        self.node_is_lost = here not in alive
+        return "Ray's processes on this machine have died" if self.node_is_lost else None
 
 
 _listeners: list[Listener] = []
