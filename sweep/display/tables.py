@@ -130,10 +130,8 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
 def print_edition(console: Console, grid: Grid) -> None:
     """A line for a small edition: its numbers are none of those that the grid is after."""
     if grid.edition:
-        specs = [trial.spec for trial in grid.trials]
-        data, epochs = specs[0].data, max(spec.train.epochs for spec in specs)
-        what = f"{data.num_train} of {data.name}, up to {epochs} epochs, narrow networks"
-        print_plainly(console, f"{grid.edition.upper()} EDITION: {what}", "yellow")
+        title, _, replaced = grid.edition.partition(": ")
+        print_plainly(console, f"{title.upper()}: {replaced}", "yellow")
 
 
 def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:

@@ -1,26 +1,25 @@
 """The small edition of a grid: the same cells in minutes on two cores, on other data.
 
 It shows that a grid runs and what its report looks like. It says nothing about the figures that
-the full edition is after, and everything that comes of it says "small edition".
+the full edition is after, and everything that comes of it says what was replaced.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
+from functools import reduce
+from typing import Any
 
-from sweep.grid.expansion import GridTrial
+from sweep.errors import RefusedError
+from sweep.grid.expansion import GridTrial, written
 from sweep.grid.layout import Grid
-from trainables.spec import Augment, DataSpec, ModelSpec, ScheduleSpec, TrainSpec, TrialSpec
+from sweep.grid.small import small_spec
+from trainables.data.catalog import DATASETS, dataset_info
+from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
-MOST_EPOCHS = 4
 MOST_SEEDS = 3
-DATA = DataSpec(name="digits", num_train=512, num_test=300)
-MODELS = {
-    "allcnn": ModelSpec(name="allcnn", width=16),
-    "nin": ModelSpec(name="nin", width=24),
-}
-RESIDUAL = ModelSpec(name="resnet8", width=8)
 
 
 class Scale(StrEnum):
@@ -33,51 +32,135 @@ class Scale(StrEnum):
 def scaled(grid: Grid, scale: Scale) -> Grid:
     """The grid, or its small edition under a name and an experiment of its own.
 
-    Norms, batch sizes, overrides and what is recorded stay. Cells that differ in their model
-    alone may come out as one trial, which is then trained once.
+    Labels say what is trained: a further factor over something that was replaced shows the
+    levels that are left, or goes where one is left. Trials that have become the same are one.
+
+    Raises `RefusedError` for a grid that trains nothing.
     """
     if scale is Scale.FULL:
         return grid
+    for name in {trial.spec.data.name for trial in grid.trials}:
+        if not DATASETS[name].trainable:
+            raise RefusedError(
+                f"{grid.path}: {name} is known by its dimensions alone, so there is nothing to "
+                f"train at any scale: `python -m sweep parameters {grid.path}` prints the counts"
+            )
     seeds = list(dict.fromkeys(trial.spec.seed for trial in grid.trials))[:MOST_SEEDS]
-    small = (_small(trial) for trial in grid.trials if trial.spec.seed in seeds)
+    full = [trial for trial in grid.trials if trial.spec.seed in seeds]
+    small = _labelled(grid, full)
+    same = {old.norm: new.norm for old, new in zip(full, small, strict=True)}
+    trials = _distinct(small)
     return replace(
         grid,
         name=f"{grid.name}-small",
         experiment=f"{grid.experiment}-small",
-        trials=tuple({trial.trial_id: trial for trial in small}.values()),
-        edition=scale.value,
+        reference=same[grid.reference] if grid.reference else None,
+        trials=trials,
+        edition=_sentence(grid.trials, full, trials),
     )
 
 
-def _small(trial: GridTrial) -> GridTrial:
-    return replace(trial, spec=small_spec(trial.spec))
+def edition_of(grid: Grid, spec: TrialSpec) -> str | None:
+    """What a trial's record says of its edition: what was replaced, or of how much data it saw."""
+    return grid.edition or _part_of_the_data(spec.data)
 
 
-def small_spec(spec: TrialSpec) -> TrialSpec:
-    """The trial on a few hundred digits, with a narrow network and a few epochs."""
-    augment: Augment = "none" if spec.data.augment == "none" else "crop_flip"
-    model = MODELS.get(spec.model.name, RESIDUAL)
-    if model is not RESIDUAL:
-        model = replace(model, dropout=spec.model.dropout, norm_on_logits=spec.model.norm_on_logits)
-    return replace(
-        spec,
-        data=replace(DATA, augment=augment),
-        model=model,
-        train=_few_epochs(spec.train, keeps_layers=model is not RESIDUAL),
+def _labelled(grid: Grid, full: list[GridTrial]) -> list[GridTrial]:
+    """Each trial made small, under the labels of what it has become."""
+    specs = [small_spec(trial.spec) for trial in full]
+    shown = [
+        name
+        for name in grid.further
+        if _num_levels(name, specs) > 1 or _num_levels(name, (trial.spec for trial in full)) == 1
+    ]
+    return [
+        GridTrial(
+            spec,
+            _norm_label(trial, spec),
+            ", ".join(f"{name}={written(_value(spec, name))}" for name in shown),
+        )
+        for trial, spec in zip(full, specs, strict=True)
+    ]
+
+
+def _norm_label(trial: GridTrial, small: TrialSpec) -> str:
+    before, after = (spec.norm.options.get("num_groups") for spec in (trial.spec, small))
+    return trial.norm.replace(f"num_groups={before}", f"num_groups={after}")
+
+
+def _distinct(trials: Iterable[GridTrial]) -> tuple[GridTrial, ...]:
+    """The trials, of those with one spec or one name the first."""
+    by_id: dict[str, GridTrial] = {}
+    for trial in trials:
+        by_id.setdefault(trial.trial_id, trial)
+    by_name: dict[str, GridTrial] = {}
+    for trial in by_id.values():
+        by_name.setdefault(trial.name, trial)
+    return tuple(by_name.values())
+
+
+def _num_levels(name: str, specs: Iterable[TrialSpec]) -> int:
+    return len({written(_value(spec, name)) for spec in specs})
+
+
+def _value(spec: TrialSpec, name: str) -> Any:
+    """The value of the field with this dotted name."""
+    return reduce(getattr, name.split("."), spec)
+
+
+def _sentence(
+    whole: tuple[GridTrial, ...], full: list[GridTrial], trials: tuple[GridTrial, ...]
+) -> str:
+    """`small edition: digits … for cifar10, resnet8 … for resnet101, 10 epochs for 350, …`."""
+    pairs = [(trial.spec, small_spec(trial.spec)) for trial in full]
+    parts = [
+        *_replaced(pairs, lambda spec: _data(spec.data)),
+        *_replaced(pairs, lambda spec: _model(spec.model)),
+        *_replaced(pairs, lambda spec: str(spec.train.epochs), "{} epochs"),
+        *_replaced(pairs, lambda spec: f"{spec.train.optimizer.lr:g}", "learning rate {}"),
+    ]
+    if any(one.norm != other.norm for one, other in pairs):
+        parts.append("groups of the norms in proportion to the width")
+    dropped = {one.train.watch for one, other in pairs if one.train.watch != other.train.watch}
+    parts += [f"{layer} not watched (no such layer)" for layer in sorted(map(str, dropped))]
+    num_seeds = [len({trial.spec.seed for trial in some}) for some in (whole, trials)]
+    if num_seeds[0] > num_seeds[1]:
+        parts.append(f"{num_seeds[1]} seeds for {num_seeds[0]}")
+    if len(trials) < len(full):
+        parts.append(f"{len(full)} trials have become {len(trials)} distinct ones")
+    return f"small edition: {', '.join(parts) or 'the whole grid, which is small enough'}"
+
+
+def _replaced(
+    pairs: list[tuple[TrialSpec, TrialSpec]], describe: Callable[[TrialSpec], str], text: str = "{}"
+) -> Iterator[str]:
+    """`10 epochs for 350`: each new value with all the old ones that it stands for."""
+    found: dict[str, list[str]] = {}
+    for full, small in pairs:
+        old, new = describe(full), describe(small)
+        if old != new and old not in found.setdefault(new, []):
+            found[new].append(old)
+    for new, olds in found.items():
+        if olds:
+            yield f"{text.format(new)} for {' and '.join(olds)}"
+
+
+def _data(spec: DataSpec) -> str:
+    info = dataset_info(spec)
+    augment = "" if spec.augment == "none" else f", {spec.augment}"
+    return f"{spec.name} ({info.num_train:,} training and {info.num_test:,} test images{augment})"
+
+
+def _model(spec: ModelSpec) -> str:
+    return spec.name if spec.width is None else f"{spec.name} of width {spec.width}"
+
+
+def _part_of_the_data(spec: DataSpec) -> str | None:
+    """`2,000 of 60,000 training images`; None for all of the data."""
+    whole, kept = DATASETS[spec.name], dataset_info(spec)
+    limits = (
+        ("training", kept.num_train, whole.num_train),
+        ("test", kept.num_test, whole.num_test),
     )
-
-
-def _few_epochs(train: TrainSpec, *, keeps_layers: bool) -> TrainSpec:
-    epochs = min(train.epochs, MOST_EPOCHS)
-    return replace(
-        train,
-        epochs=epochs,
-        schedule=_compressed(train.schedule, epochs / train.epochs),
-        watch=train.watch if keeps_layers else None,
-    )
-
-
-def _compressed(schedule: ScheduleSpec, share: float) -> ScheduleSpec:
-    """The schedule with its milestones at the same share of the epochs, none before the first."""
-    milestones = {max(1, round(milestone * share)) for milestone in schedule.milestones}
-    return replace(schedule, milestones=tuple(sorted(milestones)))
+    parts = [f"{kept:,} of {all_:,} {what} images" for what, kept, all_ in limits if kept < all_]
+    return " and ".join(parts) or None

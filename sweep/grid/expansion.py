@@ -175,7 +175,7 @@ class _Expander:
                 used |= {rule.loc for rule in self.overrides if rule.matches(norm, levels)}
         for rule in [*self.overrides, *self.exclusions]:
             if rule.loc not in used:
-                when = ", ".join(f"{name}: {_written(value)}" for name, value in rule.when.items())
+                when = ", ".join(f"{name}: {written(value)}" for name, value in rule.when.items())
                 self.complain(rule.loc, f"matches no trial of the grid ({when})")
         if not num_left:
             self.complain(("exclude",), "leaves no trial")
@@ -194,7 +194,7 @@ class _Expander:
                 if rule.matches(norm, levels):
                     for name, value in rule.set.items():
                         _put(fields, name, value)
-            variant = ", ".join(f"{name}={_written(value)}" for name, value in further.items())
+            variant = ", ".join(f"{name}={written(value)}" for name, value in further.items())
             spec = self.spec(norm, levels["batch_size"], levels["seed"], fields)
             trial = GridTrial(spec, norm.label, variant)
             first = trials.setdefault(trial.trial_id, trial)
@@ -271,7 +271,8 @@ def _key(value: Any) -> Any:
     return tuple(_key(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A level as labels show it: `0.1`, `null`, `150/250`."""
     if isinstance(value, list | tuple):
-        return "/".join(_written(item) for item in value)
+        return "/".join(written(item) for item in value)
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -87,7 +87,8 @@ class Layout(Section):
 class Grid:
     """A checked grid. `trials` come one seed after the other, in the order of the file.
 
-    `edition` is `small` where the trials are smaller than the file's (see `sweep.grid.edition`).
+    `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
+    where the trials are smaller than the file's (see `sweep.grid.edition`).
     """
 
     path: Path
@@ -100,13 +101,14 @@ class Grid:
     reference: str | None
     skip_infeasible: bool
     import_paths: tuple[str, ...]
+    further: tuple[str, ...]
     edition: str | None = None
     checkpoint_every_s: float = 60
 
     @property
     def arguments(self) -> str:
         """What to type after a command to mean this grid."""
-        return f"{self.path} --scale {self.edition}" if self.edition else str(self.path)
+        return f"{self.path} --scale small" if self.edition else str(self.path)
 
 
 def load_grid(path: str | os.PathLike[str]) -> Grid:
@@ -142,6 +144,7 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
         reference=layout.reference,
         skip_infeasible=layout.infeasible == "skip",
         import_paths=import_paths,
+        further=tuple(name for name, _ in factors.further),
         checkpoint_every_s=layout.checkpoint_every_s,
     )
 

@@ -34,7 +34,8 @@ class Record:
     """What is known of a trial.
 
     `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
-    a completed trial's weights, `edition` that it belongs to a small edition of its grid.
+    a completed trial's weights; `edition` says in a sentence what a small edition of its grid
+    replaced, or how much of the data the trial saw, and is null for all of them.
     """
 
     trial_id: str

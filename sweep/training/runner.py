@@ -13,6 +13,7 @@ from typing import Any
 from sweep import interrupts
 from sweep.display.board import Board
 from sweep.errors import RefusedError
+from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.plan import Plan
@@ -190,7 +191,7 @@ def _assignment(
         device=share.device,
         num_threads=max(1, int(grid.resources.cpu)),
         retry=record is not None and record.outcome in plan.retry,
-        edition=grid.edition,
+        edition=edition_of(grid, trial.spec),
         driver=driver,
         may_have_more=may_have_more,
         checkpoint_every_s=grid.checkpoint_every_s,

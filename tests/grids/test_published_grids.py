@@ -14,6 +14,7 @@ from cifar_files import write_cifar
 import trainables
 from analysis import published
 from sweep.cost import steps_per_epoch
+from sweep.errors import RefusedError
 from sweep.grid.edition import Scale, scaled, small_spec
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid, load_grid
@@ -158,10 +159,23 @@ def test_the_cheapest_and_the_costliest_cell_train(name: str, data_root: Path) -
         assert asked <= found.keys()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_small_edition_trains(name: str, data_root: Path) -> None:
     small = scaled(grid(name), Scale.SMALL)
     assert small.name == f"{name}-small"
+    assert len(small.trials) == len({trial.name for trial in small.trials})
     for spec in cheapest_and_costliest(name):
         tiny = dataclasses.replace(small_spec(spec).data, num_train=128, num_test=20)
         trained(dataclasses.replace(small_spec(spec), data=tiny), data_root)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_small_edition_keeps_the_cells_apart(name: str) -> None:
+    small = scaled(grid(name), Scale.SMALL)
+    cells = {(t.norm, t.variant, t.spec.batch_size) for t in grid(name).trials}
+    assert len({(t.norm, t.variant, t.spec.batch_size) for t in small.trials}) == len(cells)
+
+
+def test_a_table_that_needs_no_training_has_no_small_edition() -> None:
+    with pytest.raises(RefusedError, match=r"sweep parameters .*assocnorm-table4\.yaml"):
+        scaled(grid("assocnorm-table4"), Scale.SMALL)

@@ -15,11 +15,12 @@ def typed(*arguments: str) -> Result:
 
 
 def test_a_small_edition_says_so_in_large_letters() -> None:
-    write()
+    write(data={"name": "cifar10"})
     small, full = typed("plan", "grid.yaml", "--scale", "small"), typed("plan", "grid.yaml")
-    assert "SMALL EDITION: 512 of digits, up to 3 epochs" in small.output
+    replaced = "digits (512 training and 300 test images) for cifar10"
+    assert f"SMALL EDITION: {replaced}" in small.output
     assert "MLflow experiment small-small" in small.output
-    assert "EDITION" not in full.output
+    assert "edition" not in full.output.lower()
     assert "MLflow experiment small\n" in full.output
 
 

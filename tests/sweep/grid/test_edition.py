@@ -3,25 +3,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_grids import factors, load
 
-from sweep.grid.edition import Scale, scaled
+from sweep.errors import RefusedError
+from sweep.grid.edition import Scale, edition_of, scaled
 from sweep.plan import make_plan
+from trainables.spec import DataSpec
 
 TRAIN: dict[str, Any] = {
     "epochs": 350,
+    "optimizer": {"lr": 0.1},
     "schedule": {"name": "multistep", "milestones": [150, 250]},
     "eval_statistics": ["ema", "batch"],
     "threshold": 40.0,
-    "watch": "activation5",
 }
 LARGE: dict[str, Any] = {
     "data": {"name": "cifar100", "augment": "crop24_flip"},
     "model": {"name": "allcnn", "norm_on_logits": True},
-    "train": TRAIN,
+    "train": {**TRAIN, "watch": "activation5"},
 }
+RESNET: dict[str, Any] = {"model": {"name": "resnet101"}, "train": TRAIN}
 
 
 def test_the_full_edition_is_the_grid_itself() -> None:
@@ -36,11 +37,9 @@ def test_cells_and_what_is_recorded_stay_and_the_rest_is_small() -> None:
     assert {(t.norm, t.spec.batch_size, t.spec.seed) for t in small.trials} == cells
     for trial in small.trials:
         data, model, train = trial.spec.data, trial.spec.model, trial.spec.train
-        assert (data.name, data.augment) == ("digits", "crop_flip")
-        assert (data.num_train or 9999) <= 512
-        assert (model.name, model.norm_on_logits) == ("allcnn", True)
-        assert (model.width or 96) < 96
-        assert (train.epochs, train.schedule.milestones) == (4, (2, 3))
+        assert (data.name, data.num_train, data.num_test) == ("digits", 512, 300)
+        assert (model.name, model.width, model.norm_on_logits) == ("allcnn", 16, True)
+        assert (train.epochs, train.schedule.milestones) == (10, (4, 7))
         assert (train.eval_statistics, train.threshold) == (("batch", "ema"), 40.0)
         assert train.watch == "activation5"
 
@@ -49,33 +48,94 @@ def test_it_never_mixes_with_the_full_one() -> None:
     grid = load(**LARGE, tracking={"experiment": "paper"})
     small = scaled(grid, Scale.SMALL)
     assert (small.name, small.experiment) == ("small-small", "paper-small")
-    assert small.edition == "small"
     assert make_plan(small).folder.storage.uri != make_plan(grid).folder.storage.uri
     assert not {t.trial_id for t in small.trials} & {t.trial_id for t in grid.trials}
     assert small.arguments == f"{grid.path} --scale small"
     assert grid.arguments == str(grid.path)
 
 
-def test_models_that_become_one_are_trained_once() -> None:
-    models = factors(**{"model.name": ["resnet18", "resnet50"]})
+def test_it_says_in_a_sentence_all_that_was_replaced() -> None:
     train = {**TRAIN, "watch": "layer1"}
-    small = scaled(load(**models, model={}, train=train), Scale.SMALL)
+    data = {"name": "cifar10", "augment": "crop_flip"}
+    grid = load(**factors(seed=5), model={"name": "resnet101"}, train=train, data=data)
+    small = scaled(grid, Scale.SMALL)
+    assert small.edition == (
+        "small edition: digits (512 training and 300 test images) for cifar10 (50,000 training "
+        "and 10,000 test images, crop_flip), resnet8 of width 8 for resnet101, 10 epochs for 350, "
+        "learning rate 0.02 for 0.1, groups of the norms in proportion to the width, "
+        "layer1 not watched (no such layer), 3 seeds for 5"
+    )
+    assert edition_of(small, small.trials[0].spec) == small.edition
+
+
+def test_a_grid_that_is_small_already_stays_as_it_is() -> None:
+    grid = load()
+    small = scaled(grid, Scale.SMALL)
+    assert small.trials == grid.trials
+    assert small.edition == "small edition: the whole grid, which is small enough"
+
+
+def test_a_grid_with_a_part_of_the_data_says_how_large_a_part() -> None:
+    grid = load(data={"name": "fashion_mnist", "num_train": 2000})
+    assert edition_of(grid, grid.trials[0].spec) == "2,000 of 60,000 training images"
+    both = load(data={"name": "digits", "num_train": 64, "num_test": 32})
+    part = "64 of 1,437 training images and 32 of 360 test images"
+    assert edition_of(both, both.trials[0].spec) == part
+    for whole in (DataSpec(name="digits"), DataSpec(name="digits", num_train=1437)):
+        loaded = load(data={"name": whole.name, "num_train": whole.num_train})
+        assert edition_of(loaded, loaded.trials[0].spec) is None
+
+
+def test_a_factor_that_is_left_with_one_level_goes_and_its_trials_are_trained_once() -> None:
+    models = factors(**{"model.name": ["resnet18", "resnet50"]})
+    small = scaled(load(**models, model={}, train=TRAIN), Scale.SMALL)
     assert {trial.spec.model.name for trial in small.trials} == {"resnet8"}
+    assert {trial.variant for trial in small.trials} == {""}
     assert len({trial.trial_id for trial in small.trials}) == len(small.trials) == 8
-    assert {trial.spec.train.watch for trial in small.trials} == {None}
+    assert small.edition
+    assert "resnet8 of width 8 for resnet18 and resnet50" in small.edition
+    assert "16 trials have become 8 distinct ones" in small.edition
 
 
-@given(epochs=st.integers(1, 400), data=st.data())
-def test_milestones_keep_their_order_and_begin_after_an_epoch(
-    epochs: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    every = st.lists(st.integers(1, epochs), min_size=1, max_size=4, unique=True)
-    schedule = {"name": "multistep", "milestones": sorted(data.draw(every))}
-    file = tmp_path_factory.getbasetemp() / "milestones.yaml"
-    grid = load(file, train={"epochs": epochs, "schedule": schedule}, **factors(seed=1))
-    for trial in scaled(grid, Scale.SMALL).trials:
-        train = trial.spec.train
-        milestones = list(train.schedule.milestones)
-        assert milestones == sorted(set(milestones))
-        assert train.epochs <= min(epochs, 4)
-        assert all(1 <= milestone <= train.epochs for milestone in milestones)
+def test_a_factor_shows_the_levels_that_are_trained() -> None:
+    widths = factors(**{"model.width": [4, 6, 8, 32], "train.optimizer.lr": [0.05, 0.01]})
+    small = scaled(load(**widths, model={"name": "resnet8"}), Scale.SMALL)
+    for trial in small.trials:
+        width, lr = trial.spec.model.width, trial.spec.train.optimizer.lr
+        assert trial.variant == f"model.width={width}, train.optimizer.lr={lr}"
+    assert {trial.spec.model.width for trial in small.trials} == {4, 6, 8}
+    assert len(small.trials) == 2 * 2 * 2 * 3 * 2
+
+
+def test_factors_over_what_stays_stay() -> None:
+    sizes = factors(**{"train.optimizer_batch_size": [None, 64]})
+    small = scaled(load(**sizes, **RESNET), Scale.SMALL)
+    variants = {"train.optimizer_batch_size=null", "train.optimizer_batch_size=64"}
+    assert {trial.variant for trial in small.trials} == variants
+
+
+def test_norms_and_the_reference_are_called_by_the_groups_they_have() -> None:
+    norms = ["batchnorm", {"name": "groupnorm", "num_groups": 16}, "groupnorm"]
+    grid = load(**factors(norm=norms), **RESNET, reference="groupnorm(num_groups=16)")
+    small = scaled(grid, Scale.SMALL)
+    groups = {t.norm: t.spec.norm.options.get("num_groups") for t in small.trials}
+    assert groups == {"batchnorm": None, "groupnorm(num_groups=2)": 2, "groupnorm": 4}
+    assert small.reference == "groupnorm(num_groups=2)"
+
+
+def test_norms_that_become_one_are_trained_once() -> None:
+    norms = [{"name": "groupnorm", "num_groups": groups} for groups in (4, 8, 32)]
+    grid = load(**factors(norm=norms), **RESNET, reference="groupnorm(num_groups=8)")
+    small = scaled(grid, Scale.SMALL)
+    assert {trial.norm for trial in small.trials} == {
+        "groupnorm(num_groups=2)",
+        "groupnorm",
+    }
+    assert small.reference in {trial.norm for trial in small.trials}
+    assert len({trial.name for trial in small.trials}) == len(small.trials)
+
+
+def test_a_grid_that_trains_nothing_has_no_small_edition() -> None:
+    grid = load(data={"name": "imagenet"})
+    with pytest.raises(RefusedError, match=r"`python -m sweep parameters grid\.yaml`"):
+        scaled(grid, Scale.SMALL)
