@@ -214,7 +214,7 @@ def refusals() -> Iterator[None]:
     except RefusedError as error:
         for message in error.messages:
             print(visible(message), file=sys.stderr)
-        raise typer.Exit(ExitCode.REFUSED) from None
+        raise typer.Exit(error.exit_code) from None
     except RecordDamagedError as error:
         print(visible(str(error)), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None

@@ -34,9 +34,17 @@ class ExitCode(IntEnum):
 class RefusedError(Exception):
     """The command cannot be carried out; nothing was started. One line per message."""
 
+    exit_code = ExitCode.REFUSED
+
     def __init__(self, *messages: str) -> None:
         super().__init__("\n".join(messages))
         self.messages = messages
+
+
+class NotStartedError(RefusedError):
+    """What the command needs did not start; the same command may work later."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 @dataclass(frozen=True, order=True)

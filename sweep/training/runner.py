@@ -12,7 +12,7 @@ from typing import Any
 
 from sweep import interrupts
 from sweep.display.board import Board
-from sweep.errors import RefusedError
+from sweep.errors import NotStartedError, RefusedError
 from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
@@ -67,15 +67,18 @@ class Cluster:
                 ray.init(address=address, **quiet)
             else:
                 ray.init(address="local", include_dashboard=False, **quiet)
+            self.resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
             interrupts.install()
             signal.raise_signal(signal.SIGTERM)
             raise
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:
+            ray.shutdown()
             first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise RefusedError(f"no Ray cluster at address {address!r}: {first}") from None
-        self.resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+            if address:
+                raise RefusedError(f"no Ray cluster at address {address!r}: {first}") from None
+            raise NotStartedError(f"Ray does not start on this machine: {first}") from None
         self.largest_node = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
 
     def shares(self, grid: Grid) -> list[Share]:

@@ -61,6 +61,7 @@ def an_outcome(folder: Folder) -> bool:
     return any(record["outcome"] for record in folder.records().values())
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_up_late_is_told_everything(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_server_that_dies_is_told_by_sync(
         assert_shows(server.uri, folder.records())
 
 
+@pytest.mark.slow
 def test_training_does_not_wait_for_a_server_that_hangs(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_server_that_hangs_to_the_end_is_left_behind(
     assert_shows(server.uri, folder.records())
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_server_that_hangs(
     folder: Folder, start: Start, server: MlflowServer
 ) -> None:
@@ -187,6 +190,7 @@ def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
     assert_shows(server.uri, folder.records())
 
 
+@pytest.mark.slow
 def test_the_shipping_process_may_die(
     folder: Folder, start: Start, server: MlflowServer, mark: dict[str, str]
 ) -> None:
