@@ -54,15 +54,16 @@ def init(
 def plan(grid: GridPath, scale: AtScale = "full") -> None:
     """Show what would run, what is done, and what it will cost. Starts nothing."""
     with refusals():
+        from sweep.display.checking import checked
         from sweep.display.progress import print_plainly
         from sweep.display.tables import print_plan
-        from sweep.feasibility import without_infeasible
         from sweep.plan import make_plan
+        from sweep.remarks import missing_data
 
-        feasible, skipped = without_infeasible(_load(grid, scale))
         console = _console()
-        for line in skipped:
-            print_plainly(console, f"skipped: {line}")
+        feasible = checked(_load(grid, scale), console)
+        for line in missing_data(feasible):
+            print_plainly(console, f"note: {line}")
         slots = max(1, int((os.cpu_count() or 1) // feasible.resources.cpu))
         print_plan(console, make_plan(feasible), slots)
 

@@ -44,6 +44,11 @@ def _lines(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
     ]
 
 
+def num_cells(grid: Grid) -> int:
+    """How many cells `without_infeasible` tries."""
+    return len({_as_cell(trial) for trial in grid.trials})
+
+
 def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTrial, str]]:
     """A trial of each cell that cannot run, and why not, by its spec without the seed."""
     import trainables
@@ -60,13 +65,14 @@ def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTria
 
 
 def require_data(grid: Grid, *, download: bool) -> None:
-    """Make sure that every data set is on this machine; `RefusedError` in one line if not."""
+    """Make sure that every data set is on this machine and whole; `RefusedError` if not."""
     from trainables import DataUnavailable, data
 
     for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
         try:
             if not data.is_available(name, grid.data_root) and download:
                 data.download(name, grid.data_root)
+            data.verify(name, grid.data_root)
         except DataUnavailable as error:
             raise RefusedError(str(error)) from None
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from sweep import interrupts
 from sweep.display import tables
 from sweep.display.board import Board
+from sweep.display.checking import checked
 from sweep.display.progress import print_plainly, shown, waiting
 from sweep.errors import ExitCode
-from sweep.feasibility import require_data, without_infeasible
+from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
 from sweep.plan import Plan, make_plan, save_expected
 from sweep.records.lock import Reign, driving
@@ -41,10 +42,9 @@ def run(
     """
     plan = make_plan(grid, retry)
     if plan.missing():
-        feasible, skipped = without_infeasible(grid)
-        for line in skipped:
-            print_plainly(console, f"skipped: {line}")
-        require_data(feasible, download=True)
+        feasible = checked(grid, console)
+        with waiting(console, "checking the data"):
+            require_data(feasible, download=True)
         plan = replace(plan, grid=feasible)
     plan.folder.storage.require_writable()
     stopped_by: str | None = None

@@ -71,8 +71,9 @@ def _norm_spec(name: str, options: dict[str, OptionValue]) -> NormSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec(Spec):
-    """A data set. `num_train` and `num_test` keep the first so many examples; None keeps all.
+    """A data set. `num_train` and `num_test` keep so many examples; None keeps all.
 
+    They are the same ones in every trial: the classes take turns in a fixed shuffle.
     `augment`: `crop_flip` crops the image's own size from the image padded by an eighth of it,
     `crop24_flip` 24x24 from the bare image (the centre at test time); both mirror every second.
     """

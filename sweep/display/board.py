@@ -18,12 +18,16 @@ REPEATED_ERRORS = 3
 
 @dataclass
 class TrialState:
-    """A trial as the driver sees it. `outcome` is None until it has ended."""
+    """A trial as the driver sees it. `outcome` is None until it has ended.
+
+    `error` is the traceback of one that ended in an error.
+    """
 
     trial: GridTrial
     outcome: Outcome | None
     epochs: int
     test_error: float | None
+    error: str | None = None
     is_running: bool = False
     since: float = 0.0
 
@@ -73,7 +77,7 @@ class Board:
             self.plan.costs.observe(state.trial, epoch_s)
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
         if outcome is not None:
-            state.is_running = False
+            state.is_running, state.error = False, error
             if error:
                 self.errors[error] += 1
             self.on_end(state)

@@ -51,10 +51,15 @@ def print_plainly(console: Console, line: str, style: str | None = None) -> None
 
 
 def end_line(board: Board, state: TrialState) -> str:
-    """`[ 7/36] groupnorm-bs008-s2 completed: test error 3.33 %; 1 min left`."""
+    """`[ 7/36] groupnorm-bs008-s2 completed: test error 3.33 %; 1 min left`.
+
+    A trial that failed is told with the last line of its traceback.
+    """
     total = str(len(board.states))
     outcome = (state.outcome or Outcome.FAILED).value.replace("_", " ")
     error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
+    if state.error and state.error.strip():
+        error = f": {state.error.strip().splitlines()[-1]}"
     left = f"; {duration(board.left_s())} left" if board.left_s() else ""
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
 

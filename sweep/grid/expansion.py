@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,11 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from sweep.errors import nearest
 from sweep.grid.complaints import problems, show
+from sweep.grid.contradictions import contradictions, not_dividing
 from sweep.grid.factors import REQUIRED, SECTIONS, Factors, Norm, settable
 from sweep.grid.source import Loc, Source
-from trainables.data.catalog import DATASETS, dataset_info
+from trainables.data.catalog import DATASETS
 from trainables.models.catalog import MODELS, with_defaults
-from trainables.spec import DataSpec, ModelSpec, TrainSpec, TrialSpec
+from trainables.spec import TrialSpec
 
 Fields = dict[str, Any]
 
@@ -70,8 +71,9 @@ def expand(source: Source, factors: Factors) -> tuple[GridTrial, ...]:
         expander.complain(("factors",), what)
         return ()
     expander.check_rules()
-    template_holds, values_hold = expander.template_holds(), expander.values_hold()
-    return expander.trials() if template_holds and values_hold else ()
+    expander.check_template()
+    expander.check_values()
+    return expander.trials()
 
 
 class _Expander:
@@ -82,7 +84,7 @@ class _Expander:
         self.overrides = list(self.rules("overrides"))
         self.exclusions = list(self.rules("exclude"))
         self.checked: dict[str, dict[str, Any]] = {}
-        self.not_dividing: set[int] = set()
+        self.said: set[tuple[Loc, str]] = set()
 
     def complain(self, loc: Loc, what: str) -> None:
         self.source.problems.append(self.source.problem(loc, what))
@@ -107,13 +109,12 @@ class _Expander:
             if not unknown:
                 yield _Rule(loc, when, fields)
 
-    def template_holds(self) -> bool:
-        """Whether `data`, `model` and `train` are right by themselves, overrides aside."""
-        before = len(self.source.problems)
+    def check_template(self) -> None:
+        """Complain of what is wrong in `data`, `model` and `train`, overrides aside."""
         further = dict.fromkeys((name for name, _ in self.factors.further), None)
         for name, spec in SECTIONS.items():
             if not isinstance(self.template[name], dict):
-                return False  # the layout's own complaint
+                return  # the layout's own complaint
             section = copy.deepcopy(self.template)
             for field, levels in self.factors.further:
                 if levels:
@@ -123,10 +124,9 @@ class _Expander:
             except ValidationError as error:
                 found = problems(error, self.source, spec, (name,))
                 self.source.problems.extend(p for p in found if p.where not in further)
-        self.names_hold(self.template)
-        return len(self.source.problems) == before
+        self.check_names(self.template)
 
-    def names_hold(self, fields: Fields, loc: Loc | None = None) -> None:
+    def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
         """Complain of a data set or a model that there is not."""
         for section, known in (("data", DATASETS), ("model", MODELS)):
             name = fields[section].get("name") if isinstance(fields[section], dict) else None
@@ -135,18 +135,16 @@ class _Expander:
                 where = loc or (section, "name")
                 self.complain(where, f"unknown {kind} {show(name)}{nearest(name, list(known))}")
 
-    def values_hold(self) -> bool:
-        """Whether each value that a factor or an override sets is right where it is set."""
-        before = len(self.source.problems)
+    def check_values(self) -> None:
+        """Complain of each value that a factor or an override sets and that is wrong there."""
         for name, levels in self.factors.further:
             for i, value in enumerate(levels):
-                self.value_holds(name, value, ("factors", name, i))
+                self.check_value(name, value, ("factors", name, i))
         for rule in self.overrides:
             for name, value in rule.set.items():
-                self.value_holds(name, value, (*rule.loc, "set", name))
-        return len(self.source.problems) == before
+                self.check_value(name, value, (*rule.loc, "set", name))
 
-    def value_holds(self, name: str, value: Any, loc: Loc) -> None:
+    def check_value(self, name: str, value: Any, loc: Loc) -> None:
         fields = copy.deepcopy(self.template)
         _put(fields, name, value)
         section = name.split(".")[0]
@@ -157,7 +155,7 @@ class _Expander:
                 if problem.where.startswith(name):
                     self.complain(loc, problem.what)
         if name in ("data.name", "model.name"):
-            self.names_hold(fields, loc)
+            self.check_names(fields, loc)
 
     def check_rules(self) -> None:
         """Complain of a rule that concerns no trial, and of exclusions that leave none."""
@@ -183,6 +181,7 @@ class _Expander:
     def trials(self) -> tuple[GridTrial, ...]:
         """Cross, exclude, override; a trial that comes out twice is a problem."""
         trials: dict[str, GridTrial] = {}
+        wrong_before = bool(self.source.problems)
         for norm, levels in self.factors.cells():
             if any(rule.matches(norm, levels) for rule in self.exclusions):
                 continue
@@ -196,51 +195,46 @@ class _Expander:
                         _put(fields, name, value)
             variant = ", ".join(f"{name}={written(value)}" for name, value in further.items())
             spec = self.spec(norm, levels["batch_size"], levels["seed"], fields)
+            if spec is None:
+                continue
             trial = GridTrial(spec, norm.label, variant)
             first = trials.setdefault(trial.trial_id, trial)
-            if first is not trial:
+            if first is not trial and not wrong_before:
                 what = f"makes {trial.name} the same trial as {first.name}; exclude one of them"
                 self.complain(("overrides",), what)
         return tuple(trials.values())
 
-    def spec(self, norm: Norm, batch_size: int, seed: int, fields: Fields) -> TrialSpec:
+    def spec(self, norm: Norm, batch_size: int, seed: int, fields: Fields) -> TrialSpec | None:
+        """The trial's spec, or None where one of its sections cannot be read."""
         key = json.dumps(fields, sort_keys=True)
         if key not in self.checked:
-            sections = {name: _validate(spec, fields[name]) for name, spec in SECTIONS.items()}
-            holds = self.report_contradictions(**sections)
-            if holds:
+            sections = {name: _read(spec, fields[name]) for name, spec in SECTIONS.items()}
+            found = list(contradictions(sections))
+            self.complain_once(found)
+            is_whole = None not in sections.values() and not found
+            if is_whole and sections["model"].name in MODELS:
                 sections["model"] = with_defaults(sections["model"])
             self.checked[key] = sections
         sections = self.checked[key]
-        accumulated = sections["train"].optimizer_batch_size
-        if accumulated and accumulated % batch_size and batch_size not in self.not_dividing:
-            self.not_dividing.add(batch_size)
-            what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"
-            self.complain(("train", "optimizer_batch_size"), what)
+        if sections["train"] is not None:
+            self.complain_once(not_dividing(sections["train"], batch_size))
+        if None in sections.values():
+            return None
         return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **sections)
 
-    def report_contradictions(self, data: DataSpec, model: ModelSpec, train: TrainSpec) -> bool:
-        """Complain of fields right by themselves and wrong together; whether there are none."""
-        before = len(self.source.problems)
-        for section, look_up in (
-            ("data", lambda: dataset_info(data)),
-            ("model", lambda: with_defaults(model)),
-        ):
-            try:
-                look_up()
-            except ValueError as error:
-                self.complain((section,), str(error))
-        if train.lr_scaling != "none" and train.reference_batch_size is None:
-            what = f"'{train.lr_scaling}' is relative to `train.reference_batch_size`; state it"
-            self.complain(("train", "lr_scaling"), what)
-        schedule = train.schedule
-        if schedule.milestones and schedule.name != "multistep":
-            what = f"belongs to the multistep schedule, but the schedule is '{schedule.name}'"
-            self.complain(("train", "schedule", "milestones"), what)
-        if list(schedule.milestones) != sorted(set(schedule.milestones)):
-            what = f"expected increasing epochs, found {list(schedule.milestones)}"
-            self.complain(("train", "schedule", "milestones"), what)
-        return len(self.source.problems) == before
+    def complain_once(self, found: Iterable[tuple[Loc, str]]) -> None:
+        """Complain of what many trials may share."""
+        for loc, what in found:
+            if (loc, what) not in self.said:
+                self.said.add((loc, what))
+                self.complain(loc, what)
+
+
+def _read(spec: type, data: Any) -> Any:
+    try:
+        return _validate(spec, data)
+    except ValidationError:
+        return None  # what is wrong with it has been said
 
 
 def _validate(spec: type, data: Any) -> Any:

@@ -97,3 +97,17 @@ def test_data_are_downloaded_once_and_only_where_they_are_missing(
         ("available", "cifar10", "sets"),
         ("download", "cifar10", "sets"),
     ]
+
+
+def test_damaged_data_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    for name in ("train", "test", "meta"):
+        (folder / name).write_bytes(b"half a downlo")
+    grid = load(data={"name": "cifar100", "root": str(tmp_path)})
+    with pytest.raises(RefusedError) as caught:
+        require_data(grid, download=True)
+    (line,) = caught.value.messages
+    assert "cifar-100-python/train is damaged" in line
+    assert "remove cifar-100-python/ there" in line
+    assert "download=True" not in line

@@ -20,7 +20,7 @@ def test_a_small_edition_says_so_in_large_letters() -> None:
     replaced = "digits (512 training and 300 test images) for cifar10"
     assert f"SMALL EDITION: {replaced}" in small.output
     assert "MLflow experiment small-small" in small.output
-    assert "edition" not in full.output.lower()
+    assert "EDITION" not in full.output
     assert "MLflow experiment small\n" in full.output
 
 

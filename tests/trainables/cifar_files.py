@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import pickle
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.data import catalog, sources
+from trainables.data import catalog, files, sources
 
 Images = np.ndarray[Any, Any]
 
@@ -20,8 +21,9 @@ Images = np.ndarray[Any, Any]
 def shrink(patch: pytest.MonkeyPatch, name: str, num_train: int, num_test: int) -> None:
     """Have the reader expect so few images."""
     info = catalog.DATASETS[name]
-    small = catalog.DatasetInfo(info.num_classes, info.shape, num_train, num_test, info.files)
-    patch.setattr(sources, "DATASETS", {**sources.DATASETS, name: small})
+    small = dataclasses.replace(info, num_train=num_train, num_test=num_test)
+    for module in (sources, files):
+        patch.setattr(module, "DATASETS", {**module.DATASETS, name: small})
 
 
 def write_cifar(

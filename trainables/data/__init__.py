@@ -1,6 +1,16 @@
 """Data sets as tensors in memory. Only `load` and what batches need import torch."""
 
 from trainables.data.catalog import DATASETS, DatasetInfo, dataset_info
-from trainables.data.sources import data_root, download, is_available
+from trainables.data.files import data_root
+from trainables.data.sources import download, how_to_get, is_available, verify
 
-__all__ = ["DATASETS", "DatasetInfo", "data_root", "dataset_info", "download", "is_available"]
+__all__ = [
+    "DATASETS",
+    "DatasetInfo",
+    "data_root",
+    "dataset_info",
+    "download",
+    "how_to_get",
+    "is_available",
+    "verify",
+]

@@ -14,7 +14,8 @@ from trainables.spec import DataSpec
 class DatasetInfo:
     """`shape` is `(C, H, W)`; `files`, below the data root, are empty where a package has them.
 
-    What is not `trainable` is known by its dimensions alone: enough to count parameters.
+    `archives`, below the root too, are what the files are unpacked from. What is not `trainable`
+    is known by its dimensions alone: enough to count parameters.
     """
 
     num_classes: int
@@ -22,7 +23,13 @@ class DatasetInfo:
     num_train: int
     num_test: int
     files: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
     trainable: bool = True
+
+    @property
+    def folder(self) -> str:
+        """The folder of the files, below the data root."""
+        return self.files[0].rpartition("/")[0]
 
 
 _CIFAR10_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
@@ -33,12 +40,13 @@ _FASHION_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+_FASHION = tuple(f"FashionMNIST/raw/{file}" for file in _FASHION_FILES)
 
 DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
     {
         "digits": DatasetInfo(10, (1, 8, 8), 1437, 360),
         "fashion_mnist": DatasetInfo(
-            10, (1, 28, 28), 60_000, 10_000, tuple(f"FashionMNIST/raw/{f}" for f in _FASHION_FILES)
+            10, (1, 28, 28), 60_000, 10_000, _FASHION, tuple(f"{file}.gz" for file in _FASHION)
         ),
         "cifar10": DatasetInfo(
             10,
@@ -46,6 +54,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
             50_000,
             10_000,
             tuple(f"cifar-10-batches-py/{f}" for f in _CIFAR10_FILES),
+            ("cifar-10-python.tar.gz",),
         ),
         "cifar100": DatasetInfo(
             100,
@@ -53,6 +62,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
             50_000,
             10_000,
             tuple(f"cifar-100-python/{f}" for f in _CIFAR100_FILES),
+            ("cifar-100-python.tar.gz",),
         ),
         "imagenet": DatasetInfo(1000, (3, 224, 224), 1_281_167, 50_000, trainable=False),
     }

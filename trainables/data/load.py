@@ -13,7 +13,8 @@ from torch import Tensor
 
 from trainables.data.augment import centre
 from trainables.data.catalog import DATASETS, dataset_info
-from trainables.data.sources import data_root, read
+from trainables.data.files import data_root
+from trainables.data.sources import read
 from trainables.spec import DataSpec
 
 
@@ -61,11 +62,11 @@ def load(
     """
     info = dataset_info(spec)
     whole = _load_whole(spec.name, data_root(root), torch.device(device))
-    test = _first(whole.test, info.num_test)
+    test = _balanced(whole.test, info.num_test)
     if test.images.shape[1:] != info.shape:
         test = Split(images=centre(test.images, info.shape[-1]), labels=test.labels)
     return Dataset(
-        train=_first(whole.train, info.num_train),
+        train=_balanced(whole.train, info.num_train),
         test=test,
         mean=whole.mean,
         std=whole.std,
@@ -106,7 +107,7 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float().reshape(1, -1, 1, 1), variance.sqrt().float().reshape(1, -1, 1, 1)
 
 
-def _first(split: Split, count: int) -> Split:
+def _balanced(split: Split, count: int) -> Split:
     """The part of a split that comes first when its classes take turns in a fixed shuffle.
 
     It keeps the split's own order, so that all of a split is the split itself.

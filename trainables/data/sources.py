@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.catalog import DATASETS
+from trainables.data.files import (
+    ROOT_VARIABLE,
+    damaged_files,
+    data_root,
+    how_to_copy,
+    missing_files,
+    torchvision_class,
+)
 from trainables.errors import DataUnavailable, reason
 
 if TYPE_CHECKING:
     import numpy as np
-
-ROOT_VARIABLE = "NORM_SWEEP_DATA"
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,9 @@ class Raw:
     test_labels: np.ndarray[Any, Any]
 
 
-def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """`root`, else the folder named by `NORM_SWEEP_DATA`, else `~/.cache/norm-sweep/data`."""
-    chosen = root or os.environ.get(ROOT_VARIABLE) or "~/.cache/norm-sweep/data"
-    return Path(chosen).expanduser().absolute()
-
-
 def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
     """Whether the data set's files are in the root. Their content is checked when it is read."""
-    missing = _missing(name, data_root(root))
+    missing = missing_files(name, data_root(root))
     return DATASETS[name].trainable and not missing
 
 
@@ -48,9 +48,9 @@ def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
     """The data set's arrays; raises `DataUnavailable` where a file is missing or damaged."""
     folder = data_root(root)
     _require_trainable(name)
-    if missing := _missing(name, folder):
+    if missing := missing_files(name, folder):
         raise DataUnavailable(
-            f"{name} is not in {folder}: {missing[0]} is missing; get it with "
+            f"{name} is not in {folder}: {missing[0]} is missing; {how_to_copy(name)}, get it with "
             f"`python -c \"from trainables import data; data.download('{name}')\"`, "
             f"or set {ROOT_VARIABLE} to a folder that has it"
         )
@@ -58,10 +58,17 @@ def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
         raw = _READERS[name](folder)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise DataUnavailable(
-            f"{name} in {folder} cannot be read: {reason(error)}; remove it and download again"
+            f"{name} in {folder} cannot be read: {_what_is_wrong(name, folder, error)}; remove "
+            f"{DATASETS[name].folder}/ there, and it is unpacked or downloaded again"
         ) from error
     _verify(name, raw, folder)
     return raw
+
+
+def verify(name: str, root: str | os.PathLike[str] | None = None) -> None:
+    """Read the data set's files to see that they are whole; raises `DataUnavailable` if not."""
+    if DATASETS[name].files:
+        read(name, root)
 
 
 def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
@@ -71,16 +78,33 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
     """
     folder = data_root(root)
     _require_trainable(name)
-    if not _missing(name, folder):
+    if not missing_files(name, folder):
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _torchvision_dataset(name)(folder, download=True)
+        torchvision_class(name)(folder, download=True)
     except (OSError, RuntimeError) as error:
         raise DataUnavailable(
-            f"{name} cannot be downloaded to {folder}: {reason(error)}; "
-            f"copy it there from a machine with a network, or set {ROOT_VARIABLE}"
+            f"{name} cannot be had in {folder}: {_what_is_wrong(name, folder, error)}; "
+            f"{how_to_copy(name)} from a machine with a network, or set {ROOT_VARIABLE}"
         ) from error
+
+
+def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
+    """What `download` would have to do, in a clause; None where the files are there."""
+    folder = data_root(root)
+    if not missing_files(name, folder):
+        return None
+    archives = DATASETS[name].archives
+    if all((folder / file).is_file() for file in archives):
+        return f"{archives[0]} there is unpacked"
+    return "they are downloaded"
+
+
+def _what_is_wrong(name: str, folder: Path, error: Exception) -> str:
+    """The damaged file, if it can be told, else the error in its own words."""
+    damaged = next(damaged_files(name, folder), None)
+    return reason(error) if damaged is None else f"{damaged} is damaged (not the original)"
 
 
 def _require_trainable(name: str) -> None:
@@ -91,12 +115,6 @@ def _require_trainable(name: str) -> None:
         )
 
 
-def _missing(name: str, folder: Path) -> list[str]:
-    if name not in DATASETS:
-        raise ValueError(f"data set {name!r} is not one of {', '.join(DATASETS)}")
-    return [file for file in DATASETS[name].files if not (folder / file).is_file()]
-
-
 def _verify(name: str, raw: Raw, folder: Path) -> None:
     info = DATASETS[name]
     expected = ((info.num_train, *info.shape), (info.num_test, *info.shape))
@@ -104,7 +122,8 @@ def _verify(name: str, raw: Raw, folder: Path) -> None:
     if found != expected:
         raise DataUnavailable(
             f"{name} in {folder} has images of shape {found[0]} and {found[1]}, "
-            f"not {expected[0]} and {expected[1]}; remove it and download again"
+            f"not {expected[0]} and {expected[1]}; remove {info.folder}/ there, and it is "
+            f"unpacked or downloaded again"
         )
 
 
@@ -141,24 +160,13 @@ def _read_torchvision(name: str) -> Callable[[Path], Raw]:
 
         arrays: list[Any] = []
         for is_train in (True, False):
-            split = _torchvision_dataset(name)(folder, train=is_train)
+            split = torchvision_class(name)(folder, train=is_train)
             images = np.asarray(split.data)
             channels_first = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
             arrays += [np.ascontiguousarray(channels_first), np.asarray(split.targets)]
         return Raw(*arrays)
 
     return read_splits
-
-
-def _torchvision_dataset(name: str) -> Callable[..., Any]:
-    from torchvision import datasets
-
-    classes: dict[str, Callable[..., Any]] = {
-        "fashion_mnist": datasets.FashionMNIST,
-        "cifar10": datasets.CIFAR10,
-        "cifar100": datasets.CIFAR100,
-    }
-    return classes[name]
 
 
 _READERS: dict[str, Callable[[Path], Raw]] = {

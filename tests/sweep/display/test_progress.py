@@ -44,13 +44,13 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         state.start(first.trial_id)
         state.report(first.trial_id, 1, 12.5, 60.0, None, None)
         state.report(first.trial_id, 3, 3.333, 60.0, Outcome.COMPLETED, None)
-        state.report(second.trial_id, 0, None, 0.0, Outcome.OUT_OF_MEMORY, "Traceback")
+        state.report(second.trial_id, 0, None, 0.0, Outcome.OUT_OF_MEMORY, "No memory")
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "training 7 trials, 7 at a time"
     assert lines[1].startswith("[2/8] batchnorm-bs008-s0 completed: test error 3.33 %; ")
     assert lines[1].endswith(" left")
-    assert lines[2].startswith("[3/8] groupnorm-bs016-s0 out of memory; ")
+    assert lines[2].startswith("[3/8] groupnorm-bs016-s0 out of memory: No memory; ")
     assert len(lines) == 3
 
 
@@ -70,9 +70,19 @@ def test_the_line_of_a_trials_end() -> None:
     grid = load(**factors(seed=5))
     state = board(grid)
     trial = grid.trials[0]
-    state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.FAILED, "Traceback")
+    state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.DIVERGED, None)
     line = end_line(state, state.states[trial.trial_id])
-    assert line == "[ 1/20] batchnorm-bs016-s0 failed: test error 7.00 %"
+    assert line == "[ 1/20] batchnorm-bs016-s0 diverged: test error 7.00 %"
+
+
+def test_a_failed_trial_is_told_with_its_reason() -> None:
+    grid = load()
+    state = board(grid)
+    trial = grid.trials[0]
+    traceback = "Traceback (most recent call last):\n  File ...\nRuntimeError: a bug\n"
+    state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.FAILED, traceback)
+    line = end_line(state, state.states[trial.trial_id])
+    assert line == "[1/8] batchnorm-bs016-s0 failed: RuntimeError: a bug"
 
 
 def test_the_live_view_holds_counts_running_trials_and_errors() -> None:

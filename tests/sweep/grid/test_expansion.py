@@ -254,3 +254,15 @@ def test_an_optimizer_step_takes_whole_batches() -> None:
         (16, 16, f"{name}=16"),
         (8, 16, f"{name}=16"),
     }
+
+
+def test_contradictions_are_named_beside_the_mistakes_of_other_sections() -> None:
+    train = {"epochs": 1, "optimizer_batch_size": 24, "lr_scaling": "linear"}
+    found = complaints(data={"name": "digitz"}, model={"name": "resnet8", "wdith": 4}, train=train)
+    places = [line.partition(":")[0] for line in found]
+    assert sorted(places) == [
+        "data.name",
+        "model.wdith",
+        "train.lr_scaling",
+        "train.optimizer_batch_size",
+    ]

@@ -8,8 +8,12 @@ import pytest
 from cifar_files import pack, shrink, write_cifar
 from sklearn.datasets import load_digits
 
-from trainables.data import data_root, download, is_available, sources
+from trainables.data import data_root, download, how_to_get, is_available, sources
 from trainables.errors import DataUnavailable
+
+
+def no_network(*_: object) -> None:
+    raise URLError("Name or service\nnot known")
 
 
 def write_fashion_mnist(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  # type: ignore[type-arg]
@@ -92,8 +96,49 @@ def test_what_is_known_by_its_dimensions_alone_is_never_there(tmp_path: Path) ->
 def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cifar(tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"half a downlo")
-    with pytest.raises(DataUnavailable, match=r"cannot be read: .*; remove it and download again"):
-        sources.read("cifar10", tmp_path)
+    with pytest.raises(DataUnavailable) as caught:
+        sources.verify("cifar10", tmp_path)
+    assert str(caught.value) == (
+        f"cifar10 in {tmp_path} cannot be read: cifar-10-batches-py/data_batch_3 is damaged (not "
+        "the original); remove cifar-10-batches-py/ there, and it is unpacked or downloaded again"
+    )
+
+
+def test_half_a_file_of_fashion_mnist_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_fashion_mnist(tmp_path, monkeypatch)
+    sources.verify("fashion_mnist", tmp_path)
+    file = tmp_path / "FashionMNIST/raw/t10k-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-100])
+    what = "FashionMNIST/raw/t10k-images-idx3-ubyte is damaged .*; remove FashionMNIST/raw/ there"
+    with pytest.raises(DataUnavailable, match=what):
+        sources.verify("fashion_mnist", tmp_path)
+
+
+def test_a_damaged_archive_is_named_where_it_cannot_be_had_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cifar(tmp_path, monkeypatch, "cifar100")
+    pack(tmp_path, monkeypatch, "cifar100")
+    (tmp_path / "cifar-100-python.tar.gz").write_bytes(b"half a downlo")
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", no_network)
+    with pytest.raises(DataUnavailable) as caught:
+        download("cifar100", tmp_path)
+    message = str(caught.value)
+    assert "cifar-100-python.tar.gz is damaged" in message
+    assert "copy cifar-100-python.tar.gz or the folder cifar-100-python/ there" in message
+    assert "download=True" not in message
+    assert "\n" not in message
+
+
+def test_what_a_download_would_have_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert how_to_get("digits", tmp_path) is None
+    assert how_to_get("cifar100", tmp_path) == "they are downloaded"
+    write_cifar(tmp_path, monkeypatch, "cifar100")
+    assert how_to_get("cifar100", tmp_path) is None
+    pack(tmp_path, monkeypatch, "cifar100")
+    assert how_to_get("cifar100", tmp_path) == "cifar-100-python.tar.gz there is unpacked"
 
 
 def test_fashion_mnist_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,24 +166,20 @@ def test_missing_data_says_what_where_and_how(tmp_path: Path) -> None:
     assert "\n" not in message
     assert f"cifar100 is not in {tmp_path}: cifar-100-python/train is missing" in message
     assert "data.download('cifar100')" in message
+    assert "copy cifar-100-python.tar.gz or the folder cifar-100-python/ there" in message
 
 
 def test_a_download_without_a_network_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_network(*_: object) -> None:
-        raise URLError("Name or service\nnot known")
-
     monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", no_network)
-    with pytest.raises(
-        DataUnavailable, match=r"cannot be downloaded to .*Name or service not known"
-    ):
+    with pytest.raises(DataUnavailable, match=r"cannot be had in .*Name or service not known"):
         download("cifar10", tmp_path / "new")
 
 
 def test_download_leaves_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cifar(tmp_path, monkeypatch)
-    monkeypatch.setattr(sources, "_torchvision_dataset", None)
+    monkeypatch.setattr(sources, "torchvision_class", None)
     download("cifar10", tmp_path)
     download("digits", tmp_path)
 

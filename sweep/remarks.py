@@ -1,0 +1,87 @@
+"""What is no mistake in a grid, and what its author would want to know before it runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
+from dataclasses import fields
+
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
+from trainables.spec import ScheduleSpec, TrainSpec
+
+GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
+
+
+def remarks(grid: Grid) -> list[str]:
+    """A line each: settings without effect, a likely slip of units, cells that are one."""
+    trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
+    lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
+    return [*dict.fromkeys(lines), *_coincident(grid)]
+
+
+def missing_data(grid: Grid) -> list[str]:
+    """A line for each data set whose files are not on this machine; reads no file."""
+    from trainables import data
+
+    lines = []
+    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
+        how = data.how_to_get(name, grid.data_root) if data.DATASETS[name].trainable else None
+        if how:
+            where = data.data_root(grid.data_root)
+            lines.append(f"the files of {name} are not in {where}: with `run` {how}")
+    return lines
+
+
+def _schedule(train: TrainSpec) -> Iterator[str]:
+    schedule = train.schedule
+    late = [milestone for milestone in schedule.milestones if milestone >= train.epochs]
+    if late:
+        yield (
+            f"train.schedule.milestones: the rate drops after an epoch, and there are "
+            f"{train.epochs}: {', '.join(map(str, late))} is without effect"
+        )
+    if schedule.gamma != GAMMA and schedule.name != "multistep":
+        yield (
+            f"train.schedule.gamma: {schedule.gamma:g} is without effect, since it belongs to the "
+            f"multistep schedule and the schedule is {schedule.name}"
+        )
+
+
+def _threshold(train: TrainSpec) -> Iterator[str]:
+    if train.threshold is not None and train.threshold < 1:
+        yield (
+            f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
+            f"write {100 * train.threshold:g} if you mean that share"
+        )
+
+
+def _coincident(grid: Grid) -> Iterator[str]:
+    """A line for each set of cells that train to the same bits, whatever they are called."""
+    sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for trials in _one_computation(grid):
+        cells = tuple(_cell(trial) for trial in trials)
+        sizes[cells].append(trials[0].spec.batch_size)
+    for cells, found in sizes.items():
+        at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+        yield f"{' and '.join(cells)} are one and the same computation at {at}"
+
+
+def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
+    from trainables.coincidence import frame, layers
+
+    alike: dict[Hashable, list[GridTrial]] = defaultdict(list)
+    for trial in grid.trials:
+        if trial.spec.seed == grid.trials[0].spec.seed:
+            alike[frame(trial.spec)].append(trial)
+    for trials in alike.values():
+        if len(trials) < 2:
+            continue
+        same: dict[Hashable, list[GridTrial]] = defaultdict(list)
+        for trial in trials:
+            same[layers(trial.spec)].append(trial)
+        yield from (found for found in same.values() if len(found) > 1)
+
+
+def _cell(trial: GridTrial) -> str:
+    return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm

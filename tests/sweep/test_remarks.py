@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from small_grids import factors, load
+
+from sweep.display.checking import checked
+from sweep.grid.edition import Scale, scaled
+from sweep.remarks import missing_data, remarks
+
+
+def trained(**changes: Any) -> dict[str, Any]:
+    return {"train": {"epochs": 3, **changes}}
+
+
+def test_a_plain_grid_has_none() -> None:
+    assert remarks(load()) == []
+
+
+def test_milestones_after_the_last_epoch_are_without_effect() -> None:
+    schedule = {"name": "multistep", "milestones": [2, 3, 80]}
+    (line,) = remarks(load(**trained(schedule=schedule)))
+    assert line == (
+        "train.schedule.milestones: the rate drops after an epoch, and there are 3: "
+        "3, 80 is without effect"
+    )
+    assert not remarks(load(**trained(schedule={"name": "multistep", "milestones": [1, 2]})))
+
+
+def test_a_gamma_that_no_schedule_reads_is_without_effect() -> None:
+    (line,) = remarks(load(**trained(schedule={"name": "constant", "gamma": 0.5})))
+    assert line.startswith("train.schedule.gamma: 0.5 is without effect")
+    assert line.endswith("the schedule is constant")
+
+
+def test_a_threshold_below_one_percent_may_be_a_fraction() -> None:
+    (line,) = remarks(load(**trained(threshold=0.4)))
+    assert line == (
+        "train.threshold: 0.4 is 0.4 % of the test images; write 40 if you mean that share"
+    )
+    assert not remarks(load(**trained(threshold=1.5)))
+
+
+def test_norms_that_are_one_in_this_network_are_named_with_their_batch_sizes() -> None:
+    norms = ["instancenorm", "groupnorm", {"name": "groupnorm", "num_groups": 2}]
+    (line,) = remarks(load(**factors(norm=norms)))
+    assert line == (
+        "instancenorm and groupnorm are one and the same computation at batch sizes 16, 8"
+    )
+
+
+def test_cells_that_accumulate_nothing_are_one() -> None:
+    lines = remarks(load(**factors(**{"train.optimizer_batch_size": [None, 16]})))
+    name = "train.optimizer_batch_size"
+    assert lines == [
+        f"{norm} ({name}=null) and {norm} ({name}=16) are one and the same computation at "
+        "batch size 16"
+        for norm in ("batchnorm", "groupnorm")
+    ]
+
+
+def test_a_small_edition_keeps_norms_apart_that_the_full_one_keeps_apart() -> None:
+    norms = ["instancenorm", "groupnorm", "layernorm", "assocnorm"]
+    norms += [{"name": "assocnorm", "key_features": "channel"}]  # type: ignore[list-item]
+    grid = load(**factors(norm=norms), model={"name": "resnet101"}, data={"name": "cifar10"})
+    assert not remarks(scaled(grid, Scale.SMALL))
+
+
+def test_data_that_are_not_there_are_named_with_their_place(tmp_path: Path) -> None:
+    data = {"name": "cifar100", "root": str(tmp_path)}
+    (line,) = missing_data(load(data=data))
+    assert line == f"the files of cifar100 are not in {tmp_path}: with `run` they are downloaded"
+    assert not missing_data(load())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_checked_is_said_before_it_is_done(terminal: bool) -> None:
+    console = Console(record=True, force_terminal=terminal, width=100)
+    checked(load(**trained(threshold=0.4)), console)
+    lines = console.export_text().splitlines()
+    assert (lines[0] == "checking 4 cells") is not terminal
+    assert lines[-1].startswith("note: train.threshold: 0.4")

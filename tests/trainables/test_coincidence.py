@@ -1,0 +1,76 @@
+"""Which specs are one computation: held against what training makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from trial_specs import small_spec
+
+import trainables
+from trainables.coincidence import frame, layers
+from trainables.spec import ScheduleSpec, TrialSpec
+
+
+def normed(name: str, **options: Any) -> TrialSpec:
+    return small_spec(name, options=options)
+
+
+def weights(trial_spec: TrialSpec) -> list[torch.Tensor]:
+    trial = trainables.Trial(trial_spec, device="cpu")
+    trial.run_epoch()
+    return list(trial.model.state_dict().values())
+
+
+SAME = [
+    (normed("instancenorm"), normed("groupnorm", num_groups=32)),
+    (normed("layernorm"), normed("groupnorm", num_groups=1)),
+    (normed("assocnorm", num_groups=32), normed("assocnorm", key_features="channel")),
+]
+APART = [
+    (normed("instancenorm"), normed("groupnorm", num_groups=2)),
+    (normed("groupnorm", num_groups=2), normed("groupnorm_ws", num_groups=2)),
+    (normed("groupnorm", num_groups=2), normed("evonorm_s0", num_groups=2)),
+    (normed("assocnorm", bias="after"), normed("assocnorm", bias="before")),
+    (normed("assocnorm"), normed("assocnorm", pairing="variance_to_weight")),
+    (normed("groupnorm", num_groups=2), normed("assocnorm", num_groups=2)),
+    (normed("batchnorm"), normed("renorm_debias")),
+    (normed("batchnorm"), normed("mabn")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_layers_that_train_to_the_same_bits_are_one(one: TrialSpec, other: TrialSpec) -> None:
+    assert layers(one) == layers(other)
+    pairs = zip(weights(one), weights(other), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_layers_that_differ_are_told_apart(one: TrialSpec, other: TrialSpec) -> None:
+    assert layers(one) != layers(other)
+
+
+def test_a_schedule_is_the_rates_that_it_gives() -> None:
+    plain = small_spec()
+    late = ScheduleSpec(name="multistep", milestones=(plain.train.epochs,))
+    early = ScheduleSpec(name="multistep", milestones=(1,), gamma=0.5)
+    ineffective = replace(plain, train=replace(plain.train, schedule=late))
+    effective = replace(plain, train=replace(plain.train, schedule=early, epochs=2))
+    assert frame(ineffective) == frame(plain)
+    assert frame(effective) != frame(plain)
+
+
+def test_accumulating_one_batch_is_no_accumulation() -> None:
+    plain = small_spec()
+    once, twice = (
+        replace(plain, train=replace(plain.train, optimizer_batch_size=n * plain.batch_size))
+        for n in (1, 2)
+    )
+    assert frame(once) == frame(plain) != frame(twice)
+
+
+def test_a_layer_that_cannot_be_tried_is_known_by_its_name_and_options() -> None:
+    assert layers(small_spec("probe_norms:Explodes")) == ("probe_norms:Explodes", ())

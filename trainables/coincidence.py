@@ -1,0 +1,97 @@
+"""Whether two specs are one computation under two names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import normmods
+from trainables.data.catalog import dataset_info
+from trainables.models.build import build_model
+from trainables.models.catalog import with_defaults
+from trainables.models.layers import activation_after, conv
+from trainables.norms import SeededNorms
+from trainables.optim import lr_for
+from trainables.seeding import GlobalStream
+from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSpec
+
+MAP = 3
+"""Height and width of the maps on which layers are compared."""
+
+
+def frame(spec: TrialSpec) -> Hashable:
+    """All of a trial but its norm, as it turns out: rates by epoch, examples an optimizer step."""
+    train = replace(
+        spec.train,
+        optimizer=replace(spec.train.optimizer, lr=1.0),
+        schedule=ScheduleSpec(),
+        lr_scaling="none",
+        reference_batch_size=None,
+        optimizer_batch_size=spec.optimizer_batch_size,
+    )
+    rates = tuple(lr_for(spec, epoch) for epoch in range(1, spec.train.epochs + 1))
+    return spec.batch_size, spec.seed, spec.data, with_defaults(spec.model), train, rates
+
+
+def layers(spec: TrialSpec) -> Hashable:
+    """What the norm's layers compute in the spec's model.
+
+    A layer without state is known by its parameters and by what it makes of a random input, to
+    the bit: GroupNorm of one channel a group is InstanceNorm. One with state, which may take
+    long to show a difference, is known by its name and options.
+    """
+    stated = (spec.norm.name, tuple(sorted(spec.norm.options.items(), key=str)))
+    try:
+        found = [
+            _digest(spec.norm, channels, spec.batch_size)
+            for channels in _channels(with_defaults(spec.model), spec.data)
+        ]
+    except Exception:  # a user's layer may refuse the small map, or the CPU
+        return stated
+    return stated if None in found else tuple(found)
+
+
+@lru_cache
+def _channels(model: ModelSpec, data: DataSpec) -> tuple[int, ...]:
+    """Each number of channels over which the model has a norm."""
+    info = dataset_info(data)
+    found: set[int] = set()
+
+    def note(num_channels: int) -> nn.Module:
+        found.add(num_channels)
+        return nn.Identity()
+
+    with torch.device("meta"):
+        build_model(model, in_channels=info.shape[0], num_classes=info.num_classes, norm=note)
+    return tuple(sorted(found))
+
+
+def _digest(norm: NormSpec, channels: int, batch_size: int) -> str | None:
+    """A layer after a convolution and before its activation, as bits; None if it has a state."""
+    layer = SeededNorms(norm, seed=0)(channels)
+    if any(True for _ in layer.buffers()):
+        return None
+    digest = hashlib.sha256()
+    with GlobalStream(0, "norm", "coincidence"):
+        model = nn.Sequential(conv(3, channels, 1), layer, activation_after(layer))
+        normmods.prepare(model)
+        for name, parameter in layer.named_parameters():
+            _add(digest, name, parameter)
+            nn.init.normal_(parameter)
+        x = torch.randn(batch_size, 3, MAP, MAP, requires_grad=True)
+        for mode in (True, False):
+            y = model.train(mode)(x)
+            _add(digest, "y", y)
+            _add(digest, "x", torch.autograd.grad(y.square().sum(), x)[0])
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, value: Tensor) -> None:
+    digest.update(f"{name}{tuple(value.shape)}".encode())
+    digest.update(value.detach().float().numpy().tobytes())
