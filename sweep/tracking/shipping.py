@@ -132,8 +132,9 @@ def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
 
 
 def reason(error: Exception) -> str:
-    """An error of MLflow's in one line."""
-    lines = str(error).strip().splitlines() or [""]
+    """An error of MLflow's in one line; SQLAlchemy's begins with advice to programmers."""
+    told = str(error).strip().splitlines()
+    lines = [line for line in told if "autoflush" not in line] or [""]
     text = f"{type(error).__name__}: {lines[0]}"
     return text if len(text) <= 300 else text[:297] + "..."
 

@@ -99,6 +99,7 @@ def _kill_the_child() -> None:
 
 def test_what_goes_wrong_is_one_short_line() -> None:
     assert reason(ValueError("first\nsecond")) == "ValueError: first"
+    assert reason(ValueError("(consider session.no_autoflush)\nlocked")) == "ValueError: locked"
     assert reason(ValueError()) == "ValueError: "
     assert len(reason(ValueError("x" * 1000))) == 300
 
