@@ -62,7 +62,12 @@ TRIAL_COLUMNS = (
     Column("spec_version", "text", "", "version of what a trial's settings mean"),
     Column("code_version", "text", "", "version of the code that trained it"),
     Column("dataset", "text", "", "name of the data set"),
-    Column("edition", "text", "", "how the data were limited; empty for all of them"),
+    Column(
+        "edition",
+        "text",
+        "",
+        "what a small edition replaced, or how data were limited",
+    ),
     Column("model", "text", "", "name of the network"),
     Column("num_test", "int", "examples", "size of the test set"),
     Column("device", "text", "", "device it was trained on"),
@@ -239,7 +244,13 @@ def norms_in_order(trials: Trials) -> list[str]:
     return sorted(names, key=lambda name: name != trials.reference)
 
 
+def in_short(edition: str) -> str:
+    """An edition for labels: of `(small edition: …)` what comes before the colon."""
+    title, colon, _ = edition.partition(":")
+    return f"{title})" if colon else edition
+
+
 def label_of(stratum: Mapping[str, str]) -> str:
     """A stratum's name for readers: its data set, model and further factors."""
-    data = " ".join(part for part in (stratum["dataset"], stratum["edition"]) if part)
+    data = " ".join(part for part in (stratum["dataset"], in_short(stratum["edition"])) if part)
     return ", ".join(part for part in (data, stratum["model"], stratum["variant"]) if part)

@@ -15,7 +15,7 @@ def markdown(page: Page) -> str:
     """The whole report, GitHub-flavoured."""
     lines = [f"# {page.name}", ""]
     if page.edition:
-        lines += [f"**SMALL EDITION: {page.edition}**", ""]
+        lines += [f"**{page.edition_title.upper()}: {page.edition_detail}**", ""]
     for section in page.sections:
         lines += _section(section)
     lines += ["## How it is computed", ""]

@@ -69,9 +69,13 @@ class Section:
     tables: tuple[Table, ...]
 
 
+SMALL = "small edition: "
+"""How a record begins to say what the small edition of its grid replaced."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """The whole report. `edition` says in large letters how the data were limited."""
+    """The whole report. `edition` says in large letters what is not as in the full sweep."""
 
     name: str
     edition: str
@@ -80,6 +84,16 @@ class Page:
     methods: tuple[tuple[str, str], ...]
     protocol: tuple[tuple[str, str], ...]
     provenance: tuple[tuple[str, str], ...]
+
+    @property
+    def edition_title(self) -> str:
+        """What the large letters say."""
+        return "Small edition" if SMALL in self.edition else "Part of the data"
+
+    @property
+    def edition_detail(self) -> str:
+        """What stands below them."""
+        return self.edition.replace(SMALL, "")
 
 
 def page(trials: Trials, found: Sequence[Findings]) -> Page:
@@ -97,9 +111,9 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
 
 
 def edition_of(trials: Trials) -> str:
-    """How the data of some trials were limited; empty where all saw all of them."""
+    """What a small edition replaced, or how the data were limited; empty where nothing was."""
     editions = sorted(set(trials.trials["edition"]) - {""})
-    return " / ".join(edition.strip("()") for edition in editions)
+    return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
 
 
 def _section(findings: Findings, several: bool) -> Section:

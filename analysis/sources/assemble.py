@@ -156,11 +156,16 @@ def utc(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
 
 
-def edition_of(num_train: str | None, num_test: str | None) -> str:
-    """How the settings `data.num_train` and `data.num_test` limited the data, in words."""
+def edition_of(stated: str | None, num_train: str | None, num_test: str | None) -> str:
+    """What the trial's record states, else how `data.num_train` and `data.num_test` limit the data.
+
+    Older records state no more than `small`.
+    """
+    if stated and stated != "small":
+        return f"({stated})"
     limits = [
-        f"first {number} for {purpose}"
-        for number, purpose in ((num_train, "training"), (num_test, "testing"))
+        f"{number} {purpose} images"
+        for number, purpose in ((num_train, "training"), (num_test, "test"))
         if number not in (None, "", "None", "null")
     ]
     return f"({', '.join(limits)})" if limits else ""

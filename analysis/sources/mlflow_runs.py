@@ -101,7 +101,9 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         "spec_version": tags.get("sweep.spec_version"),
         "code_version": tags.get("sweep.code_version"),
         "dataset": params.get("data.name"),
-        "edition": edition_of(params.get("data.num_train"), params.get("data.num_test")),
+        "edition": edition_of(
+            tags.get("sweep.edition"), params.get("data.num_train"), params.get("data.num_test")
+        ),
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
         "device": tags.get("sweep.device"),

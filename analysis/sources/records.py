@@ -90,7 +90,9 @@ def _add(
             **_when(record),
             "dataset": spec["data"]["name"],
             "edition": edition_of(
-                _text(spec["data"].get("num_train")), _text(spec["data"].get("num_test"))
+                record.get("edition"),
+                _text(spec["data"].get("num_train")),
+                _text(spec["data"].get("num_test")),
             ),
             "model": spec["model"]["name"],
         }

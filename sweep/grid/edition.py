@@ -122,7 +122,7 @@ def _sentence(
     if any(one.norm != other.norm for one, other in pairs):
         parts.append("groups of the norms in proportion to the width")
     dropped = {one.train.watch for one, other in pairs if one.train.watch != other.train.watch}
-    parts += [f"{layer} not watched (no such layer)" for layer in sorted(map(str, dropped))]
+    parts += [f"no watch of {layer}, which there is not" for layer in sorted(map(str, dropped))]
     num_seeds = [len({trial.spec.seed for trial in some}) for some in (whole, trials)]
     if num_seeds[0] > num_seeds[1]:
         parts.append(f"{num_seeds[1]} seeds for {num_seeds[0]}")

@@ -239,4 +239,5 @@ def _run_tags(record: dict[str, Any], label: dict[str, Any]) -> dict[str, str]:
         "sweep.host": record["provenance"]["host"],
         "sweep.python": record["provenance"]["python"],
         "sweep.packages": json.dumps(record["provenance"]["packages"]),
+        **({"sweep.edition": record["edition"]} if "edition" in record else {}),
     }

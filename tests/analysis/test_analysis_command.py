@@ -112,7 +112,7 @@ def test_a_half_finished_small_sweep_says_what_is_missing(tmp_path: Path) -> Non
     folder = write_folder(sweep, tmp_path)
     assert run("report", folder, "--out", tmp_path / "out").exit_code == 0
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "SMALL EDITION: first 500 for training" in text
+    assert "PART OF THE DATA: 500 training images" in text
     assert "assocnorm at batch size 2: seed 1 running; seed 2 not started" in text
     assert "seed 0 failed" in text
     assert "Fewer than 3 seeds" in text

@@ -192,10 +192,10 @@ def test_the_best_is_bold_only_against_all_pairs() -> None:
 def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
     header = BASE + ",edition,variant"
     rows = [row + ",," for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
-    rows += [row + ",(first 500 for training)," for row in rows_of({"a": {4: 20}, "b": {4: 21}})]
+    rows += [row + ",(500 training images)," for row in rows_of({"a": {4: 20}, "b": {4: 21}})]
     rows += [row + ",,lr=0.1" for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
     found = comparisons(trials_of(tmp_path, rows, header))
-    labels = ["digits, cnn", "digits, cnn, lr=0.1", "digits (first 500 for training), cnn"]
+    labels = ["digits, cnn", "digits, cnn, lr=0.1", "digits (500 training images), cnn"]
     assert [item.label for item in found] == labels
     means = [item.cells["a", 4].error.value for item in found]
     assert means == pytest.approx([6, 6, 20], abs=0.2)

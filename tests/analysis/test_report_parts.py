@@ -35,7 +35,8 @@ from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import time_frame
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
-from analysis.schema import Trials
+from analysis.reporting.write import report
+from analysis.schema import Trials, label_of
 from analysis.sources.load import load
 
 
@@ -188,7 +189,7 @@ def test_compare_says_where_the_two_are_of_different_data(trials: Trials, tmp_pa
     small = load(write_folder(make_sweep(num_train=500), tmp_path / "runs"))
     page, lines = compare(trials, small, tmp_path / "out")
     assert lines[0].startswith("Not the same thing was trained: before is digits, allcnn, after is")
-    assert "SMALL EDITION: first 500" in page.with_suffix(".md").read_text()
+    assert "PART OF THE DATA: 500 training images" in page.with_suffix(".md").read_text()
 
 
 def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Path) -> None:
@@ -233,3 +234,29 @@ def test_trials_that_occur_twice_are_told_apart(
     with pytest.raises(InputError, match=r"differ in train\.epochs; choose with --where train"):
         load("small")
     assert load("small", {"train.epochs": "3"}).trials["num_epochs"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("edition", "title", "detail"),
+    [
+        ("small edition: digits for cifar10 (all)", "Small edition", "digits for cifar10 (all)"),
+        ("4 of 9 training images", "Part of the data", "4 of 9 training images"),
+    ],
+)
+def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
+    edition: str, title: str, detail: str, tmp_path: Path
+) -> None:
+    sweep = make_sweep(num_seeds=2)
+    for record in sweep["records"].values():
+        record["edition"] = edition
+    report(load(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
+    assert f"**{title.upper()}: {detail}**" in (tmp_path / "out/report.md").read_text()
+    html = (tmp_path / "out/report.html").read_text()
+    assert f'<div class="edition">{title}<small>{detail}. Not comparable' in html
+
+
+def test_labels_give_an_edition_in_short() -> None:
+    stratum = {"dataset": "digits", "model": "cnn", "variant": ""}
+    small = "(small edition: digits for cifar10 (all))"
+    assert label_of({**stratum, "edition": small}) == "digits (small edition), cnn"
+    assert label_of({**stratum, "edition": "(4 of 9)"}) == "digits (4 of 9), cnn"

@@ -29,6 +29,8 @@ def ragged() -> dict[str, Any]:
     records = list(sweep["records"].values())
     diverge(records[0], 2)
     records[1]["outcome"] = "failed"
+    records[2]["edition"] = "small edition: digits for cifar10 (all)"
+    records[3]["edition"] = "small"
     for record in records[5:7]:
         record["outcome"] = None
         record["epochs"] = record["epochs"][:1]
@@ -58,6 +60,8 @@ def test_records_and_mlflow_give_the_same_frames(
         assert_frame_equal(getattr(records, name), getattr(tracked, name), obj=name)
     assert records.reference == tracked.reference == "groupnorm(num_groups=8)"
     assert records.name == tracked.name == "small"
+    stated = "(small edition: digits for cifar10 (all))"
+    assert set(records.trials["edition"]) == {"", stated}
     assert records.packages == tracked.packages
     assert records.packages == {"numpy": "2.4.0", "python": "3.11.7", "torch": "2.11.0"}
     assert records.trials["started"].unique().tolist() == ["2026-01-02T03:04:05+00:00"]

@@ -63,7 +63,7 @@ def test_it_says_in_a_sentence_all_that_was_replaced() -> None:
         "small edition: digits (512 training and 300 test images) for cifar10 (50,000 training "
         "and 10,000 test images, crop_flip), resnet8 of width 8 for resnet101, 10 epochs for 350, "
         "learning rate 0.02 for 0.1, groups of the norms in proportion to the width, "
-        "layer1 not watched (no such layer), 3 seeds for 5"
+        "no watch of layer1, which there is not, 3 seeds for 5"
     )
     assert edition_of(small, small.trials[0].spec) == small.edition
 
