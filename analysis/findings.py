@@ -15,6 +15,8 @@ from analysis.inference import ALPHA, equivalence, holm
 from analysis.measures import Measures, default_margin, measure
 from analysis.options import Options
 from analysis.published import Published, matching
+from analysis.published.against import Against, against
+from analysis.published.printed import EPOCHS_TO_ERROR
 from analysis.schema import Trials
 from analysis.survival import times_to_threshold
 from analysis.test_set import Bits, CrossedMean, against_reference
@@ -27,14 +29,21 @@ SPLIT_SEED = 0
 class Findings:
     """A comparison with its measures, equivalence tests and times to the threshold.
 
-    `settings` holds, for each setting of its trials, the values that occur; `correct` which test
-    examples they had right, as in `Trials`.
+    `trial_settings` has a row per trial and a column per setting; `correct` says which test
+    examples they had right. Both are as in `Trials`.
     """
 
     comparison: Comparison
     options: Options
-    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trial_settings: pd.DataFrame = field(default_factory=pd.DataFrame)
     correct: Mapping[str, Bits] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> dict[str, tuple[str, ...]]:
+        """For each setting of the trials the values that occur, numbers by size."""
+        table = self.trial_settings
+        found = {str(key): sorted(set(table[key]) - {""}, key=_by_size) for key in table}
+        return {key: tuple(values) for key, values in found.items() if values}
 
     @cached_property
     def margin(self) -> float:
@@ -88,8 +97,17 @@ class Findings:
 
     @cached_property
     def published(self) -> list[Published]:
-        """What the papers print for the same data set, norms and batch sizes."""
+        """What the papers print for the same data set, network, norms and batch sizes."""
         return matching(self.comparison.trials)
+
+    @cached_property
+    def against_published(self) -> tuple[Against, ...]:
+        """Each printed figure beside the measured one."""
+        return against(self.published, self.comparison, self.by_top5, self._times_as_printed)
+
+    @property
+    def _times_as_printed(self) -> pd.DataFrame | None:
+        return self.times if self.threshold == EPOCHS_TO_ERROR else None
 
 
 def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
@@ -98,17 +116,11 @@ def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
         Findings(
             item,
             options,
-            _settings(trials.settings.loc[list(item.trials["trial_id"])]),
+            trials.settings.loc[list(item.trials["trial_id"])],
             trials.correct,
         )
         for item in comparisons(trials, options.reference)
     )
-
-
-def _settings(settings: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Each setting's values in order, numbers by size; settings that nobody has are left out."""
-    found = {str(key): sorted(set(settings[key]) - {""}, key=_by_size) for key in settings}
-    return {key: tuple(values) for key, values in found.items() if values}
 
 
 def _by_size(text: str) -> tuple[float, str]:

@@ -38,15 +38,17 @@ def times_to_threshold(
     """One row per trial: `norm`, `batch_size`, `seed`, `reached`, and the time in each unit.
 
     `threshold` is a test error in percent. `epochs`, `updates` and `seconds` say when it was
-    reached, or when the trial was last watched; a diverged one was watched as long as the longest
-    trial at its batch size. Failed trials, and running ones without an epoch, are left out.
+    reached, or when the trial was last watched. A diverged one counts as watched for as many epochs
+    as the longest trial at its batch size, and at its own norm's speed. Failed trials, and running
+    ones without an epoch, are left out.
     """
     clocks = epochs.assign(
         epochs=epochs["epoch"].astype(float),
         updates=epochs["num_updates"],
         seconds=epochs.groupby("trial_id")["train_s"].cumsum(),
     )
-    horizon = clocks.groupby("batch_size")[list(UNITS)].max()
+    horizon = clocks.groupby("batch_size")[["epochs", "updates"]].max()
+    pace = epochs.groupby(["norm", "batch_size"])["train_s"].mean()
     curves = {str(trial_id): curve for trial_id, curve in clocks.groupby("trial_id")}
     rows: list[list[object]] = []
     for trial in trials[trials["outcome"].isin(WATCHED)].to_dict("records"):
@@ -56,6 +58,8 @@ def times_to_threshold(
             time = curve.iloc[when]
         elif trial["outcome"] == "diverged" and trial["batch_size"] in horizon.index:
             time = horizon.loc[trial["batch_size"]]
+            speed = float(pace.get((trial["norm"], trial["batch_size"]), np.nan))
+            time = pd.Series({**time, "seconds": time["epochs"] * speed})
         elif len(curve):
             time = curve.iloc[-1]
         else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.comparison import Comparison
 from analysis.figures.style import (
+    INK,
     SOFT,
     Look,
     batch_size_axis,
@@ -20,7 +19,8 @@ from analysis.figures.style import (
     sheet,
 )
 from analysis.findings import Findings
-from analysis.published import Published, printed_norm, protocol
+from analysis.published import Published, printed_norm, protocol_lines
+from analysis.published.against import Against
 
 ALT = (
     "Measured test errors with intervals and the papers' printed numbers as hollow diamonds, "
@@ -30,11 +30,12 @@ ALT = (
 
 def draw(findings: Findings) -> Figure | None:
     """Each norm's measured mean error and the printed one (percent); None without a match."""
-    comparison, published = findings.comparison, findings.published
-    norms = [n for n in comparison.norms if printed_norm(n) in {item.norm for item in published}]
+    comparison = findings.comparison
+    found = [item for item in findings.against_published if item.measure == "test_error"]
+    norms = [norm for norm in comparison.norms if norm in {item.norm for item in found}]
     if not norms:
         return None
-    printed = [item.error for item in published]
+    printed = [item.printed for item in found]
     errors = comparison.scored["error"]
     with sheet(7.2, 0.4 + 2.5 * rows_of(len(norms))) as figure:
         grid = panels(figure, len(norms))
@@ -45,14 +46,14 @@ def draw(findings: Findings) -> Figure | None:
             )
             batch_size_axis(axes, comparison.batch_sizes, room=9)
             axes.set_title(norm)
-            _panel(axes, comparison, norm, by_norm[norm], published)
+            _panel(axes, comparison, norm, by_norm[norm], [i for i in found if i.norm == norm])
         figure.supylabel("test error (%)", fontsize=9)
         grid[0].legend(fontsize=8)
         return figure
 
 
 def _panel(
-    axes: Axes, comparison: Comparison, norm: str, look: Look, published: list[Published]
+    axes: Axes, comparison: Comparison, norm: str, look: Look, printed: list[Against]
 ) -> None:
     cells = [c for (of, _), c in comparison.cells.items() if of == norm and c.ended]
     axes.errorbar(
@@ -65,41 +66,48 @@ def _panel(
         elinewidth=1,
         label="measured",
     )
-    known = [item for item in published if item.norm == printed_norm(norm)]
+    # A cell that two tables print differently has two diamonds, the first of them on the line.
+    first = {item.batch_size: item for item in reversed(printed)}
     axes.plot(
-        [item.batch_size for item in known],
-        [item.error for item in known],
+        sorted(first), [first[b].printed for b in sorted(first)], ":", color=SOFT, linewidth=1
+    )
+    axes.plot(
+        [item.batch_size for item in printed],
+        [item.printed for item in printed],
         marker="D",
         color=SOFT,
         markerfacecolor="white",
-        linestyle=":",
-        linewidth=1,
+        linestyle="none",
         label="published",
     )
+    for item in printed:
+        if item.about:
+            axes.annotate(
+                f"about {item.printed:g}",
+                (item.batch_size, item.printed),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=INK,
+            )
 
 
 def source(findings: Findings) -> str:
-    """Where the printed numbers stand, and how these trials differ from the papers' protocol."""
-    if not findings.published:
-        return ""
-    tables = sorted({f"{item.paper}, {item.table}, {item.model}" for item in findings.published})
-    text = f"Printed in: {'; '.join(tables)}."
-    differences = protocol_differences(findings.settings)
-    return f"{text} Not as printed there: {'; '.join(differences)}." if differences else text
+    """Where the printed numbers stand, and how these trials differ from each paper's protocol."""
+    texts = []
+    for paper in dict.fromkeys(item.paper for item in findings.published):
+        items = [item for item in findings.published if item.paper == paper]
+        texts.append(f"Printed in: {'; '.join(sorted({item.where for item in items}))}.")
+        texts += _protocol(findings, paper, items)
+    return " ".join(texts)
 
 
-def protocol_differences(settings: Mapping[str, Sequence[str]]) -> list[str]:
-    """Settings (values by name) that are not as the AssocNorm paper prints them, in words."""
-    return [
-        f"{name} {' / '.join(settings[name])} (printed: {value})"
-        for name, value in protocol().items()
-        if settings.get(name) and not any(_same(value, ours) for ours in settings[name])
-    ]
-
-
-def _same(printed: str, ours: str) -> bool:
-    """Whether two settings are the same number or text."""
-    try:
-        return float(printed) == float(ours)
-    except ValueError:
-        return printed == ours
+def _protocol(findings: Findings, paper: str, items: list[Published]) -> list[str]:
+    """What was trained otherwise in the cells that `paper` has."""
+    trials = findings.comparison.trials
+    printed = {(item.norm, item.batch_size) for item in items}
+    cells = zip(trials["norm"].map(printed_norm), trials["batch_size"], strict=True)
+    same = trials[[cell in printed for cell in cells]].set_index("trial_id")["batch_size"]
+    settings = findings.trial_settings
+    return protocol_lines(paper, settings[settings.index.isin(same.index)], same)

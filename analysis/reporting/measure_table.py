@@ -1,4 +1,4 @@
-"""The robustness measures and the times to the threshold, as frames and as page tables."""
+"""The robustness measures, as a frame and as page tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from analysis.findings import Findings
 from analysis.inference import Mean
 from analysis.measures import Measures
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.survival import UNITS, kaplan_meier, restricted_mean
 from analysis.wording import number, signed
 
 
@@ -97,52 +96,3 @@ def _split(value: float) -> str:
 
 def _percents(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"{100 * low:.0f} to {100 * high:.0f} %"
-
-
-def time_frame(findings: Findings) -> pd.DataFrame:
-    """Per cell how many trials reached the threshold, and the restricted mean time in each unit.
-
-    The horizon is the longest any trial was watched at that batch size.
-    """
-    times = findings.times
-    if times is None:
-        return pd.DataFrame()
-    rows = []
-    for (norm, size), part in times.groupby(["norm", "batch_size"], sort=False):
-        reached = part["reached"].to_numpy(bool)
-        row = {"norm": norm, "batch_size": size, "trials": len(part), "reached": int(reached.sum())}
-        for unit in UNITS:
-            horizon = float(times.loc[times["batch_size"] == size, unit].max())
-            curve = kaplan_meier(part[unit].to_numpy(float), reached)
-            row |= {f"mean_{unit}": restricted_mean(curve, horizon), f"horizon_{unit}": horizon}
-        rows.append(row)
-    return pd.DataFrame.from_records(rows)
-
-
-def time_table(findings: Findings) -> Table | None:
-    """Restricted mean times to the threshold as a page shows them."""
-    frame = time_frame(findings)
-    if frame.empty:
-        return None
-    cells = {(row["norm"], row["batch_size"]): row for row in frame.to_dict("records")}
-    sizes = [b for b in findings.comparison.batch_sizes if b in set(frame["batch_size"])]
-    norms = [n for n in findings.comparison.norms if n in set(frame["norm"])]
-    rows = tuple((norm, tuple(_time(cells.get((norm, size))) for size in sizes)) for norm in norms)
-    return Table(
-        f"Epochs to {number(findings.threshold or 0, 1)} % test error",
-        ("norm", *map(str, sizes)),
-        rows,
-        (
-            "Restricted mean (Kaplan-Meier) of the epochs until the error has stayed at or below "
-            "the threshold for three evaluations; below, trials that reached it, and the mean in "
-            "updates and seconds. Trials that never reach it or diverge are censored at the end.",
-        ),
-    )
-
-
-def _time(row: dict[object, object] | None) -> Shown:
-    if row is None:
-        return Shown("")
-    updates, seconds = float(str(row["mean_updates"])), float(str(row["mean_seconds"]))
-    note = f"{row['reached']} of {row['trials']}\n{updates:,.0f} updates\n{seconds:,.1f} s"
-    return Shown(number(float(str(row["mean_epochs"])), 1), note=note)

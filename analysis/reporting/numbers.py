@@ -15,12 +15,14 @@ from analysis.findings import Findings
 from analysis.inference import smallest_detectable
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
-from analysis.reporting.measure_table import measure_frame, time_frame
+from analysis.reporting.measure_table import measure_frame
 from analysis.reporting.power import power
+from analysis.reporting.published_table import published_frame
 from analysis.reporting.recorded_table import recorded_frame
 from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
+from analysis.reporting.time_table import time_frame
 from analysis.schema import Trials
 
 
@@ -59,7 +61,7 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "times_to_threshold": time_frame(findings),
         **_where_recorded(findings),
         "best": _best(comparison),
-        "published": [asdict(item) for item in findings.published],
+        "published": published_frame(findings),
         "settings": findings.settings,
     }
 

@@ -14,13 +14,15 @@ from analysis.ranks import rank
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
-from analysis.reporting.measure_table import measure_tables, time_table
+from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
+from analysis.reporting.published_table import published_tables
 from analysis.reporting.recorded_table import recorded_tables
 from analysis.reporting.statistics_table import statistics_table
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
+from analysis.reporting.time_table import time_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
 
@@ -128,6 +130,7 @@ def _section(findings: Findings, several: bool) -> Section:
         test_set_table(findings),
         statistics_table(findings),
         time_table(findings),
+        *published_tables(findings),
         *recorded_tables(findings),
     )
     return Section(

@@ -7,10 +7,8 @@ import numpy as np
 from analysis.comparison import Gap
 from analysis.findings import Findings
 from analysis.inference import ALPHA, seeds_needed, smallest_detectable
+from analysis.published import printed_gap
 from analysis.wording import counted, number, signed
-
-PUBLISHED_GAP = 0.51
-"""GroupNorm's mean gap to AssocNorm over batch sizes 64 to 2, as Table 3 prints it (points)."""
 
 
 def power(findings: Findings) -> list[str]:
@@ -18,8 +16,7 @@ def power(findings: Findings) -> list[str]:
     known = [g for g in findings.comparison.primary if not np.isnan(g.difference.paired.half_width)]
     lines = []
     if known:
-        widest = max(known, key=lambda gap: gap.difference.paired.sd)
-        lines += [_detectable(known), _published(widest)]
+        lines += [_detectable(known), *_published(findings, known)]
     return [*lines, *(_test_set(findings) or _binomial(findings))]
 
 
@@ -38,14 +35,24 @@ def _detectable(gaps: list[Gap]) -> str:
     )
 
 
-def _published(widest: Gap) -> str:
-    paired = widest.difference.paired
-    needed = seeds_needed(PUBLISHED_GAP, paired.sd)
-    many = "more than 1,000 seeds" if needed is None else counted(needed, "seed")
-    return (
-        f"A gap of {PUBLISHED_GAP} points, the published one between GroupNorm and AssocNorm, "
-        f"would take {many} at the largest spread seen here ({number(paired.sd)} points)."
-    )
+def _published(findings: Findings, gaps: list[Gap]) -> list[str]:
+    """How many seeds differences of the printed size would take, where the papers print them."""
+    comparison = findings.comparison
+    parts = []
+    for gap in gaps:
+        printed = printed_gap(
+            findings.published, gap.norm, comparison.reference, comparison.common_batch_sizes
+        )
+        if printed:
+            needed = seeds_needed(abs(printed), gap.difference.paired.sd)
+            many = "more than 1,000 seeds" if needed is None else counted(needed, "seed")
+            parts.append(f"{gap.norm} ({signed(printed)}) {many}")
+    if not parts:
+        return []
+    return [
+        f"A difference of the printed size from {comparison.reference} (points), at the spread "
+        f"seen here, is found four times in five with so many seeds: {', '.join(parts)}."
+    ]
 
 
 def closest_call(findings: Findings) -> list[str]:

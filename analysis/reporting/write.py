@@ -14,13 +14,15 @@ from analysis.options import Options
 from analysis.reporting.html import html
 from analysis.reporting.latex import latex
 from analysis.reporting.markdown import markdown
-from analysis.reporting.measure_table import measure_frame, time_frame
+from analysis.reporting.measure_table import measure_frame
 from analysis.reporting.numbers import numbers
 from analysis.reporting.page import page
+from analysis.reporting.published_table import published_frame
 from analysis.reporting.recorded_table import recorded_frame
 from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
+from analysis.reporting.time_table import time_frame
 from analysis.schema import Trials
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
@@ -71,11 +73,12 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
 
 
 def _where_recorded(found: Sequence[Findings]) -> dict[str, str]:
-    """Tables that only trials with further metrics, a threshold or kept examples have."""
+    """Tables that only trials with further metrics, a threshold, kept examples or a paper have."""
     frames: dict[str, Callable[[Findings], pd.DataFrame]] = {
         "times": time_frame,
         "statistics": statistics_frame,
         "test_set": test_set_frame,
+        "published": published_frame,
         "recorded": recorded_frame,
         "top5_errors": top5_frame,
     }

@@ -23,7 +23,6 @@ from analysis.figures import (
     forest,
     learning_curves,
     level_and_slope,
-    published_and_measured,
     time_to_threshold,
 )
 from analysis.figures.style import spread
@@ -32,9 +31,9 @@ from analysis.options import Options
 from analysis.published import table3
 from analysis.reporting.compare import compare
 from analysis.reporting.latex import latex
-from analysis.reporting.measure_table import time_frame
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
+from analysis.reporting.time_table import time_frame, time_table
 from analysis.reporting.write import report
 from analysis.schema import Trials, label_of
 from analysis.sources.load import load
@@ -109,20 +108,18 @@ def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings:
     assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
     assert time_to_threshold.draw(findings) is not None
     by_grid = findings_of(trials, Options())[0]
-    by_grid = dataclasses.replace(by_grid, settings={"train.threshold": ("9.0",)})
+    declared = by_grid.trial_settings.assign(**{"train.threshold": "9.0"})
+    by_grid = dataclasses.replace(by_grid, trial_settings=declared)
     pd.testing.assert_frame_equal(time_frame(by_grid), time_frame(findings))
     frame = time_frame(findings).set_index(["norm", "batch_size"])
     assert frame.loc[("batchnorm", 2), "reached"] == 0
-    assert frame.loc[("batchnorm", 2), "mean_epochs"] == frame["horizon_epochs"].max()
-
-
-def test_published_figures_stand_only_beside_the_same_data(findings: Findings) -> None:
-    assert published_and_measured.draw(findings) is None
-    printed = findings_of(table3(), Options())[0]
-    figure = published_and_measured.draw(printed)
-    assert figure is not None
-    measured, printed_line = figure.axes[0].get_lines()
-    assert sorted(measured.get_ydata()) == sorted(printed_line.get_ydata())
+    assert np.isnan(frame.loc[("batchnorm", 2), "mean_epochs"])
+    assert frame.loc[("batchnorm", 2), "horizon_epochs"] == 5
+    table = time_table(findings)
+    assert table is not None
+    cells = dict(table.rows)
+    assert cells["batchnorm"][-1].value == "not reached"
+    assert "> 5 epochs" in cells["batchnorm"][-1].note
 
 
 def test_drawing_changes_no_global_setting(findings: Findings) -> None:

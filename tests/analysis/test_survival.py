@@ -55,6 +55,7 @@ def frames(outcomes: dict[str, str], curves: dict[str, list[float]]) -> tuple[pd
         [
             {
                 "trial_id": name,
+                "norm": "a",
                 "batch_size": 4,
                 "epoch": epoch,
                 "test_error": error,
@@ -98,3 +99,18 @@ def test_a_running_trial_is_censored_where_it_stands() -> None:
     found = times_to_threshold(trials, epochs, 5.0)
     assert found["epochs"].tolist() == [2, 2]
     assert found["reached"].tolist() == [True, False]
+
+
+def test_each_norm_is_timed_by_its_own_clock() -> None:
+    """What never reaches the threshold is watched as long as it trained, not as the slowest did."""
+    trials, epochs = frames(
+        {"slow": "completed", "fast": "completed", "broken": "diverged"},
+        {"slow": [9, 9, 9, 9], "fast": [9, 9, 9, 9], "broken": [9]},
+    )
+    fast = epochs["trial_id"].isin(["fast", "broken"])
+    epochs = epochs.assign(train_s=np.where(fast, 0.5, 2.0), norm=np.where(fast, "b", "a"))
+    trials = trials.assign(norm=["a", "b", "b"])
+    found = times_to_threshold(trials, epochs, 5.0)
+    assert not found["reached"].any()
+    assert found["epochs"].tolist() == [4, 4, 4]
+    assert found["seconds"].tolist() == [8, 2, 2]

@@ -6,6 +6,7 @@ import dataclasses
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -62,7 +63,7 @@ def test_a_grid_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("assocnorm-table")])
 def test_the_protocol_is_the_printed_one(name: str) -> None:
-    settings = published.protocol()
+    settings = published.protocol("assocnorm").printed
     for trial in grid(name).trials if name != "assocnorm-table4" else ():
         spec, train = trial.spec, trial.spec.train
         found = {
@@ -80,12 +81,25 @@ def test_the_protocol_is_the_printed_one(name: str) -> None:
 
 def test_every_printed_error_has_its_cell() -> None:
     cells = {
-        (spec.data.name, spec.model.name, spec.norm.name, spec.batch_size)
+        (spec.data.name, spec.model.name, published.printed_norm(trial.norm), spec.batch_size)
         for name in TRAINED
-        for spec in (trial.spec for trial in grid(name).trials)
+        for trial in grid(name).trials
+        for spec in [trial.spec]
     }
     for item in published.figures():
         assert (item.dataset, item.model, item.norm, item.batch_size) in cells, item
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if name.startswith("renorm-")])
+def test_the_protocol_of_the_other_paper_is_the_printed_one(name: str) -> None:
+    from analysis.sources.assemble import flat
+    from trainables.spec import spec_to_dict
+
+    trials = grid(name).trials
+    settings = pd.DataFrame([flat(spec_to_dict(trial.spec)) for trial in trials])
+    sizes = pd.Series([trial.spec.batch_size for trial in trials])
+    (line,) = published.protocol_lines("renorm_debias", settings, sizes)
+    assert line == "Not printed there: train.optimizer.weight_decay (here 0.0)."
 
 
 def test_the_schedule_depends_on_the_batch_size_as_printed() -> None:

@@ -1,0 +1,74 @@
+"""The times to the threshold, as a frame and as a page table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import Findings
+from analysis.reporting.tables import Shown, Table
+from analysis.survival import UNITS, kaplan_meier, restricted_mean
+from analysis.wording import number
+
+
+def time_frame(findings: Findings) -> pd.DataFrame:
+    """Per cell how many trials reached the threshold, and the restricted mean time in each unit.
+
+    The horizon is the longest that any trial of the cell was watched; a mean is missing where no
+    trial reached the threshold, as the horizon is no time.
+    """
+    times = findings.times
+    if times is None:
+        return pd.DataFrame()
+    rows = []
+    for (norm, size), part in times.groupby(["norm", "batch_size"], sort=False):
+        reached = part["reached"].to_numpy(bool)
+        row = {"norm": norm, "batch_size": size, "trials": len(part), "reached": int(reached.sum())}
+        for unit in UNITS:
+            horizon = float(part[unit].max())
+            curve = kaplan_meier(part[unit].to_numpy(float), reached)
+            mean = restricted_mean(curve, horizon) if reached.any() else np.nan
+            row |= {f"mean_{unit}": mean, f"horizon_{unit}": horizon}
+        rows.append(row)
+    return pd.DataFrame.from_records(rows)
+
+
+def time_table(findings: Findings) -> Table | None:
+    """Restricted mean times to the threshold as a page shows them."""
+    frame = time_frame(findings)
+    if frame.empty:
+        return None
+    cells = {(row["norm"], row["batch_size"]): row for row in frame.to_dict("records")}
+    sizes = [b for b in findings.comparison.batch_sizes if b in set(frame["batch_size"])]
+    norms = [n for n in findings.comparison.norms if n in set(frame["norm"])]
+    rows = tuple((norm, tuple(_time(cells.get((norm, size))) for size in sizes)) for norm in norms)
+    return Table(
+        f"Epochs to {number(findings.threshold or 0, 1)} % test error",
+        ("norm", *map(str, sizes)),
+        rows,
+        (
+            "Restricted mean (Kaplan-Meier) of the epochs until the error has stayed at or below "
+            "the threshold for three evaluations; below, trials that reached it, and the mean in "
+            "updates and seconds. Trials that never reach it or diverge are censored at the end: "
+            "≥ where there are some, > and the whole length where there are no others.",
+        ),
+    )
+
+
+def _time(row: dict[Any, Any] | None) -> Shown:
+    if row is None:
+        return Shown("")
+    of_all = f"{row['reached']} of {row['trials']}"
+    if not row["reached"]:
+        length = f"> {row['horizon_epochs']:.0f} epochs"
+        return Shown("not reached", note=f"{of_all}\n{length}\n{_work(row, 'horizon')}")
+    least = "≥ " if row["reached"] < row["trials"] else ""
+    return Shown(f"{least}{number(row['mean_epochs'], 1)}", note=f"{of_all}\n{_work(row, 'mean')}")
+
+
+def _work(row: dict[Any, Any], what: str) -> str:
+    """Updates and seconds; these are unknown where a norm's trials all diverged at once."""
+    updates, seconds = row[f"{what}_updates"], row[f"{what}_seconds"]
+    return f"{updates:,.0f} updates" + ("" if np.isnan(seconds) else f"\n{seconds:,.1f} s")
