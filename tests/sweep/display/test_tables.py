@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ SHIPPED = Shipped(Place("7", "http://tracking:5000"), 1)
 UNREACHED = Shipped(error="ConnectionError: refused")
 
 
-HOLDER = Holder("node", 7, "then", "")
+HOLDER = Holder("node", 7, "then", "", beat=math.inf)
 
 
 def printed(show: Any, *arguments: Any, **named: Any) -> list[str]:
