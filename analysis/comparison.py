@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from analysis.best import Best, lowest
 from analysis.errors import InputError
-from analysis.inference import ALPHA, Difference, Mean, difference, holm, paired_p, t_interval
+from analysis.inference import ALPHA, Difference, Mean, difference, holm, t_interval
 from analysis.robustness import auec, error_table
-from analysis.schema import STRATUM, Trials, label_of, norms_in_order, scored
+from analysis.same_network import same_networks
+from analysis.schema import STRATUM, Trials, norms_in_order, scored
+from analysis.strata import label_of, variant_order
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Gap:
-    """A norm's difference from the reference, in percentage points, with its adjusted p."""
+    """A norm's difference from the reference, in percentage points, with its adjusted p.
+
+    `family` counts the comparisons that p is adjusted for.
+    """
 
     norm: str
     batch_size: int | None
     difference: Difference
     p_adjusted: float
+    family: int
 
     @property
     def distinguishable(self) -> bool:
@@ -70,6 +76,17 @@ class Comparison:
     def scored(self) -> pd.DataFrame:
         """The trials that ended with a result, with `error` in percent."""
         return scored(self.trials)
+
+    @cached_property
+    def same(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of norms that are the same network here, bit by bit."""
+        return same_networks(self.trials, self.norms)
+
+    @cached_property
+    def distinct(self) -> tuple[str, ...]:
+        """The norms, and of those that are the same network the first."""
+        again = {norm for group in self.same for norm in group[1:]}
+        return tuple(norm for norm in self.norms if norm not in again)
 
     @cached_property
     def common_batch_sizes(self) -> tuple[int, ...]:
@@ -122,30 +139,25 @@ class Comparison:
 
     @cached_property
     def primary(self) -> tuple[Gap, ...]:
-        """Differences in AUEC from the reference: the one family that claims rest on (Holm)."""
-        others = self.norms[1:]
+        """Differences in AUEC from the reference: the one family that claims rest on (Holm).
+
+        Norms that are the same network are there once, and none that is the reference's.
+        """
+        others = self.distinct[1:]
         found = [difference(self.auec[norm], self.auec[self.reference]) for norm in others]
-        adjusted = holm([item.p for item in found])
-        return tuple(
-            Gap(norm, None, item, float(p))
-            for norm, item, p in zip(others, found, adjusted, strict=True)
-        )
+        return family([(norm, None) for norm in others], found)
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """Differences from the reference at each batch size: exploratory, Holm over all."""
         columns = {size: self.errors(size) for size in self.batch_sizes}
         empty = pd.Series(dtype=float)
-        pairs = [(norm, size) for norm in self.norms[1:] for size in self.batch_sizes]
+        pairs = [(norm, size) for norm in self.distinct[1:] for size in self.batch_sizes]
         found = [
             difference(columns[size].get(norm, empty), columns[size].get(self.reference, empty))
             for norm, size in pairs
         ]
-        adjusted = holm([item.p for item in found])
-        return tuple(
-            Gap(norm, size, item, float(p))
-            for (norm, size), item, p in zip(pairs, found, adjusted, strict=True)
-        )
+        return family(pairs, found)
 
     def errors(self, batch_size: int) -> dict[str, pd.Series[float]]:
         """Per norm the errors (percent) at `batch_size`, indexed by seed."""
@@ -167,41 +179,22 @@ class Comparison:
 
     @cached_property
     def _best(self) -> dict[int | None, Best | None]:
-        sizes = {size: self.errors(size) for size in self.batch_sizes}
-        return {None: lowest(self.auec), **{size: lowest(v) for size, v in sizes.items()}}
+        measured: dict[int | None, dict[str, pd.Series[float]]] = {None: self.auec}
+        measured |= {size: self.errors(size) for size in self.batch_sizes}
+        return {
+            size: lowest({norm: v for norm, v in values.items() if norm in self.distinct})
+            for size, values in measured.items()
+        }
 
 
-@dataclass(frozen=True)
-class Best:
-    """The norm with the lowest mean, and those that the seeds do not set apart from it.
-
-    Of the `rivals`, the `untested` have too few seeds in common with it for any test.
-    """
-
-    norm: str
-    rivals: tuple[str, ...]
-    untested: tuple[str, ...] = ()
-
-
-def lowest(values: Mapping[str, pd.Series[float]]) -> Best | None:
-    """The norm whose values, indexed by seed, have the lowest mean.
-
-    Another is set apart where its paired difference is significant after Holm over all pairs of
-    norms, which allows for the best having been picked by the same data.
-    """
-    names = [norm for norm, found in values.items() if len(found)]
-    if not names:
-        return None
-    best = min(names, key=lambda norm: float(values[norm].mean()))
-    pairs = list(combinations(names, 2))
-    adjusted = holm([paired_p(values[a], values[b]) for a, b in pairs])
-    of_best = {
-        first if second == best else second: float(p)
-        for (first, second), p in zip(pairs, adjusted, strict=True)
-        if best in (first, second)
-    }
-    rivals = tuple(name for name in names if name != best and not of_best[name] < ALPHA)
-    return Best(best, rivals, tuple(name for name in rivals if np.isnan(of_best[name])))
+def family(keys: Sequence[tuple[str, int | None]], found: Sequence[Difference]) -> tuple[Gap, ...]:
+    """Differences of norms at batch sizes as one family, adjusted together by Holm."""
+    adjusted = holm([item.p for item in found])
+    size = int(np.count_nonzero(~np.isnan(adjusted)))
+    return tuple(
+        Gap(norm, batch_size, item, float(p), size)
+        for (norm, batch_size), item, p in zip(keys, found, adjusted, strict=True)
+    )
 
 
 def comparisons(trials: Trials, reference: str | None = None) -> tuple[Comparison, ...]:
@@ -223,8 +216,14 @@ def comparisons(trials: Trials, reference: str | None = None) -> tuple[Compariso
         guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise InputError(f"no norm {chosen!r} in {trials.name}{guess} It has: {', '.join(order)}")
     order.sort(key=lambda norm: norm != chosen)
-    groups = trials.trials.groupby(STRATUM, sort=True)
-    return tuple(_comparison(trials, part, order) for _, part in groups)
+    groups = [part for _, part in trials.trials.groupby(STRATUM)]
+    return tuple(_comparison(trials, part, order) for part in sorted(groups, key=_place))
+
+
+def _place(part: pd.DataFrame) -> tuple[object, ...]:
+    """Sorts strata by data set, edition and network, and then by the levels of their factors."""
+    *first, variant = (str(part[name].iloc[0]) for name in STRATUM)
+    return (*first, variant_order(variant))
 
 
 def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Comparison:

@@ -70,6 +70,7 @@ TRIAL_COLUMNS = (
     ),
     Column("model", "text", "", "name of the network"),
     Column("num_test", "int", "examples", "size of the test set"),
+    Column("weights_digest", "text", "", "equal where the final weights are equal to the bit"),
     Column("device", "text", "", "device it was trained on"),
     Column("host", "text", "", "machine it was trained on"),
     Column("started", "text", "ISO 8601, UTC", "when training began"),
@@ -242,15 +243,3 @@ def norms_in_order(trials: Trials) -> list[str]:
     """Labels of all norms, the reference first, then as the grid (or the file) lists them."""
     names = list(dict.fromkeys([*trials.expected["norm"], *trials.trials["norm"]]))
     return sorted(names, key=lambda name: name != trials.reference)
-
-
-def in_short(edition: str) -> str:
-    """An edition for labels: of `(small edition: …)` what comes before the colon."""
-    title, colon, _ = edition.partition(":")
-    return f"{title})" if colon else edition
-
-
-def label_of(stratum: Mapping[str, str]) -> str:
-    """A stratum's name for readers: its data set, model and further factors."""
-    data = " ".join(part for part in (stratum["dataset"], in_short(stratum["edition"])) if part)
-    return ", ".join(part for part in (data, stratum["model"], stratum["variant"]) if part)

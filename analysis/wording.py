@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.comparison import Gap
 from analysis.inference import Mean
 
 MINUS = "−"
@@ -30,6 +31,23 @@ def p_value(p: float) -> str:
     if np.isnan(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+
+
+def equals(p: float) -> str:
+    """A p value as it follows the letter: `= 0.02`, `< 0.001`."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def interval(gap: Gap) -> str:
+    """A difference's interval and adjusted p; where the two seem to disagree, why they do."""
+    paired = gap.difference.paired
+    if gap.distinguishable or paired.low <= 0 <= paired.high:
+        return f"95 % interval {between(paired)}, Holm-adjusted p {equals(gap.p_adjusted)}"
+    return (
+        f"95 % interval {between(paired)} and p {equals(gap.difference.p)} by itself, but p "
+        f"{equals(gap.p_adjusted)} after Holm's adjustment for {gap.family} comparisons"
+    )
 
 
 def between(mean: Mean) -> str:

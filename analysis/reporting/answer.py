@@ -13,9 +13,10 @@ from analysis.inference import ALPHA, MIN_SEEDS, smallest_detectable
 from analysis.options import Options
 from analysis.reporting.best_by_size import by_batch_size, smallest_batch
 from analysis.reporting.coverage import coverage
+from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
 from analysis.schema import Trials
-from analysis.wording import between, counted, listed, number, p_value, signed
+from analysis.wording import counted, equals, interval, listed, number, signed
 
 MANY = 4
 """Other norms beyond which the declared comparison is told in groups."""
@@ -43,6 +44,7 @@ def answer(findings: Findings) -> list[str]:
     """The paragraphs at the top of the report."""
     comparison = findings.comparison
     return [
+        *_same(comparison),
         *_primary(findings),
         *closest_call(findings),
         *by_batch_size(comparison),
@@ -51,12 +53,23 @@ def answer(findings: Findings) -> list[str]:
     ]
 
 
+def _same(comparison: Comparison) -> list[str]:
+    """Norms that are one network are said to be, and not compared."""
+    return [
+        f"{listed(group)} are the same network here: seed by seed their weights end equal to the "
+        "bit. They are compared with the others once, and not with each other."
+        for group in comparison.same
+    ]
+
+
 def _primary(findings: Findings) -> list[str]:
     """The declared comparison: AUEC of each norm against the reference's."""
     comparison = findings.comparison
     sizes = comparison.common_batch_sizes
-    if len(comparison.norms) == 1 or not sizes:
-        return ["There is nothing to compare: only one norm, or no batch size in common."]
+    if len(comparison.distinct) == 1:
+        return one_norm(comparison)
+    if not sizes:
+        return ["There is nothing to compare: no batch size in common."]
     where = (
         f"Averaged over batch sizes {sizes[0]} to {sizes[-1]} (AUEC)"
         if len(sizes) > 1
@@ -121,12 +134,11 @@ def _gap(gap: Gap, reference: str) -> str:
             else f"over {counted(paired.num, 'seed')}, too few for an interval"
         )
         return f"{size} ({why})."
-    numbers = f"95 % interval {between(paired)}, Holm-adjusted p {_equals(gap.p_adjusted)}"
     if gap.distinguishable:
-        return f"{size} ({numbers})."
+        return f"{size} ({interval(gap)})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
-        f"the difference is {signed(paired.value)} points ({numbers}). That many find a difference "
+        f"the difference is {signed(paired.value)} points ({interval(gap)}). That many find one "
         f"of {number(smallest_detectable(paired.num) * paired.sd)} points four times in five."
     )
 
@@ -138,7 +150,7 @@ def _equivalence(findings: Findings, gap: Gap) -> str:
         return ""
     margin = f"±{number(findings.margin, 1)} points"
     if findings.is_equivalent(gap):
-        return f" The two are equivalent within {margin} (p {_equals(p)})."
+        return f" The two are equivalent within {margin} (p {equals(p)})."
     if gap.distinguishable:
         return ""
     return f" Nor are they shown to be equivalent within {margin}."
@@ -157,11 +169,6 @@ def _axes(findings: Findings) -> list[str]:
         return [f"As measured, not tested: {level} and is also the flattest ({slope})."]
     own = f"{signed(best.slope.value)}"
     return [f"As measured, not tested: {level}; {flat.norm} is the flattest ({slope}, not {own})."]
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _diverged(comparison: Comparison) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.comparison import Best, Comparison
+from collections.abc import Sequence
+
+from analysis.best import Best
+from analysis.comparison import Comparison
 from analysis.wording import listed, number
 
 MANY = 5
@@ -12,7 +15,7 @@ WHY_NOT = "fewer than three in common, or each with the same difference"
 
 def by_batch_size(comparison: Comparison) -> list[str]:
     """Which norm has the lowest mean at which batch sizes, and whether it is set apart there."""
-    if len(comparison.norms) == 1:
+    if len(comparison.distinct) == 1:
         return []
     groups: dict[Best, list[int]] = {}
     for size in comparison.batch_sizes:
@@ -21,20 +24,29 @@ def by_batch_size(comparison: Comparison) -> list[str]:
             groups.setdefault(best, []).append(size)
     return [
         f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {best.norm} has the "
-        f"lowest mean error, {_apart(best, len(comparison.errors(sizes[0])))}."
+        f"lowest mean error, {_apart(best, _others(comparison, best, sizes[0]))}."
         for best, sizes in groups.items()
     ]
 
 
-def _apart(best: Best, num_norms: int) -> str:
+def _others(comparison: Comparison, best: Best, batch_size: int) -> list[str]:
+    """The norms with a result at `batch_size` that are another network than the best."""
+    there = comparison.errors(batch_size)
+    return [norm for norm in comparison.distinct if norm in there and norm != best.norm]
+
+
+def _apart(best: Best, others: Sequence[str]) -> str:
     """How the best norm stands to the others; silence of a test is not a result of one."""
+    if not others:
+        return "and no other norm has a result"
+    every, any_ = (others[0],) * 2 if len(others) == 1 else ("every other norm", "any other norm")
     tested = tuple(name for name in best.rivals if name not in best.untested)
     if not best.rivals:
-        return "distinguishable from every other norm"
+        return f"distinguishable from {every}"
     if not tested:
-        whom = "any other norm" if len(best.untested) == num_norms - 1 else listed(best.untested)
+        whom = any_ if len(best.untested) == len(others) else listed(best.untested)
         return f"as measured; these seeds cannot test it against {whom} ({WHY_NOT})"
-    whom = "any other norm" if len(tested) == num_norms - 1 else listed(tested)
+    whom = any_ if len(tested) == len(others) else listed(tested)
     text = f"but these seeds do not distinguish it from {whom}"
     if best.untested:
         return f"{text}, and cannot test it against {listed(best.untested)} ({WHY_NOT})"
@@ -53,7 +65,6 @@ def smallest_batch(comparison: Comparison) -> str:
             shown = (" to " if len(means) < len(ended) else ", ").join(
                 f"{cell.norm} {number(cell.error.value)} %" for cell in means
             )
-            return (
-                f"At batch size {size}: {shown}; {best.norm} is lowest, {_apart(best, len(ended))}."
-            )
+            stands = _apart(best, _others(comparison, best, size))
+            return f"At batch size {size}: {shown}; {best.norm} is lowest, {stands}."
     return ""

@@ -78,6 +78,13 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         learning_curves.draw,
     ),
     (
+        "training-loss",
+        "Training loss",
+        f"Mean loss over the training examples of each epoch; {_LINES}",
+        alt("the mean training loss"),
+        drawer("train_loss", "training loss"),
+    ),
+    (
         "time-to-threshold",
         "Not yet at the threshold",
         "Fraction of trials whose test error has not yet stayed at or below {threshold} % for "

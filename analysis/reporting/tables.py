@@ -107,7 +107,8 @@ def error_table(comparison: Comparison) -> Table:
         "95 % t interval; below, seeds with a result of seeds asked for."
     ]
     if apart:
-        notes.append("Bold: lowest, and distinguishable from every other norm (paired, Holm).")
+        others = "the other" if len(comparison.norms) == 2 else "every other norm"
+        notes.append(f"Bold: lowest, and distinguishable from {others} (paired, Holm).")
     if any(cell.diverged for cell in comparison.cells.values()):
         notes.append("†: diverged trials, counted at chance error; beside it, survivors only.")
     return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))

@@ -67,6 +67,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         trials = trials.merge(_last_epoch(found.curves), on="trial_id", how="left")
     trials = tidy(trials, (*TRIAL_COLUMNS, *ON_REQUEST)).sort_values(_SORT, ignore_index=True)
     settings = _settings(found, list(trials["trial_id"]))
+    trials = _one_edition(trials, settings)
     if where:
         kept = _matching(settings.assign(sweep=trials["sweep"].to_numpy()), where)
         trials, settings = trials[kept].reset_index(drop=True), settings[kept]
@@ -88,6 +89,19 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         packages={name: " and ".join(sorted(v)) for name, v in sorted(found.packages.items())},
         correct={key: found.correct[key] for key in trials["trial_id"] if key in found.correct},
     )
+
+
+def _one_edition(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+    """Trials of one sweep on the same part of the data are of one edition, the newest's.
+
+    A record says what its grid replaced when it was trained; the grid may have grown since.
+    """
+    limits = ("data.num_train", "data.num_test")
+    keys = [trials["sweep"], trials["dataset"]]
+    keys += [settings[name].reset_index(drop=True) for name in limits if name in settings]
+    limited = trials[trials["edition"] != ""].sort_values("started", kind="stable")
+    newest = limited.groupby(keys)["edition"].transform("last")
+    return trials.assign(edition=newest.reindex(trials.index).fillna(""))
 
 
 def strangers_note(num: int) -> str:

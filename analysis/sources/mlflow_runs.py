@@ -106,6 +106,7 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         ),
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
+        "weights_digest": tags.get("sweep.weights_digest"),
         "device": tags.get("sweep.device"),
         "host": tags.get("sweep.host"),
         "started": utc(run.start_ms),

@@ -85,6 +85,7 @@ def _add(
             "num_test": record.get("num_test"),
             "spec_version": record.get("spec_version"),
             "code_version": provenance.get("code_version"),
+            "weights_digest": record.get("weights_digest"),
             "device": provenance.get("device"),
             "host": provenance.get("host"),
             **_when(record),

@@ -60,6 +60,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.num_test": record.num_test,
         "sweep.num_parameters": record.num_parameters,
         "sweep.spec_version": record.spec_version,
+        "sweep.weights_digest": record.weights_digest,
         "sweep.attempts": len(record.attempts),
     }
     for key in ("code_version", "python", "host", "device", "platform"):

@@ -18,7 +18,14 @@ from typer.testing import CliRunner
 from analysis.cli import app
 
 FULL = make_sweep()
-FIGURES = ("error-by-batch-size", "degradation", "level-and-slope", "forest", "learning-curves")
+FIGURES = (
+    "error-by-batch-size",
+    "degradation",
+    "level-and-slope",
+    "forest",
+    "learning-curves",
+    "training-loss",
+)
 
 
 @pytest.fixture(scope="module")

@@ -30,13 +30,15 @@ from analysis.findings import Findings, findings_of
 from analysis.options import Options
 from analysis.published import table3
 from analysis.reporting.compare import compare
+from analysis.reporting.gallery import gallery
 from analysis.reporting.latex import latex
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
 from analysis.reporting.time_table import time_frame, time_table
 from analysis.reporting.write import report
-from analysis.schema import Trials, label_of
+from analysis.schema import Trials
 from analysis.sources.load import load
+from analysis.strata import label_of
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +259,25 @@ def test_labels_give_an_edition_in_short() -> None:
     small = "(small edition: digits for cifar10 (all))"
     assert label_of({**stratum, "edition": small}) == "digits (small edition), cnn"
     assert label_of({**stratum, "edition": "(4 of 9)"}) == "digits (4 of 9), cnn"
+
+
+def test_a_grid_that_has_grown_is_still_one_edition(tmp_path: Path) -> None:
+    """What its records say of seeds differs with the day; what they were trained on does not."""
+    sweep = make_sweep(num_train=500)
+    for record in sweep["records"].values():
+        early = record["spec"]["seed"] == 0
+        record["edition"] = f"small edition: digits for cifar10, {2 if early else 3} seeds for 5"
+        record["attempts"][0]["started"] = f"2026-01-0{2 if early else 3}T03:04:05+00:00"
+    trials = load(write_folder(sweep, tmp_path))
+    (found,) = comparisons(trials)
+    assert set(found.trials["edition"]) == {"(small edition: digits for cifar10, 3 seeds for 5)"}
+    assert len(found.cells["batchnorm", 64].ended) == 3
+
+
+def test_training_loss_is_drawn_for_every_trial(findings: Findings) -> None:
+    drawn = {item.stem: item for item in gallery(findings, "")}
+    figure = drawn["training-loss"].figure
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    values = np.concatenate([line.get_ydata() for line in lines if line.get_marker() != "x"])
+    losses = findings.comparison.epochs["train_loss"].dropna()
+    assert set(losses) <= set(values)

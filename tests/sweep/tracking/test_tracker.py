@@ -53,8 +53,10 @@ def test_a_small_edition_is_tagged_and_another_run_is_not(query: Query) -> None:
     Tracker(grid).ship([record])
     assert "sweep.edition" not in tags(query)
     record.edition = "small"
+    record.weights_digest = "0123456789abcdef"
     Tracker(grid).ship([record])
     assert tags(query)["sweep.edition"] == "small"
+    assert tags(query)["sweep.weights_digest"] == "0123456789abcdef"
 
 
 def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
