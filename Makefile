@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow chaos check format install lock clean
+.PHONY: demo test test-slow test-cluster chaos check format install lock clean
 
 demo: install
 	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
@@ -14,6 +14,11 @@ test: install
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+# Three hosts on this machine, made of namespaces: needs root, and Debian's openssh-server, iproute2,
+# rsync and postgresql; says what is missing.
+test-cluster: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cluster
 
 # A random schedule of kills, outages and restarts over the quickstart, held against an
 # undisturbed run; MINUTES=30 SEED=7 say for how long and which schedule.

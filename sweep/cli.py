@@ -13,6 +13,7 @@ import typer
 
 from sweep import interrupts
 from sweep.errors import ExitCode, RefusedError, visible
+from sweep.tracking.credentials import take_out_of_uri
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -252,4 +253,5 @@ def _console() -> Console:
 def main() -> None:
     """Entry point of `python -m sweep`."""
     interrupts.install()
+    take_out_of_uri()
     app()

@@ -11,6 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep import interrupts
+from sweep.cluster.connection import Cluster
+from sweep.cluster.inspection import require_ready
+from sweep.cluster.own_modules import own_modules
 from sweep.display import tables
 from sweep.display.board import Board
 from sweep.display.checking import checked
@@ -21,7 +24,7 @@ from sweep.grid.layout import Grid
 from sweep.plan import Plan, make_plan, save_expected
 from sweep.records.lock import Reign, driving
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
-from sweep.training.runner import Cluster, train_missing
+from sweep.training.runner import train_missing
 from trainables.spec import Outcome
 
 CUT_SHORT_S = 15.0
@@ -65,11 +68,16 @@ def _train(
     plan: Plan, console: Console, address: str | None, reign: Reign
 ) -> tuple[Shipped, str | None]:
     with waiting(console, "starting Ray"):
-        cluster = Cluster(address)
+        cluster = Cluster(address, own_modules(plan.grid.import_paths))
     board = Board(plan)
-    interrupts.install(board.interrupt)
     try:
-        board.slots = cluster.slots(cluster.shares(plan.grid)[0])
+        share = cluster.capacity.shares(plan.grid)[0]
+        board.slots = cluster.capacity.slots(share)
+        if cluster.is_remote:
+            interrupts.install()
+            with waiting(console, "visiting the nodes"):
+                require_ready(plan, cluster.capacity, share)
+        interrupts.install(board.interrupt)
         save_expected(plan)
         shipper = Shipper(plan.grid)
         with shown(board, console):

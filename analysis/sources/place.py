@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from analysis.errors import InputError
 
+URI = "MLFLOW_TRACKING_URI"
 DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
 CORRECT = "correct.npy"
@@ -31,6 +32,13 @@ class Place:
 def find(source: str | Path) -> Place:
     """What `source` names; raises `InputError`, one line, where it is nothing that exists."""
     path = Path(source)
+    if "://" in str(source):
+        from analysis.sources.object_store import copied
+
+        path = Path(copied(str(source)).name)
+        if not (path / SWEEP_FILE).is_file():
+            raise InputError(f"{str(source).partition('?')[0]} holds no {SWEEP_FILE}")
+        return Place("records", str(source).partition("?")[0].rstrip("/").rpartition("/")[2], path)
     if path.suffix == ".csv":
         if not path.is_file():
             raise InputError(f"no file {path}")
@@ -44,7 +52,22 @@ def find(source: str | Path) -> Place:
 
 def tracking_uri() -> str:
     """Where MLflow keeps its runs: `MLFLOW_TRACKING_URI`, else MLflow's own default."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DATABASE}"
+    return without_password(os.environ.get(URI, "")) or f"sqlite:///{DEFAULT_DATABASE}"
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown; MLflow and libpq find the password in the environment."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    user, host = parts.username or "", parts.netloc.rpartition("@")[2]
+    os.environ.setdefault("PGPASSWORD", unquote(parts.password))
+    os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(user))
+    os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password))
+    is_server = parts.scheme in ("http", "https")
+    shown = urlunsplit(parts._replace(netloc=host if is_server else f"{user}@{host}"))
+    os.environ[URI] = shown
+    return shown
 
 
 def _mlflow(name: str) -> Place:

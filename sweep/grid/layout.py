@@ -171,7 +171,7 @@ def _take_root(source: Source) -> str | None:
         return None
     root = data.pop("root")
     if isinstance(root, str) and root:
-        return str(Path(root).expanduser())
+        return str(Path(root).expanduser().absolute())
     source.problems.append(
         source.problem(("data", "root"), f"expected a folder's path, found {show(root)}")
     )

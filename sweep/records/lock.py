@@ -26,7 +26,7 @@ SILENT_S = 120.0
 """Without a beat for so long a driver counts as dead; hosts' clocks must agree to a minute."""
 
 SETTLE_S = 0.5
-"""Of two that take over a dead driver's lock at once, the one that wrote last has it after this."""
+"""Of two that take a lock at once, the one that wrote last has it after this."""
 
 
 class Orders(Enum):
@@ -145,6 +145,8 @@ def driving(folder: SweepFolder) -> Iterator[Reign]:
                 f"after its last sign of life"
             )
         folder.storage.write(LOCK, mine.to_json())
+        time.sleep(SETTLE_S)
+    elif not folder.storage.is_local:  # where two may both pass
         time.sleep(SETTLE_S)
     there = current_holder(folder)
     if there is None or there.token != mine.token:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,11 @@ from sweep.errors import RefusedError
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder by its path or URI (`runs`, `/mnt/nfs/runs`, `s3://bucket/runs`)."""
+    """A folder by its path or URI (`runs`, `/mnt/nfs/runs`, `s3://bucket/runs?region=eu-west-1`).
+
+    What stands behind `?` are pyarrow's options of the file system: `region`, `scheme`,
+    `endpoint_override` for a server of one's own.
+    """
 
     uri: str
 
@@ -30,6 +35,12 @@ class Storage:
         """Storage at a path relative to the current folder, an absolute path or a URI."""
         if place.startswith("file://"):
             place = unquote(urlsplit(place).path)
+        if "://" in place and "@" in urlsplit(place).netloc:
+            raise RefusedError(
+                f"storage {urlsplit(place).scheme}://…@{urlsplit(place).netloc.rpartition('@')[2]} "
+                f"holds credentials, which records and logs would show; give them in the "
+                f"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or by a machine's role"
+            )
         return Storage(place if "://" in place else str(Path(place).expanduser().absolute()))
 
     @property
@@ -42,7 +53,12 @@ class Storage:
         for part in parts:
             if part in ("", ".", "..") or PurePosixPath(part).name != part:
                 raise ValueError(f"expected the plain name of a file or folder, got {part!r}")
-        return Storage("/".join([self.uri.rstrip("/"), *parts]))
+        folder, mark, options = self._split()
+        return Storage("/".join([folder.rstrip("/"), *parts]) + mark + options)
+
+    def _split(self) -> tuple[str, str, str]:
+        """The folder, and behind a `?` the options of its file system."""
+        return (self.uri, "", "") if self.is_local else self.uri.partition("?")
 
     def read(self, name: str) -> bytes:
         """Content of a file; raises `FileNotFoundError` if there is none."""
@@ -128,14 +144,24 @@ class Storage:
             raise RefusedError(f"storage {self.uri} cannot be written: {reason}") from None
 
     def _filesystem(self) -> tuple[Any, str]:
-        from pyarrow import fs
-
+        folder, mark, options = self._split()
+        scheme, _, path = folder.partition("://")
+        server, _, below = path.partition("/")
         try:
-            filesystem, root = fs.FileSystem.from_uri(self.uri)
+            filesystem, root = _connected(f"{scheme}://{server}/{mark}{options}", os.getpid())
         except (ValueError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise RefusedError(f"storage {self.uri} cannot be reached: {reason}") from None
-        return filesystem, root
+        return filesystem, f"{root.rstrip('/')}/{unquote(below)}".rstrip("/")
+
+
+@lru_cache(maxsize=16)
+def _connected(uri: str, pid: int) -> tuple[Any, str]:
+    """The file system of a server or bucket, once per process: connecting takes long."""
+    from pyarrow import fs
+
+    connected: tuple[Any, str] = fs.FileSystem.from_uri(uri)
+    return connected
 
 
 def _write_whole(path: Path, content: bytes) -> None:

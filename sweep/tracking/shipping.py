@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of, make_plan
 from sweep.records.lock import current_holder
+from sweep.tracking.credentials import hidden
 from sweep.tracking.place import Place
 from sweep.tracking.tracker import Tracker
 
@@ -135,7 +136,7 @@ def reason(error: Exception) -> str:
     """An error of MLflow's in one line; SQLAlchemy's begins with advice to programmers."""
     told = str(error).strip().splitlines()
     lines = [line for line in told if "autoflush" not in line] or [""]
-    text = f"{type(error).__name__}: {lines[0]}"
+    text = hidden(f"{type(error).__name__}: {lines[0]}")
     return text if len(text) <= 300 else text[:297] + "..."
 
 

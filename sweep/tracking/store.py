@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.grid.layout import Grid
+from sweep.tracking.credentials import take_out_of_uri
 from sweep.tracking.names import experiment_tags
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def quieten() -> None:
 def connect() -> MlflowClient:
     """A client of the store that MLflow's own settings name."""
     quieten()
+    take_out_of_uri()
     import mlflow
     from mlflow.tracking import MlflowClient
 

@@ -18,6 +18,7 @@ from typing import Any
 from sweep.grid.layout import Grid
 from sweep.records.record import CORRECT, RECORD, Record, SweepFolder
 from sweep.records.storage import Storage
+from sweep.tracking.credentials import hidden
 from sweep.tracking.names import flatten, run_tags
 from sweep.tracking.place import Place
 from sweep.tracking.runs import DIGEST, Runs, Shown, end_ms
@@ -45,7 +46,7 @@ class Tracker:
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = connect()
         experiment_id = experiment(self.client, grid)
-        self.place = Place(experiment_id, str(self.client.tracking_uri))
+        self.place = Place(experiment_id, hidden(str(self.client.tracking_uri)))
         self.runs = Runs(self.client, experiment_id, grid.name)
 
     def ship(self, records: Iterable[Record], *, ended: bool = False) -> int:

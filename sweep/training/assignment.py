@@ -13,6 +13,7 @@ class Assignment:
     """Which trial, where its folder is, what it may occupy.
 
     Attributes:
+        import_paths: folders of this machine in which a user's own modules lie.
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
         may_have_more: whether the trial can be given more of the device, should this be too little.
         checkpoint_every_s: seconds between checkpoints within an epoch.
@@ -21,9 +22,9 @@ class Assignment:
     spec: TrialSpec
     sweep_uri: str
     data_root: str | None
-    import_paths: tuple[str, ...]
     device: str
     num_threads: int
+    import_paths: tuple[str, ...] = ()
     retry: bool = False
     edition: str | None = None
     driver: str = ""

@@ -33,6 +33,13 @@ class SupersededError(Exception):
     """The trial is another worker's: this one, or its driver, was believed to be dead."""
 
 
+class Terminated(SystemExit):
+    """This process is told to end, by its node or because its driver is gone.
+
+    A `SystemExit`, as Ray expects; unlike one of the trial's own it is no outcome.
+    """
+
+
 class Attempt:
     """Trains a trial from its last checkpoint on; every epoch ends in a commit.
 
@@ -105,8 +112,9 @@ class Attempt:
         sys.path[:0] = missing
         torch.set_num_threads(assignment.num_threads)
         with self._own_errors():
-            from trainables import Trial
+            from trainables import Trial, data
 
+            data.download(assignment.spec.data.name, assignment.data_root)  # a node that came late
             self.trial = Trial(
                 assignment.spec, data_root=assignment.data_root, device=assignment.device
             )
@@ -166,7 +174,7 @@ class Attempt:
 
         try:
             yield
-        except (CheckpointDamaged, CheckpointTooNew):
+        except (CheckpointDamaged, CheckpointTooNew, Terminated):
             raise
         except Diverged:
             self._end(Outcome.DIVERGED)

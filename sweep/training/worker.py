@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 from ray import tune
 
 from sweep.records.record import RecordDamagedError
 from sweep.training.assignment import Assignment
-from sweep.training.attempt import Attempt, SupersededError
+from sweep.training.attempt import Attempt, SupersededError, Terminated
 from trainables.errors import CheckpointTooNew
 
 
@@ -17,6 +19,7 @@ class TrialTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take over an assignment; the work itself begins with the first step."""
+        signal.signal(signal.SIGTERM, _terminate)
         self.assignment = Assignment.from_dict(config["assignment"])
         self.attempt: Attempt | None = None
 
@@ -59,3 +62,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(1)

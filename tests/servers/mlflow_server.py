@@ -29,18 +29,20 @@ class MlflowServer:
     It keeps its port, so that clients find it again after `kill` and `start`.
     """
 
-    def __init__(self, folder: Path, store_uri: str | None = None) -> None:
+    def __init__(self, folder: Path, store_uri: str | None = None, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.store_uri = store_uri or f"sqlite:///{folder / 'server.db'}"
         self.port = free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"http://{host}:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers; a second call does nothing."""
         if self.process:
             return
-        arguments = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        arguments = ["--host", self.host, "--port", str(self.port), "--workers", "1"]
+        arguments += ["--allowed-hosts", f"{self.host}:*"]
         store = ["--backend-store-uri", self.store_uri]
         artifacts = ["--artifacts-destination", str(self.folder / "artifacts")]
         environment = {
@@ -89,9 +91,11 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(folder: Path, store_uri: str | None = None) -> Iterator[MlflowServer]:
+def mlflow_server(
+    folder: Path, store_uri: str | None = None, host: str = "127.0.0.1"
+) -> Iterator[MlflowServer]:
     """A running server, killed at the end."""
-    server = MlflowServer(folder, store_uri)
+    server = MlflowServer(folder, store_uri, host)
     try:
         server.start()
         yield server

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_grids import load, write
 
-from sweep.training.runner import Cluster, Share
+from sweep.cluster.capacity import Capacity, Share
 
 LAYERS = """
 import ray
@@ -38,10 +38,10 @@ import ray
 from rich.console import Console
 from sweep.grid.layout import load_grid
 from sweep.run import run
-from sweep.training import runner
+from sweep.cluster.capacity import Share
 
 # Ray is told of a GPU that is not there: the trials are trained on the CPU.
-runner.Share.device = "cpu"
+Share.device = "cpu"
 init = ray.init
 ray.init = lambda **options: init(**{**options, "num_cpus": 2, "num_gpus": 1})
 os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///mlflow.db"
@@ -73,12 +73,6 @@ def test_memory_that_ran_out_is_answered_with_more_of_the_device(
     assert f"2 trials: {said}" in done.stdout
 
 
-def cluster(cpu: float, gpu: float, largest: float) -> Cluster:
-    there = object.__new__(Cluster)
-    there.resources, there.largest_node = {"CPU": cpu, "GPU": gpu}, largest
-    return there
-
-
 @pytest.mark.parametrize(
     ("asked_for", "expected"),
     [
@@ -93,4 +87,5 @@ def test_shares_grow_to_the_whole_device(
     asked_for: dict[str, object], expected: list[Share]
 ) -> None:
     grid = load(resources=asked_for)
-    assert cluster(32, 4, largest=16).shares(grid) == expected
+    nodes = [{"CPU": 16.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 2.0}]
+    assert Capacity(nodes).shares(grid) == expected

@@ -1,0 +1,90 @@
+"""The connection to Ray: this machine's own, or a cluster's."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sweep import interrupts
+from sweep.cluster.capacity import Capacity
+from sweep.cluster.own_modules import stage
+from sweep.errors import NotStartedError, RefusedError
+
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours lets trials put themselves aside first
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # a lost worker is ours to tell
+}
+
+
+class Cluster:
+    """A connection to Ray: this machine, or the cluster at `address`.
+
+    To a cluster go the Python files of the `own_modules`, which its nodes do not have.
+    """
+
+    def __init__(self, address: str | None, own_modules: Sequence[Path] = ()) -> None:
+        if address and address.startswith("ray://"):
+            raise RefusedError(
+                f"address {address}: a sweep is driven from within its cluster; "
+                f"use `ray job submit` or `ray exec`, with --address auto"
+            )
+        os.environ.update(QUIET)
+        import ray
+
+        for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            if address:
+                with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+                    staged = stage(own_modules, Path(folder))
+                    environment = {"py_modules": staged} if staged else None
+                    ray.init(address=address, runtime_env=environment, **quiet)
+            else:
+                ray.init(address="local", include_dashboard=False, **quiet)
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
+            interrupts.install()
+            signal.raise_signal(signal.SIGTERM)
+            raise
+        except RefusedError:
+            raise
+        except Exception as error:
+            ray.shutdown()
+            said = " ".join(str(error).split())[:400] or repr(error)
+            if address:
+                raise RefusedError(f"no Ray cluster to use at {address!r}: {said}") from None
+            raise NotStartedError(f"Ray does not start on this machine: {said}") from None
+        self.is_remote = address is not None
+        self.capacity = Capacity(nodes, _that_may_come() if address else ())
+
+    def shut_down(self) -> None:
+        """Disconnect; a Ray that was started here ends."""
+        import ray
+
+        ray.shutdown()
+
+
+def _that_may_come() -> list[dict[str, float]]:
+    """The resources of each node that the cluster's launcher may start; empty if it starts none."""
+    nodes: list[dict[str, float]] = []
+    with suppress(ImportError, AttributeError, RuntimeError):  # Ray does not promise this call
+        from ray._private.state import state
+
+        config = state.get_cluster_config()
+        for group in config.node_group_configs if config else ():
+            nodes += [dict(group.resources)] * max(0, group.max_count)
+    return nodes

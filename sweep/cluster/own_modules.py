@@ -1,0 +1,75 @@
+"""A user's own modules, as Ray's runtime environment carries them to every worker.
+
+Of a module or package that a layer of the grid comes from, the Python files go, and nothing else:
+no data, no checkpoints, no `.env`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sweep.errors import RefusedError
+
+INSTALLED = {"sweep", "normmods", "trainables", "analysis"}
+"""The project's own packages, which each node has."""
+
+NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
+MOST_BYTES = 10_000_000
+
+
+def own_modules(import_paths: Sequence[str]) -> list[Path]:
+    """The files and folders of the imported modules that lie directly in one of these folders.
+
+    Call it when every layer of the grid has been built once, so that what a layer imports from
+    its neighbours is found as well.
+    """
+    found: dict[Path, None] = {}
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        file = getattr(module, "__file__", None)
+        if top in INSTALLED or not file:
+            continue
+        for folder in map(Path, import_paths):
+            place = folder / top
+            if Path(file) == place.with_suffix(".py"):
+                found[Path(file)] = None
+            elif Path(file).is_relative_to(place):
+                found[place] = None
+    return list(found)
+
+
+def stage(modules: Sequence[Path], folder: Path) -> list[str]:
+    """Copy the modules' Python files below `folder`; returns the paths that Ray is to ship."""
+    staged, num_bytes = [], 0
+    for module in modules:
+        for file in _python_files(module) if module.is_dir() else [module]:
+            num_bytes += file.stat().st_size
+            if num_bytes > MOST_BYTES:
+                raise RefusedError(
+                    f"{module}: more than {MOST_BYTES / 1e6:g} MB of Python files would go to "
+                    f"every node; keep the layer in a package of its own"
+                )
+            copy = folder / file.relative_to(module.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        staged.append(str(folder / module.name))
+    return staged
+
+
+def _python_files(package: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(package):
+        here = Path(place)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name not in NOT_CODE
+            and not name.startswith(".")
+            and not (here / name / "pyvenv.cfg").exists()
+        )
+        for name in sorted(files):
+            if name.endswith(".py") and not name.startswith("."):
+                yield here / name

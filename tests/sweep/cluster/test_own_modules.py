@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.cluster import own_modules
+from sweep.cluster.own_modules import stage
+from sweep.errors import RefusedError
+
+FOUND = """
+import sys
+sys.path.insert(0, {folder!r})
+import layers, deep.inner.more, names.only
+import sweep, normmods, yaml
+from sweep.cluster.own_modules import own_modules
+print(*own_modules([{folder!r}]), sep="\\n")
+"""
+
+
+def write(*files: str) -> None:
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("# code\n")
+
+
+def test_what_has_been_imported_from_the_users_folders_is_found() -> None:
+    write("deep/__init__.py", "deep/inner/__init__.py", "deep/inner/more.py", "names/only.py")
+    write("neighbour.py", "idle.py", "sweep_of_mine.py")
+    Path("layers.py").write_text("import neighbour\n")
+    folder = str(Path.cwd())
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND.format(folder=folder)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = {Path(line).name for line in done.stdout.split()}
+    assert found == {"layers.py", "neighbour.py", "deep", "names"}
+
+
+def test_only_python_files_are_shipped_and_no_hidden_or_made_ones() -> None:
+    write("pack/__init__.py", "pack/a.py", "pack/sub/b.py", "single.py")
+    write("pack/.env", "pack/id.pem", "pack/big.npz", "pack/.git/hook.py", "pack/.hidden.py")
+    write("pack/runs/c.py", "pack/mlruns/d.py", "pack/env/pyvenv.cfg", "pack/env/lib/e.py")
+    there = Path("staged")
+    staged = stage([Path("pack"), Path("single.py")], there)
+    assert staged == [str(there / "pack"), str(there / "single.py")]
+    files = {f.relative_to(there).as_posix() for f in there.rglob("*") if f.is_file()}
+    assert files == {"pack/__init__.py", "pack/a.py", "pack/sub/b.py", "single.py"}
+
+
+def test_a_folder_of_much_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_modules, "MOST_BYTES", 10)
+    write("pack/__init__.py", "pack/a.py")
+    with pytest.raises(RefusedError, match=r"pack: more than .* MB of Python files"):
+        stage([Path("pack")], Path("staged"))
