@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.comparison import Comparison, Gap
+from analysis.confounding import unconfounded
 from analysis.findings import Findings, findings_of
 from analysis.inference import ALPHA, MIN_SEEDS, smallest_detectable
 from analysis.options import Options
@@ -15,6 +16,7 @@ from analysis.reporting.best_by_size import by_batch_size, smallest_batch
 from analysis.reporting.coverage import coverage
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
+from analysis.reporting.unconfounded_section import in_words
 from analysis.schema import Trials
 from analysis.wording import counted, equals, interval, listed, number, signed
 
@@ -30,7 +32,9 @@ def headline(trials: Trials, reference: str | None = None) -> list[str]:
 def summary(found: Sequence[Findings]) -> list[str]:
     """The lines of `headline` for findings that are at hand."""
     if len(found) > 1:
-        return [f"{item.comparison.label}: {_primary(item)[0]}" for item in found]
+        apart = unconfounded([item.comparison for item in found])
+        lines = [line for item in apart for line in in_words(item)]
+        return [*lines, *(f"{item.comparison.label}: {_primary(item)[0]}" for item in found)]
     only = found[0]
     lines = [
         *coverage(only.comparison)[:1],

@@ -14,7 +14,8 @@ from analysis.figures.save import rendered
 from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
-from analysis.reporting.page import METHODS, Page, Section, edition_of, slug
+from analysis.reporting.methods import METHODS
+from analysis.reporting.page import Page, Section, edition_of, slug
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison
+from analysis.confounding import unconfounded
 from analysis.findings import Findings
 from analysis.inference import smallest_detectable
 from analysis.reporting.answer import answer
@@ -23,16 +24,19 @@ from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
+from analysis.reporting.unconfounded_section import unconfounded_frame
 from analysis.schema import Trials
 
 
 def numbers(trials: Trials, found: Sequence[Findings]) -> str:
     """The report's numbers as JSON; what is missing is null. Errors in percent."""
-    content = {
+    content: dict[str, object] = {
         "name": trials.name,
         "notes": trials.notes,
         "comparisons": [_comparison(item) for item in found],
     }
+    apart = unconfounded_frame(unconfounded([item.comparison for item in found]))
+    content |= {"statistics_or_sgd": apart} if len(apart) else {}
     return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.confounding import unconfounded
 from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.ranks import rank
@@ -15,6 +16,7 @@ from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables
+from analysis.reporting.methods import METHODS
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
 from analysis.reporting.published_table import published_tables
@@ -23,39 +25,9 @@ from analysis.reporting.statistics_table import statistics_table
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table
+from analysis.reporting.unconfounded_section import in_words, unconfounded_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
-
-METHODS = (
-    ("Error", "Of the last epoch, never the best one, which is chosen on the test set."),
-    (
-        "Interval",
-        "Student's t over seeds, 95 %. Simulated, a mean of 3, 5 or 10 seeds is covered 95.0 % of "
-        "the time if seeds are normal, and 91.1, 90.1 and 90.8 % if they are log-normal (sigma "
-        "0.6). None is given below three seeds.",
-    ),
-    (
-        "Gap",
-        "Differences are taken seed by seed, as a seed gives every norm the same initial weights "
-        "and data order; Welch's unpaired result and the correlation are in tables/gaps.csv.",
-    ),
-    (
-        "Claims",
-        "One family is declared: each norm's AUEC against the reference's, adjusted by Holm. "
-        "Everything else is exploratory. Equality is claimed only by two one-sided tests within "
-        "the stated margin.",
-    ),
-    (
-        "Diverged",
-        "A diverged trial is a result. It counts at the error of guessing in every measure; the "
-        "mean over the survivors stands beside it.",
-    ),
-    (
-        "AUEC",
-        "Area under error against log2 of the batch size by trapezoids, divided by the range: the "
-        "error averaged over batch sizes. Only seeds that have every batch size enter.",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +76,11 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
     return Page(
         name=trials.name,
         edition=edition_of(trials),
-        sections=(*_overall(found), *(_section(item, several) for item in found)),
+        sections=(
+            *_overall(found),
+            *_unconfounded(found),
+            *(_section(item, several) for item in found),
+        ),
         notes=tuple(notes(trials, [item.comparison for item in found])),
         methods=METHODS,
         protocol=_protocol([item.settings for item in found]),
@@ -174,6 +150,21 @@ def _overall(found: Sequence[Findings]) -> Iterator[Section]:
         ),
         tables=(),
     )
+
+
+def _unconfounded(found: Sequence[Findings]) -> Iterator[Section]:
+    """What of a small batch's harm is the statistics', where a grid tells it from SGD's."""
+    items = unconfounded([item.comparison for item in found])
+    for item in items:
+        yield Section(
+            label="Statistics or SGD" + (f": {item.label}" if len(items) > 1 else ""),
+            coverage=(),
+            answer=tuple(in_words(item)),
+            missing=(),
+            power=(),
+            figures=(),
+            tables=(unconfounded_table(item),),
+        )
 
 
 def slug(label: str) -> str:

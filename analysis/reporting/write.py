@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.confounding import unconfounded
 from analysis.errors import InputError
 from analysis.figures.save import Format, rendered
 from analysis.findings import Findings, findings_of
@@ -23,6 +24,7 @@ from analysis.reporting.statistics_table import statistics_frame
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
+from analysis.reporting.unconfounded_section import unconfounded_frame
 from analysis.schema import Trials
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
@@ -69,6 +71,9 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
         "tables/errors.tex": latex(compared),
     }
     texts |= _where_recorded(found)
+    apart = unconfounded_frame(unconfounded(compared))
+    if len(apart):
+        texts["tables/statistics_or_sgd.csv"] = _plain_csv(apart)
     return files | {name: text.encode() for name, text in texts.items()}
 
 
@@ -97,6 +102,10 @@ def _csv(found: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]) -
     """One table over all comparisons, each row with its comparison's label."""
     parts = [frame(item).assign(comparison=item.comparison.label) for item in found]
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
+    return _plain_csv(table)
+
+
+def _plain_csv(table: pd.DataFrame) -> str:
     text: str = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
 

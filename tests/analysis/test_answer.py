@@ -1,0 +1,97 @@
+"""The answer's words: alone, alike, two at a time, and where Holm overrules an interval."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from made_up_table import BASE, only, rows_of, trials_of
+from scipy import stats
+
+from analysis.comparison import comparisons
+from analysis.inference import ALPHA
+from analysis.reporting.answer import answer
+
+
+def test_an_interval_without_0_beside_an_adjusted_p_above_5_percent_is_explained(
+    tmp_path: Path,
+) -> None:
+    """Three seeds, three comparisons: p 0.02 by itself, three times that after Holm."""
+    table = {"a": (6.0, 6.1, 6.2), "b": (6.22, 6.4, 6.58), "c": (6.4, 5.9, 6.3), "d": (6.0, 6.4, 6)}
+    rows = [
+        f"{norm},4,{seed},{error},completed,90,digits,cnn,360"
+        for norm, errors in table.items()
+        for seed, error in enumerate(errors)
+    ]
+    found = only(trials_of(tmp_path, rows))
+    p = stats.ttest_rel(table["b"], table["a"]).pvalue
+    assert p < ALPHA < 3 * p
+    first = answer(found)[0]
+    assert "b and a are not distinguishable with 3 seeds" in first
+    assert f"by itself, but p = {3 * p:.2f} after Holm's adjustment for 3 comparisons" in first
+    second = answer(found)[1]
+    assert "Holm-adjusted p" in second
+    assert "by itself" not in second
+
+
+def test_of_two_norms_the_other_is_named(tmp_path: Path) -> None:
+    apart = only(trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 9}})))
+    text = " ".join(answer(apart))
+    assert "a has the lowest mean error, distinguishable from b." in text
+    close = only(trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 6.02}}, sd=0.5)))
+    text += " ".join(answer(close))
+    assert re.search(r"these seeds do not distinguish it from [ab]\.", text)
+    assert "other norm" not in text
+
+
+def test_a_norm_alone_is_compared_with_itself_over_batch_sizes(tmp_path: Path) -> None:
+    found = only(trials_of(tmp_path, rows_of({"a": {128: 6, 10: 6, 5: 8}}, seeds=5)))
+    text = answer(found)
+    errors = {size: found.comparison.errors(size)["a"] for size in (128, 10, 5)}
+    assert text[0] == f"a is alone: its mean error at batch size 128 is {errors[128].mean():.2f} %."
+    rise = (errors[5] - errors[128]).mean()
+    assert text[2].startswith(f"At batch size 5 it is {rise:.2f} points higher (95 % interval ")
+    low, high = stats.ttest_rel(errors[5], errors[128]).confidence_interval()
+    assert f"{low:.2f} to {high:.2f}" in text[2]
+    single = answer(only(trials_of(tmp_path, rows_of({"a": {4: 6}}))))
+    assert single[0].endswith("%, and there is nothing to compare it with.")
+
+
+DIGESTS = {"a": "{b}{s}", "b": "x{s}", "c": "{b}{s}", "d": "{b}{s}"}
+
+
+def test_norms_of_equal_bits_are_one_network_and_compared_once(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 2: 6}, "b": {64: 8, 2: 9}, "c": {64: 6, 2: 6}, "d": {64: 6, 2: 6}}
+    rows = [
+        row
+        + ","
+        + DIGESTS[norm].format(b=size, s=seed)
+        + ("!" if (norm, seed) == ("d", "2") else "")
+        for row in rows_of(levels)
+        for norm, size, seed in [row.split(",")[:3]]
+    ]
+    found = only(trials_of(tmp_path, rows, BASE + ",weights_digest"))
+    assert found.comparison.same == (("a", "c"),)
+    assert [gap.norm for gap in found.comparison.primary] == ["b", "d"]
+    assert {gap.norm for gap in found.comparison.gaps} == {"b", "d"}
+    best = found.comparison.best(64)
+    assert best is not None
+    assert "c" not in (best.norm, *best.rivals)
+    text = answer(found)
+    assert text[0].startswith("a and c are the same network here: seed by seed")
+    assert not any("c's error" in line or "c and a are not" in line for line in text)
+
+
+def test_further_factors_are_in_the_order_of_their_levels(tmp_path: Path) -> None:
+    name = "train.optimizer_batch_size"
+    rows = [
+        row + f",{name}={level}"
+        for level in ("64", "null", "128")
+        for row in rows_of({"a": {4: 6}, "b": {4: 7}})
+    ]
+    found = comparisons(trials_of(tmp_path, rows, BASE + ",variant"))
+    assert [item.label.rpartition("optimizer steps after ")[2] for item in found] == [
+        "each batch",
+        "64 examples",
+        "128 examples",
+    ]
