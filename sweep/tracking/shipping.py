@@ -8,6 +8,7 @@ driver that is killed for as long as it takes to show that nothing is running an
 from __future__ import annotations
 
 import atexit
+import itertools
 import math
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -114,8 +116,13 @@ class Shipper:
         return answer
 
 
-def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
-    """Bring MLflow up to all records of a grid that nobody trains at present."""
+def ship_all(
+    grid: Grid, tracker: Tracker | None = None, is_wanted: Callable[[], bool] = lambda: True
+) -> Shipped:
+    """Bring MLflow up to all records of a grid that nobody trains at present.
+
+    Between two records it asks whether that is still wanted.
+    """
     deadline = time.monotonic() + PATIENCE_S
     try:
         records = make_plan(grid).records.values()
@@ -124,10 +131,11 @@ def ship_all(grid: Grid, tracker: Tracker | None = None) -> Shipped:
     while True:
         try:
             tracker = tracker or Tracker(grid)
-            return Shipped(tracker.place, tracker.ship(records, ended=True))
+            wanted = itertools.takewhile(lambda _: is_wanted(), records)
+            return Shipped(tracker.place, tracker.ship(wanted, ended=True))
         except Exception as error:
             tracker = None
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not is_wanted():
                 return Shipped(error=reason(error))
             time.sleep(POLL_S)
 
@@ -149,24 +157,34 @@ def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
     tracker: Tracker | None = None
     waiting: set[str] = set()
     pause, not_before, complained = POLL_S, 0.0, False
-    while os.getppid() == driver_pid:
+
+    def is_driven() -> bool:
+        return os.getppid() == driver_pid
+
+    while is_driven():
         if _drain(changed, waiting):
-            driver.send(ship_all(grid, tracker))
-            return
+            _tell(driver, ship_all(grid, tracker, is_driven))
+            break
         if not waiting or time.monotonic() < not_before:
             continue
         try:
             tracker = tracker or Tracker(grid)
-            _ship(grid, tracker, waiting, driver_pid)
+            _ship(grid, tracker, waiting, is_driven)
             pause = POLL_S
         except Exception as error:
             tracker = None
             if not complained:
-                driver.send(Shipped(error=reason(error), is_final=False))
+                _tell(driver, Shipped(error=reason(error), is_final=False))
                 complained = True
             pause = min(2 * pause, LONGEST_PAUSE_S)
         not_before = time.monotonic() + pause
-    _close(grid, tracker)
+    if not is_driven():
+        _close(grid, tracker)
+
+
+def _tell(driver: Connection, answer: Shipped) -> None:
+    with suppress(OSError):  # the driver is gone
+        driver.send(answer)
 
 
 def _listen(driver: Connection, changed: queue.Queue[str]) -> None:
@@ -175,10 +193,10 @@ def _listen(driver: Connection, changed: queue.Queue[str]) -> None:
             changed.put(driver.recv())
 
 
-def _ship(grid: Grid, tracker: Tracker, waiting: set[str], driver_pid: int) -> None:
+def _ship(grid: Grid, tracker: Tracker, waiting: set[str], is_driven: Callable[[], bool]) -> None:
     """Ship what waits, while there is a driver: its successor's process does it otherwise."""
     for record in folder_of(grid).load(sorted(waiting)).values():
-        if os.getppid() != driver_pid:
+        if not is_driven():
             return
         tracker.ship([record])
         waiting.discard(record.trial_id)

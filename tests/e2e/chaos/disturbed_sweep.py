@@ -107,7 +107,7 @@ class DisturbedSweep:
             return
         code = self._start("run").wait(RUN_TIMEOUT_S)
         if self.process and self.process.poll() is None:
-            self.verdict.kills["second driver refused"] += 1
+            self.verdict.refused_drivers += 1
             self.verdict.fault("unexpected exit codes", code != 2, f"a second driver: {code}")
 
     def _start(self, command: str) -> subprocess.Popen[bytes]:
@@ -137,7 +137,8 @@ class DisturbedSweep:
             kill_marked(self.mark)
         code = process.wait()
         self.verdict.ends[EXIT_CODES.get(code, str(code))] += 1
-        self.verdict.fault("unexpected exit codes", code not in EXIT_CODES, str(code))
+        last = (self.folder / "log").read_text(errors="replace").splitlines()[-1:]
+        self.verdict.fault("unexpected exit codes", code not in EXIT_CODES, f"{code} {last}")
         self.note_epochs()
 
     def _judge_as_it_stands(self) -> None:

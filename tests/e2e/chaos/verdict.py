@@ -25,6 +25,7 @@ class Verdict:
     epochs: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     outages: Counter[str] = field(default_factory=Counter)
+    refused_drivers: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     details: list[str] = field(default_factory=list)
@@ -38,7 +39,8 @@ class Verdict:
     def report(self, minutes: float) -> str:
         """The verdict as a page of text."""
         lines = [f"{minutes:.0f} minutes, {self.rounds} sweeps"]
-        lines += _table({"trials": self.trials, "epochs": self.epochs})
+        counts = {"trials": self.trials, "epochs": self.epochs}
+        lines += _table({**counts, "second drivers refused": self.refused_drivers})
         lines += ["kills and interruptions", *_table(self.kills)]
         lines += ["MLflow outages", *_table(self.outages)]
         lines += ["how `run` ended", *_table(self.ends)]
@@ -129,5 +131,9 @@ def _judge_rows(verdict: Verdict, rows: list[tuple[Any, ...]], records: Records)
 
 def judge_log(verdict: Verdict, log: Path) -> None:
     """Note what the program has printed that no user should see."""
-    for line in log.read_text(errors="replace").splitlines():
-        verdict.fault("foreign lines", any(word in line for word in FOREIGN), line)
+    lines = log.read_text(errors="replace").splitlines()
+    for number, line in enumerate(lines):
+        # What a traceback came from stands in its first line that is not indented.
+        what = (after for after in lines[number + 1 :] if not after.startswith(" "))
+        told = f"{line} … {next(what, '')}" if "Traceback" in line else line
+        verdict.fault("foreign lines", any(word in line for word in FOREIGN), told[:300])

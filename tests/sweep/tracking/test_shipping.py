@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from mlflow_store import Query
@@ -89,6 +92,32 @@ def test_a_shipping_process_that_dies_again_and_again_is_given_up() -> None:
         _kill_the_child()
         shipper.changed("0123456789ab")
     assert shipper.finish().error == "the shipping process ended unexpectedly"
+
+
+LEAVE = """\
+import os
+from sweep.grid.layout import load_grid
+from sweep.tracking.shipping import FINISH, Shipper
+if __name__ == "__main__":
+    shipper = Shipper(load_grid("grid.yaml"))
+    shipper._send(FINISH)
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_a_driver_that_leaves_in_the_middle_is_not_complained_of(
+    is_reached: bool, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_reached:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    grid = load()
+    save(grid, record_of(grid.trials[0], 1))
+    Path("leave.py").write_text(LEAVE)
+    command = [sys.executable, "leave.py"]
+    # Its streams are the shipping process's too, and so are read until that has ended.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_START_S)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def _kill_the_child() -> None:
