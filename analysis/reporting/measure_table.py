@@ -63,7 +63,8 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
             "below, Clopper and Pearson's 95 % interval.",
         ),
     )
-    return level, safety
+    # At a single batch size there is neither rise nor slope, and AUEC is the error itself.
+    return (level, safety) if len(findings.comparison.common_batch_sizes) > 1 else (safety,)
 
 
 def _level(m: Measures) -> tuple[Shown, ...]:

@@ -32,6 +32,7 @@ from analysis.published import table3
 from analysis.reporting.compare import compare
 from analysis.reporting.gallery import gallery
 from analysis.reporting.latex import latex
+from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
 from analysis.reporting.time_table import time_frame, time_table
@@ -281,3 +282,10 @@ def test_training_loss_is_drawn_for_every_trial(findings: Findings) -> None:
     values = np.concatenate([line.get_ydata() for line in lines if line.get_marker() != "x"])
     losses = findings.comparison.epochs["train_loss"].dropna()
     assert set(losses) <= set(values)
+
+
+def test_at_one_batch_size_there_is_neither_level_nor_slope(tmp_path: Path) -> None:
+    for sizes, titles in (((4,), 1), ((4, 2), 2)):
+        sweep = make_sweep(batch_sizes=sizes, num_seeds=3, num_epochs=1)
+        (found,) = findings_of(load(write_folder(sweep, tmp_path / str(len(sizes)))), Options())
+        assert len(measure_tables(found)) == titles
