@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,11 +25,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(REASON), reason=REASO
 
 GRID: dict[str, Any] = {
     "name": "small",
-    "factors": {"norm": ["batchnorm", "groupnorm"], "batch_size": [16], "seed": 2},
+    "factors": {"norm": ["groupnorm"], "batch_size": [16], "seed": 2},
     "data": {"name": "digits", "num_train": 512, "num_test": 64},
     "model": {"name": "resnet8", "width": 8},
-    "train": {"epochs": 40, "optimizer": {"lr": 0.02}},
-    "resources": {"cpu": 2},
+    "train": {"epochs": 25, "optimizer": {"lr": 0.02}},
+    "resources": {"cpu": os.cpu_count()},  # one trial per host
 }
 
 
@@ -144,12 +145,13 @@ def test_a_sweep_outlives_a_worker_and_then_the_head(site: Site) -> None:
     head, first, second = site.hosts
     site.put_grid()
     driver = site.laptop.start(*site.run())
-    until(lambda: sum(len(r["epochs"]) > 2 for r in site.records().values()) >= 2, driver)
+    until(lambda: sum(len(r["epochs"]) > 2 for r in site.records().values()) == 2, driver)
     training = {r["attempts"][-1]["host"] for r in site.records().values()}
     assert training == {first.name, second.name}, "trials run on both workers"
 
     second.kill()
-    until(lambda: any(len(r["attempts"]) > 1 for r in site.records().values()), driver)
+    # The other host has room when it has finished its own trial.
+    until(lambda: any(len(r["attempts"]) > 1 for r in site.records().values()), driver, 600)
     moved = next(r for r in site.records().values() if len(r["attempts"]) > 1)
     assert [attempt["host"] for attempt in moved["attempts"]] == [second.name, first.name]
     assert moved["attempts"][1]["from_epoch"] > 0, "it goes on from its checkpoint"
@@ -161,10 +163,10 @@ def test_a_sweep_outlives_a_worker_and_then_the_head(site: Site) -> None:
     second.start()
     site.up()
     status = site.laptop.ray(*site.laptop.sweep("status", "grid.yaml"))
-    assert "small" in status.stdout, status.stdout + status.stderr
+    assert "1 completed" in status.stdout, status.stdout + status.stderr
     done = site.laptop.ray(*site.run())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 trials: 4 completed" in done.stdout
+    assert "2 trials: 2 completed" in done.stdout
 
     after = site.records()
     for trial_id, record in before.items():

@@ -9,9 +9,13 @@ from collections.abc import Callable
 LONGEST_S = 180
 
 
-def until(holds: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+def until(
+    holds: Callable[[], object],
+    process: subprocess.Popen[str] | None = None,
+    longest_s: float = LONGEST_S,
+) -> None:
     """Wait until it holds; fails if it takes far too long, or if the process has ended before."""
-    deadline = time.monotonic() + LONGEST_S
+    deadline = time.monotonic() + longest_s
     while not holds():
         ended = process is not None and process.poll() is not None
         if process is not None and ended and not holds():
