@@ -81,6 +81,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    # The hosts share this checkout's environment, and must not set out to install it.
+    stale = subprocess.run(["make", "--question", "install"], cwd=ROOT, capture_output=True)
+    assert stale.returncode == 0, "the environment is not up to date: make install"
     folder = tmp_path_factory.mktemp("site")
     with hosts.hosts(folder, 3) as (there, key), postgresql_server.postgresql_server() as database:
         for host in there:  # `make install` finds the environment of this checkout
