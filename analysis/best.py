@@ -16,30 +16,62 @@ from analysis.inference import ALPHA, holm, paired_p
 class Best:
     """The norm with the lowest mean, and those that the seeds do not set apart from it.
 
-    Of the `rivals`, the `untested` have too few seeds in common with it for any test.
+    Of the `rivals`, the `untested` have too few seeds in common with it for any test, and the
+    `tied` have the very same mean.
     """
 
     norm: str
     rivals: tuple[str, ...]
     untested: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
 
 
-def lowest(values: Mapping[str, pd.Series[float]]) -> Best | None:
-    """The norm whose values, indexed by seed, have the lowest mean.
+def lowest(
+    columns: Mapping[int | None, Mapping[str, pd.Series[float]]],
+    reference: str,
+    against_reference: Mapping[tuple[str, int | None], float],
+) -> dict[int | None, Best | None]:
+    """In each column (a batch size, or None: AUEC) the norm with the lowest mean.
 
-    Another is set apart where its paired difference is significant after Holm over all pairs of
-    norms, which allows for the best having been picked by the same data.
+    Values are indexed by seed. Another is set apart where its paired difference is significant.
+    Against the `reference` the adjusted p are given, the same as in the table of gaps, so that the
+    two never disagree. All other pairs, of all columns, are one more family for Holm: that allows
+    for the best having been picked by the same data, and for as many columns as there are.
     """
-    names = [norm for norm, found in values.items() if len(found)]
-    if not names:
-        return None
-    best = min(names, key=lambda norm: float(values[norm].mean()))
-    pairs = list(combinations(names, 2))
-    adjusted = holm([paired_p(values[a], values[b]) for a, b in pairs])
-    of_best = {
-        first if second == best else second: float(p)
-        for (first, second), p in zip(pairs, adjusted, strict=True)
-        if best in (first, second)
+    pairs = [
+        (first, second, column)
+        for column, values in columns.items()
+        for first, second in combinations([n for n, v in values.items() if len(v)], 2)
+        if reference not in (first, second)
+    ]
+    adjusted = holm([paired_p(columns[c][a], columns[c][b]) for a, b, c in pairs])
+    p: dict[tuple[frozenset[str], int | None], float] = {
+        (frozenset((first, second)), column): float(value)
+        for (first, second, column), value in zip(pairs, adjusted, strict=True)
     }
-    rivals = tuple(name for name in names if name != best and not of_best[name] < ALPHA)
-    return Best(best, rivals, tuple(name for name in rivals if np.isnan(of_best[name])))
+    p |= {
+        (frozenset((norm, reference)), column): value
+        for (norm, column), value in against_reference.items()
+    }
+    return {column: _best(values, column, p) for column, values in columns.items()}
+
+
+def _best(
+    values: Mapping[str, pd.Series[float]],
+    column: int | None,
+    p: Mapping[tuple[frozenset[str], int | None], float],
+) -> Best | None:
+    means = {norm: float(found.mean()) for norm, found in values.items() if len(found)}
+    if not means:
+        return None
+    best = min(means, key=lambda norm: means[norm])
+    of_best = {
+        norm: p.get((frozenset((norm, best)), column), np.nan) for norm in means if norm != best
+    }
+    rivals = tuple(norm for norm, value in of_best.items() if not value < ALPHA)
+    return Best(
+        best,
+        rivals,
+        untested=tuple(norm for norm in rivals if np.isnan(of_best[norm])),
+        tied=tuple(norm for norm in rivals if np.isclose(means[norm], means[best], atol=1e-9)),
+    )

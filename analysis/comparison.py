@@ -119,6 +119,11 @@ class Comparison:
             survivors=t_interval(errors.to_numpy(float)[survived]),
         )
 
+    def diverges_in_part(self, norm: str) -> bool:
+        """Whether at some batch size some of the norm's seeds diverged, and others did not."""
+        own = [cell for cell in self.cells.values() if cell.norm == norm]
+        return any(0 < len(cell.diverged) < len(cell.ended) for cell in own)
+
     @cached_property
     def _diverged(self) -> dict[tuple[str, int], frozenset[int]]:
         rows = self.scored[self.scored["diverged"]]
@@ -179,12 +184,22 @@ class Comparison:
 
     @cached_property
     def _best(self) -> dict[int | None, Best | None]:
-        measured: dict[int | None, dict[str, pd.Series[float]]] = {None: self.auec}
-        measured |= {size: self.errors(size) for size in self.batch_sizes}
-        return {
-            size: lowest({norm: v for norm, v in values.items() if norm in self.distinct})
-            for size, values in measured.items()
+        # AUEC is the declared measure; the single batch sizes are exploratory, and one family.
+        declared: dict[int | None, dict[str, pd.Series[float]]] = {None: self._distinct(self.auec)}
+        single: dict[int | None, dict[str, pd.Series[float]]] = {
+            size: self._distinct(self.errors(size)) for size in self.batch_sizes
         }
+        return {
+            **lowest(declared, self.reference, _adjusted(self.primary)),
+            **lowest(single, self.reference, _adjusted(self.gaps)),
+        }
+
+    def _distinct(self, values: dict[str, pd.Series[float]]) -> dict[str, pd.Series[float]]:
+        return {norm: found for norm, found in values.items() if norm in self.distinct}
+
+
+def _adjusted(gaps: Sequence[Gap]) -> dict[tuple[str, int | None], float]:
+    return {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
 
 
 def family(keys: Sequence[tuple[str, int | None]], found: Sequence[Difference]) -> tuple[Gap, ...]:

@@ -27,10 +27,13 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p value with two significant digits, and no more zeros than mean something."""
+    """A p value with as many digits as tell on which side of 0.05 it lies."""
     if np.isnan(p):
         return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+    if p < 0.001:
+        return "< 0.001"
+    digits = 2 if p >= 0.1 else 4 if abs(p - 0.05) < 0.0005 else 3
+    return f"{p:.{digits}f}"
 
 
 def equals(p: float) -> str:

@@ -24,6 +24,12 @@ MANY = 4
 """Other norms beyond which the declared comparison is told in groups."""
 
 
+_TWO_HEAPS = (
+    " Where only some seeds diverge, errors lie in two heaps: their intervals, and what more seeds "
+    "would show, mean little, and the rates of divergence say more."
+)
+
+
 def headline(trials: Trials, reference: str | None = None) -> list[str]:
     """Three or four lines of what was found, for a terminal."""
     return summary(findings_of(trials, Options(reference=reference)))
@@ -100,8 +106,9 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     )
     told = [(verb, members) for verb, members in groups if members]
     lines = [
-        f"{'Likewise' if place else where}, {listed([_size(gap) for gap in members])} "
-        f"{'is' if len(members) == 1 else 'are'} {verb} {name} ({_how(members[0])})."
+        f"{'Likewise' if place else where}, the {'error' if len(members) == 1 else 'errors'} of "
+        f"{listed([_size(gap) for gap in members])} {'is' if len(members) == 1 else 'are'} {verb} "
+        f"{name}'s ({_how(members[0])})."
         for place, (verb, members) in enumerate(told)
     ]
     same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
@@ -114,7 +121,10 @@ def _grouped(findings: Findings, where: str) -> list[str]:
 def _how(gap: Gap) -> str:
     if np.isnan(gap.p_adjusted):
         return "points; too few seeds in common, or all with the same difference"
-    return "points ± half a 95 % interval, Holm-adjusted"
+    return (
+        "points ± half the 95 % interval of each comparison by itself; the verdict is Holm's over "
+        f"all {gap.family}"
+    )
 
 
 def _size(gap: Gap) -> str:
@@ -127,7 +137,7 @@ def _gap(gap: Gap, reference: str) -> str:
     paired = gap.difference.paired
     if np.isnan(paired.value):
         return f"{gap.norm} and {reference} have no seed in common yet."
-    size = f"{gap.norm}'s error is {reference}'s"
+    size = f"{gap.norm}'s error equals {reference}'s"
     if paired.value:
         side = "higher" if paired.value > 0 else "lower"
         size = f"{gap.norm}'s error is {number(abs(paired.value))} points {side} than {reference}'s"
@@ -142,8 +152,17 @@ def _gap(gap: Gap, reference: str) -> str:
         return f"{size} ({interval(gap)})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
-        f"the difference is {signed(paired.value)} points ({interval(gap)}). That many find one "
-        f"of {number(smallest_detectable(paired.num) * paired.sd)} points four times in five."
+        f"the difference is {signed(paired.value)} points ({interval(gap)}). {_found(gap)}"
+    )
+
+
+def _found(gap: Gap) -> str:
+    """What so many seeds find, at the level that Holm asks of the first of a family."""
+    paired = gap.difference.paired
+    detectable = smallest_detectable(paired.num, alpha=ALPHA / gap.family) * paired.sd
+    return (
+        f"A difference of {number(detectable)} points would be found four times in five by "
+        f"{counted(paired.num, 'seed')}."
     )
 
 
@@ -188,4 +207,5 @@ def _diverged(comparison: Comparison) -> list[str]:
     return [
         f"Diverged: {listed(parts)}. A diverged trial counts at the error of guessing; "
         "the mean over the survivors stands beside it in the table."
+        + (_TWO_HEAPS if any(comparison.diverges_in_part(norm) for norm, _ in counts) else "")
     ]

@@ -23,10 +23,18 @@ def by_batch_size(comparison: Comparison) -> list[str]:
         if best and len(comparison.errors(size)) > 1:
             groups.setdefault(best, []).append(size)
     return [
-        f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} {best.norm} has the "
-        f"lowest mean error, {_apart(best, _others(comparison, best, sizes[0]))}."
+        f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} "
+        f"{_stands(comparison, best, sizes[0])}."
         for best, sizes in groups.items()
     ]
+
+
+def _stands(comparison: Comparison, best: Best, batch_size: int) -> str:
+    if best.tied:
+        return f"{listed([best.norm, *best.tied])} share the lowest mean error"
+    others = _others(comparison, best, batch_size)
+    all_others = len(others) == len(comparison.distinct) - 1
+    return f"{best.norm} has the lowest mean error, {_apart(best, others, all_others=all_others)}"
 
 
 def _others(comparison: Comparison, best: Best, batch_size: int) -> list[str]:
@@ -35,11 +43,13 @@ def _others(comparison: Comparison, best: Best, batch_size: int) -> list[str]:
     return [norm for norm in comparison.distinct if norm in there and norm != best.norm]
 
 
-def _apart(best: Best, others: Sequence[str]) -> str:
+def _apart(best: Best, others: Sequence[str], *, all_others: bool) -> str:
     """How the best norm stands to the others; silence of a test is not a result of one."""
     if not others:
         return "and no other norm has a result"
-    every, any_ = (others[0],) * 2 if len(others) == 1 else ("every other norm", "any other norm")
+    every, any_ = ("every other norm", "any other norm")
+    if len(others) == 1 or not all_others:
+        every = any_ = listed(others)
     tested = tuple(name for name in best.rivals if name not in best.untested)
     if not best.rivals:
         return f"distinguishable from {every}"
@@ -65,6 +75,5 @@ def smallest_batch(comparison: Comparison) -> str:
             shown = (" to " if len(means) < len(ended) else ", ").join(
                 f"{cell.norm} {number(cell.error.value)} %" for cell in means
             )
-            stands = _apart(best, _others(comparison, best, size))
-            return f"At batch size {size}: {shown}; {best.norm} is lowest, {stands}."
+            return f"At batch size {size}: {shown}; {_stands(comparison, best, size)}."
     return ""

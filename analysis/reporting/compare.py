@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from analysis.reporting.page import Page, Section, edition_of, slug
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials
-from analysis.wording import between, counted, listed, number, p_value, signed
+from analysis.wording import between, counted, equals, listed, number, p_value, signed
 
 CLAIMS = (
     "Claims",
@@ -83,12 +84,32 @@ def answer(found: Changes) -> list[str]:
         f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved
     ]
     if moving:
-        lines.append(f"At single batch sizes these moved: {listed(moving)}.")
-    else:
-        lines.append(
-            f"None of {counted(len(cells), 'cell')} moved distinguishably (Holm over all of them)."
-        )
+        lines.append(f"At single batch sizes these moved (Holm over all): {listed(moving)}.")
+    elif cells:
+        lines.append(_none_moved(cells))
+    if found.only:
+        lines.append(f"Not compared, since only one of the two has them: {_few(found.only)}.")
     return lines
+
+
+def _none_moved(cells: Sequence[Change]) -> str:
+    """That no cell moved, and how far that is a result of a test."""
+    if all(abs(c.before - c.after) == 0 and c.difference.value == 0 for c in cells):
+        return f"All {counted(len(cells), 'cell')} are the same before and after."
+    tested = [c for c in cells if not np.isnan(c.p_adjusted)]
+    if not tested:
+        return (
+            f"Whether any of {counted(len(cells), 'cell')} moved cannot be tested: fewer than "
+            "three seeds, or each with the same difference."
+        )
+    text = f"None of {counted(len(tested), 'cell')} moved distinguishably (Holm over all of them)"
+    untested = len(cells) - len(tested)
+    return f"{text}; {untested} could not be tested." if untested else f"{text}."
+
+
+def _few(items: Sequence[str], most: int = 4) -> str:
+    shown = "; ".join(item.removeprefix("only ") for item in items[:most])
+    return shown if len(items) <= most else f"{shown}; and {len(items) - most} more"
 
 
 def _declared(change: Change) -> str:
@@ -102,7 +123,7 @@ def _declared(change: Change) -> str:
     verdict = "moved" if change.moved else "not distinguishable from no change"
     return (
         f"{text}: {verdict} ({signed(mean.value)} points, 95 % interval {between(mean)}, "
-        f"p {p_value(change.p_adjusted)}{how})."
+        f"Holm-adjusted p {equals(change.p_adjusted)}{how})."
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.comparison import Comparison
 from analysis.confounding import unconfounded
 from analysis.findings import Findings
-from analysis.inference import smallest_detectable
+from analysis.inference import ALPHA, smallest_detectable
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.measure_table import measure_frame
@@ -57,6 +57,11 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "power": power(findings),
         "smallest_detectable_sd": {
             gap.norm: smallest_detectable(gap.difference.paired.num) for gap in gaps
+        },
+        "smallest_detectable_sd_holm": {
+            gap.norm: smallest_detectable(gap.difference.paired.num, alpha=ALPHA / gap.family)
+            for gap in gaps
+            if gap.family
         },
         "p_equivalence_holm": findings.equivalent,
         "errors": error_frame(comparison),

@@ -21,17 +21,22 @@ def power(findings: Findings) -> list[str]:
 
 
 def _detectable(gaps: list[Gap]) -> str:
+    family = gaps[0].family
     found = sorted(
-        smallest_detectable(gap.difference.paired.num) * gap.difference.paired.sd for gap in gaps
+        smallest_detectable(gap.difference.paired.num, alpha=ALPHA / family)
+        * gap.difference.paired.sd
+        for gap in gaps
     )
     fewest = min(gap.difference.paired.num for gap in gaps)
     span = number(found[0])
     if number(found[-1]) != span:
         span = f"{span} to {number(found[-1])}"
+    alone = f"{number(smallest_detectable(fewest))} standard deviations of the paired differences"
+    strictest = number(smallest_detectable(fewest, alpha=ALPHA / family))
+    among = f" by itself, and {strictest} as the first of {family} by Holm" if family > 1 else ""
     return (
-        f"With {counted(fewest, 'seed')} a difference in AUEC must be "
-        f"{number(smallest_detectable(fewest))} standard deviations of the paired differences to "
-        f"be found four times in five: here {span} points."
+        f"With {counted(fewest, 'seed')} a difference in AUEC must be {alone} to be found four "
+        f"times in five{among}: here {span} points."
     )
 
 
@@ -44,7 +49,8 @@ def _published(findings: Findings, gaps: list[Gap]) -> list[str]:
             findings.published, gap.norm, comparison.reference, comparison.common_batch_sizes
         )
         if printed:
-            needed = seeds_needed(abs(printed), gap.difference.paired.sd)
+            level = ALPHA / gap.family
+            needed = seeds_needed(abs(printed), gap.difference.paired.sd, alpha=level)
             many = "more than 1,000 seeds" if needed is None else counted(needed, "seed")
             parts.append(f"{gap.norm} ({signed(printed)}) {many}")
     if not parts:
@@ -62,7 +68,16 @@ def closest_call(findings: Findings) -> list[str]:
     equivalent. Holm multiplies its p by the number of norms whose p is no smaller.
     """
     gaps = findings.comparison.primary
-    undecided = [g for g in gaps if g.p_adjusted >= ALPHA and not findings.is_equivalent(g)]
+    comparison = findings.comparison
+    if comparison.diverges_in_part(comparison.reference):
+        return []
+    undecided = [
+        gap
+        for gap in gaps
+        if gap.p_adjusted >= ALPHA
+        and not findings.is_equivalent(gap)
+        and not comparison.diverges_in_part(gap.norm)
+    ]
     if not undecided:
         return []
     closest = min(undecided, key=lambda gap: gap.difference.p)

@@ -108,7 +108,10 @@ def error_table(comparison: Comparison) -> Table:
     ]
     if apart:
         others = "the other" if len(comparison.norms) == 2 else "every other norm"
-        notes.append(f"Bold: lowest, and distinguishable from {others} (paired, Holm).")
+        notes.append(
+            f"Bold: lowest, and distinguishable from {others}. Exploratory: against the reference "
+            "by the table of gaps, else by Holm over all other pairs and batch sizes."
+        )
     if any(cell.diverged for cell in comparison.cells.values()):
         notes.append("†: diverged trials, counted at chance error; beside it, survivors only.")
     return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))

@@ -28,7 +28,7 @@ def test_an_interval_without_0_beside_an_adjusted_p_above_5_percent_is_explained
     assert p < ALPHA < 3 * p
     first = answer(found)[0]
     assert "b and a are not distinguishable with 3 seeds" in first
-    assert f"by itself, but p = {3 * p:.2f} after Holm's adjustment for 3 comparisons" in first
+    assert f"by itself, but p = {3 * p:.3f} after Holm's adjustment for 3 comparisons" in first
     second = answer(found)[1]
     assert "Holm-adjusted p" in second
     assert "by itself" not in second

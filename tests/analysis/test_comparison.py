@@ -13,10 +13,10 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from analysis.best import lowest
-from analysis.comparison import comparisons
+from analysis.comparison import comparisons, family
 from analysis.errors import InputError
 from analysis.findings import findings_of
-from analysis.inference import ALPHA
+from analysis.inference import ALPHA, difference
 from analysis.options import Options
 from analysis.reporting.answer import answer, headline
 from analysis.reporting.coverage import coverage, missing_trials
@@ -159,10 +159,43 @@ def test_the_best_is_bold_only_against_all_pairs() -> None:
         "b": pd.Series([9.0, 9.1, 9.21]),
         "c": pd.Series([6.1, 6.0, 6.4]),
     }
-    best = lowest(values)
+    best = lowest({4: values}, "none of them", {})[4]
     assert best is not None
     assert (best.norm, best.rivals) == ("a", ("c",))
-    assert lowest({}) is None
+    assert lowest({4: {}}, "a", {}) == {4: None}
+
+
+def test_the_lowest_is_set_apart_as_the_table_of_gaps_has_it(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 8: 6, 2: 6.5}, "b": {64: 6.3, 8: 6.4, 2: 7}, "c": {64: 7, 8: 6.2, 2: 9}}
+    for seed in range(20):
+        found = only(trials_of(tmp_path, rows_of(levels, sd=0.2, seed=seed))).comparison
+        for gap in found.gaps:
+            best = found.best(gap.batch_size)
+            assert best is not None
+            if best.norm in (gap.norm, found.reference):
+                other = gap.norm if best.norm == found.reference else found.reference
+                assert (other in best.rivals) == (not gap.distinguishable)
+
+
+@pytest.mark.parametrize("num_norms", [2, 3])
+def test_equal_norms_are_rarely_set_apart_at_any_batch_size(num_norms: int) -> None:
+    """At each of six batch sizes there is a lowest one: a false claim at any of them counts."""
+    rng, repeats, claims = np.random.default_rng(0), 400, 0
+    names = [f"n{i}" for i in range(num_norms)]
+    for _ in range(repeats):
+        errors = {b: {n: pd.Series(rng.normal(size=5)) for n in names} for b in range(6)}
+        pairs = [(n, b) for n in names[1:] for b in range(6)]
+        gaps = family(pairs, [difference(errors[b][n], errors[b]["n0"]) for n, b in pairs])
+        adjusted = {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
+        claims += any(best and not best.rivals for best in lowest(errors, "n0", adjusted).values())
+    assert claims / repeats < 0.08  # nominal 5 %, and the simulation's own error
+
+
+def test_the_same_lowest_mean_is_shared(tmp_path: Path) -> None:
+    errors = {"a": 5, "b": 5, "c": 6}
+    rows = [f"{n},64,0,{error},completed,90,digits,cnn,360" for n, error in errors.items()]
+    found = only(trials_of(tmp_path, rows))
+    assert "At batch size 64 a and b share the lowest mean error." in answer(found)
 
 
 def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
