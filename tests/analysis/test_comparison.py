@@ -59,7 +59,9 @@ def test_all_diverged_gives_no_interval_and_no_claim(tmp_path: Path) -> None:
 def test_norms_that_all_diverge_alike_are_neither_better_nor_worse(tmp_path: Path) -> None:
     rows = [f"{n},4,{s},,diverged,90,digits,cnn,360" for n in "ab" for s in range(3)]
     first, second, *_ = answer(only(trials_of(tmp_path, rows)))
-    assert first.endswith("b's error equals a's (all seeds give the same difference, so no interval).")
+    assert first.endswith(
+        "b's error equals a's (all seeds give the same difference, so no interval)."
+    )
     assert "a and b share the lowest mean error" in second
 
 
