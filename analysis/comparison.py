@@ -58,7 +58,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One stratum's trials. `norms` has the reference first; `batch_sizes` fall."""
+    """One stratum's trials. `norms` has the reference first; `batch_sizes` fall.
+
+    `expected` is what a grid asked for; where none did (`asked` is false), every norm at every
+    batch size with the norm's own seeds.
+    """
 
     label: str
     norms: tuple[str, ...]
@@ -66,6 +70,7 @@ class Comparison:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     expected: pd.DataFrame
+    asked: bool = True
 
     @property
     def reference(self) -> str:
@@ -242,13 +247,7 @@ def _place(part: pd.DataFrame) -> tuple[object, ...]:
 
 
 def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Comparison:
-    expected = trials.expected
-    expected = expected[
-        (expected["variant"] == part["variant"].iloc[0]) & expected["sweep"].isin(part["sweep"])
-    ]
-    asked = pd.concat([expected, part[expected.columns]]).drop_duplicates(
-        ["norm", "batch_size", "seed"], ignore_index=True
-    )
+    asked = _asked(trials.expected, part) if trials.asked else _crossed(part)
     present = set(asked["norm"])
     return Comparison(
         label=label_of({key: str(part[key].iloc[0]) for key in STRATUM}),
@@ -257,4 +256,21 @@ def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Com
         trials=part,
         epochs=trials.epochs[trials.epochs["trial_id"].isin(part["trial_id"])],
         expected=asked,
+        asked=trials.asked,
     )
+
+
+def _asked(expected: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """What the grids of the trials `part` ask for, and whatever else is there."""
+    expected = expected[
+        (expected["variant"] == part["variant"].iloc[0]) & expected["sweep"].isin(part["sweep"])
+    ]
+    return pd.concat([expected, part[expected.columns]]).drop_duplicates(
+        ["norm", "batch_size", "seed"], ignore_index=True
+    )
+
+
+def _crossed(part: pd.DataFrame) -> pd.DataFrame:
+    """Every norm of the trials `part` at every batch size, with the seeds that the norm has."""
+    seeds = part[["norm", "seed"]].drop_duplicates()
+    return seeds.merge(part[["batch_size"]].drop_duplicates(), how="cross")

@@ -4,7 +4,8 @@ Three frames belong together and are held by `Trials`:
 
 - `trials`, one row per trial, the columns of `TRIAL_COLUMNS`;
 - `epochs`, one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`;
-- `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`.
+- `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`;
+  where nothing says what was asked for (a CSV), the trials that are there.
 
 The first two have besides those of the columns `ON_REQUEST` that some trial has recorded.
 
@@ -118,6 +119,7 @@ class Trials:
 
     `settings` holds a trial's settings as text, one row per trial and one column per setting
     (`train.epochs`, ...), indexed by `trial_id`; `notes` what was set aside while reading.
+    `asked` is whether a grid says which trials there should be.
     `packages` names every version that was used; `correct` holds by `trial_id` which test
     examples were right after the last epoch, shape `(ceil(num_test / 8),)`, as
     `numpy.packbits` packs them, for those trials that kept it.
@@ -128,6 +130,7 @@ class Trials:
     epochs: pd.DataFrame
     expected: pd.DataFrame
     settings: pd.DataFrame
+    asked: bool = True
     reference: str | None = None
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)

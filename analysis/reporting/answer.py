@@ -17,6 +17,7 @@ from analysis.reporting.coverage import coverage
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
 from analysis.reporting.unconfounded_section import in_words
+from analysis.reporting.unpaired import unpaired
 from analysis.schema import Trials
 from analysis.wording import counted, equals, interval, listed, number, signed
 
@@ -86,7 +87,7 @@ def _primary(findings: Findings) -> list[str]:
         else f"At batch size {sizes[0]}"
     )
     if all(gap.difference.paired.num == 0 for gap in comparison.primary):
-        return [f"{where}: no seed has yet finished every batch size under two norms."]
+        return unpaired(comparison, where)
     if len(comparison.primary) > MANY:
         return _grouped(findings, where)
     texts = [_gap(g, comparison.reference) + _equivalence(findings, g) for g in comparison.primary]

@@ -6,18 +6,23 @@ from analysis.comparison import Comparison
 from analysis.inference import MIN_SEEDS
 from analysis.wording import counted, listed
 
+FEW = 12
+"""Cells without a result that are named one by one."""
+
 
 def coverage(comparison: Comparison) -> list[str]:
     """What was asked for, what is there, and what that forbids to say."""
     cells = comparison.cells.values()
     asked = sum(len(cell.seeds) for cell in cells)
     ended = sum(len(cell.ended) for cell in cells)
+    rows = len(comparison.trials)
     sizes = comparison.batch_sizes
     span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
-    counts = {len(cell.seeds) for cell in cells}
+    counts = {len(cell.seeds if comparison.asked else cell.ended) for cell in cells}
     few_seeds, seeds = min(counts), counted(max(counts), "seed")
+    things = counted(asked, "trial") if comparison.asked else counted(rows, "row")
     lines = [
-        f"{ended} of {counted(asked, 'trial')} {'has' if asked == 1 else 'have'} a result: "
+        f"{ended} of {things} {'has' if things.startswith('1 ') else 'have'} a result: "
         f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
         f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
     ]
@@ -30,8 +35,18 @@ def coverage(comparison: Comparison) -> list[str]:
     return lines
 
 
+def in_short(lines: list[str]) -> list[str]:
+    """The first few of the lines, and how many more there are."""
+    more = len(lines) - FEW
+    return lines if more <= 1 else [*lines[:FEW], f"and {more} more cells"]
+
+
 def missing_trials(comparison: Comparison) -> list[str]:
-    """One line per cell that lacks results: which seeds, and what became of them."""
+    """One line per cell that lacks results: which seeds, and what became of them.
+
+    Where nobody asked for the trial, all that is known is that it has no row.
+    """
+    absent = "not started" if comparison.asked else "no row"
     trials = comparison.trials
     keys = zip(trials["norm"], trials["batch_size"], trials["seed"], strict=True)
     outcomes = dict(zip(keys, trials["outcome"].str.replace("_", " "), strict=True))
@@ -39,7 +54,7 @@ def missing_trials(comparison: Comparison) -> list[str]:
     for (norm, size), cell in comparison.cells.items():
         states: dict[str, list[int]] = {}
         for seed in cell.missing:
-            states.setdefault(outcomes.get((norm, size, seed), "not started"), []).append(seed)
+            states.setdefault(outcomes.get((norm, size, seed), absent), []).append(seed)
         if states:
             parts = [
                 f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} {state}"

@@ -13,7 +13,7 @@ from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.ranks import rank
 from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.coverage import coverage, in_short, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.methods import METHODS
@@ -113,7 +113,7 @@ def _section(findings: Findings, several: bool) -> Section:
         label=comparison.label if several else "",
         coverage=tuple(coverage(comparison)),
         answer=tuple(answer(findings)),
-        missing=tuple(missing_trials(comparison)),
+        missing=tuple(in_short(missing_trials(comparison))),
         power=tuple(power(findings)),
         figures=tuple(gallery(findings, f"-{slug(comparison.label)}" if several else "")),
         tables=(*tables, *(table for table in further if table)),

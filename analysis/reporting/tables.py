@@ -96,15 +96,18 @@ def error_table(comparison: Comparison) -> Table:
         (
             norm,
             tuple(
-                _error(comparison.cells.get((norm, size)), apart.get(size) == norm)
+                _error(
+                    comparison.cells.get((norm, size)), apart.get(size) == norm, comparison.asked
+                )
                 for size in comparison.batch_sizes
             ),
         )
         for norm in comparison.norms
     )
+    below = "seeds with a result" + (" of seeds asked for" if comparison.asked else "")
     notes = [
         "Mean of the last epoch's test error over seeds, percent; after ± half the width of its "
-        "95 % t interval; below, seeds with a result of seeds asked for."
+        f"95 % t interval; below, {below}."
     ]
     if apart:
         others = "the other" if len(comparison.norms) == 2 else "every other norm"
@@ -124,10 +127,10 @@ def top5_table(by_top5: Comparison) -> Table:
     return replace(table, title="Top-5 test error", notes=(note, *table.notes))
 
 
-def _error(cell: Cell | None, best: bool) -> Shown:
+def _error(cell: Cell | None, best: bool, asked: bool) -> Shown:
     if cell is None:
         return Shown("", note="not asked for")
-    note = f"{len(cell.ended)} of {len(cell.seeds)}"
+    note = f"{len(cell.ended)} of {len(cell.seeds)}" if asked else f"n = {len(cell.ended)}"
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"
         if len(cell.diverged) < len(cell.ended):

@@ -37,7 +37,8 @@ class Found:
 
     `rows` are trials without their curves, `curves` one row per trial and epoch with the columns
     `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text, `correct` which
-    test examples were right, packed as in `Trials`.
+    test examples were right, packed as in `Trials`. `expected` is empty where no grid says which
+    trials there should be.
     """
 
     name: str
@@ -77,13 +78,14 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     validate(trials, settings)
     labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
     epochs = tidy(found.curves.merge(labels, on="trial_id"), (*EPOCH_COLUMNS, *ON_REQUEST))
-    expected = pd.DataFrame.from_records(found.expected) if found.expected else trials
+    expected = pd.DataFrame.from_records(found.expected or found.rows)
     return Trials(
         name=found.name,
         trials=recorded(trials),
         epochs=recorded(epochs).sort_values([*_SORT, "epoch"], ignore_index=True),
         expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings,
+        asked=bool(found.expected),
         reference=found.reference,
         notes=(*found.notes, *([strangers_note(strangers)] if strangers else [])),
         packages={name: " and ".join(sorted(v)) for name, v in sorted(found.packages.items())},
@@ -94,8 +96,11 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
 def _one_edition(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     """Trials of one sweep on the same part of the data are of one edition, the newest's.
 
-    A record says what its grid replaced when it was trained; the grid may have grown since.
+    A record says what its grid replaced when it was trained; the grid may have grown since. What
+    has no settings has no grid, and its editions are as they were written.
     """
+    if settings.columns.empty:
+        return trials
     limits = ("data.num_train", "data.num_test")
     keys = [trials["sweep"], trials["dataset"]]
     keys += [settings[name].reset_index(drop=True) for name in limits if name in settings]

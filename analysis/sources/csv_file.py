@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +14,10 @@ COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
 
 
 def read_csv(path: Path) -> Found:
-    """What the file holds. Without a grid, every crossing of its levels counts as expected.
+    """What the file holds; nothing says which trials there should be.
 
     Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
-    completed if it has a test error and failed otherwise.
+    completed. Raises `InputError` for one that has neither an outcome nor a test error.
     """
     raw = _read(path)
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
@@ -33,8 +32,8 @@ def read_csv(path: Path) -> Found:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     _refuse_fractions(frame, path)
-    guessed = frame["test_error"].notna().map({True: "completed", False: "failed"})
-    frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", guessed)
+    _refuse_silence(frame, path)
+    frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", "completed")
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
     frame["trial_id"] = frame["trial_id"].where(frame["trial_id"] != "", numbered)
     frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", path.stem)
@@ -44,7 +43,6 @@ def read_csv(path: Path) -> Found:
         name=path.stem,
         rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
         curves=empty_curves(),
-        expected=_crossed(frame),
         notes=[f"Columns not read: {', '.join(unread)}."] if unread else [],
     )
 
@@ -81,14 +79,18 @@ def _refuse_fractions(frame: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _crossed(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Every norm at every batch size with every seed, within each sweep and variant."""
-    names = ("norm", "batch_size", "seed")
-    return [
-        {"sweep": sweep, "variant": variant, **dict(zip(names, levels, strict=True))}
-        for (sweep, variant), part in frame.groupby(["sweep", "variant"], sort=False)
-        for levels in product(*(part[name].dropna().unique() for name in names))
-    ]
+def _refuse_silence(frame: pd.DataFrame, path: Path) -> None:
+    """A row without an error may have diverged; left out, it would speak for its norm."""
+    silent = frame[(frame["outcome"] == "") & frame["test_error"].isna()]
+    if len(silent):
+        row = silent.iloc[0]
+        more = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
+        raise InputError(
+            f"{path}: row {silent.index[0] + 1}{more} has no `test_error`: norm={row['norm']!r}, "
+            f"batch_size={row['batch_size']}, seed={row['seed']}. If it diverged, say "
+            "outcome=diverged and chance_error=90 (with ten classes); else outcome=failed, or "
+            "leave the row out"
+        )
 
 
 def _first_line(error: Exception) -> str:

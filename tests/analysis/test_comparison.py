@@ -113,7 +113,7 @@ def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) 
     trials = trials_of(tmp_path, rows[:-1])
     found = only(trials)
     assert found.comparison.primary[0].difference.paired.num == 3
-    assert missing_trials(found.comparison) == ["b at batch size 2: seed 3 not started"]
+    assert missing_trials(found.comparison) == ["b at batch size 2: seed 3 no row"]
 
 
 def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path
 
     trials = trials_of(tmp_path, rows_of({"a": {4: 6, 2: 7, 1: 9}, "b": {4: 6, 2: 8}}))
     asked = trials.expected.query("norm == 'a' or batch_size > 1")
-    found = only(replace(trials, expected=asked)).comparison
+    found = only(replace(trials, expected=asked, asked=True)).comparison
     assert found.common_batch_sizes == (4, 2)
     assert ("b", 1) not in found.cells
     assert not missing_trials(found)

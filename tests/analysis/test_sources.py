@@ -151,11 +151,11 @@ def test_a_csv_of_the_frame_gives_it_back(places: tuple[Path, Path], tmp_path: P
 def test_a_small_csv_is_enough(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(
-        "norm, batch_size, seed, test_error, colour\na, 4, 0, 9.5, red\nb, 2, 0,, blue\n"
+        "norm, batch_size, seed, test_error, colour\na, 4, 0, 9.5, red\nb, 2, 0, 8.5, blue\n"
     )
     trials = load(path)
-    assert trials.trials["outcome"].tolist() == ["completed", "failed"]
-    assert len(trials.expected) == 4
+    assert trials.trials["outcome"].tolist() == ["completed", "completed"]
+    assert (len(trials.expected), trials.asked) == (2, False)
     assert trials.notes == ("Columns not read: colour.",)
 
 
@@ -190,6 +190,10 @@ def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: 
             ["lacks the columns seed, test_error", "it has norm, batch_size"],
         ),
         ("norm,batch_size,seed,test_error\n", ["no rows"]),
+        (
+            "norm,batch_size,seed,test_error\na,4,0,9\nb,4,0,\n",
+            ["row 2", "norm='b'", "outcome=diverged and chance_error"],
+        ),
         ("norm,batch_size,seed,test_error\na,four,0,9\n", ["`batch_size`", "row 1", "'four'"]),
         ("norm,batch_size,seed,test_error\na,4,0.5,9\n", ["`seed`", "whole numbers", "0.5"]),
         ("norm,batch_size,seed,test_error\na,4,0,109\n", ["0 <= test_error <= 100", "109"]),

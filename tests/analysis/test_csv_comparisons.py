@@ -1,0 +1,67 @@
+"""What is compared in a table that nobody asked for: each data set on what it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_up_table import only, trials_of
+from scipy import stats
+
+from analysis.comparison import comparisons
+from analysis.reporting.answer import answer
+from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.tables import error_table
+
+SEEDS = 4
+
+
+def table(levels: dict[tuple[str, int], float], more: str = "", first: int = 0) -> list[str]:
+    """A row per cell and seed; errors differ a little by seed, as in no other norm."""
+    return [
+        f"{norm},{size},{first + seed},{level + seed**2 * (ord(norm[0]) % 5 + 1) % 7 / 50}{more}"
+        for (norm, size), level in levels.items()
+        for seed in range(SEEDS)
+    ]
+
+
+@pytest.mark.parametrize("stratum", ["dataset", "edition", "model"])
+def test_each_stratum_is_judged_on_its_own_grid(stratum: str, tmp_path: Path) -> None:
+    rows = table({("a", 64): 6, ("b", 64): 7, ("a", 4): 6, ("b", 4): 7}, ",one")
+    rows += table({("a", 32): 6, ("b", 32): 7, ("a", 2): 6, ("b", 2): 7}, ",two")
+    found = comparisons(trials_of(tmp_path, rows, f"norm,batch_size,seed,test_error,{stratum}"))
+    assert [item.common_batch_sizes for item in found] == [(64, 4), (32, 2)]
+    for item in found:
+        assert item.primary[0].difference.paired.num == SEEDS
+        assert missing_trials(item) == []
+        assert coverage(item)[0].startswith("16 of 16 rows have a result")
+
+
+def test_what_is_absent_has_no_row_and_was_not_asked_for(tmp_path: Path) -> None:
+    rows = table({("a", 4): 6, ("b", 4): 7, ("a", 2): 6})
+    found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
+    assert missing_trials(found.comparison) == ["b at batch size 2: seeds 0, 1, 2 and 3 no row"]
+    assert "0 to 4 seeds each" in coverage(found.comparison)[0]
+    shown = error_table(found.comparison)
+    assert [cell.note for _, cells in shown.rows for cell in cells] == ["n = 4"] * 3 + ["n = 0"]
+    assert "asked" not in " ".join(shown.notes)
+
+
+def test_a_reference_that_lacks_a_batch_size_is_named(tmp_path: Path) -> None:
+    cells = {("a", 4): 6.0, ("b", 4): 7.0, ("b", 2): 7.0, ("c", 4): 8.0, ("c", 2): 9.0}
+    found = only(trials_of(tmp_path, table(cells), "norm,batch_size,seed,test_error"))
+    assert (
+        "the reference a has no seed with a result at every batch size (none at 2); "
+        "try --reference b."
+    ) in answer(found)[0]
+
+
+def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Path) -> None:
+    rows = table({("a", 4): 6}) + table({("b", 4): 7}, first=10)
+    found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
+    assert missing_trials(found.comparison) == []
+    text = " ".join(answer(found))
+    assert "a and b have no seed in common, so nothing can be paired" in text
+    one, other = (found.comparison.auec[norm] for norm in "ba")
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
+    assert f"95 % interval {expected.low:.2f} to {expected.high:.2f}" in text
