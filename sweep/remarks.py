@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from dataclasses import fields
 
+from sweep.cluster.own_modules import source_digest
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.plan import Plan
 from trainables.spec import ScheduleSpec, TrainSpec
 
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
@@ -18,6 +20,30 @@ def remarks(grid: Grid) -> list[str]:
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
     return [*dict.fromkeys(lines), *_coincident(grid)]
+
+
+def changed_layers(plan: Plan) -> list[str]:
+    """A line for each layer of the user's own whose source is not what finished trials ran."""
+    lines = []
+    for layer in dict.fromkeys(
+        t.spec.norm.name for t in plan.grid.trials if ":" in t.spec.norm.name
+    ):
+        source = source_digest(layer, plan.grid.import_paths)
+        finished = [
+            plan.records[trial.trial_id]
+            for trial in plan.grid.trials
+            if trial.spec.norm.name == layer and plan.outcome(trial) is not None
+        ]
+        others = [
+            r for r in finished if r.attempts and r.attempts[-1].get("source", source) != source
+        ]
+        if others:
+            lines.append(
+                f"the source of {layer} has changed since {len(others)} finished trials were "
+                "trained, and their results stay; to train them again give the layer another "
+                f"name, or delete their folders in {plan.folder.storage.uri}/trials"
+            )
+    return lines
 
 
 def missing_data(grid: Grid) -> list[str]:

@@ -23,6 +23,7 @@ from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
 from sweep.plan import Plan, make_plan, save_expected
 from sweep.records.lock import Reign, driving
+from sweep.remarks import changed_layers
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import train_missing
 from trainables.spec import Outcome
@@ -44,6 +45,8 @@ def run(
     With a folder for the `report`, the analysis writes one from what there is at the end.
     """
     plan = make_plan(grid, retry)
+    for line in changed_layers(plan):
+        print_plainly(console, f"note: {line}")
     if plan.missing():
         feasible = checked(grid, console)
         with waiting(console, "checking the data"):

@@ -6,6 +6,7 @@ no data, no checkpoints, no `.env`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -40,6 +41,26 @@ def own_modules(import_paths: Sequence[str]) -> list[Path]:
             elif Path(file).is_relative_to(place):
                 found[place] = None
     return list(found)
+
+
+def source_digest(layer: str, import_paths: Sequence[str]) -> str:
+    """Names the Python files of the module or package of `package.module:attr`.
+
+    Empty for a registered norm, and where there are none. What the module imports from its
+    neighbours is not looked at.
+    """
+    if ":" not in layer:
+        return ""
+    top = layer.partition(":")[0].partition(".")[0]
+    for folder in map(Path, import_paths):
+        package, module = folder / top, folder / f"{top}.py"
+        files = [module] if module.is_file() else sorted(_python_files(package))
+        if files:
+            digest = hashlib.sha256()
+            for file in files:
+                digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+            return digest.hexdigest()[:12]
+    return ""
 
 
 def stage(modules: Sequence[Path], folder: Path) -> list[str]:

@@ -134,6 +134,11 @@ class TrialFolder:
                 name = _checkpoint(epoch, steps)
                 yield name, self.storage.read(name)
 
+    def delete_checkpoints(self) -> None:
+        """Delete them all: what they continue is no longer wanted."""
+        for epoch, steps in self._checkpoints():
+            self.storage.delete(_checkpoint(epoch, steps))
+
     def save_correct(self, content: bytes) -> None:
         """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from sweep.grid.layout import Grid
@@ -63,6 +64,9 @@ class Shipper:
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         # Born with these blocked: a Ctrl-C reaches every process of the terminal, even one that
         # has not got as far as ignoring it.
+        # (multiprocessing's resource tracker lets them through again when it starts: it has to be
+        # there before.)
+        resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self._process.start()
@@ -150,6 +154,8 @@ def reason(error: Exception) -> str:
 
 def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
+    for ending in ENDING:
+        signal.signal(ending, signal.SIG_IGN)
     os.nice(5)
     changed: queue.Queue[str] = queue.Queue()
     # It reads on while MLflow keeps this process waiting, so that the driver's pipe is never full.

@@ -138,6 +138,7 @@ class Attempt:
             "pid": os.getpid(),
             "device": self.assignment.device,
             "driver": self.assignment.driver,
+            "source": self.assignment.source,
             "from_epoch": trial.epoch,
             "from_step": trial.steps_into_epoch,
             "ended": None,
@@ -148,6 +149,10 @@ class Attempt:
     def _resume(self, trial: Trial) -> None:
         from trainables import CheckpointDamaged
 
+        if self.record.attempts:
+            before = self.record.attempts[-1].get("source", self.assignment.source)
+            if before != self.assignment.source:
+                self._start_over()
         damaged = []
         for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
             try:
@@ -159,6 +164,16 @@ class Attempt:
         if damaged:
             place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
             self.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
+
+    def _start_over(self) -> None:
+        """Forget epochs of another layer than today's: no trial is half of one, half of another."""
+        layer = self.assignment.spec.norm.name
+        self.notices.append(
+            f"the source of {layer} has changed: its unfinished trials start again from the "
+            "first epoch"
+        )
+        self.record.epochs.clear()
+        self.folder.delete_checkpoints()
 
     def _advance(self, trial: Trial) -> EpochMetrics | None:
         with self._own_errors():

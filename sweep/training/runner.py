@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.cluster.capacity import Share
 from sweep.cluster.connection import Cluster
+from sweep.cluster.own_modules import source_digest
 from sweep.display.board import Board
 from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
@@ -98,6 +99,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         data_root=grid.data_root,
         device=share.device,
         num_threads=max(1, int(grid.resources.cpu)),
+        source=source_digest(trial.spec.norm.name, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,
         edition=edition_of(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,

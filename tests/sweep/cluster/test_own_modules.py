@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cluster import own_modules
-from sweep.cluster.own_modules import stage
+from sweep.cluster.own_modules import source_digest, stage
 from sweep.errors import RefusedError
 
 FOUND = """
@@ -55,3 +55,15 @@ def test_a_folder_of_much_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     write("pack/__init__.py", "pack/a.py")
     with pytest.raises(RefusedError, match=r"pack: more than .* MB of Python files"):
         stage([Path("pack")], Path("staged"))
+
+
+def test_a_digest_names_the_source_of_a_layer_and_of_nothing_else() -> None:
+    write("layers.py", "deep/__init__.py", "deep/inner.py", "deep/notes.txt")
+    here = [str(Path.cwd())]
+    module, package = source_digest("layers:Mine", here), source_digest("deep.inner:Mine", here)
+    Path("deep/notes.txt").write_text("other")
+    assert source_digest("deep.inner:Mine", here) == package
+    Path("deep/inner.py").write_text("# other code\n")
+    assert source_digest("deep.inner:Mine", here) != package
+    assert source_digest("layers:Mine", here) == module
+    assert source_digest("batchnorm", here) == source_digest("nowhere:Mine", here) == ""

@@ -91,6 +91,18 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits() -> None:
     assert_same_bits(states(cut), states(whole))
 
 
+def test_a_layer_that_was_edited_is_not_mixed_with_what_it_was() -> None:
+    given = replace(assignment(), source="before")
+    Attempt(given).step()
+    edited = Attempt(replace(given, source="after"))
+    while not edited.is_done:
+        edited.step()
+    assert "has changed: its unfinished trials start again" in edited.notices[0]
+    assert [attempt["from_epoch"] for attempt in edited.record.attempts] == [0, 0]
+    assert [attempt["source"] for attempt in edited.record.attempts] == ["before", "after"]
+    assert [epoch["epoch"] for epoch in edited.record.epochs] == [1, 2]
+
+
 @pytest.mark.parametrize(("num_damaged", "from_epoch"), [(1, 1), (2, 0)])
 def test_damaged_checkpoints_fall_back_to_what_came_before(
     num_damaged: int, from_epoch: int
