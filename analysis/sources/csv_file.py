@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,9 @@ from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
 from analysis.sources.assemble import Found, empty_curves
 
 COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
+ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
+"""What stands for no number, as spreadsheets and programs write it."""
+TEXTS = {column.name for column in COLUMNS if column.kind == "text"}
 
 
 def read_csv(path: Path) -> Found:
@@ -27,6 +31,7 @@ def read_csv(path: Path) -> Found:
         )
     if raw.empty:
         raise InputError(f"{path} holds no rows")
+    raw, notes = _without_spaces(raw)
     try:
         frame = tidy(raw, COLUMNS)
     except InputError as error:
@@ -43,7 +48,7 @@ def read_csv(path: Path) -> Found:
         name=path.stem,
         rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
         curves=empty_curves(),
-        notes=[f"Columns not read: {', '.join(unread)}."] if unread else [],
+        notes=[*notes, *([f"Columns not read: {', '.join(unread)}."] if unread else [])],
     )
 
 
@@ -55,17 +60,34 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         heading = path.read_text(encoding="utf-8-sig").partition("\n")[0]
         separator = max(",;\t", key=heading.count)
-        raw = pd.read_csv(
+        shape: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
+        headings = pd.read_csv(path, nrows=0, skipinitialspace=True, **shape).columns
+        raw: pd.DataFrame = pd.read_csv(
             path,
-            sep=separator,
             decimal="," if separator == ";" else ".",
             skipinitialspace=True,
-            encoding="utf-8-sig",
+            # A norm may be named NA, null or 03.
+            dtype={name: str for name in headings if name.strip() in TEXTS},
+            na_values={name: ABSENT for name in headings if name.strip() not in TEXTS},
+            keep_default_na=False,
+            **shape,
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
     raw.columns = raw.columns.str.strip()
     return raw
+
+
+def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The cells without spaces around their text, and a note on each column that had some."""
+    texts = {str(name): raw[name].str.strip() for name in raw if name in TEXTS}
+    spaced = {name: raw.loc[raw[name] != text, name] for name, text in texts.items()}
+    notes = [
+        f"Spaces at the ends of `{name}` are not read: {len(cells)} rows such as {cells.iloc[0]!r}."
+        for name, cells in spaced.items()
+        if len(cells)
+    ]
+    return raw.assign(**texts), notes
 
 
 def _refuse_fractions(frame: pd.DataFrame, path: Path) -> None:
