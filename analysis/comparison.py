@@ -234,7 +234,7 @@ def comparisons(trials: Trials, reference: str | None = None) -> tuple[Compariso
     if chosen not in order:
         nearest = get_close_matches(chosen, order, n=1)
         guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"no norm {chosen!r} in {trials.name}{guess} It has: {', '.join(order)}")
+        raise InputError(f"no norm {chosen!r} in {trials.name}{guess}. It has: {', '.join(order)}")
     order.sort(key=lambda norm: norm != chosen)
     groups = [part for _, part in trials.trials.groupby(STRATUM)]
     return tuple(_comparison(trials, part, order) for part in sorted(groups, key=_place))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from analysis.errors import InputError
@@ -20,7 +21,7 @@ class Options:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.margin is not None and not self.margin > 0:
-            raise InputError(f"`margin > 0` must hold, but got margin={self.margin}")
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise InputError(f"`0 < margin < inf` must hold, but got margin={self.margin}")
         if self.threshold is not None and not 0 < self.threshold < 100:
             raise InputError(f"`0 < threshold < 100` must hold, but got {self.threshold} (percent)")

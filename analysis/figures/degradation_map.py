@@ -11,6 +11,7 @@ from analysis.figures.style import INK, SOFT, sheet
 from analysis.findings import Findings
 from analysis.inference import Mean, t_interval
 from analysis.robustness import degradation, error_table
+from analysis.wording import signed
 
 ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
@@ -72,6 +73,5 @@ def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, wide: boo
         return
     colour = "white" if abs(shade) > 0.6 else INK
     margin = "" if np.isnan(field.half_width) else f"{' ' if wide else LINE}±{field.half_width:.2f}"
-    text = f"{field.value:+.2f}{margin}" if at[0] else "0"
-    text = text.replace("-", "−")
+    text = f"{signed(field.value)}{margin}" if at[0] else "0"
     axes.text(*at, text, ha="center", va="center", color=colour, fontsize=9 if wide else 7.5)

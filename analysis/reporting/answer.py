@@ -41,7 +41,10 @@ def summary(found: Sequence[Findings]) -> list[str]:
     if len(found) > 1:
         apart = unconfounded([item.comparison for item in found])
         lines = [line for item in apart for line in in_words(item)]
-        return [*lines, *(f"{item.comparison.label}: {_primary(item)[0]}" for item in found)]
+        return [
+            *lines,
+            *(f"{item.comparison.label or 'All data'}: {_primary(item)[0]}" for item in found),
+        ]
     only = found[0]
     lines = [
         *coverage(only.comparison)[:1],

@@ -149,7 +149,7 @@ def test_an_unchanged_report_is_not_made_again(small: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--margin", "0"], "`margin > 0` must hold, but got margin=0.0"),
+        (["--margin", "0"], "`0 < margin < inf` must hold, but got margin=0.0"),
         (["--threshold", "100"], "`0 < threshold < 100` must hold, but got 100.0"),
         (["--where", "epochs"], "--where takes SETTING=VALUE, but got 'epochs'"),
         (["--where", "epochs=5"], "no setting 'epochs'; there are data.augment"),
