@@ -8,6 +8,7 @@ import pytest
 from made_up_table import only, trials_of
 from scipy import stats
 
+from analysis import load
 from analysis.comparison import comparisons
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
@@ -65,3 +66,23 @@ def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Pa
     one, other = (found.comparison.auec[norm] for norm in "ba")
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
     assert f"95 % interval {expected.low:.2f} to {expected.high:.2f}" in text
+
+
+def test_a_norm_may_have_any_name(tmp_path: Path) -> None:
+    names = ["None", "NA", "null", "nan", "N/A", "true"]
+    path = tmp_path / "names.csv"
+    rows = "".join(f"{name},4,0,9.5,\n" for name in names)
+    path.write_text("norm,batch_size,seed,test_error,chance_error\n" + rows)
+    trials = load(path)
+    assert sorted(trials.trials["norm"]) == sorted(names)
+    assert trials.trials["chance_error"].isna().all()
+    path.write_text("norm,batch_size,seed,test_error\n03,4,0,9.5\n3,4,0,8.5\n")
+    assert load(path).trials["norm"].tolist() == ["03", "3"]
+
+
+def test_spaces_around_a_name_do_not_make_another_norm(tmp_path: Path) -> None:
+    path = tmp_path / "spaces.csv"
+    path.write_text("norm ,batch_size,seed,test_error\na,4,0,9.5\n a ,4,1,8.5\na\t,4,2,8\n")
+    trials = load(path)
+    assert trials.trials["norm"].tolist() == ["a", "a", "a"]
+    assert trials.notes == ("Spaces at the ends of `norm` are not read: 2 rows such as 'a '.",)

@@ -176,26 +176,6 @@ def test_a_csv_may_come_from_a_spreadsheet(content: str, tmp_path: Path) -> None
         load(path)
 
 
-def test_a_norm_may_have_any_name(tmp_path: Path) -> None:
-    names = ["None", "NA", "null", "nan", "N/A", "true"]
-    path = tmp_path / "names.csv"
-    rows = "".join(f"{name},4,0,9.5,\n" for name in names)
-    path.write_text("norm,batch_size,seed,test_error,chance_error\n" + rows)
-    trials = load(path)
-    assert sorted(trials.trials["norm"]) == sorted(names)
-    assert trials.trials["chance_error"].isna().all()
-    path.write_text("norm,batch_size,seed,test_error\n03,4,0,9.5\n3,4,0,8.5\n")
-    assert load(path).trials["norm"].tolist() == ["03", "3"]
-
-
-def test_spaces_around_a_name_do_not_make_another_norm(tmp_path: Path) -> None:
-    path = tmp_path / "spaces.csv"
-    path.write_text("norm ,batch_size,seed,test_error\na,4,0,9.5\n a ,4,1,8.5\na\t,4,2,8\n")
-    trials = load(path)
-    assert trials.trials["norm"].tolist() == ["a", "a", "a"]
-    assert trials.notes == ("Spaces at the ends of `norm` are not read: 2 rows such as 'a '.",)
-
-
 def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: Path) -> None:
     path = tmp_path / "mnist.csv"
     path.write_text("norm,batch_size,seed,test_error,chance_error\na,4,0,0.4,90\n")
