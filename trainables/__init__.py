@@ -12,6 +12,7 @@ from trainables.errors import (
     DataUnavailable,
     Diverged,
     Infeasible,
+    NotDeterministic,
 )
 from trainables.spec import Dimensions, EpochMetrics, Outcome, TrialSpec
 
@@ -27,6 +28,7 @@ __all__ = [
     "Diverged",
     "EpochMetrics",
     "Infeasible",
+    "NotDeterministic",
     "Outcome",
     "Trial",
     "TrialSpec",

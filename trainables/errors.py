@@ -29,6 +29,10 @@ class NotFusable(ValueError):  # noqa: N818 - a property of a model; its seeds t
     """A model whose seeds cannot be trained as one network; the message names the layer."""
 
 
+class NotDeterministic(RuntimeError):  # noqa: N818 - a property of a layer on a device
+    """A layer that cannot give the same bits every time, in a trial that asks for them."""
+
+
 class CheckpointDamaged(ValueError):  # noqa: N818
     """Bytes that are no checkpoint, or not all of one."""
 

@@ -134,6 +134,8 @@ class TrainSpec(Spec):
         threshold: test error in percent; the time to it is recorded once it has held.
         watch: path of a layer in the model whose output's mean and variance are recorded.
         extra_metrics: further metrics, by name.
+        deterministic: the same bits every time on a GPU too, by slower algorithms; those of a
+            CPU are so anyway.
     """
 
     epochs: Count
@@ -147,6 +149,7 @@ class TrainSpec(Spec):
     threshold: Annotated[float, Gt(0), Lt(100)] | None = field(default=None, metadata=ADDED_LATER)
     watch: str | None = field(default=None, metadata=ADDED_LATER)
     extra_metrics: tuple[ExtraMetric, ...] = field(default=(), metadata=ADDED_LATER)
+    deterministic: bool = field(default=False, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         for name in ("eval_statistics", "extra_metrics"):  # in whatever order written

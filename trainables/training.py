@@ -18,6 +18,7 @@ import torch
 import normmods
 from trainables import checkpoint as checkpoints
 from trainables.data.load import load
+from trainables.determinism import deterministic, prepare
 from trainables.epoch import Pace, TrainingEpoch
 from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
@@ -48,6 +49,7 @@ def train(
 
     Raises:
         Diverged: the loss or a weight became NaN or infinite; epochs yielded before are valid.
+        NotDeterministic: the spec asks for the same bits every time, and a layer cannot do that.
         DataUnavailable: the data set is not in the root.
         CheckpointDamaged: the checkpoint is not as it was written.
         CheckpointTooNew: a newer version of the program wrote it.
@@ -83,6 +85,7 @@ class Trial:
         check_values(spec)
         self.spec = spec
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        prepare(self.device)
         self.dataset = load(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
         # The constructors draw weights that `initialise` then replaces.
@@ -135,8 +138,12 @@ class Trial:
         """Train for a stretch of steps, or test where the epoch's are done: only then metrics.
 
         A stretch lasts seconds, or one step where that takes longer. Raises `Diverged`, after
-        which the trial is over.
+        which the trial is over, and `NotDeterministic`.
         """
+        with deterministic(self.spec.train.deterministic):
+            return self._advance()
+
+    def _advance(self) -> EpochMetrics | None:
         current = self.begun_epoch()
         if not current.is_done:
             current.advance(self.pace)

@@ -1,5 +1,7 @@
 """Norms a user might bring, each odd in one way; named in specs as `probe_norms:…`."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -69,3 +71,30 @@ class NamesItsInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(input=x)
+
+
+class Settings(nn.GroupNorm):
+    """Notes, at each forward pass in training, what torch has been told about determinism."""
+
+    seen: ClassVar[set[tuple[int, bool, bool]]] = set()
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(1, num_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        cudnn = torch.backends.cudnn
+        mode = torch.get_deterministic_debug_mode()
+        self.seen.add((mode, cudnn.deterministic, cudnn.benchmark))
+        return super().forward(x)
+
+
+class Puts(nn.GroupNorm):
+    """Uses an operation of which torch has no deterministic algorithm on any device."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(1, num_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:  # in training, and not when the cell is checked
+            torch.zeros(1, device=x.device).put_(torch.zeros(1, dtype=torch.long), torch.ones(1))
+        return super().forward(x)

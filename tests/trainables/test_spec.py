@@ -81,6 +81,7 @@ def test_a_field_added_later_counts_once_it_leaves_its_default() -> None:
         "threshold": 5.0,
         "watch": "conv1",
         "extra_metrics": ("gradient_norm",),
+        "deterministic": True,
     }
     assert list(values) == later(SPEC.train)
     ids = {SPEC.trial_id}

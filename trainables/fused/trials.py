@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.backend import convolutions_for
+from trainables.determinism import deterministic
 from trainables.epoch import Pace, TrainingEpoch
 from trainables.errors import Diverged
 from trainables.evaluate import assess
@@ -67,6 +68,10 @@ class FusedTrials:
 
         One that diverges leaves the group, and the others go on as if it had never been there.
         """
+        with deterministic(self.trials[0].spec.train.deterministic):
+            return self._advance()
+
+    def _advance(self) -> list[Progress]:
         epochs = [trial.begun_epoch() for trial in self.trials]
         if epochs[0].is_done:
             return list(self._test(epochs))
