@@ -52,10 +52,16 @@ def init(
 
 
 @app.command()
-def plan(grid: GridPath, scale: AtScale = "full") -> None:
+def plan(
+    grid: GridPath,
+    scale: AtScale = "full",
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few steps of every cell, for the forecast.")
+    ] = False,
+) -> None:
     """Show what would run, what is done, and what it will cost. Starts nothing."""
     with refusals():
-        from sweep.display.checking import checked
+        from sweep.display.checking import checked, timed
         from sweep.display.progress import print_plainly
         from sweep.display.tables import print_plan
         from sweep.plan import make_plan
@@ -63,6 +69,8 @@ def plan(grid: GridPath, scale: AtScale = "full") -> None:
 
         console = _console()
         feasible = checked(_load(grid, scale), console)
+        if calibrate:
+            timed(feasible, console)
         for line in missing_data(feasible):
             print_plainly(console, f"note: {line}")
         slots = max(1, int((os.cpu_count() or 1) // feasible.resources.cpu))

@@ -1,8 +1,9 @@
-"""How long trials take: learnt from the epochs that have been trained."""
+"""How long trials take: learnt from the epochs that have been trained, or from timed steps."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweep.grid.expansion import GridTrial
@@ -36,36 +37,48 @@ class _Mean:
 
 @dataclass
 class CostModel:
-    """Seconds of an epoch: the mean of its cell, else of its norm by the step, else of all.
+    """Seconds of an epoch: the mean of its cell's; else as its cell was timed beforehand.
 
-    With nothing observed a step counts as one second, which still orders trials rightly.
+    Where its cell is unknown it is reckoned by the step from what is most like it: the norm under
+    the same variant, that variant, the norm, everything. With nothing known a step counts as one
+    second, which still orders trials rightly.
     """
 
+    timed: Mapping[Cell, float] = field(default_factory=dict)
     per_cell: dict[Cell, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
-    per_norm: dict[str, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
-    per_step: _Mean = field(default_factory=_Mean)
+    per_step: dict[tuple[str | None, str | None], _Mean] = field(
+        default_factory=lambda: defaultdict(_Mean)
+    )
 
     @property
     def is_measured(self) -> bool:
         """Whether the figures are seconds."""
-        return self.per_step.count > 0
+        return bool(self.per_cell) or bool(self.timed)
 
     def observe(self, trial: GridTrial, epoch_s: float) -> None:
         """Learn from one epoch (training and evaluation, in seconds)."""
-        step_s = epoch_s / steps_per_epoch(trial)
         self.per_cell[cell(trial)].add(epoch_s)
-        self.per_norm[trial.norm].add(step_s)
-        self.per_step.add(step_s)
+        for likeness in _likenesses(trial):
+            self.per_step[likeness].add(epoch_s / steps_per_epoch(trial))
 
     def epoch_s(self, trial: GridTrial) -> float:
         """Expected seconds of one epoch of the trial."""
         if cell(trial) in self.per_cell:
             return self.per_cell[cell(trial)].value()
-        if trial.norm in self.per_norm:
-            return self.per_norm[trial.norm].value() * steps_per_epoch(trial)
-        step_s = self.per_step.value() if self.is_measured else 1.0
-        return step_s * steps_per_epoch(trial)
+        if cell(trial) in self.timed:
+            return self.timed[cell(trial)]
+        known = (self.per_step[like] for like in _likenesses(trial) if like in self.per_step)
+        nearest = next(known, None)
+        return steps_per_epoch(trial) * (nearest.value() if nearest else 1.0)
 
     def remaining_s(self, trial: GridTrial, epochs_done: int = 0) -> float:
         """Expected seconds until the trial ends."""
         return self.epoch_s(trial) * max(0, trial.spec.train.epochs - epochs_done)
+
+
+def _likenesses(trial: GridTrial) -> Iterator[tuple[str | None, str | None]]:
+    """The trials that this one is like, by norm and variant, from the most alike on."""
+    yield trial.norm, trial.variant
+    yield None, trial.variant
+    yield trial.norm, None
+    yield None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sweep import calibration
 from sweep.cost import CostModel
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
@@ -58,7 +59,8 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
     """Hold a grid against the records in its storage; reads only."""
     folder = folder_of(grid)
     records = folder.load([trial.trial_id for trial in grid.trials])
-    plan = Plan(grid, folder, records, frozenset(retry))
+    costs = CostModel(calibration.load(folder))
+    plan = Plan(grid, folder, records, frozenset(retry), costs)
     for trial in grid.trials:
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))

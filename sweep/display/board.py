@@ -10,6 +10,7 @@ from statistics import mean
 
 from sweep.grid.expansion import GridTrial
 from sweep.plan import Plan
+from sweep.schedule import makespan
 from trainables.spec import Outcome
 
 REPEATED_ERRORS = 3
@@ -50,6 +51,7 @@ class Board:
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
         self.out_of_memory: set[str] = set()
+        self.order = [trial.trial_id for trial in self.plan.missing()]
         for trial in self.plan.grid.trials:
             record = self.plan.records.get(trial.trial_id)
             last = record.epochs[-1]["test_error"] if record and record.epochs else None
@@ -128,12 +130,9 @@ class Board:
         costs = self.plan.costs
         if not costs.is_measured:
             return None
-        left = [
-            costs.remaining_s(state.trial, state.epochs)
-            for state in self.states.values()
-            if state.outcome is None
-        ]
-        return max(sum(left) / max(1, self.slots), max(left, default=0.0))
+        states = (self.states[trial_id] for trial_id in self.order)
+        left = (costs.remaining_s(s.trial, s.epochs) for s in states if s.outcome is None)
+        return makespan(left, max(1, self.slots))
 
     def mean_errors(self) -> dict[tuple[str, str], dict[int, float]]:
         """Mean test error of the completed trials by (norm, variant) and batch size, percent."""

@@ -1,12 +1,16 @@
-"""What `plan` and `run` say while they check a grid's cells, and of what they find."""
+"""What `plan` and `run` say while they try a grid's cells, and of what they find."""
 
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 
+from sweep import calibration
 from sweep.display.progress import print_plainly, waiting
-from sweep.feasibility import num_cells, without_infeasible
+from sweep.errors import visible
+from sweep.feasibility import num_cells, require_data, without_infeasible
 from sweep.grid.layout import Grid
+from sweep.plan import folder_of
 from sweep.remarks import remarks
 
 
@@ -26,3 +30,15 @@ def checked(grid: Grid, console: Console) -> Grid:
     for line in notes:
         print_plainly(console, f"note: {line}")
     return feasible
+
+
+def timed(grid: Grid, console: Console) -> None:
+    """Time every cell on this machine, and keep the times beside the grid's records."""
+    require_data(grid, download=True)
+    with console.status("") as shown:
+        times = calibration.calibrate(
+            grid,
+            on_cell=lambda trial: shown.update(f"timing {escape(visible(trial.name))}"),
+            on_failure=lambda line: print_plainly(console, f"note: {line}"),
+        )
+    calibration.save(folder_of(grid), times)

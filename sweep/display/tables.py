@@ -17,6 +17,7 @@ from sweep.parameters import AddedParameters
 from sweep.plan import Plan
 from sweep.records.lock import Holder
 from sweep.records.record import TRACEBACK
+from sweep.schedule import makespan, occupations
 from sweep.tracking.shipping import Shipped
 from trainables.spec import Outcome
 
@@ -32,17 +33,30 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
     console.print()
     steps = sum(trial.spec.train.epochs - plan.epochs_done(trial) for trial in missing)
     lines = [f"{len(grid.trials)} trials, {len(missing)} to train ({steps} epochs)"]
-    if missing and plan.costs.is_measured:
-        total = sum(plan.remaining_s(trial) for trial in missing)
-        longest = max(plan.remaining_s(trial) for trial in missing)
-        left = max(total / slots, longest)
-        lines[0] += f": about {duration(left)} at {slots} at a time"
+    seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else []
+    if seconds:
+        lines[0] += f": about {duration(makespan(seconds, slots))} at {slots} at a time"
     elif missing:
-        lines[0] += "; the time it takes is known once a trial has been trained"
+        lines[0] += "; `--calibrate` times a few steps of each cell and says how long it takes"
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
         print_plainly(console, line)
+    if len(seconds) > 1:
+        console.print()
+        console.print(occupation_table(seconds))
+
+
+def occupation_table(seconds: Sequence[float]) -> Table:
+    """A column per number of slots: how long the missing trials take, and what they occupy."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    columns = list(occupations(seconds))
+    table.add_column("trials at a time", no_wrap=True)
+    for column in columns:
+        table.add_column(str(column.slots), justify="right", no_wrap=True)
+    table.add_row("done in", *[duration(column.makespan_s) for column in columns])
+    table.add_row("slot hours", *[f"{column.slot_hours:.3g}" for column in columns])
+    return table
 
 
 def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:

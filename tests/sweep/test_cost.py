@@ -37,3 +37,23 @@ def test_the_nearest_thing_that_was_measured_is_taken() -> None:
     costs.observe(grid["groupnorm", 16], 40.0)
     assert costs.epoch_s(grid["groupnorm", 8]) == pytest.approx(80.0)
     assert costs.epoch_s(grid["batchnorm", 8]) == pytest.approx(8 * step_s)
+
+
+def test_another_model_is_not_taken_for_this_one() -> None:
+    trials = load(**factors(**{"model.width": [4, 8]})).trials
+    by = {(t.norm, t.variant, t.spec.batch_size): t for t in trials}
+    narrow, wide = dict.fromkeys(t.variant for t in trials)
+    costs = CostModel()
+    costs.observe(by["batchnorm", narrow, 16], 4.0)
+    costs.observe(by["groupnorm", wide, 16], 40.0)
+    assert costs.epoch_s(by["batchnorm", wide, 16]) == pytest.approx(40.0)
+    assert costs.epoch_s(by["groupnorm", narrow, 8]) == pytest.approx(8.0)
+
+
+def test_timed_steps_stand_in_until_an_epoch_is_observed() -> None:
+    grid = trials()
+    costs = CostModel({("batchnorm", "", 16): 3.0})
+    assert costs.is_measured
+    assert costs.epoch_s(grid["batchnorm", 16]) == 3.0
+    costs.observe(grid["batchnorm", 16], 5.0)
+    assert costs.epoch_s(grid["batchnorm", 16]) == 5.0

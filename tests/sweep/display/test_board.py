@@ -75,7 +75,7 @@ def test_the_time_that_is_left() -> None:
     assert state.left_s() is None
     first, *_, last = (trial.trial_id for trial in grid.trials)
     report(state, first, 1, epoch_s=10.0)
-    assert state.left_s() == pytest.approx((2 + 3 * 3) * 10 / 2)
+    assert state.left_s() == pytest.approx(60)  # 20 and 30 s in one slot, twice 30 s in the other
     for trial in grid.trials[:-1]:
         report(state, trial.trial_id, 3, epoch_s=10.0, outcome=Outcome.COMPLETED)
     assert state.left_s() == pytest.approx(30)  # one trial cannot be shared by two slots

@@ -43,18 +43,21 @@ def test_a_plan_before_anything_is_known() -> None:
     lines = printed(print_plan, make_plan(load()), 4)
     assert lines[0].split() == ["seeds", "done,", "at", "batch", "size", "16", "8"]
     assert lines[1].split() == ["batchnorm", "0/2", "0/2"]
-    assert lines[4] == (
-        "8 trials, 8 to train (24 epochs); the time it takes is known once a trial has been trained"
-    )
+    assert lines[4].startswith("8 trials, 8 to train (24 epochs); `--calibrate` times ")
+    assert not any("slot hours" in line for line in lines)
 
 
 def test_a_plan_counts_what_is_left_at_its_measured_cost() -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=5))
     plan = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED), record_of(grid.trials[1], 1))
-    # 0.75 s an epoch, eleven to go on two slots
-    assert "5 trials, 4 to train (11 epochs): about 4 s at 2 at a time" in printed(
-        print_plan, plan, 2
-    )
+    # 0.75 s an epoch; two epochs to go in one trial, three in each of three
+    lines = printed(print_plan, plan, 2)
+    assert "5 trials, 4 to train (11 epochs): about 4 s at 2 at a time" in lines
+    assert [line.split() for line in lines[-3:]] == [
+        ["trials", "at", "a", "time", "1", "2", "4"],
+        ["done", "in", "8", "s", "4", "s", "2", "s"],
+        ["slot", "hours", *(f"{n * s / 3600:.3g}" for n, s in ((1, 8.25), (2, 4.5), (4, 2.25)))],
+    ]
 
 
 def test_a_status_names_what_runs_and_what_went_wrong() -> None:

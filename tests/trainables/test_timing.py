@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+from trial_specs import small_spec, with_train
+
+from trainables.timing import time_epoch
+
+
+@pytest.mark.parametrize("eval_statistics", [(), ("precise",), ("batch",)])
+def test_an_epoch_is_its_steps_and_its_test(eval_statistics: tuple[str, ...]) -> None:
+    spec = with_train(small_spec(), eval_statistics=eval_statistics)
+    found = time_epoch(spec, device="cpu")
+    assert found.step_s > 0
+    assert found.eval_s > 0
+    assert found.train_s == pytest.approx(found.step_s * (100 // spec.batch_size))
+    assert found.epoch_s == found.train_s + found.eval_s
+
+
+def test_what_diverges_can_be_timed() -> None:
+    assert time_epoch(small_spec(lr=1e30), device="cpu").step_s > 0

@@ -1,0 +1,87 @@
+"""How long an epoch of a trial takes, from a few timed steps and a part of its test."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from statistics import median
+
+import torch
+
+from trainables.data.load import Dataset, Split
+from trainables.evaluate import PRECISE_EXAMPLES, assess
+from trainables.spec import TrialSpec
+from trainables.training import Trial
+
+STRETCHES = 3
+STRETCH_S = 0.3
+TEST_EXAMPLES = 1024
+
+STANDSTILL_LR = 1e-12
+"""Nothing diverges while it is timed."""
+
+
+@dataclass(frozen=True)
+class EpochTime:
+    """Seconds of an optimizer step, of an epoch's training and of its test."""
+
+    step_s: float
+    train_s: float
+    eval_s: float
+
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of the whole epoch."""
+        return self.train_s + self.eval_s
+
+
+def time_epoch(
+    spec: TrialSpec,
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    device: torch.device | str | None = None,
+) -> EpochTime:
+    """Time a second of a trial's steps and a part of its test; raises like `train`.
+
+    The first steps, which warm up, do not count.
+    """
+    standing = replace(spec.train.optimizer, lr=STANDSTILL_LR)
+    spec = replace(spec, train=replace(spec.train, optimizer=standing))
+    trial = Trial(spec, data_root=data_root, device=device)
+    step_s = _step_s(trial)
+    fraction = min(1.0, TEST_EXAMPLES / len(trial.dataset.test))
+    part = _part(trial.dataset, fraction)
+    assess(trial.model, part, [spec], epoch=1)
+    start = time.perf_counter()
+    assess(trial.model, part, [spec], epoch=1)
+    eval_s = (time.perf_counter() - start) / fraction
+    return EpochTime(step_s, step_s * trial.dimensions.updates_per_epoch, eval_s)
+
+
+def _step_s(trial: Trial) -> float:
+    found = []
+    for _ in range(1 + STRETCHES):
+        if trial.begun_epoch().is_done:
+            trial.current = None
+        current = trial.begun_epoch()
+        steps, train_s = current.num_steps, current.train_s
+        current.advance(trial.pace)
+        found.append((current.train_s - train_s) / (current.num_steps - steps))
+        trial.pace.num_steps = max(1, min(trial.pace.longest, int(STRETCH_S / found[-1])))
+    return median(found[1:])
+
+
+def _part(dataset: Dataset, fraction: float) -> Dataset:
+    """A fraction of the test examples, and of the training examples that a test looks at."""
+    num_train = min(PRECISE_EXAMPLES, len(dataset.train))
+    return replace(
+        dataset,
+        train=_first(dataset.train, fraction * num_train),
+        test=_first(dataset.test, fraction * len(dataset.test)),
+    )
+
+
+def _first(split: Split, number: float) -> Split:
+    chosen = slice(0, max(1, round(number)))
+    return Split(split.images[chosen], split.labels[chosen])
