@@ -21,8 +21,8 @@ from sweep.display.progress import print_plainly, shown, waiting
 from sweep.errors import ExitCode
 from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
-from sweep.plan import Plan, make_plan, save_expected
-from sweep.records.lock import Reign, driving
+from sweep.plan import Plan, folder_of, make_plan, save_expected
+from sweep.records.lock import Reign, driving, require_free
 from sweep.remarks import changed_layers
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import train_missing
@@ -44,6 +44,7 @@ def run(
 
     With a folder for the `report`, the analysis writes one from what there is at the end.
     """
+    require_free(folder_of(grid))  # at once, and not after checks that take long
     plan = make_plan(grid, retry)
     for line in changed_layers(plan):
         print_plainly(console, f"note: {line}")
@@ -87,8 +88,6 @@ def _train(
             train_missing(plan, cluster, board, shipper, reign)
     finally:
         cluster.shut_down()
-    for notice in board.notices:
-        print_plainly(console, notice)
     if board.broken:
         print_plainly(console, f"stopped: {board.broken}", "red")
     with waiting(console, "bringing MLflow up to date"):

@@ -17,6 +17,11 @@ REPEATED_ERRORS = 3
 """So many trials that end in one and the same traceback stop the sweep: it is a bug."""
 
 
+def unreached_line(error: str) -> str:
+    """What is said while MLflow is out of reach."""
+    return f"MLflow cannot be reached, training goes on: {error}"
+
+
 @dataclass
 class TrialState:
     """A trial as the driver sees it. `outcome` is None until it has ended.
@@ -37,16 +42,19 @@ class TrialState:
 class Board:
     """States of all trials of a plan; `on_end` is told of each trial that ends.
 
-    `interrupted` asks the sweep to stop, `broken` says what keeps it from going on.
+    `interrupted` asks the sweep to stop, `broken` says what keeps it from going on, `unreached`
+    why MLflow is out of reach at present.
     """
 
     plan: Plan
     slots: int = 1
     on_end: Callable[[TrialState], None] = lambda state: None
+    on_notice: Callable[[str], None] = lambda line: None
     notices: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     broken: str | None = None
+    unreached: str | None = None
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
@@ -98,12 +106,19 @@ class Board:
         """Tell the person, once."""
         if line not in self.notices:
             self.notices.append(line)
+            self.on_notice(line)
+
+    def tell_of_tracking(self, error: str | None) -> None:
+        """MLflow has gone out of reach, for this reason; or, with None, it is back."""
+        line = unreached_line(error) if error else "MLflow is reached again"
+        self.unreached = error
+        self.on_notice(line)
 
     def lose(self, trial_id: str, why: str) -> None:
         """The trial's worker is gone, and Tune has given the trial up."""
         state = self.states[trial_id]
         state.is_running = False
-        self.notices.append(f"{state.trial.name} was given up: {why}")
+        self.notice(f"{state.trial.name} was given up: {why}")
 
     @property
     def repeated_error(self) -> str | None:

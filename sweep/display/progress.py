@@ -12,11 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.display.board import Board, TrialState
+from sweep.display.board import Board, TrialState, unreached_line
 from sweep.errors import visible
 from trainables.spec import Outcome
 
 MOST_RUNNING_SHOWN = 12
+MOST_NOTICES_SHOWN = 5
 
 
 @contextmanager
@@ -27,12 +28,15 @@ def shown(board: Board, console: Console) -> Iterator[None]:
         slots = min(board.slots, num_missing)
         print_plainly(console, f"training {num_missing} trials, {slots} at a time")
         board.on_end = lambda state: print_plainly(console, end_line(board, state))
+        board.on_notice = lambda line: print_plainly(console, line)
         yield
         return
     view = View(board, console)
     with Live(get_renderable=view, console=console, refresh_per_second=4, transient=True):
         yield
     console.print(view.summary())
+    for notice in board.notices:
+        print_plainly(console, notice)
 
 
 @contextmanager
@@ -78,7 +82,10 @@ class View:
             parts.append(Padding(self.running(), (1, 0, 0, 2)))
         if self.board.num(Outcome.COMPLETED):
             parts.append(Padding(error_table(self.board), (1, 0, 0, 2)))
-        parts += [Text(notice, style="yellow") for notice in self.board.notices]
+        notices = self.board.notices[-MOST_NOTICES_SHOWN:]
+        if self.board.unreached:
+            notices = [*notices, unreached_line(self.board.unreached)]
+        parts += [Text(notice, style="yellow") for notice in notices]
         return Group(*parts)
 
     def summary(self) -> RenderableType:

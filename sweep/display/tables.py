@@ -176,6 +176,10 @@ def print_accidents(console: Console, plan: Plan) -> None:
         print_plainly(console, f"  {place}/{TRACEBACK}")
     if len(trials) > MOST_TRIALS_SHOWN:
         print_plainly(console, f"and {len(trials) - MOST_TRIALS_SHOWN} more")
+    again = [f"--retry {outcome}" for outcome in ACCIDENTS if plan.num(outcome)]
+    if again:
+        command = f"python -m sweep run {plan.grid.arguments} {' '.join(again)}"
+        print_plainly(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
 
 
 def counts(plan: Plan) -> str:

@@ -137,13 +137,7 @@ def driving(folder: SweepFolder) -> Iterator[Reign]:
     """Hold the sweep's lock; `RefusedError` names the holder if a living one has it."""
     mine = Holder(socket.gethostname(), os.getpid(), now(), _started(os.getpid()))
     if not folder.storage.create(LOCK, mine.to_json()):
-        holder = current_holder(folder)
-        if holder and not holder.is_dead():
-            raise RefusedError(
-                f"this sweep is already running on {holder.host} (process {holder.pid}, since "
-                f"{holder.since}); if it has died, its lock is free {SILENT_S / 60:.0f} minutes "
-                f"after its last sign of life"
-            )
+        require_free(folder)
         folder.storage.write(LOCK, mine.to_json())
         time.sleep(SETTLE_S)
     elif not folder.storage.is_local:  # where two may both pass
@@ -157,6 +151,17 @@ def driving(folder: SweepFolder) -> Iterator[Reign]:
         yield reign
     finally:
         reign.end()
+
+
+def require_free(folder: SweepFolder) -> None:
+    """Raise `RefusedError`, which names the holder, if a living one has the sweep's lock."""
+    holder = current_holder(folder)
+    if holder and not holder.is_dead():
+        raise RefusedError(
+            f"this sweep is already running on {holder.host} (process {holder.pid}, since "
+            f"{holder.since}); if it has died, its lock is free {SILENT_S / 60:.0f} minutes "
+            f"after its last sign of life"
+        )
 
 
 def current_holder(folder: SweepFolder) -> Holder | None:

@@ -154,6 +154,10 @@ class TrialFolder:
         """Write the traceback where a person can open it."""
         self.storage.write(TRACEBACK, text.encode())
 
+    def delete_traceback(self) -> None:
+        """Delete what `save_traceback` wrote for an earlier attempt, if there was one."""
+        self.storage.delete(TRACEBACK)
+
     def _checkpoints(self) -> list[tuple[int, int]]:
         found = [_CHECKPOINT.fullmatch(name) for name in self.storage.names()]
         return sorted(((int(m[1]), int(m[2] or 0)) for m in found if m), reverse=True)

@@ -25,8 +25,8 @@ from multiprocessing.connection import Connection
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of, make_plan
 from sweep.records.lock import current_holder
-from sweep.tracking.credentials import hidden
 from sweep.tracking.place import Place
+from sweep.tracking.reason import reason
 from sweep.tracking.tracker import Tracker
 
 POLL_S = 1.0
@@ -88,10 +88,9 @@ class Shipper:
         """Note that a trial's record has changed; returns at once."""
         self._send(trial_id)
 
-    def complaint(self) -> str | None:
-        """The reason why MLflow cannot be reached, once, when it has become known."""
-        answer = self._answer(0)
-        return answer.error if answer else None
+    def news(self) -> Shipped | None:
+        """That MLflow cannot be reached (with the error), or can again; once each, else None."""
+        return self._answer(0)
 
     def finish(self, limit_s: float | None = None) -> Shipped:
         """Ship everything that is left, end the process and say how it went.
@@ -144,14 +143,6 @@ def ship_all(
             time.sleep(POLL_S)
 
 
-def reason(error: Exception) -> str:
-    """An error of MLflow's in one line; SQLAlchemy's begins with advice to programmers."""
-    told = str(error).strip().splitlines()
-    lines = [line for line in told if "autoflush" not in line] or [""]
-    text = hidden(f"{type(error).__name__}: {lines[0]}")
-    return text if len(text) <= 300 else text[:297] + "..."
-
-
 def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
     for ending in ENDING:
@@ -177,6 +168,9 @@ def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
             tracker = tracker or Tracker(grid)
             _ship(grid, tracker, waiting, is_driven)
             pause = POLL_S
+            if complained:
+                _tell(driver, Shipped(tracker.place, is_final=False))
+                complained = False
         except Exception as error:
             tracker = None
             if not complained:

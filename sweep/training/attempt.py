@@ -262,5 +262,7 @@ class Attempt:
                 "traceback": text,
             }
             self.folder.save_traceback(text)
+        else:
+            self.folder.delete_traceback()
         self.folder.save(record)
         self.release()

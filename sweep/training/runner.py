@@ -63,7 +63,8 @@ def _tune(assignments: list[dict[str, Any]], share: Share) -> None:
     from ray import tune
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-    from sweep.training.tune_events import LOST_WORKERS, Events, StopInOrder
+    from sweep.training.lost_workers import LOST_WORKERS
+    from sweep.training.tune_events import Events, StopInOrder
     from sweep.training.worker import TrialTrainable
 
     trainable = tune.with_resources(TrialTrainable, {"cpu": share.cpu, "gpu": share.gpu})

@@ -18,12 +18,9 @@ from ray.tune import Callback, Stopper
 
 from sweep.display.board import Board
 from sweep.records.lock import Reign
-from sweep.records.record import Record, RecordDamagedError
 from sweep.tracking.shipping import Shipper
+from sweep.training.lost_workers import error_of, ran_out_of_memory, record_death, recovery_line
 from trainables.spec import Outcome
-
-LOST_WORKERS = 3
-"""How often a trial is moved to another worker because its own was lost."""
 
 GRACE_S = 9.0
 """How long a stopping sweep waits for its workers to put their trials aside."""
@@ -46,6 +43,7 @@ class Listener:
 
     def may_end(self) -> bool:
         """Whether the sweep is to end now: asked to, and its trials put aside or out of time."""
+        self._hear_of_tracking()
         if not self.board.broken:
             self.board.broken = self.reign.lost or self._lost_node()
         if not self.board.is_stopping:
@@ -54,6 +52,12 @@ class Listener:
         self.stopping_since = self.stopping_since or time.monotonic()
         is_over = time.monotonic() - self.stopping_since > GRACE_S
         return is_over or not self.board.running or bool(self.reign.lost or self.node_is_lost)
+
+    def _hear_of_tracking(self) -> None:
+        """Have the board say when MLflow goes out of reach, and when it is back."""
+        news = self.shipper.news()
+        if news is not None:
+            self.board.tell_of_tracking(news.error)
 
     def _lost_node(self) -> str | None:
         """Tune waits for ever where the driver's own node of Ray has died."""
@@ -93,16 +97,18 @@ class Events(Callback):
         """A worker has committed an epoch or an outcome, or put its trial aside."""
         for listener in _listeners:
             _report(listener.board, str(trial), result)
-            shipper = listener.shipper
-            shipper.changed(str(trial))
-            complaint = shipper.complaint()
-            if complaint:
-                line = f"MLflow cannot be reached, training goes on: {complaint}"
-                listener.board.notices.append(line)
+            listener.shipper.changed(str(trial))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has lost its worker and is given another one."""
+        for listener in _listeners:
+            board = listener.board
+            if not board.is_stopping:
+                board.notice(recovery_line(board, str(trial), error_of(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has lost its worker too often."""
-        error = trial.get_pickled_error() or trial.get_error()
+        error = error_of(trial)
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         for listener in _listeners:
             board = listener.board
@@ -112,13 +118,8 @@ class Events(Callback):
                 board.put_aside(str(trial), out_of_memory=True)
             elif not listener.reign.lost:
                 # Nobody is left who could record it, and training it again would end alike.
-                _record_death(board, str(trial), error)
+                record_death(board, str(trial), error)
                 listener.shipper.changed(str(trial))
-
-
-def ran_out_of_memory(error: RayActorError) -> bool:
-    """Whether Ray has ended the worker because its machine ran out of memory."""
-    return "OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
 
 
 def _report(board: Board, trial_id: str, result: dict[str, Any]) -> None:
@@ -139,23 +140,6 @@ def _report(board: Board, trial_id: str, result: dict[str, Any]) -> None:
         outcome=outcome,
         error=error["traceback"] if error else None,
     )
-
-
-def _record_death(board: Board, trial_id: str, error: RayActorError) -> None:
-    outcome = Outcome.OUT_OF_MEMORY if ran_out_of_memory(error) else Outcome.FAILED
-    folder = board.plan.folder.trial(trial_id)
-    state = board.states[trial_id]
-    why = f"its worker process died {LOST_WORKERS + 1} times (a crash, or killed for its memory)"
-    try:
-        record = folder.load() or Record.of(state.trial.spec)
-        record.outcome = outcome
-        record.error = {"type": "WorkerDied", "message": why, "traceback": why}
-        folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
-        folder.save(record)
-    except (OSError, RecordDamagedError):
-        board.lose(trial_id, why)
-        return
-    board.report(trial_id, state.epochs, state.test_error, 0.0, outcome, None)
 
 
 class StopInOrder(Stopper):

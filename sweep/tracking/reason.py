@@ -1,0 +1,36 @@
+"""Why MLflow could not be told, in plain words on one line."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from sweep.tracking.credentials import URI, hidden
+
+LONGEST = 300
+OF_A_CONNECTION = re.compile(r"HTTPS?Connection(Pool)?\(|connection to server|timeout exception")
+BECAME = {
+    r"refused": "connection refused",
+    r"timed? ?out": "timed out",
+    r"name resolution|resolve|not known": "there is no host of this name",
+    r"reset|aborted|disconnected": "connection broken off",
+    r"no route|unreachable": "the host cannot be reached",
+    r"certificate|ssl": "its certificate does not hold",
+}
+"""What became of a connection, by what urllib3 and PostgreSQL's driver say of it."""
+
+
+def reason(error: Exception) -> str:
+    """`http://tracking:5000: connection refused`; another error by its type and first line.
+
+    SQLAlchemy's begins with advice to programmers.
+    """
+    told = str(error).strip().splitlines()
+    lines = [line for line in told if "autoflush" not in line] or [""]
+    text = hidden(f"{type(error).__name__}: {lines[0]}")
+    if OF_A_CONNECTION.search(str(error)):
+        for pattern, what in BECAME.items():
+            if re.search(pattern, str(error), re.IGNORECASE):
+                text = f"{hidden(os.environ.get(URI, 'its server'))}: {what}"
+                break
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -1,0 +1,60 @@
+"""Trials whose worker was lost: what is said of them, and what is recorded in the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+from sweep.display.board import Board
+from sweep.records.record import Record, RecordDamagedError
+from trainables.spec import Outcome
+
+LOST_WORKERS = 3
+"""How often a trial is moved to another worker because its own was lost."""
+
+
+def error_of(trial: Any) -> Exception | None:
+    """What Tune knows of the trial's last failure."""
+    error: Exception | None = trial.get_pickled_error() or trial.get_error()
+    return error
+
+
+def ran_out_of_memory(error: object) -> bool:
+    """Whether Ray has ended the worker because its machine ran out of memory."""
+    return "OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
+
+
+def recovery_line(board: Board, trial_id: str, error: object) -> str:
+    """`groupnorm-bs008-s2: its worker died; it goes on from its last checkpoint, after epoch 3`."""
+    state = board.states[trial_id]
+    said = str(error)
+    if ran_out_of_memory(error):
+        what = "Ray has ended its worker, since the machine ran out of memory"
+    elif "node died" in said.lower() or "node has died" in said.lower():
+        what = "its worker is lost with its node"
+    else:
+        what = "its worker died"
+    epochs = f"epoch {state.epochs} of {state.trial.spec.train.epochs} was done"
+    return f"{state.trial.name}: {what}; it goes on from its last checkpoint ({epochs})"
+
+
+def record_death(board: Board, trial_id: str, error: RayActorError) -> None:
+    """Record that every worker of the trial died; nobody else is left to do so."""
+    outcome = Outcome.OUT_OF_MEMORY if ran_out_of_memory(error) else Outcome.FAILED
+    folder = board.plan.folder.trial(trial_id)
+    state = board.states[trial_id]
+    cause = "ended by Ray, since the machine ran out of memory"
+    if outcome is Outcome.FAILED:
+        cause = "a crash, or killed for its memory"
+    why = f"its worker process died {LOST_WORKERS + 1} times ({cause})"
+    try:
+        record = folder.load() or Record.of(state.trial.spec)
+        record.outcome = outcome
+        record.error = {"type": "WorkerDied", "message": why, "traceback": why}
+        folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
+        folder.save(record)
+    except (OSError, RecordDamagedError):
+        board.lose(trial_id, why)
+        return
+    board.report(trial_id, state.epochs, state.test_error, 0.0, outcome, None)
