@@ -1,8 +1,9 @@
 """Epochs, updates and seconds until the test error falls to a threshold and stays there.
 
 A trial reaches the threshold at the first of `HOLD` evaluations in a row at or below it. One that
-never does, or that diverges, is censored at the horizon: it had the whole time and did not. One
-that still runs is censored where it stands.
+never does is censored at its last evaluation above the threshold: the fewer than `HOLD` after it
+might have become `HOLD`, had it gone on. One that diverged is censored at the horizon, since it
+would not have.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def times_to_threshold(
     """One row per trial: `norm`, `batch_size`, `seed`, `reached`, and the time in each unit.
 
     `threshold` is a test error in percent. `epochs`, `updates` and `seconds` say when it was
-    reached, or when the trial was last watched. A diverged one counts as watched for as many epochs
-    as the longest trial at its batch size, and at its own norm's speed. Failed trials, and running
-    ones without an epoch, are left out.
+    reached, or until when it is known not to have been. A diverged trial counts as watched for as
+    many epochs as the longest at its batch size, and at its own norm's speed. Failed trials, and
+    running ones without an epoch, are left out.
     """
     clocks = epochs.assign(
         epochs=epochs["epoch"].astype(float),
@@ -53,7 +54,8 @@ def times_to_threshold(
     rows: list[list[object]] = []
     for trial in trials[trials["outcome"].isin(WATCHED)].to_dict("records"):
         curve = curves.get(trial["trial_id"], clocks.iloc[:0])
-        when = _first_held(curve["test_error"].to_numpy(float) <= threshold)
+        below = curve["test_error"].to_numpy(float) <= threshold
+        when = _first_held(below)
         if when is not None:
             time = curve.iloc[when]
         elif trial["outcome"] == "diverged" and trial["batch_size"] in horizon.index:
@@ -61,7 +63,8 @@ def times_to_threshold(
             speed = float(pace.get((trial["norm"], trial["batch_size"]), np.nan))
             time = pd.Series({**time, "seconds": time["epochs"] * speed})
         elif len(curve):
-            time = curve.iloc[-1]
+            above = len(below) - _held_at_the_end(below)
+            time = curve.iloc[above - 1] if above else dict.fromkeys(UNITS, 0.0)
         else:
             continue
         rows.append(
@@ -77,6 +80,11 @@ def _first_held(below: npt.NDArray[np.bool_]) -> int | None:
         return None
     starts = np.flatnonzero(np.convolve(below, np.ones(HOLD), "valid") == HOLD)
     return int(starts[0]) if len(starts) else None
+
+
+def _held_at_the_end(below: npt.NDArray[np.bool_]) -> int:
+    """How many of the last evaluations in a row are at or below the threshold."""
+    return int(np.minimum.accumulate(below[::-1]).sum())
 
 
 def kaplan_meier(times: Floats, reached: npt.NDArray[np.bool_]) -> Curve:

@@ -27,7 +27,7 @@ def draw(findings: Findings) -> Figure | None:
     by_norm = {norm: by_norm[norm] for norm in by_norm if (times["norm"] == norm).any()}
     height = 1.9 + 0.16 * len(by_norm)
     with sheet(7.2, 0.6 + height * rows_of(len(sizes))) as figure:
-        horizon = float(times["epochs"].max())
+        horizon = max(1.0, float(times["epochs"].max()))
         grid = panels(figure, len(sizes))
         for axes, size in zip(grid, sizes, strict=True):
             _panel(axes, times[times["batch_size"] == size], by_norm, horizon)

@@ -16,6 +16,7 @@ from analysis.reporting.best_by_size import by_batch_size, smallest_batch
 from analysis.reporting.coverage import coverage
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
+from analysis.reporting.time_table import without_curves
 from analysis.reporting.unconfounded_section import in_words
 from analysis.reporting.unpaired import unpaired
 from analysis.schema import Trials
@@ -43,13 +44,18 @@ def summary(found: Sequence[Findings]) -> list[str]:
         lines = [line for item in apart for line in in_words(item)]
         return [
             *lines,
-            *(f"{item.comparison.label or 'All data'}: {_primary(item)[0]}" for item in found),
+            *(
+                f"{item.comparison.label or 'All data'}: {' '.join(_primary(item, one_by_one=1))}"
+                for item in found
+            ),
+            *without_curves(found),
         ]
     only = found[0]
     lines = [
         *coverage(only.comparison)[:1],
         *_primary(only)[:2],
         smallest_batch(only.comparison),
+        *without_curves(found),
     ]
     return [line for line in lines if line]
 
@@ -76,8 +82,11 @@ def _same(comparison: Comparison) -> list[str]:
     ]
 
 
-def _primary(findings: Findings) -> list[str]:
-    """The declared comparison: AUEC of each norm against the reference's."""
+def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
+    """The declared comparison: AUEC of each norm against the reference's.
+
+    More norms than `one_by_one` are told in groups.
+    """
     comparison = findings.comparison
     sizes = comparison.common_batch_sizes
     if len(comparison.distinct) == 1:
@@ -91,7 +100,7 @@ def _primary(findings: Findings) -> list[str]:
     )
     if all(gap.difference.paired.num == 0 for gap in comparison.primary):
         return unpaired(comparison, where)
-    if len(comparison.primary) > MANY:
+    if len(comparison.primary) > one_by_one:
         return _grouped(findings, where)
     texts = [_gap(g, comparison.reference) + _equivalence(findings, g) for g in comparison.primary]
     return [f"{where}, {texts[0]}", *(f"Likewise, {text}" for text in texts[1:])]

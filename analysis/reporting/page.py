@@ -24,7 +24,7 @@ from analysis.reporting.recorded_table import recorded_tables
 from analysis.reporting.statistics_table import statistics_table
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
-from analysis.reporting.time_table import time_table
+from analysis.reporting.time_table import time_table, without_curves
 from analysis.reporting.unconfounded_section import in_words, unconfounded_table
 from analysis.schema import Trials
 from analysis.wording import listed, p_value
@@ -81,7 +81,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
             *_unconfounded(found),
             *(_section(item, several) for item in found),
         ),
-        notes=tuple(notes(trials, [item.comparison for item in found])),
+        notes=(*notes(trials, [item.comparison for item in found]), *without_curves(found)),
         methods=METHODS,
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),

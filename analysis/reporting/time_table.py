@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,22 @@ def time_table(findings: Findings) -> Table | None:
         (
             "Restricted mean (Kaplan-Meier) of the epochs until the error has stayed at or below "
             "the threshold for three evaluations; below, trials that reached it, and the mean in "
-            "updates and seconds. Trials that never reach it or diverge are censored at the end: "
-            "≥ where there are some, > and the whole length where there are no others.",
+            "updates and seconds. A trial that never reaches it is censored at its last evaluation "
+            "above it, as those after it might have become three; one that diverges, at the end. "
+            "≥ where there are some of these, > and the longest watched where there are no others.",
         ),
     )
+
+
+def without_curves(found: Sequence[Findings]) -> list[str]:
+    """That times to a threshold were asked for where no input holds a curve."""
+    asked = [item.threshold for item in found if item.threshold is not None]
+    if not asked or any(item.times is not None for item in found):
+        return []
+    return [
+        f"No time to {number(asked[0], 1)} % test error is shown: the input holds the last epoch's "
+        "errors alone, and no curves."
+    ]
 
 
 def _time(row: dict[Any, Any] | None) -> Shown:

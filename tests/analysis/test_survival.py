@@ -76,9 +76,22 @@ def test_the_threshold_must_hold_for_three_evaluations() -> None:
     )
     found = times_to_threshold(trials, epochs, 5.0).set_index("seed")
     assert found["reached"].tolist() == [False, True, False]
-    assert found["epochs"].tolist() == [6, 2, 6]
-    assert found["updates"].tolist() == [600, 200, 600]
-    assert found["seconds"].tolist() == [12, 4, 12]
+    assert found["epochs"].tolist() == [6, 2, 4]
+    assert found["updates"].tolist() == [600, 200, 400]
+    assert found["seconds"].tolist() == [12, 4, 8]
+
+
+def test_what_might_have_been_reached_had_it_gone_on_is_censored_before() -> None:
+    """Evaluations below the threshold at the very end may have been the first of three."""
+    trials, epochs = frames(
+        {"two": "completed", "one": "completed", "none": "completed", "only": "completed"},
+        {"two": [9, 9, 9, 9, 5, 5], "one": [5, 5, 9, 5], "none": [5, 5, 9], "only": [5, 5]},
+    )
+    found = times_to_threshold(trials, epochs, 6.0)
+    assert not found["reached"].any()
+    assert found["epochs"].tolist() == [4, 3, 3, 0]
+    assert found["updates"].tolist() == [400, 300, 300, 0]
+    assert found["seconds"].tolist() == [8, 6, 6, 0]
 
 
 def test_a_diverged_trial_is_censored_at_the_horizon_and_not_where_it_broke() -> None:
@@ -94,7 +107,7 @@ def test_a_diverged_trial_is_censored_at_the_horizon_and_not_where_it_broke() ->
 
 def test_a_running_trial_is_censored_where_it_stands() -> None:
     trials, epochs = frames(
-        {"good": "completed", "running": "running"}, {"good": [9, 5, 5, 5], "running": [9, 5]}
+        {"good": "completed", "running": "running"}, {"good": [9, 5, 5, 5], "running": [9, 8, 5]}
     )
     found = times_to_threshold(trials, epochs, 5.0)
     assert found["epochs"].tolist() == [2, 2]
