@@ -94,17 +94,13 @@ def _make(
     """Make the report and return its headline."""
     from analysis.findings import findings_of
     from analysis.reporting.answer import summary
-    from analysis.reporting.manifest import MANIFEST, files_in, manifest
     from analysis.reporting.write import files_of, write
     from analysis.sources.load import load
 
     trials = load(source, settings)
     found = findings_of(trials, options)
-    lines, files = summary(found), files_of(trials, found)
-    outdated = set(files_in(out)) - {*files, MANIFEST}
-    write(out, {**files, MANIFEST: manifest(key or "", lines, files)})
-    for name in outdated:
-        (out / name).unlink(missing_ok=True)
+    lines = summary(found)
+    write(out, files_of(trials, found), made_from=key or "", headline=lines)
     return lines
 
 

@@ -64,7 +64,7 @@ def times_to_threshold(
             time = pd.Series({**time, "seconds": time["epochs"] * speed})
         elif len(curve):
             above = len(below) - _held_at_the_end(below)
-            time = curve.iloc[above - 1] if above else dict.fromkeys(UNITS, 0.0)
+            time = curve.iloc[above - 1] if above else pd.Series(0.0, list(UNITS))
         else:
             continue
         rows.append(

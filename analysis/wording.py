@@ -58,10 +58,26 @@ def between(mean: Mean) -> str:
     return f"{number(mean.low)} to {number(mean.high)}"
 
 
-def listed(items: Sequence[object]) -> str:
-    """`a, b and c`."""
+def listed(items: Sequence[object], most: int = 12) -> str:
+    """`a, b and c`; of many the first `most`, and how many more there are."""
     words = [str(item) for item in items]
+    if len(words) > most + 1:
+        words = [*words[:most], f"{len(words) - most} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def spans(numbers: Sequence[int]) -> list[str]:
+    """Whole numbers in order, more than two in a row as one span: `0 to 4`, `7`."""
+    runs: list[list[int]] = []
+    for value in sorted(numbers):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    named: list[str] = []
+    for run in runs:
+        named += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run)
+    return named
 
 
 def counted(count: int, thing: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.figures.names import drawn_names
 from analysis.figures.style import INK, SOFT, sheet
 from analysis.ranks import Ranks
 
@@ -16,7 +17,7 @@ ALT = (
 
 def draw(ranks: Ranks) -> Figure:
     """Mean ranks, best on the left; half the names are led to each side."""
-    names = list(ranks.mean)
+    names = drawn_names(list(ranks.mean))
     half = -(-len(names) // 2)
     with sheet(7.2, 0.9 + 0.2 * len(ranks.groups) + 0.26 * half) as figure:
         axes = figure.add_subplot()
@@ -34,10 +35,10 @@ def draw(ranks: Ranks) -> Figure:
             axes.plot(
                 ends, [0.5 + 0.5 * place] * 2, color=INK, linewidth=3.5, solid_capstyle="butt"
             )
-        for place, name in enumerate(names):
+        for place, (name, rank) in enumerate(zip(names, ranks.mean.values(), strict=True)):
             left = place < half
             row = place if left else len(names) - 1 - place
-            _leader(axes, name, ranks.mean[name], depth + 0.8 * row + 0.3, left)
+            _leader(axes, name, rank, depth + 0.8 * row + 0.3, left)
         return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from analysis.figures.style import INK, SOFT, sheet
+from analysis.figures.style import INK, SOFT, looks, sheet
 from analysis.findings import Findings
 from analysis.inference import Mean, t_interval
 from analysis.robustness import degradation, error_table
@@ -47,7 +47,8 @@ def draw(findings: Findings) -> Figure | None:
             np.abs(values) / max(float(np.nanmax(np.abs(values))), LEAST_SCALE)
         )
         axes.imshow(shades, cmap=_SHADES, vmin=-1, vmax=1, aspect="auto")
-        _ticks(axes, norms, [str(size) for size in sizes])
+        names = [look.name for look in looks(norms).values()]
+        _ticks(axes, names, [str(size) for size in sizes])
         for row, fields_of_norm in enumerate(fields):
             for column, field in enumerate(fields_of_norm):
                 _print(axes, (column, row), field, float(shades[row, column]), wide)

@@ -103,7 +103,7 @@ def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[st
         ends.items(), wished, _inside(wished, 11 / height), strict=True
     ):
         axes.annotate(
-            norm,
+            by_norm[norm].name,
             xy=(1.0, wish),
             xytext=(1.03, place),
             xycoords="axes fraction",

@@ -32,15 +32,15 @@ def draw(findings: Findings) -> Figure | None:
         by_norm = looks(comparison.norms)
         for row, gap in enumerate(gaps):
             _row(axes, row, gap, by_norm[gap.norm].colour, by_norm[gap.norm].marker)
-        axes.set_yticks(range(len(gaps)), [gap.norm for gap in gaps])
+        axes.set_yticks(range(len(gaps)), [by_norm[gap.norm].name for gap in gaps])
         axes.set_ylim(len(gaps) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=GRID, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.set_xlabel(
-            f"← lower error than {comparison.reference}      difference in AUEC (points)      "
-            "higher error →"
+            f"← lower error than {by_norm[comparison.reference].name}      difference in AUEC "
+            "(points)      higher error →"
         )
         return figure
 

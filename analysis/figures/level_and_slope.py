@@ -43,7 +43,7 @@ def draw(findings: Findings) -> Figure | None:
                 markersize=7,
                 elinewidth=1.2,
                 linestyle="",
-                label=norm,
+                label=by_norm[norm].name,
             )
         axes.margins(x=0.22, y=0.15)
         if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
@@ -75,7 +75,7 @@ def _labels(axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[st
     for (norm, (level, _)), height in zip(places.items(), heights, strict=True):
         left = level > sum(axes.get_xlim()) / 2
         axes.annotate(
-            norm,
+            by_norm[norm].name,
             (level, height),
             xytext=(-9 if left else 9, 5),
             ha="right" if left else "left",

@@ -38,7 +38,8 @@ def draw(changes: Changes) -> Figure:
                 elinewidth=1.2,
                 linestyle="",
             )
-        names = [f"{c.norm}  {'AUEC' if c.batch_size is None else c.batch_size}" for c in rows]
+        sizes = ["AUEC" if c.batch_size is None else str(c.batch_size) for c in rows]
+        names = [f"{by_norm[c.norm].name}  {s}" for c, s in zip(rows, sizes, strict=True)]
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.decomposition import Decomposed
+from analysis.figures.names import drawn_names
 from analysis.figures.style import (
     Look,
     batch_size_axis,
@@ -43,8 +44,9 @@ def draw(findings: Findings) -> Figure | None:
     by_kind = looks(STATISTICS)
     with sheet(7.2, 0.9 + 2.5 * rows_of(len(found))) as figure:
         drawn = panels(figure, len(found))
-        for axes, (norm, members) in zip(drawn, found.items(), strict=True):
-            axes.set_title(norm)
+        names = drawn_names(list(found))
+        for axes, name, members in zip(drawn, names, found.values(), strict=True):
+            axes.set_title(name)
             percent_axis(axes, float(errors.min()), float(errors.max()))
             batch_size_axis(axes, findings.comparison.batch_sizes, room=20 // min(3, len(found)))
             for kind in kinds:

@@ -45,7 +45,7 @@ def draw(findings: Findings) -> Figure | None:
                 axes, min(*printed, float(errors.min())), max(*printed, float(errors.max()))
             )
             batch_size_axis(axes, comparison.batch_sizes, room=9)
-            axes.set_title(norm)
+            axes.set_title(by_norm[norm].name)
             _panel(axes, comparison, norm, by_norm[norm], [i for i in found if i.norm == norm])
         figure.supylabel("test error (%)", fontsize=9)
         grid[0].legend(fontsize=8)

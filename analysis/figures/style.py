@@ -17,6 +17,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
+from analysis.figures.names import FONT, drawn_names
+
 INK = "#222222"
 SOFT = "#767676"
 GRID = "#e4e4e4"
@@ -37,7 +39,7 @@ _DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
 )
 
 RC: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": [FONT],
     "font.size": 9.0,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -66,6 +68,7 @@ RC: dict[Any, Any] = {
 class Look:
     """How one norm is drawn, in every figure alike."""
 
+    name: str
     colour: str
     marker: str
     dash: Literal["-"] | tuple[float, tuple[float, ...]]
@@ -73,8 +76,8 @@ class Look:
 
 def looks(norms: Sequence[str]) -> dict[str, Look]:
     """A look for each norm by its place; colour, marker and dash differ together."""
-    parts = zip(norms, cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False)
-    return {norm: Look(colour, marker, dash) for norm, colour, marker, dash in parts}
+    parts = zip(drawn_names(norms), cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False)
+    return {norm: Look(*look) for norm, look in zip(norms, parts, strict=True)}
 
 
 @contextmanager
@@ -131,8 +134,9 @@ def _columns(num: int) -> int:
 def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
     """One legend of lines for all panels, above them, in as many columns as fit."""
     handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
-    columns = max(1, min(4, 96 // (max(map(len, by_norm)) + 9)))
-    figure.legend(handles, list(by_norm), loc="outside upper left", ncols=columns, fontsize=9)
+    names = [look.name for look in by_norm.values()]
+    columns = max(1, min(4, 96 // (max(map(len, names)) + 9)))
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, fontsize=9)
 
 
 def percent_axis(axes: Axes, lowest: float, highest: float) -> None:

@@ -35,8 +35,8 @@ def draw(findings: Findings) -> Figure | None:
             spec = axes.get_subplotspec()
             if spec is not None and spec.is_first_col():
                 axes.set_ylabel("fraction not there yet")
-                for row, (norm, look) in enumerate(by_norm.items()):
-                    _beneath(axes, norm, (0, row), look.colour, left=True)
+                for row, look in enumerate(by_norm.values()):
+                    _beneath(axes, look.name, (0, row), look.colour, left=True)
         legend(figure, by_norm)
         return figure
 

@@ -22,6 +22,9 @@ from analysis.reporting.unpaired import unpaired
 from analysis.schema import Trials
 from analysis.wording import counted, equals, interval, listed, number, signed
 
+MOST_DIVERGED = 6
+"""Cells with diverged trials that are named one by one; the table of errors has all."""
+
 MANY = 4
 """Other norms beyond which the declared comparison is told in groups."""
 
@@ -126,7 +129,7 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     ]
     same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
     if same:
-        margin = number(findings.margin, 1)
+        margin = f"{findings.margin:g}"
         lines.append(f"Equivalent to {name} within ±{margin} points: {listed(same)}.")
     return lines
 
@@ -184,7 +187,7 @@ def _equivalence(findings: Findings, gap: Gap) -> str:
     p = findings.equivalent[gap.norm]
     if np.isnan(p):
         return ""
-    margin = f"±{number(findings.margin, 1)} points"
+    margin = f"±{findings.margin:g} points"
     if findings.is_equivalent(gap):
         return f" The two are equivalent within {margin} (p {equals(p)})."
     if gap.distinguishable:
@@ -218,7 +221,7 @@ def _diverged(comparison: Comparison) -> list[str]:
         for (norm, size), count in counts.items()
     ]
     return [
-        f"Diverged: {listed(parts)}. A diverged trial counts at the error of guessing; "
-        "the mean over the survivors stands beside it in the table."
+        f"Diverged: {listed(parts, MOST_DIVERGED)}. A diverged trial counts at the error of "
+        "guessing; the mean over the survivors stands beside it in the table."
         + (_TWO_HEAPS if any(comparison.diverges_in_part(norm) for norm, _ in counts) else "")
     ]

@@ -16,7 +16,7 @@ from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
 from analysis.reporting.methods import METHODS
-from analysis.reporting.page import Page, Section, edition_of, slug
+from analysis.reporting.page import Page, Section, edition_of, slugs
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials
@@ -36,11 +36,11 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     nothing in common or `out` cannot be written.
     """
     found = changes(comparisons(before), comparisons(after))
-    several = len(found) > 1
+    suffixes = [f"-{name}" for name in slugs([c.label for c in found])] if len(found) > 1 else [""]
     content = Page(
         name=f"{before.name} → {after.name}",
         edition=" / ".join(dict.fromkeys(filter(None, (edition_of(before), edition_of(after))))),
-        sections=tuple(_section(item, several) for item in found),
+        sections=tuple(map(_section, found, suffixes)),
         notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
         methods=(*(item for item in METHODS if item[0] not in ("Gap", "Claims")), CLAIMS),
         protocol=_settings_that_differ(before, after),
@@ -58,19 +58,18 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     return write(Path(out), files), lines
 
 
-def _section(found: Changes, several: bool) -> Section:
-    stem = f"moved-{slug(found.label)}" if several else "moved"
+def _section(found: Changes, suffix: str) -> Section:
     caption = (
         "After minus before, with 95 % intervals: filled where the change is distinguishable from "
         "none (Holm)."
     )
     return Section(
-        label=found.label if several else "",
+        label=found.label if suffix else "",
         coverage=(),
         answer=tuple(answer(found)),
         missing=found.only,
         power=(),
-        figures=(Drawn(stem, "What moved", caption, moved.ALT, moved.draw(found)),),
+        figures=(Drawn(f"moved{suffix}", "What moved", caption, moved.ALT, moved.draw(found)),),
         tables=(_table(found),),
     )
 

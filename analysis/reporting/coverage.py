@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.comparison import Comparison
 from analysis.inference import MIN_SEEDS
-from analysis.wording import counted, listed
+from analysis.wording import counted, listed, spans
 
 FEW = 12
 """Cells without a result that are named one by one."""
@@ -57,7 +57,7 @@ def missing_trials(comparison: Comparison) -> list[str]:
             states.setdefault(outcomes.get((norm, size, seed), absent), []).append(seed)
         if states:
             parts = [
-                f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} {state}"
+                f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(spans(seeds))} {state}"
                 for state, seeds in states.items()
             ]
             lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")

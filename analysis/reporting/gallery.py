@@ -19,7 +19,6 @@ from analysis.figures import (
 )
 from analysis.figures.recorded_curves import alt, drawer, watched
 from analysis.findings import Findings
-from analysis.wording import number
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,8 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
 def gallery(findings: Findings, suffix: str) -> Iterator[Drawn]:
     """Every figure that these findings give; `suffix` ends the stems of their files."""
     words = {
-        "margin": number(findings.margin, 1),
-        "threshold": number(findings.threshold or 0, 1),
+        "margin": f"{findings.margin:g}",
+        "threshold": f"{findings.threshold or 0:g}",
         "watched": watched(findings),
         "source": published_and_measured.source(findings),
     }

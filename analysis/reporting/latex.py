@@ -7,33 +7,44 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from analysis.comparison import Comparison
-from analysis.inference import Mean
+from analysis.inference import Mean, t_interval
 from analysis.wording import MINUS, number, signed
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+    | {"±": r"$\pm$", "†": r"$\dagger$", "×": r"$\times$", MINUS: "$-$"}
     | dict.fromkeys("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", " ")
 )
 
 
+_NOTE = (
+    r"% Test error in percent, then differences in points; \pm: half a 95 % t interval over seeds;",
+    r"% \dagger: with diverged trials, counted at chance error.",
+)
+
+
 def latex(found: Sequence[Comparison]) -> str:
-    """A `tabular` (booktabs) for each comparison; \\pm is half a 95 % t interval's width."""
+    """A `tabular` (booktabs) for each comparison, which says in a comment what its marks mean."""
     return "\n\n".join("\n".join(_table(comparison)) for comparison in found) + "\n"
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
     sizes = comparison.batch_sizes
+    # At a single batch size AUEC is the error itself.
+    level = ["AUEC"] if len(sizes) > 1 else []
     if comparison.label:
         yield f"% {_text(comparison.label)}"
-    yield rf"\begin{{tabular}}{{l{'r' * (len(sizes) + 1)}}}"
+    yield from _NOTE
+    yield rf"\begin{{tabular}}{{l{'r' * (len(sizes) + len(level))}}}"
     yield r"\toprule"
-    yield _row("Batch size", [*map(str, sizes), "AUEC"])
+    yield _row("Batch size", [*map(str, sizes), *level])
     yield r"\midrule"
     for norm in comparison.norms:
         cells = [comparison.cells.get((norm, size)) for size in sizes]
         errors = [_number(cell.error, number, len(cell.diverged)) if cell else "" for cell in cells]
-        yield _row(_text(norm), [*errors, _level(comparison, norm)])
+        yield _row(_text(norm), [*errors, *(_level(comparison, norm) for _ in level)])
     if comparison.primary:
         yield r"\midrule"
     by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
@@ -41,15 +52,16 @@ def _table(comparison: Comparison) -> Iterator[str]:
         gaps = [by_size[gap.norm, size].difference.paired for size in sizes]
         yield _row(
             f"{_text(gap.norm)} vs.\\ {_text(comparison.reference)}",
-            [_number(item, signed) for item in (*gaps, gap.difference.paired)],
+            [_number(item, signed) for item in (*gaps, *(gap.difference.paired for _ in level))],
         )
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
 def _level(comparison: Comparison, norm: str) -> str:
-    values = comparison.auec[norm]
-    return number(float(values.mean())) if len(values) else "--"
+    cells = [comparison.cells.get((norm, size)) for size in comparison.common_batch_sizes]
+    diverged = sum(len(cell.diverged) for cell in cells if cell)
+    return _number(t_interval(list(comparison.auec[norm])), number, diverged)
 
 
 def _number(mean: Mean, shown: object, diverged: int = 0) -> str:
@@ -66,4 +78,6 @@ def _row(label: str, cells: Sequence[str]) -> str:
 
 
 def _text(label: str) -> str:
-    return label.translate(_SPECIAL)
+    """`label` as LaTeX prints it; after the row before it, `[` and `*` would be its options."""
+    text = label.translate(_SPECIAL)
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text

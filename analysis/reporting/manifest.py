@@ -36,7 +36,8 @@ def unchanged(out: Path, made_from: str | None) -> list[str] | None:
 def files_in(out: Path) -> list[str]:
     """The files of the report in `out` by their paths in it; none where there is no report."""
     try:
-        names = [*json.loads((out / MANIFEST).read_bytes())["files"], MANIFEST]
+        content = json.loads((out / MANIFEST).read_bytes())
+        names = [*content["files"], MANIFEST] if "made_from" in content else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
     home = out.resolve()

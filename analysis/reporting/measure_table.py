@@ -59,7 +59,7 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
             "too large, as the lowest of noisy means is too low. Below, without this bias: the "
             "best chosen on half the seeds, scores from the rest.",
             "Safe range: how often the batch can be halved before the 95 % upper bound of D "
-            f"passes {number(findings.margin, 1)} points. Diverged: of all trials that ended; "
+            f"passes {findings.margin:g} points. Diverged: of all trials that ended; "
             "below, Clopper and Pearson's 95 % interval.",
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import pandas as pd
 
@@ -27,7 +28,7 @@ from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table, without_curves
 from analysis.reporting.unconfounded_section import in_words, unconfounded_table
 from analysis.schema import Trials
-from analysis.wording import listed, p_value
+from analysis.wording import listed, p_value, spans
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Section:
     figures: tuple[Drawn, ...]
     tables: tuple[Table, ...]
 
+
+LONGEST = 80
+"""Letters of a label that a file name holds."""
 
 SMALL = "small edition: "
 """How a record begins to say what the small edition of its grid replaced."""
@@ -72,14 +76,15 @@ class Page:
 
 def page(trials: Trials, found: Sequence[Findings]) -> Page:
     """The report on `found`, the findings on `trials`."""
-    several = len(found) > 1
+    labels = [item.comparison.label for item in found]
+    suffixes = [f"-{name}" for name in slugs(labels)] if len(found) > 1 else [""]
     return Page(
         name=trials.name,
         edition=edition_of(trials),
         sections=(
             *_overall(found),
             *_unconfounded(found),
-            *(_section(item, several) for item in found),
+            *map(_section, found, suffixes),
         ),
         notes=(*notes(trials, [item.comparison for item in found]), *without_curves(found)),
         methods=METHODS,
@@ -94,7 +99,8 @@ def edition_of(trials: Trials) -> str:
     return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
 
 
-def _section(findings: Findings, several: bool) -> Section:
+def _section(findings: Findings, suffix: str) -> Section:
+    """What is said of `findings`; `suffix` is empty where they are the only ones."""
     comparison = findings.comparison
     tables = [error_table(comparison)]
     if findings.by_top5:
@@ -110,12 +116,12 @@ def _section(findings: Findings, several: bool) -> Section:
         *recorded_tables(findings),
     )
     return Section(
-        label=comparison.label if several else "",
+        label=comparison.label if suffix else "",
         coverage=tuple(coverage(comparison)),
         answer=tuple(answer(findings)),
         missing=tuple(in_short(missing_trials(comparison))),
         power=tuple(power(findings)),
-        figures=tuple(gallery(findings, f"-{slug(comparison.label)}" if several else "")),
+        figures=tuple(gallery(findings, suffix)),
         tables=(*tables, *(table for table in further if table)),
     )
 
@@ -167,9 +173,14 @@ def _unconfounded(found: Sequence[Findings]) -> Iterator[Section]:
         )
 
 
-def slug(label: str) -> str:
-    """A label as part of a file name."""
-    return re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")
+def slugs(labels: Sequence[str]) -> list[str]:
+    """Labels as parts of file names: no two alike, on disks that know no capitals either."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")[:LONGEST] or "other"
+        tried = (f"{name}-{number}" if number > 1 else name for number in count(1))
+        names.append(next(each for each in tried if each not in names))
+    return names
 
 
 def _protocol(settings: Sequence[Mapping[str, tuple[str, ...]]]) -> tuple[tuple[str, str], ...]:
@@ -209,7 +220,7 @@ def _provenance(trials: Trials) -> tuple[tuple[str, str], ...]:
                 ("devices", "device"),
             )
         ),
-        ("seeds", ", ".join(map(str, sorted(set(frame["seed"]))))),
+        ("seeds", ", ".join(spans(sorted(set(frame["seed"]))))),
         ("trained", _wall_time(frame)),
         ("time spent training", f"{seconds:,.0f} s over all trials" if seconds else ""),
         ("packages", ", ".join(f"{name} {v}" for name, v in trials.packages.items())),

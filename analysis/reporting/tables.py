@@ -147,26 +147,24 @@ def margin(mean: Mean) -> str:
 
 def gap_table(comparison: Comparison) -> Table:
     """Differences from the reference as a page shows them."""
+    sizes = comparison.batch_sizes
+    title = f"Gap to {comparison.reference}"
+    notes = (
+        f"Error minus {comparison.reference}'s, percentage points, paired by seed: above 0 is "
+        "worse. After ± half the width of the 95 % t interval; below, the p adjusted by Holm. "
+        "Bold: adjusted p below 0.05.",
+        "AUEC, the error averaged over batch sizes on the log axis, is the declared comparison "
+        "and its own family; the single batch sizes are exploratory, adjusted together.",
+    )
+    if len(sizes) == 1:  # where AUEC is the error itself
+        single = tuple((gap.norm, (_gap(gap),)) for gap in comparison.primary)
+        return Table(title, ("norm", str(sizes[0])), single, notes[:1])
     by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
     rows = tuple(
-        (
-            gap.norm,
-            (_gap(gap), *(_gap(by_size[gap.norm, size]) for size in comparison.batch_sizes)),
-        )
+        (gap.norm, (_gap(gap), *(_gap(by_size[gap.norm, size]) for size in sizes)))
         for gap in comparison.primary
     )
-    return Table(
-        f"Gap to {comparison.reference}",
-        ("norm", "AUEC", *map(str, comparison.batch_sizes)),
-        rows,
-        (
-            f"Error minus {comparison.reference}'s, percentage points, paired by seed: above 0 is "
-            "worse. After ± half the width of the 95 % t interval; below, the p adjusted by Holm.",
-            "AUEC, the error averaged over batch sizes on the log axis, is the declared comparison "
-            "and its own family; the single batch sizes are exploratory, adjusted together. "
-            "Bold: adjusted p below 0.05.",
-        ),
-    )
+    return Table(title, ("norm", "AUEC", *map(str, sizes)), rows, notes)
 
 
 def _gap(gap: Gap) -> Shown:

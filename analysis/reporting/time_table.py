@@ -46,7 +46,7 @@ def time_table(findings: Findings) -> Table | None:
     norms = [n for n in findings.comparison.norms if n in set(frame["norm"])]
     rows = tuple((norm, tuple(_time(cells.get((norm, size))) for size in sizes)) for norm in norms)
     return Table(
-        f"Epochs to {number(findings.threshold or 0, 1)} % test error",
+        f"Epochs to {findings.threshold or 0:g} % test error",
         ("norm", *map(str, sizes)),
         rows,
         (
@@ -65,7 +65,7 @@ def without_curves(found: Sequence[Findings]) -> list[str]:
     if not asked or any(item.times is not None for item in found):
         return []
     return [
-        f"No time to {number(asked[0], 1)} % test error is shown: the input holds the last epoch's "
+        f"No time to {asked[0]:g} % test error is shown: the input holds the last epoch's "
         "errors alone, and no curves."
     ]
 

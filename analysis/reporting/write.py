@@ -12,8 +12,10 @@ from analysis.errors import InputError
 from analysis.figures.save import Format, rendered
 from analysis.findings import Findings, findings_of
 from analysis.options import Options
+from analysis.reporting.answer import summary
 from analysis.reporting.html import html
 from analysis.reporting.latex import latex
+from analysis.reporting.manifest import MANIFEST, files_in, manifest
 from analysis.reporting.markdown import markdown
 from analysis.reporting.measure_table import measure_frame
 from analysis.reporting.numbers import numbers
@@ -43,10 +45,10 @@ def report(
     The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
     `figures/` (SVG, PNG, PDF). The same trials give the same bytes. `reference`, `margin` and
     `threshold` are explained by `analysis.options.Options`. Raises `InputError` where nothing
-    can be compared or written.
+    can be compared or written, or where a file is in the way that is no report's.
     """
     found = findings_of(trials, Options(reference, margin, threshold))
-    return write(Path(out), files_of(trials, found))
+    return write(Path(out), files_of(trials, found), headline=summary(found))
 
 
 def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
@@ -110,13 +112,35 @@ def _plain_csv(table: pd.DataFrame) -> str:
     return text
 
 
-def write(out: Path, files: dict[str, bytes]) -> Path:
-    """Write `files` under `out`; returns the page's path."""
+def write(
+    out: Path, files: dict[str, bytes], *, made_from: str = "", headline: Sequence[str] = ()
+) -> Path:
+    """Write `files` under `out` in place of the report there; returns the page's path.
+
+    `made_from` and `headline` are for its manifest. Other people's files are neither replaced nor
+    removed: raises `InputError` where one is in the way.
+    """
+    before = files_in(out)
+    others = [n for n in (*files, MANIFEST) if n not in before and (out / n).exists()]
+    if others:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise InputError(
+            f"{out / others[0]}{more} was not written by a report and would be lost; choose "
+            "another --out"
+        )
     try:
+        # Begun with a manifest of everything, so that what is cut short is known to be a report's.
+        _write(out / MANIFEST, manifest("", [], {**dict.fromkeys(before, b""), **files}))
         for name, content in files.items():
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            _write(out / name, content)
+        for name in set(before) - {*files, MANIFEST}:
+            (out / name).unlink(missing_ok=True)
+        _write(out / MANIFEST, manifest(made_from, headline, files))
     except OSError as error:
         raise InputError(f"cannot write the report to {out}: {error.strerror}") from error
     return out / "report.html"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

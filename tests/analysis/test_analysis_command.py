@@ -147,6 +147,46 @@ def test_an_unchanged_report_is_not_made_again(small: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("report", "report.md"),
+        ("report", "figures/forest.svg"),
+        ("report", "manifest.json"),
+        ("compare", "report.html"),
+    ],
+)
+def test_somebody_s_own_files_are_not_replaced(
+    command: str, name: str, small: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text('{"files": {"my.txt": ""}}')
+    sources = [small] if command == "report" else [small, small]
+    result = run(command, *sources, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert f"{own} was not written by a report and would be lost" in result.stderr
+    assert own.read_text() == '{"files": {"my.txt": ""}}'
+    assert files_in(tmp_path).keys() == {name}
+
+
+def test_a_report_cut_short_while_it_was_written_is_made_again(small: Path, tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from analysis.cli import app\n"
+        "real = Path.write_bytes\n"
+        "def write(path, content):\n"
+        "    if path.name == 'errors.csv': os._exit(9)\n"
+        "    return real(path, content)\n"
+        "Path.write_bytes = write; app(['report', sys.argv[1], '--out', sys.argv[2]])\n"
+    )
+    cut = subprocess.run([sys.executable, "-c", script, small, tmp_path])
+    assert cut.returncode == 9
+    assert (tmp_path / "report.html").is_file()
+    result = run("report", small, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "tables" / "errors.csv").is_file()
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--margin", "0"], "`0 < margin < inf` must hold, but got margin=0.0"),

@@ -9,8 +9,11 @@ from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
 from analysis.comparison import comparisons
+from analysis.findings import findings_of
 from analysis.inference import ALPHA
-from analysis.reporting.answer import answer
+from analysis.options import Options
+from analysis.reporting.answer import answer, headline, summary
+from analysis.reporting.write import report
 
 
 def test_an_interval_without_0_beside_an_adjusted_p_above_5_percent_is_explained(
@@ -80,6 +83,34 @@ def test_norms_of_equal_bits_are_one_network_and_compared_once(tmp_path: Path) -
     text = answer(found)
     assert text[0].startswith("a and c are the same network here: seed by seed")
     assert not any("c's error" in line or "c and a are not" in line for line in text)
+
+
+def test_each_data_set_has_every_norm_in_the_headline(tmp_path: Path) -> None:
+    rows = rows_of({"a": {4: 6}, "b": {4: 7}, "c": {4: 8}})
+    rows += [row.replace("digits", "DIGITS") for row in rows]
+    trials = trials_of(tmp_path, rows)
+    lines = headline(trials)
+    assert [line.partition(":")[0] for line in lines] == ["DIGITS, cnn", "digits, cnn"]
+    assert all(
+        re.search(r"of b \(\+.*\) and c \(\+.*\) are higher than a's", line) for line in lines
+    )
+    out = report(trials, tmp_path / "out").parent
+    assert (out / "figures" / "forest-digits-cnn.svg").is_file()
+    assert (out / "figures" / "forest-digits-cnn-2.svg").is_file()
+
+
+def test_of_many_diverged_cells_a_few_are_named(tmp_path: Path) -> None:
+    rows = [f"n{i},4,{s},,diverged,90,digits,cnn,360" for i in range(9) for s in range(3)]
+    (line,) = [t for t in answer(only(trials_of(tmp_path, rows))) if t.startswith("Diverged")]
+    assert "n5 at batch size 4 (3 of 3) and 3 more. A diverged trial" in line
+
+
+def test_a_threshold_without_curves_is_said_to_be_in_vain(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 7}}))
+    told = "No time to 6.25 % test error is shown: the input holds the last epoch's errors alone"
+    assert summary(findings_of(trials, Options(threshold=6.25)))[-1].startswith(told)
+    assert told in (report(trials, tmp_path, threshold=6.25).with_suffix(".md")).read_text()
+    assert "No time to" not in "".join(headline(trials))
 
 
 def test_further_factors_are_in_the_order_of_their_levels(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_each_stratum_is_judged_on_its_own_grid(stratum: str, tmp_path: Path) ->
 def test_what_is_absent_has_no_row_and_was_not_asked_for(tmp_path: Path) -> None:
     rows = table({("a", 4): 6, ("b", 4): 7, ("a", 2): 6})
     found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
-    assert missing_trials(found.comparison) == ["b at batch size 2: seeds 0, 1, 2 and 3 no row"]
+    assert missing_trials(found.comparison) == ["b at batch size 2: seeds 0 to 3 no row"]
     assert "0 to 4 seeds each" in coverage(found.comparison)[0]
     shown = error_table(found.comparison)
     assert [cell.note for _, cells in shown.rows for cell in cells] == ["n = 4"] * 3 + ["n = 0"]

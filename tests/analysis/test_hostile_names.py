@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from analysis.figures.names import drawn_names
+
 NAMES = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "$\\frac{1$ \\input{/etc/passwd}~^%#&_",
     "[x](javascript:alert(1))|`",
+    "a" * 90 + "(num_groups=8)",
+    "a" * 90 + "(num_groups=16)",
+    "群归一化",
+    "שלום \u202e±†",
 )
 
 
@@ -42,7 +48,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results.csv").write_text("\n".join(lines) + "\n")
     out = folder / "report"
     command = [sys.executable, "-m", "analysis", "report", "results.csv", "--out", str(out)]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
     return out
 
 
@@ -67,6 +74,20 @@ def test_latex_reads_no_file(report: Path) -> None:
     text = "".join(file.read_text() for file in (report / "tables").glob("*.tex"))
     assert r"\input" not in text
     assert r"\textbackslash{}input\{/etc/passwd\}\textasciitilde{}" in text
+    assert r"\textless{}script\textgreater{}" in text
+    rows = [line for line in text.splitlines() if not line.startswith("%")]
+    assert not any(re.search(r"(?<!\\)[<>|~^#]|[±†]", row) for row in rows)
+    assert not any(row.startswith(("[", "*")) for row in rows)
+
+
+def test_names_are_drawn_short_apart_and_with_the_glyphs_there_are() -> None:
+    long = [f"{'a' * 90}(num_groups={count}){'b' * 90}" for count in (8, 16)]
+    drawn = drawn_names([*NAMES, *long])
+    assert len(set(drawn)) == len(drawn)
+    assert max(map(len, drawn)) < 35
+    assert drawn[4].endswith("(num_groups=8)")
+    assert drawn[6] == r"\u7fa4\u5f52\u4e00\u5316"
+    assert drawn[7] == r"שלום \u202e±†"
 
 
 def test_figures_hold_no_script(report: Path) -> None:

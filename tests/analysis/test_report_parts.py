@@ -35,6 +35,7 @@ from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
+from analysis.reporting.tables import gap_table
 from analysis.reporting.time_table import time_frame, time_table
 from analysis.reporting.write import report
 from analysis.schema import Trials
@@ -139,7 +140,7 @@ def test_labels_are_spread_and_keep_their_order() -> None:
 
 def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:
     text = latex(comparisons(table3()))
-    assert r"batchnorm & $6.43$ & $6.48$ & $7.39$ & $9.78$ & $11.15$ & $13.79$ & 8.98 \\" in text
+    assert r"batchnorm & $6.43$ & $6.48$ & $7.39$ & $9.78$ & $11.15$ & $13.79$ & $8.98$ \\" in text
     assert r"groupnorm vs.\ assocnorm & $+0.83$ & $+0.65$ & $+0.60$" in text
     assert text.count(r"\\") == 6
     assert latex(comparisons(table3())).count("{") == latex(comparisons(table3())).count("}")
@@ -282,6 +283,19 @@ def test_training_loss_is_drawn_for_every_trial(findings: Findings) -> None:
     values = np.concatenate([line.get_ydata() for line in lines if line.get_marker() != "x"])
     losses = findings.comparison.epochs["train_loss"].dropna()
     assert set(losses) <= set(values)
+
+
+def test_at_one_batch_size_no_table_holds_the_same_column_twice(tmp_path: Path) -> None:
+    sweep = make_sweep(batch_sizes=(4,), num_seeds=3, num_epochs=1)
+    (found,) = findings_of(load(write_folder(sweep, tmp_path)), Options())
+    assert gap_table(found.comparison).headings == ("norm", "4")
+    assert "AUEC" not in latex([found.comparison])
+
+
+def test_the_latex_table_marks_what_diverged(findings: Findings) -> None:
+    row = next(row for row in latex([findings.comparison]).splitlines() if "batchnorm &" in row)
+    assert row.count(r"^{\dagger}") == 2
+    assert row.count(r"\pm") == 5
 
 
 def test_at_one_batch_size_there_is_neither_level_nor_slope(tmp_path: Path) -> None:
