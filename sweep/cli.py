@@ -14,6 +14,7 @@ import typer
 from sweep import interrupts
 from sweep.errors import ExitCode, RefusedError, visible
 from sweep.tracking.credentials import take_out_of_uri
+from sweep.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,9 +108,12 @@ def run(
 
 @app.command()
 def status(grid: GridPath, scale: AtScale = "full") -> None:
-    """Show how a sweep stands; also while it runs, from another shell."""
+    """Show how a sweep stands; also while it runs, from another shell.
+
+    Exit code 2 if a record cannot be read; the others are shown.
+    """
     with refusals():
-        from sweep.display.tables import print_status
+        from sweep.display.status import print_status
         from sweep.plan import make_plan
         from sweep.records.lock import current_holder
 
@@ -118,9 +122,11 @@ def status(grid: GridPath, scale: AtScale = "full") -> None:
             from sweep.feasibility import without_infeasible
 
             read, _ = without_infeasible(read)
-        standing = make_plan(read)
+        standing = make_plan(read, with_damaged=True)
         holder = current_holder(standing.folder)
         print_status(_console(), standing, holder)
+        if standing.damaged:
+            raise RefusedError(*standing.damaged.values())
 
 
 @app.command()
@@ -139,7 +145,8 @@ def sync(grid: GridPath, scale: AtScale = "full") -> None:
     if shipped.place is None:
         print(f"MLflow cannot be reached: {visible(shipped.error or '')}", file=sys.stderr)
         raise typer.Exit(ExitCode.NOT_TRACKED)
-    print(f"{len(standing.records)} runs up to date, {shipped.num_touched} of them just now")
+    up_to_date = counted(len(standing.records), "run")
+    print(f"{up_to_date} up to date, {shipped.num_touched} of them just now")
     print(f"{shipped.place.command or 'open'}: {shipped.place.link}")
 
 
@@ -253,13 +260,21 @@ def _outcomes(names: list[str]) -> list[Outcome]:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from sweep.display.output import Output
 
-    return Console()
+    return Output()
 
 
 def main() -> None:
     """Entry point of `python -m sweep`."""
     interrupts.install()
     take_out_of_uri()
-    app()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        from sweep.display.output import discard
+
+        discard()

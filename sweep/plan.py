@@ -9,20 +9,24 @@ from sweep import calibration
 from sweep.cost import CostModel
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
-from sweep.records.record import Record, SweepFolder
+from sweep.records.record import Record, RecordDamagedError, SweepFolder
 from sweep.records.storage import Storage
 from trainables.spec import Outcome
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A grid held against its records. Trials whose outcome is in `retry` count as missing."""
+    """A grid held against its records. Trials whose outcome is in `retry` count as missing.
+
+    `damaged` says of each trial whose record cannot be read why not.
+    """
 
     grid: Grid
     folder: SweepFolder
     records: Mapping[str, Record]
     retry: frozenset[Outcome] = frozenset()
     costs: CostModel = field(default_factory=CostModel)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     def outcome(self, trial: GridTrial) -> Outcome | None:
         """The trial's outcome, or None if it has none or is to be tried again."""
@@ -55,12 +59,17 @@ def folder_of(grid: Grid) -> SweepFolder:
     return SweepFolder(Storage.at(grid.storage).below(grid.name))
 
 
-def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
-    """Hold a grid against the records in its storage; reads only."""
+def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool = False) -> Plan:
+    """Hold a grid against the records in its storage; reads only.
+
+    Raises `RecordDamagedError` unless the plan is wanted `with_damaged` records.
+    """
     folder = folder_of(grid)
-    records = folder.load([trial.trial_id for trial in grid.trials])
+    records, damaged = folder.load_readable([trial.trial_id for trial in grid.trials])
+    if damaged and not with_damaged:
+        raise RecordDamagedError("\n".join(damaged.values()))
     costs = CostModel(calibration.load(folder))
-    plan = Plan(grid, folder, records, frozenset(retry), costs)
+    plan = Plan(grid, folder, records, frozenset(retry), costs, damaged)
     for trial in grid.trials:
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))

@@ -10,6 +10,7 @@ from sweep.cluster.own_modules import source_digest
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.plan import Plan
+from sweep.wording import counted
 from trainables.spec import ScheduleSpec, TrainSpec
 
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
@@ -39,9 +40,10 @@ def changed_layers(plan: Plan) -> list[str]:
         ]
         if others:
             lines.append(
-                f"the source of {layer} has changed since {len(others)} finished trials were "
-                "trained, and their results stay; to train them again give the layer another "
-                f"name, or delete their folders in {plan.folder.storage.uri}/trials"
+                f"the source of {layer} has changed since the training of "
+                f"{counted(len(others), 'finished trial')}, and the results stay; to train again, "
+                f"give the layer another name, or delete the trials' folders in "
+                f"{plan.folder.storage.uri}/trials"
             )
     return lines
 

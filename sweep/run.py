@@ -53,6 +53,7 @@ def run(
         with waiting(console, "checking the data"):
             require_data(feasible, download=True)
         plan = replace(plan, grid=feasible)
+        tables.print_continuation(console, plan)
     plan.folder.storage.require_writable()
     stopped_by: str | None = None
     with driving(plan.folder) as reign:

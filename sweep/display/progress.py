@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sweep.display.board import Board, TrialState, unreached_line
 from sweep.errors import visible
+from sweep.wording import counted
 from trainables.spec import Outcome
 
 MOST_RUNNING_SHOWN = 12
@@ -26,7 +27,7 @@ def shown(board: Board, console: Console) -> Iterator[None]:
     if not console.is_terminal:
         num_missing = len(board.states) - board.num()
         slots = min(board.slots, num_missing)
-        print_plainly(console, f"training {num_missing} trials, {slots} at a time")
+        print_plainly(console, f"training {counted(num_missing, 'trial')}, {slots} at a time")
         board.on_end = lambda state: print_plainly(console, end_line(board, state))
         board.on_notice = lambda line: print_plainly(console, line)
         yield

@@ -1,24 +1,24 @@
-"""What `plan`, `status` and the end of `run` print."""
+"""What `plan` and `run` print, and the table of cells that `status` prints too."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.display.progress import duration, percent, print_plainly
+from sweep.display.progress import duration, print_plainly
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.parameters import AddedParameters
 from sweep.plan import Plan
-from sweep.records.lock import Holder
 from sweep.records.record import TRACEBACK
 from sweep.schedule import makespan, occupations
 from sweep.tracking.shipping import Shipped
+from sweep.wording import counted
 from trainables.spec import Outcome
 
 ACCIDENTS = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
@@ -29,10 +29,11 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
     """Cells with how many of their seeds are done, and what is left to do."""
     grid, missing = plan.grid, plan.missing()
     print_edition(console, grid)
-    console.print(cell_table(plan))
-    console.print()
+    print_cells(console, plan)
     steps = sum(trial.spec.train.epochs - plan.epochs_done(trial) for trial in missing)
-    lines = [f"{len(grid.trials)} trials, {len(missing)} to train ({steps} epochs)"]
+    lines = [
+        f"{counted(len(grid.trials), 'trial')}, {len(missing)} to train ({counted(steps, 'epoch')})"
+    ]
     seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else []
     if seconds:
         lines[0] += f": about {duration(makespan(seconds, slots))} at {slots} at a time"
@@ -59,55 +60,18 @@ def occupation_table(seconds: Sequence[float]) -> Table:
     return table
 
 
-def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:
-    """How the sweep stands: counts, cells, what is under way and what went wrong.
-
-    `holder` is who drives it, or who did and died.
-    """
-    alive = holder if holder and not holder.is_dead() else None
-    print_edition(console, plan.grid)
-    console.print(cell_table(plan))
-    console.print()
-    print_plainly(console, counts(plan))
-    begun = [trial for trial in plan.missing() if trial.trial_id in plan.records]
-    for trial in begun[:MOST_TRIALS_SHOWN]:
-        print_plainly(console, f"  {begun_line(plan, trial, alive)}")
-    if len(begun) > MOST_TRIALS_SHOWN:
-        print_plainly(console, f"  and {len(begun) - MOST_TRIALS_SHOWN} more")
-    print_accidents(console, plan)
-    for line in who_runs(plan, holder):
-        print_plainly(console, line)
-    print_plainly(console, f"records in {plan.folder.storage.uri}")
-
-
-def who_runs(plan: Plan, holder: Holder | None) -> Iterator[str]:
-    """Who drives the sweep; of one that died, what it may have left behind."""
-    if holder is None:
-        yield "nobody is running it"
-    elif holder.is_dead():
-        yield f"nobody is running it: the last one ({holder.who}) died"
-        yield f"`python -m sweep sync {plan.grid.arguments}` makes MLflow say so too"
-    else:
-        yield f"running: {holder.who}"
-
-
-def begun_line(plan: Plan, trial: GridTrial, holder: Holder | None) -> str:
-    """`groupnorm-bs008-s2  epoch 3/60  test error 8.06 %  interrupted  (2 attempts lost)`."""
-    record = plan.records[trial.trial_id]
-    parts = [trial.name, f"epoch {len(record.epochs)}/{trial.spec.train.epochs}"]
-    if record.epochs:
-        parts.append(f"test error {percent(record.epochs[-1]['test_error'])}")
-    *earlier, last = record.attempts or [{}]
-    is_running = (
-        holder is not None and last.get("ended") is None and last.get("driver") == holder.token
-    )
-    stopped_for = last.get("stopped_for") or "interrupted"
-    parts.append("running" if is_running else stopped_for.replace("_", " "))
-    lost = [attempt for attempt in earlier if attempt.get("ended") is None]
-    num_lost = len(lost) + (not is_running and last.get("ended") is None)
-    if num_lost:
-        parts.append(f"({num_lost} {'attempt' if num_lost == 1 else 'attempts'} lost)")
-    return "  ".join(parts)
+def print_continuation(console: Console, plan: Plan) -> None:
+    """Of a sweep that was begun before, what this run goes on with."""
+    missing = plan.missing()
+    begun = sum(trial.trial_id in plan.records for trial in missing)
+    done = len(plan.grid.trials) - len(missing)
+    if missing and (begun or done):
+        new = len(missing) - begun
+        print_plainly(
+            console,
+            f"going on: {counted(done, 'trial')} done before, {begun} from their last "
+            f"checkpoints, {new} from the beginning",
+        )
 
 
 def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
@@ -116,7 +80,9 @@ def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: st
     num_trained = len(before.missing()) - len(after.missing())
     print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
     if stopped_by:
-        what = "stopped, because several trials ended in the same error:"
+        left = len(after.missing())
+        untrained = f"{counted(left, 'trial')} {'is' if left == 1 else 'are'} left untrained"
+        what = f"stopped, because several trials ended in the same error; {untrained}:"
         print_plainly(console, what, "red")
         print_plainly(console, stopped_by.rstrip())
     print_accidents(console, after)
@@ -182,13 +148,27 @@ def print_accidents(console: Console, plan: Plan) -> None:
         print_plainly(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
 
 
-def counts(plan: Plan) -> str:
-    """`36 trials: 30 completed, 1 diverged, 5 missing`."""
+def counts(plan: Plan, num_running: int = 0) -> str:
+    """`36 trials: 30 completed, 1 diverged, 2 running, 3 missing`."""
     found = Counter(plan.outcome(trial) for trial in plan.grid.trials)
     parts = [f"{found[o]} {o.value.replace('_', ' ')}" for o in Outcome if found[o]]
-    if found[None]:
-        parts.append(f"{found[None]} missing")
-    return f"{len(plan.grid.trials)} trials: {', '.join(parts)}"
+    others = {"running": num_running, "not readable": len(plan.damaged)}
+    others["missing"] = found[None] - sum(others.values())
+    parts += [f"{num} {what}" for what, num in others.items() if num]
+    return f"{counted(len(plan.grid.trials), 'trial')}: {', '.join(parts)}"
+
+
+def print_cells(console: Console, plan: Plan) -> None:
+    """The table of cells, with what its marks mean, and an empty line."""
+    console.print(cell_table(plan))
+    marks = {
+        "×n: so many diverged": plan.num(Outcome.DIVERGED),
+        "!n: so many failed or ran out of memory": plan.num(*ACCIDENTS),
+    }
+    if any(marks.values()):
+        legend = ", ".join(text for text, num in marks.items() if num)
+        console.print(Text(legend, style="dim"))
+    console.print()
 
 
 def cell_table(plan: Plan) -> Table:

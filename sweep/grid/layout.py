@@ -22,6 +22,9 @@ from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
 from sweep.grid.source import Source
 
+LONGEST_NAME, LONGEST_PATH = 255, 1024
+"""Bytes that a file's name, and a path, may have on any file system or object store."""
+
 
 class Section(BaseModel):
     """A part of a grid: no unknown keys, no silent conversion of types."""
@@ -79,8 +82,15 @@ class Layout(Section):
     def _is_a_folder_name(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             what = "expected letters, digits, '.', '_' and '-' (it names a folder)"
-            raise ValueError(f"{what}, starting with a letter or digit")
+            raise ValueError(f"{what}, at most 100, starting with a letter or digit")
         return name
+
+    @field_validator("storage")
+    @classmethod
+    def _is_a_place(cls, storage: str) -> str:
+        if problem := _too_long(storage):
+            raise ValueError(problem)
+        return storage
 
 
 @dataclass(frozen=True)
@@ -170,11 +180,19 @@ def _take_root(source: Source) -> str | None:
     if not isinstance(data, dict) or "root" not in data:
         return None
     root = data.pop("root")
-    if isinstance(root, str) and root:
+    problem = _too_long(root) if isinstance(root, str) and root else "expected a folder's path"
+    if problem is None:
         return str(Path(root).expanduser().absolute())
-    source.problems.append(
-        source.problem(("data", "root"), f"expected a folder's path, found {show(root)}")
-    )
+    source.problems.append(source.problem(("data", "root"), f"{problem}, found {show(root)}"))
+    return None
+
+
+def _too_long(path: str) -> str | None:
+    """What is wrong with a path that no file system takes."""
+    if max(len(part.encode(errors="replace")) for part in path.split("/")) > LONGEST_NAME:
+        return f"expected a path whose parts have at most {LONGEST_NAME} bytes each"
+    if len(path.encode(errors="replace")) > LONGEST_PATH:
+        return f"expected a path of at most {LONGEST_PATH} bytes"
     return None
 
 

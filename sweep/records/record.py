@@ -26,7 +26,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
 class RecordDamagedError(Exception):
-    """A record that cannot be read, with its place and the reason, in one line."""
+    """Records that cannot be read: a line each, with its place, the reason and what to do."""
 
 
 @dataclass
@@ -93,7 +93,10 @@ def parse(content: bytes, place: str) -> Record:
         data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
         return Record(**data)
     except (ValueError, KeyError, TypeError) as error:
-        what = f"{place}: not a record: {error}; delete it to train the trial again"
+        what = (
+            f"{place}: not a record: {error}; put back a copy of it, or delete it to train the "
+            f"trial again"
+        )
         raise RecordDamagedError(what) from error
 
 
@@ -179,12 +182,29 @@ class SweepFolder:
         return TrialFolder(self.storage.below("trials", trial_id))
 
     def load(self, trial_ids: Sequence[str]) -> dict[str, Record]:
-        """The records of those trials that have begun."""
+        """The records of those trials that have begun.
+
+        Raises `RecordDamagedError` with a line for each that cannot be read.
+        """
+        records, damaged = self.load_readable(trial_ids)
+        if damaged:
+            raise RecordDamagedError("\n".join(damaged.values()))
+        return records
+
+    def load_readable(self, trial_ids: Sequence[str]) -> tuple[dict[str, Record], dict[str, str]]:
+        """The records of those trials that have begun; for each that cannot be read, a line."""
         there = set(self.storage.below("trials").names())
         wanted = [trial_id for trial_id in trial_ids if trial_id in there]
         with ThreadPoolExecutor(max_workers=8) as pool:
-            records = pool.map(lambda trial_id: self.trial(trial_id).load(), wanted)
-            return {record.trial_id: record for record in records if record}
+            found = dict(zip(wanted, pool.map(self._load_or_say, wanted), strict=True))
+        records = {key: record for key, record in found.items() if isinstance(record, Record)}
+        return records, {key: line for key, line in found.items() if isinstance(line, str)}
+
+    def _load_or_say(self, trial_id: str) -> Record | str | None:
+        try:
+            return self.trial(trial_id).load()
+        except RecordDamagedError as error:
+            return str(error)
 
     def save_expected(self, expected: dict[str, Any]) -> None:
         """Write `sweep.json`: which trials the grid expects, and what it calls them."""

@@ -17,6 +17,7 @@ from sweep.plan import Plan
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
 from sweep.training.assignment import Assignment
+from sweep.wording import counted
 from trainables.errors import reason
 
 
@@ -54,7 +55,7 @@ def train_missing(
         if board.is_stopping or not trials:
             return
         board.notice(
-            f"{len(trials)} trials ran out of memory with {share} each: they are trained again "
+            f"{counted(len(trials), 'trial')} ran out of memory with {share} each: trained again "
             f"with {shares[number]}"
         )
 

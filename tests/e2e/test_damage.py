@@ -33,6 +33,26 @@ def test_a_record_that_cannot_be_read_is_one_line_and_stays_as_it_is(
         assert [file.name for file in place.parent.iterdir()] == ["record.json"]
 
 
+def test_all_damaged_records_are_named_at_once_and_status_shows_the_rest(folder: Folder) -> None:
+    folder.grid(factors={"norm": ["batchnorm"], "batch_size": [16, 8], "seed": 2})
+    program = (
+        "from sweep import load_grid; print(*[t.trial_id for t in load_grid('grid.yaml').trials])"
+    )
+    trials = folder.python_code(program).stdout.split()
+    places = [folder.path / "runs/small/trials" / t / "record.json" for t in trials[:3]]
+    for place in places:
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"{")
+    for command in ("run", "plan", "sync", "status"):
+        refused = folder.sweep(command, "grid.yaml")
+        assert refused.returncode == 2
+        lines = refused.stderr.splitlines()
+        for place, line in zip(places, lines, strict=True):
+            assert line.startswith(f"{place}: not a record: ")
+            assert "put back a copy of it, or delete it to train the trial again" in line
+    assert "4 trials: 3 not readable, 1 missing" in refused.stdout
+
+
 def first_trial(folder: Folder) -> str:
     program = "from sweep import load_grid; print(load_grid('grid.yaml').trials[0].trial_id)"
     return folder.python_code(program).stdout.strip()

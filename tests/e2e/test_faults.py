@@ -94,6 +94,7 @@ def test_an_interrupt_puts_trials_aside_within_their_epoch(
 
     resumed = folder.sweep("run", "grid.yaml")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "going on: 0 trials done before, 2 from their last checkpoints, 0" in resumed.stdout
     for record in folder.records().values():
         last = record["attempts"][-1]
         assert (last["from_epoch"], last["from_step"]) > (0, 0)
@@ -129,7 +130,9 @@ def test_a_kill_within_an_epoch_costs_seconds_and_no_bit(
     for victim in victims(process, whom):
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
-    process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=240)
+    if whom == "worker":
+        assert "its worker died; it goes on from its last checkpoint (epoch 0 of 2 was" in output
     ended = {"worker": [0], "raylet": [0, 3]}.get(whom, [-signal.SIGKILL])
     assert process.returncode in ended  # workers may come to the end without their raylet
     if process.returncode != 0:

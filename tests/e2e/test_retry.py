@@ -54,6 +54,6 @@ def test_what_failed_is_trained_again_where_that_is_asked_for(folder: Folder) ->
         was = before[trial_id]
         assert record == was if was["outcome"] == "completed" else record["error"] is None
     assert not list(folder.path.glob("runs/small/trials/*/traceback.txt"))
-    assert "failed" not in folder.sweep("status", "grid.yaml").stdout
+    assert "\n4 trials: 4 completed\n" in folder.sweep("status", "grid.yaml").stdout
     assert folder.mlflow_rows("select status from runs") == [("FINISHED",)] * 4
     assert folder.mlflow_rows("select * from tags where key = 'sweep.error'") == []

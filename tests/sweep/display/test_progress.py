@@ -54,6 +54,46 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     assert len(lines) == 3
 
 
+def test_notices_come_as_plain_lines_at_once_and_once() -> None:
+    state = board(load())
+    console = Console(file=io.StringIO(), width=30)
+    with shown(state, console):
+        assert isinstance(console.file, io.StringIO)
+        said: list[list[str]] = []
+        for tell in (
+            lambda: state.notice("a worker died"),
+            lambda: state.notice("a worker died"),
+            lambda: state.tell_of_tracking("http://tracking: timed out"),
+            lambda: state.tell_of_tracking(None),
+        ):
+            tell()
+            said.append(console.file.getvalue().splitlines()[1:])
+    assert said[0] == said[1] == ["a worker died"]
+    assert said[2][1:] == ["MLflow cannot be reached, training goes on: http://tracking: timed out"]
+    assert said[3][2:] == ["MLflow is reached again"]
+
+
+def test_the_live_view_says_that_mlflow_is_out_of_reach_only_while_it_is() -> None:
+    state = board(load())
+    view = View(state, Console(width=WIDTH))
+    state.tell_of_tracking("http://tracking: timed out")
+    assert "MLflow cannot be reached, training goes on: http://tracking" in rendered(view())
+    state.tell_of_tracking(None)
+    assert "MLflow" not in rendered(view())
+
+
+def test_the_live_view_keeps_to_the_last_notices_and_leaves_them_all() -> None:
+    state = board(load())
+    file = io.StringIO()
+    with shown(state, Console(file=file, width=WIDTH, force_terminal=True)):
+        for number in range(20):
+            state.notice(f"notice {number}.")
+        text = rendered(View(state, Console(width=WIDTH))())
+        assert [n for n in range(20) if f"notice {n}." in text] == [15, 16, 17, 18, 19]
+    left = file.getvalue()
+    assert all(f"notice {n}." in left for n in range(20))
+
+
 def test_plain_lines_hold_names_as_they_are() -> None:
     grid = load(**factors(**{"train.schedule.milestones": [[1], [1, 2]]}), train={
         "epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}})  # fmt: skip

@@ -9,7 +9,14 @@ import pytest
 from rich.console import Console
 from small_grids import factors, load, record_of, save
 
-from sweep.display.tables import counts, print_outcome, print_places, print_plan, print_status
+from sweep.display.status import print_status
+from sweep.display.tables import (
+    counts,
+    print_continuation,
+    print_outcome,
+    print_places,
+    print_plan,
+)
 from sweep.errors import ExitCode
 from sweep.plan import Plan, make_plan
 from sweep.records.lock import Holder
@@ -78,6 +85,47 @@ def test_a_status_names_what_runs_and_what_went_wrong() -> None:
     assert "`python -m sweep sync grid.yaml` makes MLflow say so too" in lines
 
 
+def test_a_status_counts_what_runs_apart_and_explains_its_marks() -> None:
+    grid = load()
+    assert not any("so many" in line for line in printed(print_plan, make_plan(grid), 1))
+    record = record_of(grid.trials[0], 1)
+    record.attempts[-1]["driver"] = HOLDER.token
+    diverged = record_of(grid.trials[1], 1, Outcome.DIVERGED)
+    plan = save(grid, record, diverged)
+    lines = printed(print_status, plan, HOLDER)
+    assert "8 trials: 1 diverged, 1 running, 6 missing" in lines
+    assert "×n: so many diverged" in lines
+    assert "8 trials: 1 diverged, 7 missing" in printed(print_status, plan, None)
+    lines = printed(print_status, some_ended(), None)
+    assert "×n: so many diverged, !n: so many failed or ran out of memory" in lines
+
+
+def test_a_status_shows_the_rest_where_records_are_damaged() -> None:
+    grid = load()
+    plan = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
+    for trial in grid.trials[1:3]:
+        plan.folder.trial(trial.trial_id).storage.write("record.json", b"{")
+    lines = printed(print_status, make_plan(grid, with_damaged=True), None)
+    assert "8 trials: 1 completed, 2 not readable, 5 missing" in lines
+
+
+def test_a_run_says_what_it_goes_on_with() -> None:
+    assert printed(print_continuation, make_plan(load())) == []
+    assert printed(print_continuation, some_ended()) == [
+        "going on: 4 trials done before, 1 from their last checkpoints, 3 from the beginning"
+    ]
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
+    done = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
+    assert printed(print_continuation, done) == []
+
+
+def test_one_trial_is_one_trial() -> None:
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1), train={"epochs": 1})
+    plan = make_plan(grid)
+    assert counts(plan) == "1 trial: 1 missing"
+    assert "1 trial, 1 to train (1 epoch)" in "\n".join(printed(print_plan, plan, 1))
+
+
 def test_a_status_tells_what_trains_from_what_was_interrupted_and_how_often() -> None:
     grid = load()
     record = record_of(grid.trials[0], 1)
@@ -104,7 +152,7 @@ def test_the_end_of_a_run_says_what_it_did() -> None:
     assert lines[-1] == "run the same command again to go on"
     lines = printed(print_outcome, before=before, after=after, stopped_by="a [bold]\ntraceback\n")
     assert lines[1:4] == [
-        "stopped, because several trials ended in the same error:",
+        "stopped, because several trials ended in the same error; 4 trials are left untrained:",
         "a [bold]",
         "traceback",
     ]

@@ -92,6 +92,13 @@ def test_what_is_stated_is_taken() -> None:
         ({"tracking": {}}, "tracking.experiment: is required and missing"),
         ({"tracking": {"experiment": ""}}, "tracking.experiment: expected a text that is not empt"),
         ({"storage": ""}, "storage: expected a text that is not empty, found ''"),
+        ({"storage": "x" * 300}, "storage: expected a path whose parts have at most 255 bytes ea"),
+        ({"storage": "/é" * 600}, "storage: expected a path of at most 1024 bytes, found '/é/é/é"),
+        (
+            {"data": {"name": "digits", "root": "/data/" + "é" * 150}},
+            "data.root: expected a path whose parts have at most 255 bytes each, found '/data/é",
+        ),
+        ({"name": "x" * 300}, "name: expected letters, digits, '.', '_' and '-' (it names a fold"),
         ({"reference": "bachnorm"}, "reference: expected one of the norms (batchnorm, groupnorm),"),
         ({"infeasible": "ignore"}, "infeasible: expected 'refuse' or 'skip', found 'ignore'"),
     ],
