@@ -1,4 +1,4 @@
-"""What can be wrong with a norm's name or options: each a `ValueError` with one clear line."""
+"""What can be wrong with a name or options: each a `ValueError` with one clear line."""
 
 from __future__ import annotations
 
@@ -14,24 +14,16 @@ class UnknownNormError(NormError):
     """The name is neither registered nor of the form `package.module:attr`."""
 
 
-class NormModuleNotFoundError(NormError):
-    """The module of a `package.module:attr` does not exist."""
-
-
 class NormImportError(NormError):
-    """The module of a `package.module:attr` exists and raises while it is imported."""
-
-
-class NormAttributeError(NormError):
-    """The module of a `package.module:attr` has no such attribute."""
-
-
-class NormNotCallableError(NormError):
-    """The attribute of a `package.module:attr` cannot be called to build a layer."""
+    """The `package.module:attr` cannot be imported, or is nothing that can be called."""
 
 
 class NormOptionError(NormError):
     """An option that the norm does not have, or one it needs and was not given."""
+
+
+class ImportPathError(ValueError):
+    """A `package.module:attr` that cannot be had, whatever it was to be."""
 
 
 def suggestion(word: str, candidates: Iterable[str]) -> str:

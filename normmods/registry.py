@@ -6,22 +6,19 @@ holds it to the signatures of the classes it names.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from normmods.errors import (
-    NormAttributeError,
+    ImportPathError,
     NormImportError,
-    NormModuleNotFoundError,
-    NormNotCallableError,
     NormOptionError,
     UnknownNormError,
     suggestion,
 )
+from normmods.import_path import keyword_parameters, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,7 +104,7 @@ def options(name: str) -> Options:
     return MappingProxyType(
         {
             parameter.name: REQUIRED if parameter.default is parameter.empty else parameter.default
-            for parameter in _option_parameters(load(name))
+            for parameter in keyword_parameters(load(name), behind_first=True)
             if parameter.kind is not parameter.VAR_KEYWORD
         }
     )
@@ -149,17 +146,14 @@ def load(name: str) -> Callable[..., nn.Module]:
             f"there is no norm {name!r}{suggestion(name, _TABLE)} (registered: "
             f"{', '.join(_TABLE)}; a layer of your own is 'package.module:attr')"
         )
-    module = _import(name, module_name)
-    if not hasattr(module, attribute):
-        near = suggestion(attribute, vars(module))
-        raise NormAttributeError(f"norm {name!r}: {module_name} has no {attribute!r}{near}")
-    layer = getattr(module, attribute)
-    if not callable(layer):
-        raise NormNotCallableError(
-            f"norm {name!r}: {attribute} is {type(layer).__name__}, which cannot be called; "
-            "name a class or a function that takes num_channels and returns a module"
+    try:
+        return resolve(
+            target,
+            named=f"norm {name!r}",
+            wanted="that takes num_channels and returns a module",
         )
-    return cast("Callable[..., nn.Module]", layer)
+    except ImportPathError as error:
+        raise NormImportError(str(error)) from error
 
 
 def build(name: str, num_channels: int, **given: OptionValue) -> nn.Module:
@@ -173,41 +167,8 @@ def build(name: str, num_channels: int, **given: OptionValue) -> nn.Module:
     return load(name)(num_channels, **given)
 
 
-def _import(name: str, module_name: str) -> Any:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise NormModuleNotFoundError(
-                f"norm {name!r}: there is no module {error.name!r} on the import path"
-            ) from error
-        raise _import_failure(name, module_name, error) from error
-    except (Exception, SystemExit) as error:
-        raise _import_failure(name, module_name, error) from error
-
-
-def _import_failure(name: str, module_name: str, error: BaseException) -> NormImportError:
-    cause = " ".join(str(error).split())
-    return NormImportError(
-        f"norm {name!r}: importing {module_name} raised {type(error).__name__}: {cause}"
-    )
-
-
-def _option_parameters(layer: Callable[..., nn.Module]) -> list[inspect.Parameter]:
-    """The parameters that a keyword can reach, behind the channel count."""
-    try:
-        parameters = list(inspect.signature(layer).parameters.values())
-    except (TypeError, ValueError):  # some compiled callables have no signature
-        return [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if parameters and parameters[0].kind in positional:
-        del parameters[0]
-    unreachable = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
-    return [parameter for parameter in parameters if parameter.kind not in unreachable]
-
-
 def _accepts_any_option(name: str) -> bool:
     if name in _TABLE:
         return False
-    parameters = _option_parameters(load(name))
+    parameters = keyword_parameters(load(name), behind_first=True)
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

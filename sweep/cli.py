@@ -236,7 +236,7 @@ def refusals() -> Iterator[None]:
         print(visible(str(error)), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
     except SystemExit as error:
-        print(f"a layer of this grid asks Python to exit ({error})", file=sys.stderr)
+        print(f"a module of this grid asks Python to exit ({error})", file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
 
 

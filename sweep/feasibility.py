@@ -8,6 +8,7 @@ from dataclasses import replace
 from sweep.errors import RefusedError
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from trainables.spec import DataSpec, is_own
 
 
 def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
@@ -60,12 +61,15 @@ def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTria
         except ValueError as error:
             reasons[cell] = (trial, str(error))
         except SystemExit as error:
-            reasons[cell] = (trial, f"the layer asks Python to exit ({error})")
+            reasons[cell] = (trial, f"its code asks Python to exit ({error})")
     return dict(reversed(reasons.items()))
 
 
 def require_data(grid: Grid, *, download: bool) -> None:
-    """Make sure that every data set is on this machine and whole; `RefusedError` if not."""
+    """Make sure that every data set is on this machine and whole; `RefusedError` if not.
+
+    A user's own has to be the same at each call.
+    """
     from trainables import DataUnavailable, data
 
     for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
@@ -75,6 +79,17 @@ def require_data(grid: Grid, *, download: bool) -> None:
             data.verify(name, grid.data_root)
         except DataUnavailable as error:
             raise RefusedError(str(error)) from None
+    for spec in own_data(grid):
+        try:
+            data.require_repeatable(spec)
+        except DataUnavailable as error:
+            raise RefusedError(str(error)) from None
+
+
+def own_data(grid: Grid) -> list[DataSpec]:
+    """Each of the user's own data sets with its options, whole."""
+    specs = [trial.spec.data for trial in grid.trials if is_own(trial.spec.data.name)]
+    return list(dict.fromkeys(DataSpec(name=s.name, options=s.options) for s in specs))
 
 
 def _as_cell(trial: GridTrial) -> object:

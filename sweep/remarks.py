@@ -23,26 +23,24 @@ def remarks(grid: Grid) -> list[str]:
     return [*dict.fromkeys(lines), *_coincident(grid)]
 
 
-def changed_layers(plan: Plan) -> list[str]:
-    """A line for each layer of the user's own whose source is not what finished trials ran."""
+def changed_sources(plan: Plan) -> list[str]:
+    """A line for each of the user's own modules that are not what finished trials ran."""
+    trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
+    for trial in plan.grid.trials:
+        if trial.spec.own:
+            trials[trial.spec.own].append(trial)
     lines = []
-    for layer in dict.fromkeys(
-        t.spec.norm.name for t in plan.grid.trials if ":" in t.spec.norm.name
-    ):
-        source = source_digest(layer, plan.grid.import_paths)
-        finished = [
-            plan.records[trial.trial_id]
-            for trial in plan.grid.trials
-            if trial.spec.norm.name == layer and plan.outcome(trial) is not None
-        ]
+    for own, of_them in trials.items():
+        source = source_digest(own, plan.grid.import_paths)
+        finished = [plan.records[t.trial_id] for t in of_them if plan.outcome(t) is not None]
         others = [
             r for r in finished if r.attempts and r.attempts[-1].get("source", source) != source
         ]
         if others:
             lines.append(
-                f"the source of {layer} has changed since the training of "
+                f"the source of {' or '.join(own)} has changed since the training of "
                 f"{counted(len(others), 'finished trial')}, and the results stay; to train again, "
-                f"give the layer another name, or delete the trials' folders in "
+                f"give it another name, or delete the trials' folders in "
                 f"{plan.folder.storage.uri}/trials"
             )
     return lines
@@ -54,7 +52,8 @@ def missing_data(grid: Grid) -> list[str]:
 
     lines = []
     for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
-        how = data.how_to_get(name, grid.data_root) if data.DATASETS[name].trainable else None
+        is_trainable = name not in data.DATASETS or data.DATASETS[name].trainable
+        how = data.how_to_get(name, grid.data_root) if is_trainable else None
         if how:
             where = data.data_root(grid.data_root)
             lines.append(f"the files of {name} are not in {where}: with `run` {how}")

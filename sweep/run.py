@@ -23,7 +23,7 @@ from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
 from sweep.plan import Plan, folder_of, make_plan, save_expected
 from sweep.records.lock import Reign, driving, require_free
-from sweep.remarks import changed_layers
+from sweep.remarks import changed_sources
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import train_missing
 from trainables.spec import Outcome
@@ -46,7 +46,7 @@ def run(
     """
     require_free(folder_of(grid))  # at once, and not after checks that take long
     plan = make_plan(grid, retry)
-    for line in changed_layers(plan):
+    for line in changed_sources(plan):
         print_plainly(console, f"note: {line}")
     if plan.missing():
         feasible = checked(grid, console)

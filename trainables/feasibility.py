@@ -21,11 +21,12 @@ from trainables.evaluate import (
 )
 from trainables.models.build import build_model
 from trainables.models.catalog import with_defaults
+from trainables.models.own import require_logits, require_norms, require_repeatable
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import lr_for
 from trainables.seeding import GlobalStream, generator
-from trainables.spec import Dimensions, TrialSpec
+from trainables.spec import Dimensions, TrialSpec, is_own
 
 SMALL_RUN = 70_000 * 16**2
 """Pixels of a batch times the width's square (to which a convolution's arithmetic is in
@@ -38,11 +39,14 @@ def check(spec: TrialSpec) -> Dimensions:
 
     This takes milliseconds: it runs on the meta device, without arithmetic, unless model and
     batch are small. A norm that cannot run there (because it looks at values) is run on the CPU.
+    A user's own model is built on the CPU besides, to see that a seed decides its weights.
 
     Raises:
         ValueError: a value out of bounds, or an unknown name or option.
         Infeasible: the batch is larger than the training set, a layer refuses its input, or a
-            norm's output does not depend on its input; the message names the layer.
+            norm's output does not depend on its input; the message names the layer. So does a
+            user's own model that is not one (see `trainables.models.own`).
+        DataUnavailable: a user's own data set is not one (see `trainables.data.own`).
     """
     data = check_values(spec)
     try:
@@ -88,15 +92,20 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
             )
+        if is_own(spec.model.name):
+            require_norms(spec.model, model, norms.built)
         normmods.prepare(model)
         watched = _layers_to_name(model, norms.built)
-        shapes = _forward(model.train(), (batch_size, *data.shape), device, watched)
+        shapes, logits = _forward(model.train(), (batch_size, *data.shape), device, watched)
+        require_logits(spec.model, logits, batch_size, data.num_classes)
         for path, layer in watched.items():
             if layer in norms.built and shapes[path][2:].numel() == 1:
                 _refuse_constant(spec, path, shapes[path])
         if spec.train.watch is not None:
             layer_at(model, spec.train.watch)
         _test(model.eval(), spec, data, device, watched)
+    if is_own(spec.model.name):
+        require_repeatable(with_defaults(spec.model), data.shape[0], data.num_classes)
     return Dimensions(
         num_classes=data.num_classes,
         num_train=data.num_train,
@@ -119,7 +128,8 @@ def _test(
     shape = (min(spec.batch_size, eval_batch_size(model, spec)), *data.shape)
     if uses_precise_statistics(model):
         normmods.recompute_precise(model, [torch.ones(spec.batch_size, *data.shape, device=device)])
-    _forward(model, shape, device, watched)
+    _, logits = _forward(model, shape, device, watched)
+    require_logits(spec.model, logits, shape[0], data.num_classes)
     if "batch" in side_by_side(model, spec.train) and not uses_batch_statistics(model):
         with normmods.using_eval_statistics(model, "batch"):
             shape = (eval_batch_size(model, spec), *data.shape)
@@ -145,8 +155,8 @@ def _forward(
     shape: tuple[int, ...],
     device: torch.device,
     watched: dict[str, nn.Module],
-) -> dict[str, torch.Size]:
-    """Run a batch of `shape`; returns each watched layer's input shape by its path.
+) -> tuple[dict[str, torch.Size], object]:
+    """Run a batch of `shape`; returns each watched layer's input shape by path, and the output.
 
     Raises `Infeasible` naming the innermost watched layer that failed.
     """
@@ -165,17 +175,17 @@ def _forward(
         hooks.append(layer.register_forward_pre_hook(enter(path)))
         hooks.append(layer.register_forward_hook(lambda *_: running.pop() and None))
     try:
-        model(torch.ones(shape, device=device))
+        output = model(torch.ones(shape, device=device))
     except Exception as error:
-        path, layer = running[-1]
+        path, layer = running[-1] if running else ("", model)
         raise Infeasible(
             f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
-            f"{tuple(shapes[path])} in {'training' if model.training else 'testing'}: "
+            f"{tuple(shapes.get(path, shape))} in {'training' if model.training else 'testing'}: "
             f"{reason(error)}"
         ) from error
     for hook in hooks:
         hook.remove()
-    return shapes
+    return shapes, output
 
 
 def _refuse_constant(spec: TrialSpec, path: str, shape: torch.Size) -> None:

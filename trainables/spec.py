@@ -18,6 +18,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from trainables.options import Options, OptionValue
+
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
 
@@ -26,11 +28,15 @@ ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
 EvalStatistics = Literal["ema", "precise", "batch"]
 ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
-OptionValue = bool | int | float | str | None
 Count = Annotated[int, Ge(1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 """Metadata of a field that version 1 began without. While it has its default, which must mean
 what the code did before there was the field, it is left out of the identity: old ids hold."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a norm, data set or model is a user's own, named as `package.module:attr`."""
+    return ":" in name
 
 
 class Spec:
@@ -53,20 +59,10 @@ class NormSpec(Spec):
     """A norm by its registered name or as `package.module:attr`, with all its options."""
 
     name: str
-    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] = Options()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
-
-    def __hash__(self) -> int:
-        return hash((self.name, tuple(sorted(self.options))))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_norm_spec, (self.name, dict(self.options)))
-
-
-def _norm_spec(name: str, options: dict[str, OptionValue]) -> NormSpec:
-    return NormSpec(name=name, options=options)
+        object.__setattr__(self, "options", Options(self.options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +72,17 @@ class DataSpec(Spec):
     They are the same ones in every trial: the classes take turns in a fixed shuffle.
     `augment`: `crop_flip` crops the image's own size from the image padded by an eighth of it,
     `crop24_flip` 24x24 from the bare image (the centre at test time); both mirror every second.
+    `options` are those of a user's own data set, `package.module:attr`.
     """
 
     name: str
     augment: Augment = "none"
     num_train: Count | None = None
     num_test: Count | None = None
+    options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", Options(self.options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,8 @@ class ModelSpec(Spec):
     """A model. `stem` is read by the ResNets, `width` (channels of the first layer) by the others.
 
     ALL-CNN and NiN have their norm on the logits too with `norm_on_logits`. `dropout` is NiN's;
-    None is the model's own.
+    None is the model's own. `options` are those of a user's own model, `package.module:attr`,
+    which reads none of the others.
     """
 
     name: str
@@ -97,6 +99,10 @@ class ModelSpec(Spec):
     width: Count | None = None
     norm_on_logits: bool = field(default=False, metadata=ADDED_LATER)
     dropout: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED_LATER)
+    options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", Options(self.options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +177,12 @@ class TrialSpec(Spec):
     def optimizer_batch_size(self) -> int:
         """Examples of an optimizer step; more than `batch_size` where gradients accumulate."""
         return self.train.optimizer_batch_size or self.batch_size
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names among norm, data set and model that are a user's own."""
+        names = (self.norm.name, self.data.name, self.model.name)
+        return tuple(name for name in names if is_own(name))
 
     @property
     def trial_id(self) -> str:

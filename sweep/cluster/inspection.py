@@ -12,6 +12,7 @@ from sweep.cluster import visit
 from sweep.cluster.capacity import Capacity, Share
 from sweep.cluster.readiness import Needs, read_patiently, what_is_missing
 from sweep.errors import RefusedError
+from sweep.feasibility import own_data
 from sweep.plan import Plan
 
 ANSWER_S = 300.0
@@ -98,14 +99,17 @@ def _differences(here: Mapping[str, str | None], there: Mapping[str, str | None]
 
 @contextmanager
 def _marker(plan: Plan) -> Iterator[Needs]:
+    from trainables import data
+
     grid, storage = plan.grid, plan.folder.storage
-    names = dict.fromkeys(trial.spec.norm.name for trial in grid.trials)
+    own = dict.fromkeys(name for trial in grid.trials for name in trial.spec.own)
     needs = Needs(
         sweep_uri=storage.uri,
         marker=f".marker-{uuid.uuid4().hex[:12]}",
         data_names=tuple(dict.fromkeys(trial.spec.data.name for trial in grid.trials)),
         data_root=grid.data_root,
-        modules=tuple(dict.fromkeys(n.partition(":")[0] for n in names if ":" in n)),
+        modules=tuple(dict.fromkeys(name.partition(":")[0] for name in own)),
+        own_data=tuple((spec, data.read_own(spec).digest) for spec in own_data(grid)),
     )
     storage.write(needs.marker, b"seen by every node")
     try:

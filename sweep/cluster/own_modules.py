@@ -1,7 +1,7 @@
 """A user's own modules, as Ray's runtime environment carries them to every worker.
 
-Of a module or package that a layer of the grid comes from, the Python files go, and nothing else:
-no data, no checkpoints, no `.env`.
+Of a module or package that a layer, model or data set of the grid comes from, the Python files go,
+and nothing else: no data, no checkpoints, no `.env`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_BYTES = 10_000_000
 def own_modules(import_paths: Sequence[str]) -> list[Path]:
     """The files and folders of the imported modules that lie directly in one of these folders.
 
-    Call it when every layer of the grid has been built once, so that what a layer imports from
+    Call it when every cell of the grid has been built once, so that what a module imports from
     its neighbours is found as well.
     """
     found: dict[Path, None] = {}
@@ -43,15 +43,17 @@ def own_modules(import_paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def source_digest(layer: str, import_paths: Sequence[str]) -> str:
-    """Names the Python files of the module or package of `package.module:attr`.
+def source_digest(own: Sequence[str], import_paths: Sequence[str]) -> str:
+    """Names the Python files of the modules or packages of each `package.module:attr`.
 
-    Empty for a registered norm, and where there are none. What the module imports from its
-    neighbours is not looked at.
+    Empty where there are none. What a module imports from its neighbours is not looked at.
     """
-    if ":" not in layer:
-        return ""
-    top = layer.partition(":")[0].partition(".")[0]
+    digests = (_digest_of(name, import_paths) for name in own)
+    return "+".join(dict.fromkeys(digest for digest in digests if digest))
+
+
+def _digest_of(name: str, import_paths: Sequence[str]) -> str:
+    top = name.partition(":")[0].partition(".")[0]
     for folder in map(Path, import_paths):
         package, module = folder / top, folder / f"{top}.py"
         files = [module] if module.is_file() else sorted(_python_files(package))
@@ -72,7 +74,7 @@ def stage(modules: Sequence[Path], folder: Path) -> list[str]:
             if num_bytes > MOST_BYTES:
                 raise RefusedError(
                     f"{module}: more than {MOST_BYTES / 1e6:g} MB of Python files would go to "
-                    f"every node; keep the layer in a package of its own"
+                    f"every node; keep what the grid names in a package of its own"
                 )
             copy = folder / file.relative_to(module.parent)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sweep.errors import RefusedError
 from sweep.records.storage import Storage
+from trainables.spec import DataSpec
 
 PATIENCE_S = 10.0
 """For so long a file system may take to show on one node what another has written."""
@@ -16,13 +17,17 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Needs:
-    """The storage, with a marker in it that the driver has written; data sets; own modules."""
+    """The storage, with a marker in it that the driver has written; data sets; own modules.
+
+    `own_data` are the user's own data sets with the digests that they have for the driver.
+    """
 
     sweep_uri: str
     marker: str
     data_names: tuple[str, ...]
     data_root: str | None
     modules: tuple[str, ...]
+    own_data: tuple[tuple[DataSpec, str], ...] = ()
 
 
 def what_is_missing(needs: Needs, reply: str) -> list[str]:
@@ -68,6 +73,16 @@ def _modules(needs: Needs) -> Iterator[str]:
 
 def _data(needs: Needs) -> Iterator[str]:
     from trainables import DataUnavailable, data
+
+    for spec, digest in needs.own_data:
+        try:
+            if data.read_own(spec).digest != digest:
+                yield (
+                    f"data set {spec.name!r} has other images or labels than for the driver; give "
+                    f"every node the same files"
+                )
+        except (DataUnavailable, ValueError) as error:
+            yield " ".join(str(error).split())
 
     for name in needs.data_names:
         try:

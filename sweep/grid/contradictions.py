@@ -7,19 +7,20 @@ from typing import Any
 
 from sweep.grid.source import Loc
 from trainables.data.catalog import DATASETS, dataset_info
+from trainables.errors import DataUnavailable
 from trainables.models.catalog import MODELS, with_defaults
-from trainables.spec import DataSpec, ModelSpec, TrainSpec
+from trainables.spec import DataSpec, ModelSpec, TrainSpec, is_own
 
 
 def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
     """Each contradiction with its place, of those sections that could be read (None: not)."""
     data, model, train = (sections[name] for name in ("data", "model", "train"))
-    if isinstance(data, DataSpec) and data.name in DATASETS:
+    if isinstance(data, DataSpec) and (data.name in DATASETS or is_own(data.name)):
         try:
             dataset_info(data)
-        except ValueError as error:
+        except (ValueError, DataUnavailable) as error:
             yield ("data",), str(error)
-    if isinstance(model, ModelSpec) and model.name in MODELS:
+    if isinstance(model, ModelSpec) and (model.name in MODELS or is_own(model.name)):
         try:
             with_defaults(model)
         except ValueError as error:

@@ -16,7 +16,7 @@ from sweep.errors import RefusedError
 from sweep.grid.expansion import GridTrial, written
 from sweep.grid.layout import Grid
 from sweep.grid.small import small_spec
-from trainables.data.catalog import DATASETS, dataset_info
+from trainables.data.catalog import DATASETS, dataset_info, whole_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
 MOST_SEEDS = 3
@@ -40,7 +40,7 @@ def scaled(grid: Grid, scale: Scale) -> Grid:
     if scale is Scale.FULL:
         return grid
     for name in {trial.spec.data.name for trial in grid.trials}:
-        if not DATASETS[name].trainable:
+        if name in DATASETS and not DATASETS[name].trainable:
             raise RefusedError(
                 f"{grid.path}: {name} is known by its dimensions alone, so there is nothing to "
                 f"train at any scale: `python -m sweep parameters {grid.path}` prints the counts"
@@ -157,7 +157,7 @@ def _model(spec: ModelSpec) -> str:
 
 def _part_of_the_data(spec: DataSpec) -> str | None:
     """`2,000 of 60,000 training images`; None for all of the data."""
-    whole, kept = DATASETS[spec.name], dataset_info(spec)
+    whole, kept = whole_info(spec), dataset_info(spec)
     limits = (
         ("training", kept.num_train, whole.num_train),
         ("test", kept.num_test, whole.num_test),

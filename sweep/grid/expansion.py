@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,13 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from sweep.errors import nearest
 from sweep.grid.complaints import problems, show
 from sweep.grid.contradictions import contradictions, not_dividing
-from sweep.grid.factors import REQUIRED, SECTIONS, Factors, Norm, settable
+from sweep.grid.factors import REQUIRED, SECTIONS, Factors, Norm, is_settable, settable
 from sweep.grid.source import Loc, Source
-from trainables.data.catalog import DATASETS
-from trainables.models.catalog import MODELS, with_defaults
-from trainables.spec import TrialSpec
+from trainables.data import catalog as datasets
+from trainables.models import catalog as models
+from trainables.spec import TrialSpec, is_own
 
 Fields = dict[str, Any]
+KNOWN: dict[str, Collection[str]] = {"data": datasets.DATASETS, "model": models.MODELS}
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class _Expander:
             when_loc = (*loc, "when") if section == "overrides" else loc
             factor_names = [*REQUIRED, *(name for name, _ in self.factors.further)]
             unknown = [(when_loc, name, factor_names) for name in when if name not in factor_names]
-            unknown += [((*loc, "set"), n, settable()) for n in fields if n not in settable()]
+            unknown += [((*loc, "set"), n, settable()) for n in fields if not is_settable(n)]
             for place, name, known in unknown:
                 self.complain((*place, name), f"unknown name{nearest(name, known)}")
             if not unknown:
@@ -128,9 +129,9 @@ class _Expander:
 
     def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
         """Complain of a data set or a model that there is not."""
-        for section, known in (("data", DATASETS), ("model", MODELS)):
+        for section, known in KNOWN.items():
             name = fields[section].get("name") if isinstance(fields[section], dict) else None
-            if isinstance(name, str) and name not in known:
+            if isinstance(name, str) and not _is_there(section, name):
                 kind = {"data": "data set"}.get(section, section)
                 where = loc or (section, "name")
                 self.complain(where, f"unknown {kind} {show(name)}{nearest(name, list(known))}")
@@ -212,8 +213,9 @@ class _Expander:
             found = list(contradictions(sections))
             self.complain_once(found)
             is_whole = None not in sections.values() and not found
-            if is_whole and sections["model"].name in MODELS:
-                sections["model"] = with_defaults(sections["model"])
+            if is_whole and all(_is_there(part, sections[part].name) for part in KNOWN):
+                sections["model"] = models.with_defaults(sections["model"])
+                sections["data"] = datasets.with_defaults(sections["data"])
             self.checked[key] = sections
         sections = self.checked[key]
         if sections["train"] is not None:
@@ -228,6 +230,11 @@ class _Expander:
             if (loc, what) not in self.said:
                 self.said.add((loc, what))
                 self.complain(loc, what)
+
+
+def _is_there(section: str, name: str) -> bool:
+    """Whether a data set or model has this name, or may have it as a user's own."""
+    return name in KNOWN[section] or is_own(name)
 
 
 def _read(spec: type, data: Any) -> Any:

@@ -12,10 +12,13 @@ import normmods
 from sweep.errors import nearest
 from sweep.grid.complaints import dotted_keys, show
 from sweep.grid.source import Loc, Source
+from trainables.options import expected, in_full, is_plain
 from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 SECTIONS: dict[str, type] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
+OPTIONS = ("data.options", "model.options")
+"""Fields that hold those of a user's own data set or model, each set by a name of its own."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,14 @@ class Factors:
 
 def settable() -> list[str]:
     """Dotted names of the fields that a further factor or an override may set."""
-    return [name for section, spec in SECTIONS.items() for name in dotted_keys(spec, f"{section}.")]
+    names = [n for section, spec in SECTIONS.items() for n in dotted_keys(spec, f"{section}.")]
+    return [name for name in names if name not in OPTIONS]
+
+
+def is_settable(name: str) -> bool:
+    """Whether a further factor or an override may set what has this dotted name."""
+    parent, _, option = name.rpartition(".")
+    return name in settable() or (parent in OPTIONS and bool(option))
 
 
 def read_factors(source: Source, given: dict[str, Any]) -> Factors:
@@ -61,10 +71,11 @@ def read_factors(source: Source, given: dict[str, Any]) -> Factors:
     for name in REQUIRED:
         if name not in given:
             reader.complain(("factors", name), "is required and missing")
-    known = [*REQUIRED, *settable()]
+    known = [name for name in given if name in REQUIRED or is_settable(name)]
     for name in given:
         if name not in known:
-            reader.complain(("factors", name), f"unknown factor{nearest(name, known)}")
+            near = nearest(name, [*REQUIRED, *settable()])
+            reader.complain(("factors", name), f"unknown factor{near}")
     return Factors(
         norms=reader.norms(given["norm"]) if "norm" in given else (),
         batch_sizes=reader.counts("batch_size", given["batch_size"], least=1)
@@ -154,52 +165,19 @@ class _Reader:
         for place, what in wrong:
             self.complain(place, what)
         # A default that is no plain value is part of the layer's code, not of the grid.
-        stated = {k: _as_written_in_full(known.get(k), v) for k, v in options.items()}
-        complete = {k: v for k, v in {**known, **stated}.items() if _is_plain(v)}
+        stated = {k: in_full(known.get(k), v) for k, v in options.items()}
+        complete = {k: v for k, v in {**known, **stated}.items() if is_plain(v)}
         return _ABSENT if wrong else NormSpec(name=name, options=complete)
 
 
 def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"expected a finite number, found {show(value)}"
-    if option in known:
-        kind = type(known[option]).__name__
-        if not _is_plain(value) or not _same_kind(known[option], value):
-            wanted = (
-                f"{_KINDS[kind]} such as {known[option]}" if kind in _KINDS else "a plain value"
-            )
-            return f"expected {wanted}, found {show(value)}"
-        return None
     required = {key: 0 for key, default in known.items() if default is normmods.REQUIRED}
     try:
         normmods.complete_options(name, {**required, option: value})
     except ValueError as error:
         return str(error)
-    return None if _is_plain(value) else f"expected a plain value, found {show(value)}"
-
-
-def _as_written_in_full(default: Any, value: Any) -> Any:
-    """`1` for an option whose default is `1e-5` is the number 1.0: one trial, however written."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if isinstance(default, float) and is_whole else value
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | None)
-
-
-_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
-
-
-def _same_kind(default: Any, value: Any) -> bool:
-    """Whether `value` can stand where `default` does; an untyped default takes anything."""
-    if value is None or type(default).__name__ not in _KINDS:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(default))
+    wanted = expected(known.get(option), value)
+    return f"expected {wanted}, found {show(value)}" if wanted else None
 
 
 def _with_options(spec: NormSpec) -> str:

@@ -21,6 +21,7 @@ from sweep.grid.complaints import problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
 from sweep.grid.source import Source
+from trainables.spec import is_own
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
 """Bytes that a file's name, and a path, may have on any file system or object store."""
@@ -125,8 +126,9 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
     """Read and check a grid.
 
     Raises `GridError` with every problem of the grid, each with its line, and `RefusedError`
-    if the file cannot be read. A user's own layer is imported from the current folder or from
-    the grid's; nothing else is executed.
+    if the file cannot be read. A user's own layer, model or data set is imported from the current
+    folder or from the grid's, and the data set called for its dimensions; nothing else is
+    executed.
     """
     file = Path(path)
     source = yaml_source.read(file)
@@ -180,6 +182,10 @@ def _take_root(source: Source) -> str | None:
     if not isinstance(data, dict) or "root" not in data:
         return None
     root = data.pop("root")
+    if is_own(str(data.get("name"))):
+        what = f"is of no use to {show(data['name'])}, which finds its files itself"
+        source.problems.append(source.problem(("data", "root"), what))
+        return None
     problem = _too_long(root) if isinstance(root, str) and root else "expected a folder's path"
     if problem is None:
         return str(Path(root).expanduser().absolute())

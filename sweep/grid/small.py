@@ -14,6 +14,7 @@ from trainables.spec import (
     ScheduleSpec,
     TrainSpec,
     TrialSpec,
+    is_own,
 )
 
 MOST_EPOCHS = 10
@@ -29,6 +30,8 @@ STEM_CHANNELS = 64
 
 def small_spec(spec: TrialSpec) -> TrialSpec:
     """The trial on a few hundred digits, with a narrow network and a few epochs.
+
+    A user's own model stays as it is, and so does a user's own data set, of which a part is kept.
 
     Norm, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
     layer that the small network lacks. The groups of a norm shrink with the width, so that a
@@ -48,10 +51,13 @@ def small_spec(spec: TrialSpec) -> TrialSpec:
 def small_data(spec: DataSpec) -> DataSpec:
     """At most so many digits, in place of the images of another data set.
 
-    They are not augmented: a mirrored digit is no digit.
+    They are not augmented: a mirrored digit is no digit. A user's own data set stays, since a
+    user's own model may be made for it.
     """
     info = dataset_info(spec)
     num_train, num_test = min(info.num_train, NUM_TRAIN), min(info.num_test, NUM_TEST)
+    if is_own(spec.name):
+        return replace(spec, num_train=num_train, num_test=num_test)
     if spec.name == "digits" and (num_train, num_test) == (info.num_train, info.num_test):
         return spec
     augment: Augment = spec.augment if spec.name == "digits" else "none"
@@ -60,6 +66,8 @@ def small_data(spec: DataSpec) -> DataSpec:
 
 def small_model(spec: ModelSpec) -> ModelSpec:
     """The same network, narrow; resnet8 for the ResNets, which have no width."""
+    if is_own(spec.name):
+        return spec
     if spec.name not in WIDTHS:
         return with_defaults(ModelSpec(name="resnet8", width=WIDTHS["resnet8"]))
     return replace(spec, width=min(width_of(spec), WIDTHS[spec.name]))

@@ -14,7 +14,8 @@ class Assignment:
 
     Attributes:
         import_paths: folders of this machine in which a user's own modules lie.
-        source: names the bits of the files of a user's own layer; empty where it is none.
+        source: names the bits of the files of a user's own layer, model and data set; empty where
+            there is none.
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
         may_have_more: whether the trial can be given more of the device, should this be too little.
         checkpoint_every_s: seconds between checkpoints within an epoch.

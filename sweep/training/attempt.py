@@ -139,6 +139,7 @@ class Attempt:
             "device": self.assignment.device,
             "driver": self.assignment.driver,
             "source": self.assignment.source,
+            "data": trial.dataset.digest,
             "from_epoch": trial.epoch,
             "from_step": trial.steps_into_epoch,
             "ended": None,
@@ -149,10 +150,8 @@ class Attempt:
     def _resume(self, trial: Trial) -> None:
         from trainables import CheckpointDamaged
 
-        if self.record.attempts:
-            before = self.record.attempts[-1].get("source", self.assignment.source)
-            if before != self.assignment.source:
-                self._start_over()
+        if what := self._what_has_changed(trial):
+            self._start_over(what)
         damaged = []
         for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
             try:
@@ -165,13 +164,19 @@ class Attempt:
             place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
             self.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
 
-    def _start_over(self) -> None:
+    def _what_has_changed(self, trial: Trial) -> str | None:
+        """What of the user's own is not as it was for the epochs on record, if something is."""
+        before = self.record.attempts[-1] if self.record.attempts else {}
+        source, digest = self.assignment.source, trial.dataset.digest
+        if before.get("source", source) != source:
+            return f"the source of {' or '.join(self.assignment.spec.own)} has changed"
+        if before.get("data", digest) != digest:
+            return f"{self.assignment.spec.data.name} has other images or labels than before"
+        return None
+
+    def _start_over(self, what: str) -> None:
         """Forget epochs of another layer than today's: no trial is half of one, half of another."""
-        layer = self.assignment.spec.norm.name
-        self.notices.append(
-            f"the source of {layer} has changed: its unfinished trials start again from the "
-            "first epoch"
-        )
+        self.notices.append(f"{what}: its unfinished trials start again from the first epoch")
         self.record.epochs.clear()
         self.folder.delete_checkpoints()
 

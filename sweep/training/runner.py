@@ -101,7 +101,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         data_root=grid.data_root,
         device=share.device,
         num_threads=max(1, int(grid.resources.cpu)),
-        source=source_digest(trial.spec.norm.name, grid.import_paths),
+        source=source_digest(trial.spec.own, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,
         edition=edition_of(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,

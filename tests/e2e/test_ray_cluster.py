@@ -42,6 +42,22 @@ class Own(nn.GroupNorm):
         beside = sorted(str(file.relative_to(place)) for file in place.rglob("*"))
         Path("{seen}").write_text(json.dumps([str(place), beside]))
 """
+OWN_MODEL_AND_DATA = """
+import numpy as np
+from torch import nn
+
+def net(*, in_channels, num_classes, norm, width=4):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, width, 3), norm(width), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes),
+    )
+
+def noise(*, size=8):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (96, 1, size, size), np.uint8), np.arange(96) % 3
+    return dict(train_images=images[:64], train_labels=labels[:64],
+                test_images=images[64:], test_labels=labels[64:], num_classes=3)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +90,26 @@ def test_a_local_folder_is_refused_before_anything_is_scheduled(
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(NO_NAMESPACES), reason=NO_NAMESPACES)
-def test_a_users_own_layer_reaches_every_node_and_nothing_else_does(
+def test_a_users_own_modules_reach_every_node_and_nothing_else_does(
     folder: Folder, cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shared = tmp_path_factory.mktemp("shared")
     seen = shared / "seen.json"
     (folder.path / "own_layers.py").write_text(OWN_LAYER.replace("{seen}", str(seen)))
+    (folder.path / "own_task.py").write_text(OWN_MODEL_AND_DATA)
     for name in ("__init__.py", "deep.py", ".env", "weights.bin", "runs/old.py", ".git/config"):
         file = folder.path / "parts" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("def num_groups(): return 2\n")
     (folder.path / "unrelated.py").write_text("")
     factors = {"norm": ["own_layers:Own"], "batch_size": [16], "seed": 2}
-    folder.grid(factors=factors, reference=None, storage=str(shared / "runs"))
+    folder.grid(
+        factors=factors,
+        reference=None,
+        storage=str(shared / "runs"),
+        model={"name": "own_task:net", "options": {"width": 6}},
+        data={"name": "own_task:noise"},
+    )
     command = (sys.executable, "-m", "sweep", *on(cluster))
     done = subprocess.run(
         [*UNSHARE, "sh", "-c", IN_ITS_OWN_VIEW, "sh", str(folder.path), *command],
@@ -100,6 +123,9 @@ def test_a_users_own_layer_reaches_every_node_and_nothing_else_does(
     place, beside = json.loads(seen.read_text())
     assert not Path(place).is_relative_to(folder.path)
     assert [name for name in beside if "__pycache__" not in name] == ["own_layers.py"]
+    records = [json.loads(f.read_text()) for f in (shared / "runs").rglob("record.json")]
+    assert {r["num_classes"] for r in records} == {3}
+    assert all(r["attempts"][0]["data"] and "+" in r["attempts"][0]["source"] for r in records)
     (shipped,) = Path(place).parent.glob("*/parts")
     files = {file.name for file in shipped.rglob("*") if file.suffix != ".pyc"}
     assert files - {"__pycache__"} == {"__init__.py", "deep.py"}

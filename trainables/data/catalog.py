@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trainables.spec import DataSpec
+from trainables.spec import DataSpec, is_own
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,45 @@ CROPS: Mapping[str, int] = MappingProxyType({"crop24_flip": 24})
 """Height and width to which an augmentation crops; the others keep the image's own."""
 
 
+def with_defaults(spec: DataSpec) -> DataSpec:
+    """The spec with the defaults of a user's own data set where it states none.
+
+    Raises `ValueError` for an unknown name or option; imports the module of a user's own.
+    """
+    if is_own(spec.name):
+        from trainables.data.own import completed
+
+        return completed(spec)
+    if spec.name not in DATASETS:
+        raise ValueError(
+            f"data set {spec.name!r} is not one of {', '.join(DATASETS)}; one of your own is "
+            f"'package.module:attr'"
+        )
+    if spec.options:
+        raise ValueError(f"{spec.name} has no `options`, which are a user's own data set's")
+    return spec
+
+
+def whole_info(spec: DataSpec) -> DatasetInfo:
+    """The data set's entry, whatever part of it the spec keeps; raises as `dataset_info`.
+
+    A user's own data set is read for it.
+    """
+    spec = with_defaults(spec)
+    if is_own(spec.name):
+        from trainables.data.own import read_own
+
+        return read_own(spec).info
+    return DATASETS[spec.name]
+
+
 def dataset_info(spec: DataSpec) -> DatasetInfo:
     """The data set's entry as the spec limits it; `shape` is what a model is given.
 
     Raises `ValueError` for an unknown name, a limit beyond what the data set has, or images
-    smaller than the crop.
+    smaller than the crop, and `DataUnavailable` for a user's own data set that is not right.
     """
-    if spec.name not in DATASETS:
-        raise ValueError(f"data set {spec.name!r} is not one of {', '.join(DATASETS)}")
-    info = DATASETS[spec.name]
+    info = whole_info(spec)
     limits = (
         ("num_train", spec.num_train, info.num_train),
         ("num_test", spec.num_test, info.num_test),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from trainables.data.augment import centre
-from trainables.data.catalog import DATASETS, dataset_info
+from trainables.data.catalog import dataset_info, whole_info
 from trainables.data.files import data_root
+from trainables.data.own import read_own
 from trainables.data.sources import read
-from trainables.spec import DataSpec
+from trainables.spec import DataSpec, is_own
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Dataset:
 
     `mean` and `std` are `(1, C, 1, 1)`, per channel over the whole training split, whatever
     part of it the spec keeps. Every batch is a copy, so no trial can change the data of the next.
+    `digest` names the bits of a user's own data set, and is empty for the others, whose are known.
     """
 
     train: Split
@@ -42,6 +44,7 @@ class Dataset:
     mean: Tensor
     std: Tensor
     num_classes: int
+    digest: str = ""
 
     def standardise(self, images: Tensor) -> Tensor:
         """float32 images of mean 0 and standard deviation 1 per channel, from uint8 ones."""
@@ -61,22 +64,18 @@ def load(
     images have the size that the model is given, cropped about their centre.
     """
     info = dataset_info(spec)
-    whole = _load_whole(spec.name, data_root(root), torch.device(device))
+    every = DataSpec(name=spec.name, options=spec.options)
+    whole = _load_whole(every, data_root(root), torch.device(device))
     test = _balanced(whole.test, info.num_test)
     if test.images.shape[1:] != info.shape:
         test = Split(images=centre(test.images, info.shape[-1]), labels=test.labels)
-    return Dataset(
-        train=_balanced(whole.train, info.num_train),
-        test=test,
-        mean=whole.mean,
-        std=whole.std,
-        num_classes=info.num_classes,
-    )
+    return replace(whole, train=_balanced(whole.train, info.num_train), test=test)
 
 
 @lru_cache(maxsize=2)
-def _load_whole(name: str, root: Path, device: torch.device) -> Dataset:
-    raw = read(name, root)
+def _load_whole(spec: DataSpec, root: Path, device: torch.device) -> Dataset:
+    own = read_own(spec) if is_own(spec.name) else None
+    raw = own.raw if own else read(spec.name, root)
     train = _split(raw.train_images, raw.train_labels, device)
     mean, std = _moments(train.images)
     return Dataset(
@@ -84,7 +83,8 @@ def _load_whole(name: str, root: Path, device: torch.device) -> Dataset:
         test=_split(raw.test_images, raw.test_labels, device),
         mean=mean,
         std=std,
-        num_classes=DATASETS[name].num_classes,
+        num_classes=whole_info(spec).num_classes,
+        digest=own.digest if own else "",
     )
 
 

@@ -23,6 +23,7 @@ from trainables.data.files import (
     torchvision_class,
 )
 from trainables.errors import DataUnavailable, reason
+from trainables.spec import is_own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,12 @@ class Raw:
 
 
 def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
-    """Whether the data set's files are in the root. Their content is checked when it is read."""
+    """Whether the data set's files are in the root. Their content is checked when it is read.
+
+    A user's own data set looks after its files itself.
+    """
+    if is_own(name):
+        return True
     missing = missing_files(name, data_root(root))
     return DATASETS[name].trainable and not missing
 
@@ -67,7 +73,7 @@ def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
 
 def verify(name: str, root: str | os.PathLike[str] | None = None) -> None:
     """Read the data set's files to see that they are whole; raises `DataUnavailable` if not."""
-    if DATASETS[name].files:
+    if not is_own(name) and DATASETS[name].files:
         read(name, root)
 
 
@@ -78,7 +84,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
     """
     folder = data_root(root)
     _require_trainable(name)
-    if not missing_files(name, folder):
+    if is_own(name) or not missing_files(name, folder):
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +99,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
 def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
     """What `download` would have to do, in a clause; None where the files are there."""
     folder = data_root(root)
-    if not missing_files(name, folder):
+    if is_own(name) or not missing_files(name, folder):
         return None
     archives = DATASETS[name].archives
     if all((folder / file).is_file() for file in archives):

@@ -10,8 +10,9 @@ from trainables.models.allcnn import build_allcnn
 from trainables.models.catalog import with_defaults
 from trainables.models.layers import NormFactory
 from trainables.models.nin import build_nin
+from trainables.models.own import build_own
 from trainables.models.resnet_small import SmallResNet
-from trainables.spec import ModelSpec
+from trainables.spec import ModelSpec, is_own
 
 
 def build_model(
@@ -22,6 +23,8 @@ def build_model(
     Raises `ValueError` for an unknown name or an option that the model does not read.
     """
     spec = with_defaults(spec)
+    if is_own(spec.name):
+        return build_own(spec, in_channels=in_channels, num_classes=num_classes, norm=norm)
     given: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes, "norm": norm}
     sized = {**given, "width": spec.width}
     plain = {**sized, "norm_on_logits": spec.norm_on_logits}

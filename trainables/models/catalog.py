@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trainables.spec import ModelSpec
+from trainables.spec import ModelSpec, is_own
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,16 @@ MODELS: Mapping[str, ModelInfo] = MappingProxyType(
 
 
 def model_info(spec: ModelSpec) -> ModelInfo:
-    """The model's entry; raises `ValueError` for an unknown name or an option it does not read."""
-    if spec.name not in MODELS:
-        raise ValueError(f"model {spec.name!r} is not one of {', '.join(MODELS)}")
-    info = MODELS[spec.name]
+    """The model's entry; raises `ValueError` for an unknown name or an option it does not read.
+
+    A user's own model has an empty one: its options are in `spec.options`.
+    """
+    if spec.name not in MODELS and not is_own(spec.name):
+        raise ValueError(
+            f"model {spec.name!r} is not one of {', '.join(MODELS)}; a model of your own is "
+            f"'package.module:attr'"
+        )
+    info = ModelInfo() if is_own(spec.name) else MODELS[spec.name]
     options = {
         "width": spec.width is None or info.default_width is not None,
         "dropout": spec.dropout is None or info.default_dropout is not None,
@@ -51,13 +57,25 @@ def model_info(spec: ModelSpec) -> ModelInfo:
     for option, is_read in options.items():
         if not is_read:
             value = getattr(spec, option)
-            raise ValueError(f"model {spec.name} has no option {option}, but got {option}={value}")
+            hint = "; those of your own model stand under `options`" if is_own(spec.name) else ""
+            raise ValueError(
+                f"model {spec.name} has no option {option}, but got {option}={value}{hint}"
+            )
+    if spec.options and not is_own(spec.name):
+        raise ValueError(f"model {spec.name} has no `options`, which are a user's own model's")
     return info
 
 
 def with_defaults(spec: ModelSpec) -> ModelSpec:
-    """The spec with the model's own defaults where it states none: one trial, not two."""
+    """The spec with the model's own defaults where it states none: one trial, not two.
+
+    For a user's own model this imports its module. Raises `ValueError` as `model_info`.
+    """
     info = model_info(spec)
+    if is_own(spec.name):
+        from trainables.models.own import completed
+
+        return completed(spec)
     return dataclasses.replace(
         spec,
         width=info.default_width if spec.width is None else spec.width,

@@ -60,10 +60,12 @@ def test_a_folder_of_much_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_digest_names_the_source_of_a_layer_and_of_nothing_else() -> None:
     write("layers.py", "deep/__init__.py", "deep/inner.py", "deep/notes.txt")
     here = [str(Path.cwd())]
-    module, package = source_digest("layers:Mine", here), source_digest("deep.inner:Mine", here)
+    module, package = (source_digest([name], here) for name in ("layers:Mine", "deep.inner:Mine"))
+    both = source_digest(["layers:Mine", "deep.inner:Net", "layers:data"], here)
+    assert both == f"{module}+{package}"
     Path("deep/notes.txt").write_text("other")
-    assert source_digest("deep.inner:Mine", here) == package
+    assert source_digest(["deep.inner:Mine"], here) == package
     Path("deep/inner.py").write_text("# other code\n")
-    assert source_digest("deep.inner:Mine", here) != package
-    assert source_digest("layers:Mine", here) == module
-    assert source_digest("batchnorm", here) == source_digest("nowhere:Mine", here) == ""
+    assert source_digest(["deep.inner:Mine"], here) != package
+    assert source_digest(["layers:Mine"], here) == module
+    assert source_digest([], here) == source_digest(["nowhere:Mine"], here) == ""

@@ -18,7 +18,8 @@ from sweep.records.record import Record, TrialFolder
 from sweep.training.assignment import Assignment
 from sweep.training.attempt import Attempt
 from trainables.checkpoint import from_bytes
-from trainables.spec import Outcome
+from trainables.data import load, own
+from trainables.spec import DataSpec, Outcome, TrialSpec
 
 
 def states(given: Assignment) -> list[tuple[int, dict[str, Any]]]:
@@ -101,6 +102,41 @@ def test_a_layer_that_was_edited_is_not_mixed_with_what_it_was() -> None:
     assert [attempt["from_epoch"] for attempt in edited.record.attempts] == [0, 0]
     assert [attempt["source"] for attempt in edited.record.attempts] == ["before", "after"]
     assert [epoch["epoch"] for epoch in edited.record.epochs] == [1, 2]
+
+
+def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
+    Path("pixels").write_text("1")
+    Path("own_pixels.py").write_text(PIXELS)
+    given = replace(assignment(), spec=on_own_data(assignment().spec))
+    attempt = Attempt(given)
+    attempt.step()
+    own._read_once.cache_clear()  # as in another process
+    load._load_whole.cache_clear()
+    Path("pixels").write_text("2")
+    later = Attempt(given)
+    while not later.is_done:
+        later.step()
+    assert later.notices[0].startswith("own_pixels:pixels has other images or labels than before")
+    assert [entry["from_epoch"] for entry in later.record.attempts] == [0, 0]
+    before, after = (entry["data"] for entry in later.record.attempts)
+    assert before != after
+    assert later.record.outcome is Outcome.COMPLETED
+
+
+PIXELS = """
+from pathlib import Path
+import numpy as np
+
+def pixels():
+    rng = np.random.default_rng(int(Path("pixels").read_text()))
+    images, labels = rng.integers(0, 256, (96, 1, 8, 8), np.uint8), np.arange(96) % 4
+    return dict(train_images=images[:64], train_labels=labels[:64],
+                test_images=images[64:], test_labels=labels[64:], num_classes=4)
+"""
+
+
+def on_own_data(spec: TrialSpec) -> TrialSpec:
+    return replace(spec, data=DataSpec(name="own_pixels:pixels"))
 
 
 @pytest.mark.parametrize(("num_damaged", "from_epoch"), [(1, 1), (2, 0)])

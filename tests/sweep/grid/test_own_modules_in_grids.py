@@ -1,0 +1,124 @@
+"""A user's own model and data set in a grid: read, completed, refused in lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_grids import complaints, factors, load
+from users_module import DATA, MINE, MODEL
+
+from sweep.errors import RefusedError
+from sweep.feasibility import require_data, without_infeasible
+from sweep.grid.edition import Scale, edition_of, scaled
+from sweep.grid.layout import Grid
+
+
+@pytest.fixture(autouse=True)
+def mine() -> None:
+    Path("mine.py").write_text(MINE)
+
+
+def ids(grid: Grid) -> list[str]:
+    return [trial.trial_id for trial in grid.trials]
+
+
+def test_both_are_read_with_their_options_completed_and_every_cell_is_tried() -> None:
+    grid = load(model={**MODEL, "options": {"width": 6}}, data=DATA)
+    kept, lines = without_infeasible(grid)
+    assert (kept, lines) == (grid, [])
+    for trial in grid.trials:
+        assert trial.spec.model.options == {"width": 6, "slope": 0.5}
+        assert trial.spec.data.options == {"size": 6, "shuffled": False}
+        assert edition_of(grid, trial.spec) is None
+    require_data(grid, download=True)
+
+
+def test_a_default_that_is_written_out_is_the_same_trial() -> None:
+    stated = {**MODEL, "options": {"slope": 0.5, "width": 4}}
+    assert ids(load(model=MODEL, data=DATA)) == ids(load(model=stated, data=DATA))
+    one, other = ({**MODEL, "options": {"slope": slope}} for slope in (1, 1.0))
+    assert ids(load(model=one)) == ids(load(model=other))
+
+
+def test_an_option_may_be_a_further_factor_and_be_overridden() -> None:
+    grid = load(
+        **factors(**{"model.options.width": [4, 8], "data.options.size": [6, 7]}),
+        model=MODEL,
+        data=DATA,
+        overrides=[{"when": {"batch_size": 8}, "set": {"model.options.slope": 0.1}}],
+    )
+    assert len(set(ids(grid))) == 2 * 2 * 2 * 2 * 2
+    assert grid.trials[0].variant == "model.options.width=4, data.options.size=6"
+    found = {(t.spec.batch_size, t.spec.model.options["slope"]) for t in grid.trials}
+    assert found == {(16, 0.5), (8, 0.1)}
+    assert {trial.spec.data.options["size"] for trial in grid.trials} == {6, 7}
+
+
+def test_own_and_built_in_ones_can_be_compared() -> None:
+    grid = load(**factors(**{"model.name": ["mine:net", "resnet8"]}), model={"name": "mine:net"})
+    assert {t.spec.model.name: t.spec.model.width for t in grid.trials} == {
+        "mine:net": None,
+        "resnet8": 16,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"model": {"name": "mine:nett"}}, "model: model 'mine:nett': mine has no 'nett'; did you"),
+        ({"model": {"name": "nowhere:net"}}, "model: model 'nowhere:net': there is no module 'now"),
+        (
+            {"model": {**MODEL, "width": 8}},
+            "model: model mine:net has no option width, but got wid",
+        ),
+        ({"model": {**MODEL, "options": {"wide": 8}}}, "model: model 'mine:net' has no option 'wi"),
+        ({"model": {**MODEL, "options": 3}}, "model.options: expected a mapping, found 3"),
+        ({"model": {"name": "resnet8", "options": {"a": 1}}}, "model: model resnet8 has no `opti"),
+        (
+            {"data": {"name": "mine:blub"}},
+            "data: data set 'mine:blub': mine has no 'blub'; did you",
+        ),
+        (
+            {"data": {**DATA, "options": {"size": 0}}},
+            "data: data set 'mine:blobs': train_images: e",
+        ),
+        (
+            {"data": {**DATA, "options": {"size": -1}}},
+            "data: data set 'mine:blobs' cannot be read:",
+        ),
+        ({"data": {**DATA, "num_train": 521}}, "data: `1 <= num_train <= 520` must hold for mine:"),
+        (
+            {"data": {**DATA, "root": "here"}},
+            "data.root: is of no use to 'mine:blobs', which finds",
+        ),
+        (factors(**{"model.options": [{"width": 1}]}), "factors.model.options: unknown factor"),
+    ],
+)
+def test_each_mistake_is_one_complaint(changes: dict[str, Any], expected: str) -> None:
+    (complaint,) = complaints(**changes)
+    assert complaint.startswith(expected)
+
+
+def test_data_that_are_not_the_same_twice_are_refused_before_anything_starts() -> None:
+    grid = load(data={**DATA, "options": {"shuffled": True}})
+    with pytest.raises(
+        RefusedError, match="has other images or labels each time that it is called"
+    ):
+        require_data(grid, download=True)
+
+
+def test_a_model_that_cannot_run_is_a_cell_that_cannot() -> None:
+    grid = load(model={**MODEL, "options": {"width": -1}}, data=DATA)
+    with pytest.raises(RefusedError, match=r"no cell of .* can run: mend it, or take it out"):
+        without_infeasible(grid)
+
+
+def test_the_small_edition_keeps_both_and_takes_a_part_of_the_data() -> None:
+    small = scaled(load(model=MODEL, data=DATA, train={"epochs": 40}), Scale.SMALL)
+    (spec,) = {trial.spec.data for trial in small.trials}
+    assert (spec.name, spec.num_train, spec.num_test) == ("mine:blobs", 512, 80)
+    assert {trial.spec.model.name for trial in small.trials} == {"mine:net"}
+    assert small.edition is not None
+    assert "mine:blobs (512 training and 80 test images)" in small.edition
