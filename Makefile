@@ -9,8 +9,11 @@ INSTALLED := $(VENV)/.installed
 demo: install
 	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
 
+# As many at a time as there are cores, up to four.
+IN_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
