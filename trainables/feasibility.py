@@ -50,7 +50,7 @@ def check(spec: TrialSpec) -> Dimensions:
     """
     data = check_values(spec)
     try:
-        return _dry_run(spec, data, _device(spec, data))
+        return _dry_run(spec, data, dry_run_device(spec))
     except Infeasible as error:
         if "meta" not in str(error.__cause__).lower():
             raise
@@ -78,9 +78,10 @@ def check_values(spec: TrialSpec) -> DatasetInfo:
     return data
 
 
-def _device(spec: TrialSpec, data: DatasetInfo) -> torch.device:
+def dry_run_device(spec: TrialSpec) -> torch.device:
+    """Where the spec's model is tried: on the CPU if that is quick, else on the meta device."""
     width = with_defaults(spec.model).width
-    pixels = spec.batch_size * math.prod(data.shape[1:])
+    pixels = spec.batch_size * math.prod(dataset_info(spec.data).shape[1:])
     return torch.device("cpu" if width and pixels * width**2 <= SMALL_RUN else "meta")
 
 

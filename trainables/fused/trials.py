@@ -42,7 +42,7 @@ class FusedTrials:
     """
 
     def __init__(self, trials: Sequence[Trial]) -> None:
-        _require_alike(trials)
+        require_alike(trials)
         self.trials = list(trials)
         self._fuse()
 
@@ -151,7 +151,7 @@ def _taken_in(epoch: TrainingEpoch, losses: Tensor, wrong: Tensor) -> Diverged |
     return None
 
 
-def _require_alike(trials: Sequence[Trial]) -> None:
+def require_alike(trials: Sequence[Trial]) -> None:
     """Raise `ValueError` unless the trials can take their steps together."""
     if not trials:
         raise ValueError("`len(trials) >= 1` must hold, but got no trial")

@@ -1,0 +1,100 @@
+"""Trials of a cell in step with one another, as many of them side by side as is fastest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import torch
+
+from trainables.epoch import Pace
+from trainables.errors import Diverged, NotFusable
+from trainables.fused.trials import FusedTrials, Progress, require_alike
+from trainables.fused.width import Width
+from trainables.training import Trial
+
+
+class Alone:
+    """One trial, with the manners of several."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trials = [trial]
+        self.pace = trial.pace
+
+    def advance(self) -> list[Progress]:
+        """As `FusedTrials.advance`."""
+        try:
+            return [self.trials[0].advance()]
+        except Diverged as end:
+            return [end]
+
+
+Crew: TypeAlias = Alone | FusedTrials
+
+
+class Lockstep:
+    """Trials that differ in their seed alone, all at the same step after every `advance`.
+
+    Attributes:
+        trials: those in training.
+        width: how many of them are one network.
+        not_fusable: why they cannot be one, if they cannot.
+
+    Raises:
+        ValueError: trials of different cells, or at different steps.
+    """
+
+    def __init__(self, trials: Sequence[Trial], width: int | None = None) -> None:
+        require_alike(trials)
+        self.trials = list(trials)
+        self.width = Width(len(self.trials), width)
+        self.not_fusable: str | None = None
+        self._crews: list[Crew] = []
+        self._crews_width = 0
+        spec, device = self.trials[0].spec, self.trials[0].device
+        # Of a thread's own time, work of others on the same cores takes nothing.
+        own = device.type == "cpu" and torch.get_num_threads() == 1
+        self._clock = time.thread_time if own else time.perf_counter
+        self._pace = Pace(spec.optimizer_batch_size * max(width or 1, len(self.trials)))
+
+    def advance(self) -> list[Progress]:
+        """Take a stretch of steps, or test where the epoch's are done.
+
+        What became of each of `trials` as they stand before the call; those that diverged leave.
+        """
+        first = self.trials[0].begun_epoch()
+        is_training, begun_at = not first.is_done, first.num_steps
+        num_steps = min(self.width.num_steps or self._pace.num_steps, self._pace.longest)
+        start = self._clock()
+        told: list[Progress] = []
+        for crew in self._crews_now():
+            crew.pace.num_steps = num_steps
+            told += crew.advance()
+        if is_training:
+            seconds = self._clock() - start
+            done = min(num_steps, first.examples.num_batches - begun_at)
+            self._pace.observe(done, seconds)
+            self.width.observe(done, seconds)
+        went_on = [not isinstance(progress, Diverged) for progress in told]
+        if not all(went_on):
+            self.trials = [t for t, goes_on in zip(self.trials, went_on, strict=True) if goes_on]
+            self._crews = []
+        return told
+
+    def _crews_now(self) -> list[Crew]:
+        """The trials in crews of the width of now; they are told in the order of `trials`."""
+        if not self._crews or self._crews_width != self.width.now:
+            try:
+                self._crews = list(self._crews_of(self.width.now))
+            except NotFusable as why:
+                self.not_fusable = str(why)
+                self.width.give_up()
+                self._crews = list(self._crews_of(1))
+            self._crews_width = self.width.now
+        return self._crews
+
+    def _crews_of(self, width: int) -> Iterator[Crew]:
+        for begin in range(0, len(self.trials), width):
+            crew = self.trials[begin : begin + width]
+            yield FusedTrials(crew) if len(crew) > 1 else Alone(crew[0])
