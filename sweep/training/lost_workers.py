@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from ray.exceptions import RayActorError
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from sweep.display.board import Board
 from sweep.records.record import Record, RecordDamagedError
@@ -14,10 +19,43 @@ LOST_WORKERS = 3
 """How often a trial is moved to another worker because its own was lost."""
 
 
-def error_of(trial: Any) -> Exception | None:
-    """What Tune knows of the trial's last failure."""
-    error: Exception | None = trial.get_pickled_error() or trial.get_error()
-    return error
+@contextmanager
+def memory_kills_as_lost_workers() -> Iterator[None]:
+    """Within the block Tune takes a worker that Ray has ended to save memory for a lost one.
+
+    Ray then raises an error of its own kind, which Tune does not know: it would end the sweep.
+    """
+    manager_class: Any = RayActorManager
+    handle = manager_class._actor_task_failed
+
+    def handle_as_lost(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=str(exception))
+        handle(manager, tracked_actor_task, exception)
+
+    manager_class._actor_task_failed = handle_as_lost
+    try:
+        yield
+    finally:
+        manager_class._actor_task_failed = handle
+
+
+def error_of(trial: Any) -> Exception | str | None:
+    """The trial's last failure, or its text where Tune keeps no more.
+
+    Read from Tune's own files: what it hands out is some seconds old.
+    """
+    with suppress(OSError, TypeError):  # there is none
+        error: Exception = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return error
+    with suppress(OSError, TypeError):
+        return Path(trial.error_file).read_text().rpartition("Failure # ")[2]
+    return None
+
+
+def is_lost_worker(error: object) -> bool:
+    """Whether a failure is that of a worker, and not of what it ran."""
+    return isinstance(error, RayActorError) or ran_out_of_memory(error)
 
 
 def ran_out_of_memory(error: object) -> bool:
@@ -39,7 +77,7 @@ def recovery_line(board: Board, trial_id: str, error: object) -> str:
     return f"{state.trial.name}: {what}; it goes on from its last checkpoint ({epochs})"
 
 
-def record_death(board: Board, trial_id: str, error: RayActorError) -> None:
+def record_death(board: Board, trial_id: str, error: object) -> None:
     """Record that every worker of the trial died; nobody else is left to do so."""
     outcome = Outcome.OUT_OF_MEMORY if ran_out_of_memory(error) else Outcome.FAILED
     folder = board.plan.folder.trial(trial_id)

@@ -64,12 +64,12 @@ def _tune(assignments: list[dict[str, Any]], share: Share) -> None:
     from ray import tune
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-    from sweep.training.lost_workers import LOST_WORKERS
+    from sweep.training.lost_workers import LOST_WORKERS, memory_kills_as_lost_workers
     from sweep.training.tune_events import Events, StopInOrder
     from sweep.training.worker import TrialTrainable
 
     trainable = tune.with_resources(TrialTrainable, {"cpu": share.cpu, "gpu": share.gpu})
-    with tempfile.TemporaryDirectory(prefix="sweep-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
         tune.Tuner(
             trainable,
             param_space={"assignment": tune.grid_search(assignments)},

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
 from ray.tune import Callback, Stopper
 
 from sweep.display.board import Board
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
-from sweep.training.lost_workers import error_of, ran_out_of_memory, record_death, recovery_line
+from sweep.training.lost_workers import (
+    error_of,
+    is_lost_worker,
+    ran_out_of_memory,
+    record_death,
+    recovery_line,
+)
 from trainables.spec import Outcome
 
 GRACE_S = 9.0
@@ -112,7 +117,7 @@ class Events(Callback):
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         for listener in _listeners:
             board = listener.board
-            if not isinstance(error, RayActorError):
+            if not is_lost_worker(error):
                 board.lose(str(trial), cause.splitlines()[-1])
             elif ran_out_of_memory(error) and not listener.is_last_share:
                 board.put_aside(str(trial), out_of_memory=True)
