@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from marked_processes import kill_marked, left_after
 from user_folder import Folder, Start
 
 SLOW_LAYER = """
@@ -99,6 +100,52 @@ def test_an_interrupt_puts_trials_aside_within_their_epoch(
         last = record["attempts"][-1]
         assert (last["from_epoch"], last["from_step"]) > (0, 0)
     assert_all_is_as_if_undisturbed(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_grid")
+def test_a_second_interrupt_ends_at_once(
+    folder: Folder, start: Start, mark: dict[str, str]
+) -> None:
+    process = start("run", "grid.yaml")
+    until(lambda: checkpoints_within_epochs(folder), process)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert any("once more to end at once" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    assert output.endswith("interrupted; run the same command again to go on\n")
+    assert left_after(mark, 60) == []
+    resumed = folder.sweep("run", "grid.yaml")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert_all_is_as_if_undisturbed(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_grid")
+def test_a_torn_checkpoint_is_told_and_the_one_before_it_is_used(
+    folder: Folder, start: Start, mark: dict[str, str]
+) -> None:
+    process = start("run", "grid.yaml")
+    until(lambda: len(newest_checkpoints(folder)) == 2, process)
+    kill_marked(mark)
+    process.wait()
+    torn = newest_checkpoints(folder)
+    for place in torn:
+        place.write_bytes(place.read_bytes()[:-100])
+    resumed = folder.sweep("run", "grid.yaml")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    for place in torn:
+        assert f"{place}: damaged; the trial goes on from epoch " in resumed.stdout
+    assert_all_is_as_if_undisturbed(folder)
+
+
+def newest_checkpoints(folder: Folder) -> list[Path]:
+    """The newest of two checkpoints, of each trial that has two."""
+    trials = folder.path.glob("runs/small/trials/*")
+    kept = [sorted(trial.glob("checkpoint-*.pt"), key=lambda p: p.stem) for trial in trials]
+    return [names[-1] for names in kept if len(names) > 1]
 
 
 def victims(process: subprocess.Popen[str], whom: str) -> list[psutil.Process]:
