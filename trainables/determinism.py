@@ -52,14 +52,17 @@ def deterministic(wanted: bool) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise _named(error) from error
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        raise refusal from error
     finally:
         torch.set_deterministic_debug_mode(mode)
         cudnn.deterministic, cudnn.benchmark = was
 
 
-def _named(error: RuntimeError) -> RuntimeError:
-    """The error, in our words where it is torch's refusal of an operation."""
+def _refusal(error: RuntimeError) -> NotDeterministic | None:
+    """The error in our words, if it is torch's refusal of an operation."""
     operation, refused, _ = str(error).partition(REFUSED)
     if refused:
         return NotDeterministic(
@@ -73,4 +76,4 @@ def _named(error: RuntimeError) -> RuntimeError:
             f"{os.environ.get(WORKSPACE, '')!r}: set it to ':4096:8', before the process "
             f"first uses the GPU"
         )
-    return error
+    return None

@@ -81,6 +81,7 @@ def test_another_error_of_a_layer_stays_what_it_is() -> None:
     with pytest.raises(RuntimeError, match=r"^a bug$") as caught, deterministic(True):
         raise error
     assert caught.value is error
+    assert error.__cause__ is None
 
 
 def test_a_workspace_that_varies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
