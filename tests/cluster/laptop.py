@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hosts import ROOT, Host
+from mlflow_server import free_port
+from waiting import until
 
 BIN = Path(sys.executable).parent
 PROJECT = "~/norm-sweep"
@@ -59,6 +64,23 @@ class Laptop:
         """What `ray` is given to run one of the project's commands on the head."""
         command = f"cd {PROJECT} && .venv/bin/python -m sweep {' '.join(arguments)}"
         return ["exec", str(self.file), command]
+
+    @contextmanager
+    def tunnel(self) -> Iterator[str]:
+        """`ray dashboard` in another shell; yields the address for `ray job`."""
+        port = free_port()
+        process = self.start("dashboard", "--port", str(port), str(self.file))
+        try:
+            until(lambda: _answers(port), process)
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as there:
+        return there.connect_ex(("127.0.0.1", port)) == 0
 
 
 def filled_in(there: list[Host], key: Path) -> str:

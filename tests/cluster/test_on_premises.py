@@ -3,98 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import hosts
 import postgresql_server
 import pytest
 import yaml
-from hosts import NETWORK, ROOT, Host
-from laptop import Laptop
-from mlflow_server import MlflowServer, mlflow_server
+from cluster_site import GRID, Site
 from waiting import until
 
 REASON = hosts.why_not() or postgresql_server.why_not()
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(REASON), reason=REASON or "")]
-
-GRID: dict[str, Any] = {
-    "name": "small",
-    "factors": {"norm": ["groupnorm"], "batch_size": [16], "seed": 2},
-    "data": {"name": "digits", "num_train": 512, "num_test": 64},
-    "model": {"name": "resnet8", "width": 8},
-    "train": {"epochs": 25, "optimizer": {"lr": 0.02}},
-    "resources": {"cpu": os.cpu_count()},  # one trial per host
-}
-
-
-@dataclass
-class Site:
-    """Three hosts under one launcher, a tracking server, a folder that all of them see."""
-
-    hosts: list[Host]
-    laptop: Laptop
-    tracking: MlflowServer
-    shared: Path
-
-    def put_grid(self, **changes: Any) -> None:
-        """Write the grid and bring it to the head, as a user does."""
-        file = self.laptop.home / "grid.yaml"
-        file.write_text(yaml.safe_dump({**GRID, "storage": str(self.shared), **changes}))
-        done = self.laptop.ray(
-            "rsync-up", str(self.laptop.file), str(file), "~/norm-sweep/grid.yaml"
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def run(self) -> list[str]:
-        """The command that runs the grid on the cluster."""
-        command = self.laptop.sweep("run", "grid.yaml", "--address", "auto")
-        command[-1] = command[-1].replace(
-            ".venv/bin", f"MLFLOW_TRACKING_URI={self.tracking.uri} .venv/bin"
-        )
-        return command
-
-    def records(self) -> dict[str, dict[str, Any]]:
-        """The records, by the trials' ids."""
-        files = (self.shared / "small/trials").glob("*/record.json")
-        return {file.parent.name: json.loads(file.read_text()) for file in files}
-
-    def up(self) -> None:
-        """`ray up`, and wait for the workers."""
-        done = self.laptop.ray("up", "-y", "--no-config-cache", str(self.laptop.file))
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        until(lambda: self.num_nodes() == 3)
-
-    def num_nodes(self) -> int:
-        """How many nodes the head knows to be alive."""
-        code = "import ray; ray.init('auto', log_to_driver=False, logging_level='ERROR'); "
-        code += "print('alive:', sum(n['Alive'] for n in ray.nodes()))"
-        command = f'cd ~/norm-sweep && .venv/bin/python -c "{code}"'
-        said = self.laptop.ray("exec", str(self.laptop.file), command).stdout
-        return int(said.rpartition("alive:")[2].split()[0]) if "alive:" in said else 0
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    # The hosts share this checkout's environment, and must not set out to install it.
-    stale = subprocess.run(["make", "--question", "install"], cwd=ROOT, capture_output=True)
-    assert stale.returncode == 0, "the environment is not up to date: make install"
-    folder = tmp_path_factory.mktemp("site")
-    with hosts.hosts(folder, 3) as (there, key), postgresql_server.postgresql_server() as database:
-        for host in there:  # `make install` finds the environment of this checkout
-            (host.home / "norm-sweep").mkdir()
-            (host.home / "norm-sweep/.venv").symlink_to(ROOT / ".venv")
-        laptop = Laptop(folder / "laptop", there, key)
-        (folder / "mlflow").mkdir()
-        with mlflow_server(folder / "mlflow", database.uri, f"{NETWORK}.1") as tracking:
-            site = Site(there, laptop, tracking, folder / "runs")
-            site.up()
-            yield site
 
 
 def test_nothing_answers_without_the_token(site: Site) -> None:
