@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -66,7 +67,11 @@ class Cluster:
             ray.shutdown()
             said = " ".join(str(error).split())[:400] or repr(error)
             if address:
-                raise RefusedError(f"no Ray cluster to use at {address!r}: {said}") from None
+                here = f"Ray {ray.__version__} and Python {platform.python_version()}"
+                raise RefusedError(
+                    f"no Ray cluster to use at {address!r}: {said}; it has to run there with "
+                    f"{here}, as here, and let in this machine's token"
+                ) from None
             raise NotStartedError(f"Ray does not start on this machine: {said}") from None
         self.is_remote = address is not None
         self.capacity = Capacity(nodes, _that_may_come() if address else ())

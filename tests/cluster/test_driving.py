@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import stat
 import subprocess
 
 import hosts
 import postgresql_server
+import psutil
 import pytest
 from cluster_site import Site
+from mlflow.tracking import MlflowClient
 from waiting import until
 
 REASON = hosts.why_not() or postgresql_server.why_not()
@@ -46,11 +49,11 @@ def test_a_stopped_job_is_gone_on_with_by_the_next(site: Site) -> None:
         done = site.laptop.ray("job", "submit", *at, *named, *entry)
         assert done.returncode == 0, done.stdout + done.stderr
         until(lambda: sum(len(r["epochs"]) > 1 for r in site.records("job").values()) == 2)
+        stopped = site.laptop.ray("job", "stop", *at, "first")
+        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
         logs = site.laptop.ray("job", "logs", *at, "first")
         assert "training 2 trials, 2 at a time" in logs.stdout + logs.stderr
         assert "first" in site.laptop.ray("job", "list", *at).stdout
-        stopped = site.laptop.ray("job", "stop", *at, "first")
-        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
         left = site.records("job")
         assert {r["outcome"] for r in left.values()} == {None}
         assert {r["attempts"][-1]["stopped_for"] for r in left.values()} == {"interrupted"}
@@ -100,3 +103,26 @@ def test_a_shell_on_the_head(site: Site) -> None:
     said = re.split(r"[\r\n]+", attached.stdout)
     assert "attached-42" in said, attached.stdout
     assert "host1" in said
+
+
+def test_the_token_is_in_no_log_record_tag_or_process_list(site: Site) -> None:
+    """After the sweeps above: only the files that hold it have it."""
+    token = site.laptop.token
+    command_lines = [
+        " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
+    ]
+    assert any("raylet" in line for line in command_lines)
+    assert not any(token in line for line in command_lines)
+    written = [site.shared, site.tracking.folder, *(host.folder / "ray" for host in site.hosts)]
+    files = [file for place in written for file in place.rglob("*") if file.is_file()]
+    assert {"record.json", "server.log", "raylet.out"} <= {file.name for file in files}
+    assert [file for file in files if token.encode() in file.read_bytes()] == []
+    client = MlflowClient(site.tracking.uri)
+    experiments = client.search_experiments()
+    runs = client.search_runs([experiment.experiment_id for experiment in experiments])
+    assert runs
+    assert token not in str([experiment.tags for experiment in experiments])
+    assert token not in str([(run.data.tags, run.data.params) for run in runs])
+    for host in site.hosts:
+        assert (host.home / ".ray/auth_token").read_text().strip() == token
+        assert stat.S_IMODE((host.home / ".ray/auth_token").stat().st_mode) == 0o600

@@ -187,6 +187,46 @@ def undisturbed_digests(folder: Folder, grid: dict[str, Any]) -> dict[str, str]:
     return {file.parent.name: json.loads(file.read_text())["weights_digest"] for file in files}
 
 
+OTHER_RAY = "import ray; ray.__version__ = '2.0.0'"
+
+
+@pytest.fixture
+def other_ray(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Ray takes itself for another version."""
+    place = tmp_path / "other-ray"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(OTHER_RAY)
+    return {"PYTHONPATH": str(place)}
+
+
+def test_a_driver_with_another_ray_is_refused_in_one_line(
+    folder: Folder, cluster: RayCluster, other_ray: dict[str, str]
+) -> None:
+    folder.grid()
+    done = folder.sweep(*on(cluster), **other_ray)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "Version mismatch: The cluster was started with: Ray: " in line
+    assert "it has to run there with Ray 2.0.0 and Python " in line
+    assert folder.records() == {}
+
+
+def test_a_node_with_another_ray_does_not_join(
+    folder: Folder, cluster: RayCluster, other_ray: dict[str, str]
+) -> None:
+    ray = Path(sys.executable).parent / "ray"
+    done = subprocess.run(
+        [sys.executable, ray, "start", "--address", cluster.address, "--disable-usage-stats"],
+        env=folder.environment(**other_ray),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode != 0
+    assert "Version mismatch: The cluster was started with:" in done.stderr
+    assert "Ray: 2.0.0" in done.stderr
+
+
 @pytest.mark.parametrize(
     "strange",
     [
