@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.comparison import Comparison
 from analysis.errors import InputError
 from analysis.inference import ALPHA, MIN_SEEDS, Difference, Mean, difference, holm, t_test
+from analysis.robustness import auec, error_table
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,15 @@ class Change:
 class Changes:
     """All changes of one comparison that both sweeps have, and what only one of them has.
 
-    `unlike` says in words where the two are not of the same data set, network and variant.
+    `unlike` says in words where the two are not of the same data set, network and variant;
+    `shared_sizes` are the batch sizes that AUEC is taken over, where those of the two differ.
     """
 
     label: str
     found: tuple[Change, ...]
     only: tuple[str, ...]
     unlike: str = ""
+    shared_sizes: tuple[int, ...] = ()
 
 
 def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[Changes, ...]:
@@ -60,14 +63,19 @@ def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[
     shared = [(item, later[item.label]) for item in before if item.label in later]
     if not shared:
         raise InputError(
-            "the two have no comparison in common: "
-            f"{'; '.join(item.label for item in before)} against {'; '.join(later)}"
+            f"the two have no comparison in common: {_labels(before)} against {_labels(after)}"
         )
     return tuple(_changes(first, second) for first, second in shared)
 
 
+def _labels(found: Sequence[Comparison]) -> str:
+    return "; ".join(item.label or "unnamed" for item in found)
+
+
 def _changes(before: Comparison, after: Comparison) -> Changes:
-    values = [_values(before), _values(after)]
+    own = (before.common_batch_sizes, after.common_batch_sizes)
+    sizes = tuple(size for size in own[0] if size in own[1])
+    values = [_values(before, sizes), _values(after, sizes)]
     shared = [key for key in values[0] if key in values[1]]
     if not shared:
         raise InputError("the two have no norm at a common batch size with a result")
@@ -89,13 +97,17 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
         unlike=""
         if before.label == after.label
         else f"before is {before.label or 'unnamed'}, after is {after.label or 'unnamed'}",
+        shared_sizes=() if own[0] == own[1] else sizes,
     )
 
 
-def _values(comparison: Comparison) -> dict[tuple[str, int | None], pd.Series[float]]:
-    """Errors by seed of every cell that has a result, and AUEC first."""
-    levels = {(norm, None): v for norm, v in comparison.auec.items() if len(v)}
-    return levels | {
+def _values(
+    comparison: Comparison, sizes: Sequence[int]
+) -> dict[tuple[str, int | None], pd.Series[float]]:
+    """Errors by seed of every cell that has a result, and first AUEC over `sizes`."""
+    tables = {norm: error_table(comparison.scored, norm, sizes) for norm in comparison.norms}
+    levels = {norm: auec(table).dropna() for norm, table in tables.items() if len(sizes)}
+    return {(norm, None): found for norm, found in levels.items() if len(found)} | {
         (norm, size): values
         for size in comparison.batch_sizes
         for norm, values in comparison.errors(size).items()

@@ -81,7 +81,7 @@ def report(
         if lines is None:
             lines = _make(source, out, Options(reference, margin, threshold), settings, key)
         for line in lines:
-            typer.echo(line)
+            typer.echo(shown(line))
         typer.echo(f"Report: {out / 'report.html'}")
         if to_mlflow:
             log_report(place, out, lines)
@@ -113,7 +113,7 @@ def compare(before: Source, after: Source, out: Out = Path("comparison")) -> Non
 
         page, found = write(load(before), load(after), out)
         for line in found:
-            typer.echo(line)
+            typer.echo(shown(line))
         typer.echo(f"Comparison: {page}")
 
 
@@ -123,8 +123,13 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {shown(str(error))}", err=True)
         sys.exit(2)
+
+
+def shown(text: str) -> str:
+    """`text` without what would command the terminal: names are shown, not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _settings(where: list[str] | None) -> dict[str, str]:

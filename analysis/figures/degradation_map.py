@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -17,7 +20,21 @@ ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
     "its average error, one column per batch size; each field prints the rise and its half-width."
 )
-LINE = "\n"
+
+
+@dataclass(frozen=True)
+class Room:
+    """How a number is printed with at `most` so many columns: inches a row, what parts it from
+    its half-width, points, and degrees."""
+
+    most: float
+    height: float
+    between: str
+    size: float
+    rotation: int = 0
+
+
+_ROOMS = (Room(5, 0.38, " ", 9), Room(12, 0.46, "\n", 7.5), Room(inf, 0.85, " ", 6, 90))
 # Blue is lower than at the largest batch, brown higher; both darken away from 0.
 _SHADES = LinearSegmentedColormap.from_list(
     "rise", ["#123a5e", "#4a8ab8", "#c5dcec", "#ffffff", "#f6d9b8", "#d9793b", "#6d2410"]
@@ -40,8 +57,8 @@ def draw(findings: Findings) -> Figure | None:
     values = np.array([[field.value for field in row] for row in fields])
     if np.isnan(values).all():
         return None
-    wide = len(sizes) <= 5
-    with sheet(7.2, 1.0 + (0.38 if wide else 0.46) * len(norms)) as figure:
+    room = next(room for room in _ROOMS if len(sizes) <= room.most)
+    with sheet(7.2, 1.0 + room.height * len(norms)) as figure:
         axes = figure.add_subplot()
         shades = np.sign(values) * np.sqrt(
             np.abs(values) / max(float(np.nanmax(np.abs(values))), LEAST_SCALE)
@@ -51,12 +68,13 @@ def draw(findings: Findings) -> Figure | None:
         _ticks(axes, names, [str(size) for size in sizes])
         for row, fields_of_norm in enumerate(fields):
             for column, field in enumerate(fields_of_norm):
-                _print(axes, (column, row), field, float(shades[row, column]), wide)
+                _print(axes, (column, row), field, float(shades[row, column]), room)
         return figure
 
 
 def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
-    axes.set_xticks(range(len(sizes)), sizes)
+    crowded = sum(map(len, sizes)) > 60
+    axes.set_xticks(range(len(sizes)), sizes, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(norms)), norms)
     axes.set_xlabel("batch size")
     axes.tick_params(length=0)
@@ -68,11 +86,19 @@ def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
         spine.set_visible(False)
 
 
-def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, wide: bool) -> None:
+def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, room: Room) -> None:
     if np.isnan(field.value):
         axes.text(*at, "–", ha="center", va="center", color=SOFT)
         return
     colour = "white" if abs(shade) > 0.6 else INK
-    margin = "" if np.isnan(field.half_width) else f"{' ' if wide else LINE}±{field.half_width:.2f}"
+    margin = "" if np.isnan(field.half_width) else f"{room.between}±{field.half_width:.2f}"
     text = f"{signed(field.value)}{margin}" if at[0] else "0"
-    axes.text(*at, text, ha="center", va="center", color=colour, fontsize=9 if wide else 7.5)
+    axes.text(
+        *at,
+        text,
+        ha="center",
+        va="center",
+        color=colour,
+        fontsize=room.size,
+        rotation=room.rotation,
+    )

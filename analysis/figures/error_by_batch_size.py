@@ -38,7 +38,7 @@ def draw(findings: Findings) -> Figure:
     comparison = findings.comparison
     by_norm = looks(comparison.norms)
     errors = comparison.scored["error"]
-    with sheet(7.2, 4.4) as figure:
+    with sheet(7.2, max(4.4, 0.9 + 0.17 * len(comparison.norms))) as figure:
         axes = figure.add_subplot()
         percent_axis(axes, float(errors.min()), float(errors.max()))
         batch_size_axis(axes, comparison.batch_sizes)
@@ -66,7 +66,12 @@ def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: floa
     high = np.array([cell.error.high for cell in shown])
     bottom = axes.get_ylim()[0] if axes.get_yscale() == "log" else 0.0
     axes.fill_between(
-        sizes, np.maximum(low, bottom), high, color=look.colour, alpha=0.13, linewidth=0
+        sizes,
+        np.maximum(low, bottom),
+        high,
+        color=look.colour,
+        alpha=0.13 * _crowd(comparison),
+        linewidth=0,
     )
     axes.plot(sizes, means, color=look.colour, linestyle=look.dash, linewidth=1.8, zorder=3)
     rows = comparison.scored[comparison.scored["norm"] == norm]

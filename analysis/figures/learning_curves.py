@@ -18,6 +18,10 @@ ALT = (
     "small, one line for each trial, with the learning rate's drops as vertical lines."
 )
 
+DOTS = (0, (2, 2))
+CROWD = 20
+"""Trials in a panel from which on their means are drawn too."""
+
 
 def draw(findings: Findings) -> Figure | None:
     """Test error (percent) after every epoch of every trial; None where no curves are known."""
@@ -25,16 +29,23 @@ def draw(findings: Findings) -> Figure | None:
 
 
 def curves(
-    findings: Findings, metric: str, name: str, axis: Callable[[Axes, float, float], None]
+    findings: Findings,
+    metric: str,
+    name: str,
+    axis: Callable[[Axes, float, float], None],
+    *,
+    always_each: bool = True,
 ) -> Figure | None:
     """A metric after every epoch of every trial, a panel per batch size; None without values.
 
-    `axis` prepares a panel's y axis, given the metric's lowest and highest value.
+    `axis` prepares a panel's y axis, given the metric's lowest and highest value. Where trials
+    crowd a panel, their means are drawn over them, or instead of them unless `always_each`.
     """
     comparison = findings.comparison
     if metric not in comparison.epochs or comparison.epochs[metric].isna().all():
         return None
-    epochs = comparison.epochs.dropna(subset=[metric])
+    columns = ["trial_id", "norm", "batch_size", "epoch", "lr", metric]
+    epochs = comparison.epochs[columns].dropna(subset=[metric])
     by_norm = looks(comparison.norms)
     diverged = comparison.trials.loc[comparison.trials["outcome"] == "diverged", "trial_id"]
     sizes = [b for b in comparison.batch_sizes if (epochs["batch_size"] == b).any()]
@@ -42,7 +53,13 @@ def curves(
         lowest, highest = epochs[metric].min(), epochs[metric].max()
         for axes, size in zip(panels(figure, len(sizes), share_x=True), sizes, strict=True):
             part = epochs[epochs["batch_size"] == size]
-            _panel(axes, part, metric, by_norm)
+            crowded = part["trial_id"].nunique() >= CROWD
+            if always_each or not crowded:
+                _trials(axes, part, metric, by_norm, faint=crowded)
+            if crowded:
+                _means(axes, part, metric, by_norm)
+            for epoch in schedule_drops(part):
+                axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=DOTS, zorder=0)
             _crosses(axes, part[part["trial_id"].isin(diverged)], metric, by_norm)
             axes.set_title(f"batch size {size}")
             axis(axes, float(lowest), float(highest))
@@ -54,8 +71,9 @@ def curves(
         return figure
 
 
-def _panel(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look]) -> None:
-    crowd = epochs["trial_id"].nunique()
+def _trials(
+    axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look], *, faint: bool
+) -> None:
     for norm, part in epochs.groupby("norm", sort=False):
         look = by_norm[str(norm)]
         # All trials of a norm are one line with gaps: hundreds of lines would draw slowly.
@@ -66,13 +84,28 @@ def _panel(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Loo
             times,
             values,
             color=look.colour,
-            linestyle=look.dash,
-            linewidth=1.1 if crowd < 20 else 0.7,
+            linestyle="-" if faint else look.dash,
+            linewidth=0.4 if faint else 1.1,
             marker=look.marker if np.nanmax(times) == 1 else "",
-            alpha=0.85 if crowd < 20 else 0.6,
+            alpha=0.3 if faint else 0.85,
         )
-    for epoch in schedule_drops(epochs):
-        axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
+
+
+def _means(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look]) -> None:
+    """Each norm's mean over the trials that have the epoch."""
+    table = epochs.pivot_table(index="epoch", columns="norm", values=metric, sort=False)
+    table = table.sort_index()
+    for norm, look in by_norm.items():
+        if norm in table:
+            axes.plot(
+                table.index.to_numpy(float),
+                table[norm].to_numpy(float),
+                color=look.colour,
+                linestyle=look.dash,
+                linewidth=1.4,
+                marker=look.marker if len(table) == 1 else "",
+                zorder=3,
+            )
 
 
 def _crosses(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, Look]) -> None:

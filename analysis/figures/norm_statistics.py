@@ -41,7 +41,7 @@ def draw(findings: Findings) -> Figure | None:
     cells = [cell for members in found.values() for cell in members]
     errors = np.concatenate([values for cell in cells for values in cell.errors.values()])
     kinds = [kind for kind in STATISTICS if any(kind in cell.errors for cell in cells)]
-    by_kind = looks(STATISTICS)
+    by_name = looks([NAMES[kind] for kind in STATISTICS])
     with sheet(7.2, 0.9 + 2.5 * rows_of(len(found))) as figure:
         drawn = panels(figure, len(found))
         names = drawn_names(list(found))
@@ -52,9 +52,9 @@ def draw(findings: Findings) -> Figure | None:
             for kind in kinds:
                 shown = [cell for cell in members if kind in cell.errors]
                 if shown:
-                    _line(axes, shown, kind, by_kind[kind])
+                    _line(axes, shown, kind, by_name[NAMES[kind]])
         figure.supylabel("test error, last epoch (%)", fontsize=9)
-        legend(figure, {NAMES[kind]: by_kind[kind] for kind in kinds})
+        legend(figure, {NAMES[kind]: by_name[NAMES[kind]] for kind in kinds})
         return figure
 
 

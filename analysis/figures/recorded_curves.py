@@ -19,13 +19,16 @@ def alt(what: str) -> str:
     """Alternative text of the curves of `what`."""
     return (
         f"Curves of {what} against epoch, one panel for each batch size from large to small, one "
-        "line for each trial."
+        "line for each trial, or for each norm's mean where there are many."
     )
 
 
 def drawer(metric: str, label: str) -> Callable[[Findings], Figure | None]:
-    """What draws `metric` in every epoch of every trial, or gives None where none recorded it."""
-    return lambda findings: curves(findings, metric, label, _axis)
+    """What draws `metric` over epochs, or gives None where no trial recorded it.
+
+    A line for each trial, or where they crowd a panel for each norm's mean.
+    """
+    return lambda findings: curves(findings, metric, label, _axis, always_each=False)
 
 
 def watched(findings: Findings) -> str:

@@ -136,6 +136,8 @@ def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
     handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
     names = [look.name for look in by_norm.values()]
     columns = max(1, min(4, 96 // (max(map(len, names)) + 9)))
+    if sum(len(name) + 9 for name in names) <= 108:
+        columns = len(names)
     figure.legend(handles, names, loc="outside upper left", ncols=columns, fontsize=9)
 
 

@@ -18,9 +18,12 @@ ALT = (
 
 
 def draw(findings: Findings) -> Figure | None:
-    """Kaplan-Meier curves over epochs by batch size; None where no threshold was declared."""
+    """Kaplan-Meier curves over epochs by batch size.
+
+    None where no threshold was declared, or no trial reached it: the table says so.
+    """
     times = findings.times
-    if times is None or times.empty:
+    if times is None or not times["reached"].any():
         return None
     by_norm = looks(findings.comparison.norms)
     sizes = [b for b in findings.comparison.batch_sizes if (times["batch_size"] == b).any()]
@@ -51,8 +54,8 @@ def _panel(axes: Axes, times: pd.DataFrame, by_norm: dict[str, Look], horizon: f
             continue
         curve = kaplan_meier(part["epochs"].to_numpy(float), part["reached"].to_numpy(bool))
         axes.step(
-            np.append(curve.times, horizon),
-            np.append(curve.remaining, curve.remaining[-1]),
+            curve.times,
+            curve.remaining,
             where="post",
             color=look.colour,
             linestyle=look.dash,

@@ -18,7 +18,7 @@ from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
 from analysis.reporting.time_table import without_curves
 from analysis.reporting.unconfounded_section import in_words
-from analysis.reporting.unpaired import unpaired
+from analysis.reporting.unpaired import lacking, unpaired
 from analysis.schema import Trials
 from analysis.wording import counted, equals, interval, listed, number, signed
 
@@ -105,7 +105,7 @@ def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
         return unpaired(comparison, where)
     if len(comparison.primary) > one_by_one:
         return _grouped(findings, where)
-    texts = [_gap(g, comparison.reference) + _equivalence(findings, g) for g in comparison.primary]
+    texts = [_gap(g, comparison) + _equivalence(findings, g) for g in comparison.primary]
     return [f"{where}, {texts[0]}", *(f"Likewise, {text}" for text in texts[1:])]
 
 
@@ -124,7 +124,7 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     lines = [
         f"{'Likewise' if place else where}, the {'error' if len(members) == 1 else 'errors'} of "
         f"{listed([_size(gap) for gap in members])} {'is' if len(members) == 1 else 'are'} {verb} "
-        f"{name}'s ({_how(members[0])})."
+        f"{name}'s{_how(members[0], told_before=place > 0)}."
         for place, (verb, members) in enumerate(told)
     ]
     same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
@@ -134,12 +134,15 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     return lines
 
 
-def _how(gap: Gap) -> str:
+def _how(gap: Gap, *, told_before: bool) -> str:
+    """What the numbers after the norms' names are, and whose the verdict is."""
     if np.isnan(gap.p_adjusted):
-        return "points; too few seeds in common, or all with the same difference"
+        return " (points; too few seeds in common, or all with the same difference)"
+    if told_before:
+        return ""
     return (
-        "points ± half the 95 % interval of each comparison by itself; the verdict is Holm's over "
-        f"all {gap.family}"
+        " (points ± half the 95 % interval of each comparison by itself; the verdict is Holm's "
+        f"over all {gap.family})"
     )
 
 
@@ -149,8 +152,10 @@ def _size(gap: Gap) -> str:
     return f"{gap.norm} ({signed(paired.value)}{half})"
 
 
-def _gap(gap: Gap, reference: str) -> str:
-    paired = gap.difference.paired
+def _gap(gap: Gap, comparison: Comparison) -> str:
+    paired, reference = gap.difference.paired, comparison.reference
+    if np.isnan(paired.value) and not len(comparison.auec[gap.norm]):
+        return f"{lacking(comparison, gap.norm)}."
     if np.isnan(paired.value):
         return f"{gap.norm} and {reference} have no seed in common yet."
     size = f"{gap.norm}'s error equals {reference}'s"

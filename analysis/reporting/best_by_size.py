@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analysis.best import Best
 from analysis.comparison import Comparison
@@ -10,6 +10,8 @@ from analysis.wording import listed, number
 
 MANY = 5
 """Norms beyond which only the best and the worst are named."""
+MOST_GROUPS = 4
+"""Groups of batch sizes beyond which they are told in one sentence."""
 WHY_NOT = "fewer than three in common, or each with the same difference"
 
 
@@ -22,11 +24,27 @@ def by_batch_size(comparison: Comparison) -> list[str]:
         best = comparison.best(size)
         if best and len(comparison.errors(size)) > 1:
             groups.setdefault(best, []).append(size)
+    if len(groups) > MOST_GROUPS:
+        return [_in_one_sentence(groups)]
     return [
         f"At batch {'size' if len(sizes) == 1 else 'sizes'} {listed(sizes)} "
         f"{_stands(comparison, best, sizes[0])}."
         for best, sizes in groups.items()
     ]
+
+
+def _in_one_sentence(groups: Mapping[Best, Sequence[int]]) -> str:
+    """Which norm is lowest at which batch sizes, and at which of them it is set apart."""
+    lowest: dict[str, list[int]] = {}
+    for best, sizes in groups.items():
+        lowest.setdefault(listed([best.norm, *best.tied]), []).extend(sizes)
+    parts = [f"{who} at {listed(sorted(sizes, reverse=True))}" for who, sizes in lowest.items()]
+    apart = sorted((b for best in groups if not best.rivals for b in groups[best]), reverse=True)
+    where = f"At {listed(apart)} only" if apart else "At none of them"
+    return (
+        f"Lowest mean error by batch size: {'; '.join(parts)}. {where} is it distinguishable from "
+        "every other norm."
+    )
 
 
 def _stands(comparison: Comparison, best: Best, batch_size: int) -> str:

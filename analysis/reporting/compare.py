@@ -77,6 +77,9 @@ def _section(found: Changes, suffix: str) -> Section:
 def answer(found: Changes) -> list[str]:
     """What moved, in words; nothing is called unchanged that is merely not distinguishable."""
     lines = [f"Not the same thing was trained: {found.unlike}."] if found.unlike else []
+    if found.shared_sizes:
+        sizes = listed(found.shared_sizes)
+        lines.append(f"AUEC is over the batch sizes that both have: {sizes}.")
     lines += [_declared(change) for change in found.found if change.batch_size is None]
     cells = [change for change in found.found if change.batch_size is not None]
     moving = [

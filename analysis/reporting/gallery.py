@@ -34,7 +34,10 @@ class Drawn:
 
 Draw = Callable[[Findings], Figure | None]
 
-_LINES = "every trial a line, a cross where it diverged."
+_LINES = (
+    "every trial a line, or where they are many every norm's mean over those that go on; a cross "
+    "where one diverged."
+)
 
 _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
     (
@@ -72,7 +75,8 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "learning-curves",
         "Learning curves",
         "Test error after every epoch, every trial a line; a dotted vertical marks a drop of the "
-        "learning rate, a cross the last finite error of a trial that diverged.",
+        "learning rate, a cross the last finite error of a trial that diverged. Where trials are "
+        "many, the mean over those that go on is bold.",
         learning_curves.ALT,
         learning_curves.draw,
     ),

@@ -18,11 +18,14 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
     name = comparison.reference
     whole = [norm for norm in comparison.norms if len(comparison.auec[norm])]
     if not whole:
-        return [f"{where}: {_lacking(comparison, 'no norm')}."]
+        return [f"{where}: no norm has a seed with a result at every batch size."]
     if name not in whole:
-        return [f"{where}: {_lacking(comparison, name)}; try --reference {whole[0]}."]
+        return [f"{where}: the reference {lacking(comparison, name)}; try --reference {whole[0]}."]
     if whole == [name]:
-        return [f"{where}: {_lacking(comparison, f'no norm but the reference {name}')}."]
+        return [
+            f"{where}: no norm but the reference {name} has a seed with a result at every batch "
+            "size."
+        ]
     return [
         f"{where}, {listed(whole)} have no seed in common, so nothing can be paired. Unpaired, by "
         "Welch's test, which sees less and takes each norm's seeds for a sample of their own:",
@@ -30,14 +33,12 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
     ]
 
 
-def _lacking(comparison: Comparison, who: str) -> str:
-    """`who` has no whole seed, and at which batch sizes a norm of that name has no result."""
-    if who != comparison.reference:
-        return f"{who} has a seed with a result at every batch size"
+def lacking(comparison: Comparison, norm: str) -> str:
+    """That `norm` has no whole seed, and at which batch sizes it has no result at all."""
     sizes = comparison.common_batch_sizes
-    without = [size for size in sizes if not len(comparison.errors(size).get(who, ()))]
+    without = [size for size in sizes if not len(comparison.errors(size).get(norm, ()))]
     lacks = f" (none at {listed(without)})" if without else ""
-    return f"the reference {who} has no seed with a result at every batch size{lacks}"
+    return f"{norm} has no seed with a result at every batch size{lacks}"
 
 
 def _welch(comparison: Comparison) -> list[str]:

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +138,9 @@ def test_an_unchanged_report_is_not_made_again(small: Path, tmp_path: Path) -> N
     assert (out / "figures" / "forest.svg").read_bytes() == drawn
     (out / "mine.txt").write_text("mine")
     run("report", small, "--out", out, "--threshold", 20)
-    assert "figures/time-to-threshold.svg" in files_in(out)
+    assert "tables/times.csv" in files_in(out)
     run("report", small, "--out", out, "--margin", 0.1)
-    assert "figures/time-to-threshold.svg" not in files_in(out)
+    assert "tables/times.csv" not in files_in(out)
     assert (out / "mine.txt").read_text() == "mine"
     assert "at most 0.1 points" in (out / "report.md").read_text()
 
@@ -233,7 +232,7 @@ def test_errors_are_one_line_and_exit_2(full: Path, tmp_path: Path) -> None:
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_help_answers_at_once() -> None:
+def test_help_loads_nothing_that_takes_long() -> None:
     loaded = subprocess.run(
         [
             sys.executable,
@@ -245,6 +244,4 @@ def test_help_answers_at_once() -> None:
         text=True,
     ).stdout.split()
     assert not {"pandas", "matplotlib", "scipy", "mlflow", "torch", "ray"} & set(loaded)
-    start = time.perf_counter()
     assert run("report", "--help").exit_code == 0
-    assert time.perf_counter() - start < 1

@@ -9,8 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from analysis.cli import app
 from analysis.figures.names import drawn_names
+from analysis.reporting.html import breakable
 
 NAMES = (
     "<script>alert(1)</script>",
@@ -61,6 +64,12 @@ def test_the_page_holds_no_element_that_a_name_brought(report: Path) -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_a_long_name_can_be_broken_between_its_words() -> None:
+    assert breakable("renorm_debias") == "renorm_debias"
+    assert breakable("mine:Norm(num_groups=4)") == "mine:<wbr>Norm<wbr>(num_<wbr>groups=4)"
+    assert breakable("<" + "a" * 20) == "&lt;" + "a" * 15 + "<wbr>" + "a" * 5
+
+
 def test_markdown_holds_neither_html_nor_foreign_links(report: Path) -> None:
     text = (report / "report.md").read_text()
     assert re.findall(r"<[a-z/!]", text) == []
@@ -78,6 +87,15 @@ def test_latex_reads_no_file(report: Path) -> None:
     rows = [line for line in text.splitlines() if not line.startswith("%")]
     assert not any(re.search(r"(?<!\\)[<>|~^#]|[±†]", row) for row in rows)
     assert not any(row.startswith(("[", "*")) for row in rows)
+
+
+def test_the_terminal_obeys_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "red.csv"
+    path.write_text("norm,batch_size,seed,test_error\n\x1b[31mred,4,0,9\n")
+    result = CliRunner().invoke(app, ["report", str(path), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert r"\x1b[31mred is alone" in result.output
 
 
 def test_names_are_drawn_short_apart_and_with_the_glyphs_there_are() -> None:

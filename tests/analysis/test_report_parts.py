@@ -110,6 +110,7 @@ def test_curves_keep_trials_apart_and_mark_the_drops(findings: Findings) -> None
 
 def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings: Findings) -> None:
     assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
+    assert time_to_threshold.draw(findings_of(trials, Options(threshold=0.1))[0]) is None
     assert time_to_threshold.draw(findings) is not None
     by_grid = findings_of(trials, Options())[0]
     declared = by_grid.trial_settings.assign(**{"train.threshold": "9.0"})
@@ -184,6 +185,23 @@ def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) 
     page, lines = compare(trials, after, tmp_path / "out")
     assert page.is_file()
     assert any(line.startswith("assocnorm: AUEC") and ": moved (+1.01" in line for line in lines)
+
+
+def test_compare_takes_auec_over_the_batch_sizes_that_both_have(tmp_path: Path) -> None:
+    small = make_sweep(batch_sizes=(64, 16, 4))
+    large = make_sweep()
+    for trial_id, record in large["records"].items():
+        if trial_id in small["records"]:
+            record["epochs"] = small["records"][trial_id]["epochs"]
+    before, after = (
+        load(write_folder(sweep, tmp_path / name))
+        for name, sweep in (("small", small), ("large", large))
+    )
+    (found,) = changes(comparisons(before), comparisons(after))
+    assert found.shared_sizes == (64, 16, 4)
+    assert all(change.difference.value == 0 for change in found.found)
+    _, lines = compare(before, after, tmp_path / "out")
+    assert lines[0] == "AUEC is over the batch sizes that both have: 64, 16 and 4."
 
 
 def test_compare_says_where_the_two_are_of_different_data(trials: Trials, tmp_path: Path) -> None:
@@ -274,6 +292,19 @@ def test_a_grid_that_has_grown_is_still_one_edition(tmp_path: Path) -> None:
     (found,) = comparisons(trials)
     assert set(found.trials["edition"]) == {"(small edition: digits for cifar10, 3 seeds for 5)"}
     assert len(found.cells["batchnorm", 64].ended) == 3
+
+
+def test_where_trials_crowd_a_panel_their_means_are_drawn(tmp_path: Path) -> None:
+    sweep = make_sweep(norms=("batchnorm", "assocnorm"), batch_sizes=(4,), num_seeds=10)
+    (found,) = findings_of(load(write_folder(sweep, tmp_path)), Options())
+    means = found.comparison.epochs.groupby(["norm", "epoch"])["train_loss"].mean()
+    drawn = {item.stem: item.figure.axes[0].get_lines() for item in gallery(found, "")}
+    losses = [line for line in drawn["training-loss"] if len(line.get_xdata()) > 2]
+    assert sorted(np.concatenate([line.get_ydata() for line in losses])) == pytest.approx(
+        sorted(means)
+    )
+    errors = [line for line in drawn["learning-curves"] if len(line.get_xdata()) > 2]
+    assert sorted(np.isfinite(line.get_ydata()).sum() for line in errors) == [5, 5, 50, 50]
 
 
 def test_training_loss_is_drawn_for_every_trial(findings: Findings) -> None:
