@@ -1,4 +1,4 @@
-"""Figures by what they draw, LaTeX, JSON, compare, and the run in MLflow."""
+"""Figures by what they draw, LaTeX, JSON, and the run in MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
-from analysis.changes import changes
 from analysis.cli import app
 from analysis.comparison import comparisons
 from analysis.errors import InputError
@@ -29,7 +28,6 @@ from analysis.figures.style import spread
 from analysis.findings import Findings, findings_of
 from analysis.options import Options
 from analysis.published import table3
-from analysis.reporting.compare import compare
 from analysis.reporting.gallery import gallery
 from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import measure_tables
@@ -168,53 +166,6 @@ def test_norms_that_were_not_trained_alike_are_named(tmp_path: Path) -> None:
     trials = load(write_folder(sweep, tmp_path))
     (note,) = notes(trials, comparisons(trials))
     assert "train.optimizer.lr is 0.1 for assocnorm, 0.5 for batchnorm and 0.1 for gr" in note
-
-
-def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) -> None:
-    moved = make_sweep()
-    for record in moved["records"].values():
-        if record["spec"]["norm"]["name"] == "assocnorm":
-            record["epochs"][-1]["test_error"] += 1.0 + record["spec"]["seed"] / 100
-    after = load(write_folder(moved, tmp_path / "runs"))
-    (found,) = changes(comparisons(trials), comparisons(after))
-    level = {change.norm: change for change in found.found if change.batch_size is None}
-    assert level["assocnorm"].moved
-    assert level["assocnorm"].difference.value == pytest.approx(1.01)
-    assert not level["groupnorm(num_groups=8)"].moved
-    assert found.unlike == ""
-    page, lines = compare(trials, after, tmp_path / "out")
-    assert page.is_file()
-    assert any(line.startswith("assocnorm: AUEC") and ": moved (+1.01" in line for line in lines)
-
-
-def test_compare_takes_auec_over_the_batch_sizes_that_both_have(tmp_path: Path) -> None:
-    small = make_sweep(batch_sizes=(64, 16, 4))
-    large = make_sweep()
-    for trial_id, record in large["records"].items():
-        if trial_id in small["records"]:
-            record["epochs"] = small["records"][trial_id]["epochs"]
-    before, after = (
-        load(write_folder(sweep, tmp_path / name))
-        for name, sweep in (("small", small), ("large", large))
-    )
-    (found,) = changes(comparisons(before), comparisons(after))
-    assert found.shared_sizes == (64, 16, 4)
-    assert all(change.difference.value == 0 for change in found.found)
-    _, lines = compare(before, after, tmp_path / "out")
-    assert lines[0] == "AUEC is over the batch sizes that both have: 64, 16 and 4."
-
-
-def test_compare_says_where_the_two_are_of_different_data(trials: Trials, tmp_path: Path) -> None:
-    small = load(write_folder(make_sweep(num_train=500), tmp_path / "runs"))
-    page, lines = compare(trials, small, tmp_path / "out")
-    assert lines[0].startswith("Not the same thing was trained: before is digits, allcnn, after is")
-    assert "PART OF THE DATA: 500 training images" in page.with_suffix(".md").read_text()
-
-
-def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Path) -> None:
-    other = load(write_folder(make_sweep(norms=("layernorm",)), tmp_path))
-    with pytest.raises(InputError, match="no norm at a common batch size"):
-        changes(comparisons(trials), comparisons(other))
 
 
 def test_the_report_goes_onto_one_run(
