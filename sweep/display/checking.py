@@ -12,6 +12,7 @@ from sweep.feasibility import num_cells, require_data, without_infeasible
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of
 from sweep.remarks import remarks
+from sweep.wording import counted
 
 
 def checked(grid: Grid, console: Console) -> Grid:
@@ -19,7 +20,7 @@ def checked(grid: Grid, console: Console) -> Grid:
 
     Raises `RefusedError` where the grid does not allow leaving cells out.
     """
-    what = f"checking {num_cells(grid)} cells"
+    what = f"checking {counted(num_cells(grid), 'cell')}"
     if not console.is_terminal:
         print_plainly(console, what)
     with waiting(console, what):
