@@ -53,7 +53,9 @@ def added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
 
 
 def _model(spec: ModelSpec) -> str:
-    return spec.name if spec.width is None else f"{spec.name}, width {spec.width}"
+    sizes = {} if spec.width is None else {"width": spec.width}
+    stated = ", ".join(f"{name} {value}" for name, value in {**sizes, **spec.options}.items())
+    return f"{spec.name}, {stated}" if stated else spec.name
 
 
 def _count(trial: GridTrial) -> int:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from small_grids import factors, load
+from users_module import MINE, MODEL
 
 from sweep.display.tables import print_parameters
 from sweep.errors import RefusedError
@@ -36,6 +38,16 @@ def test_a_model_without_the_reference_is_refused() -> None:
     grid = load(**models, model={}, exclude=exclude, reference="batchnorm")
     with pytest.raises(RefusedError, match="allcnn, width 96 stands there without batchnorm"):
         added_parameters(grid)
+
+
+def test_models_of_ones_own_are_told_apart_by_their_options() -> None:
+    Path("mine.py").write_text(MINE)
+    rows = added_parameters(load(**factors(**{"model.options.width": [4, 6]}), model=MODEL))
+    counts = {row.model: row.num_parameters for row in rows if row.norm == "batchnorm"}
+    # A 3x3 convolution of one channel with a bias, scale and shift, ten classes.
+    assert counts == {
+        f"mine:net, width {n}, slope 0.5": 10 * n + 2 * n + 10 * n + 10 for n in (4, 6)
+    }
 
 
 def test_a_row_says_what_is_added_in_numbers_and_percent() -> None:
