@@ -56,5 +56,5 @@ def load(folder: SweepFolder) -> dict[Cell, float]:
     try:
         rows = json.loads(folder.storage.read(TIMES))
         return {(r["norm"], r["variant"], r["batch_size"]): float(r["epoch_s"]) for r in rows}
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return {}  # they only order trials: the first epochs tell the same
