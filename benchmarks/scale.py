@@ -38,7 +38,7 @@ class Simulated(tune.Trainable):
         from sweep.records.storage import Storage
         from sweep.training.assignment import Assignment
 
-        given = Assignment.from_dict(config["assignment"])
+        given = Assignment.from_dict(config["assignments"][0])
         self.folder = SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
         self.record = Record.of(given.spec)
         self.num_epochs = given.spec.train.epochs
@@ -54,7 +54,7 @@ class Simulated(tune.Trainable):
         done = len(self.record.epochs) == self.num_epochs
         self.record.outcome = Outcome.COMPLETED if done else None
         self.folder.save(self.record)
-        return {
+        told = {
             "epochs": len(self.record.epochs),
             "test_error": 50.0,
             "epoch_s": 0.0,
@@ -62,9 +62,8 @@ class Simulated(tune.Trainable):
             "error": None,
             "stopped_for": None,
             "notices": [],
-            "broken": None,
-            "done": done,
         }
+        return {"trials": {self.record.trial_id: told}, "broken": None, "done": done}
 
 
 def simulate_epoch(record: Any) -> None:

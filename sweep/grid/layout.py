@@ -41,10 +41,15 @@ class Override(Section):
 
 
 class Resources(Section):
-    """What one trial occupies. `gpu: auto` takes one where the cluster has any."""
+    """What one trainable occupies, and how many seeds of a cell it trains.
+
+    `gpu: auto` takes one where the cluster has any. `seeds_per_trainable: auto` trains as many
+    seeds side by side, as one network, as turns out to be fastest.
+    """
 
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: float | Literal["auto"] = "auto"
+    seeds_per_trainable: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
 
     @field_validator("gpu", mode="before")
     @classmethod

@@ -17,10 +17,13 @@ from sweep.records.lock import Orders, orders
 from sweep.records.record import Record, SweepFolder, TrialFolder, now
 from sweep.records.storage import Storage
 from sweep.training.assignment import Assignment
+from sweep.training.resuming import resume
+from trainables.errors import Diverged
 from trainables.spec import EpochMetrics, Outcome
 
 if TYPE_CHECKING:
     from trainables import Trial
+    from trainables.fused.trials import Progress
 
 ORDERS_EVERY_S = 2.0
 """How often an attempt reads whether its driver wants it to stop."""
@@ -76,15 +79,18 @@ class Attempt:
     def step(self) -> None:
         """Train to the epoch's end and commit it, or commit what prevented that."""
         while not self.is_done:
-            if self._is_told_to_stop():
-                self._put_aside("interrupted")
+            if self.is_told_to_stop():
+                self.put_aside("interrupted")
             elif self.trial is None:
-                self._begin()
-            elif (metrics := self._advance(self.trial)) is not None:
-                self._commit(self.trial, metrics)
+                self.begin()
+            elif self.advance():
                 return
-            elif self.trial is not None and self._checkpoint_is_due():
-                self._save_checkpoint(self.trial)
+
+    def restart(self, why: str) -> None:
+        """Go back to the last checkpoint, in an attempt of its own."""
+        self.entry["ended"], self.entry["stopped_for"] = now(), why
+        self.entry = {"id": uuid.uuid4().hex[:8]}
+        self.release()
 
     def release(self) -> None:
         """Let go of the model and the optimizer."""
@@ -94,7 +100,8 @@ class Attempt:
 
             torch.cuda.empty_cache()
 
-    def _is_told_to_stop(self) -> bool:
+    def is_told_to_stop(self) -> bool:
+        """Whether its driver wants it to; read every few seconds."""
         if not self.assignment.driver or time.monotonic() - self.last_orders < ORDERS_EVERY_S:
             return False
         self.last_orders = time.monotonic()
@@ -103,7 +110,7 @@ class Attempt:
             raise SupersededError("another `run` has taken the sweep over")
         return told is Orders.STOP
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Build the trial, at its last checkpoint if it has one, and record the attempt."""
         import torch
 
@@ -111,7 +118,7 @@ class Attempt:
         missing = [path for path in assignment.import_paths if path not in sys.path]
         sys.path[:0] = missing
         torch.set_num_threads(assignment.num_threads)
-        with self._own_errors():
+        with self.own_errors():
             from trainables import Trial, data
 
             data.download(assignment.spec.data.name, assignment.data_root)  # a node that came late
@@ -119,7 +126,7 @@ class Attempt:
                 assignment.spec, data_root=assignment.data_root, device=assignment.device
             )
         if self.trial is not None:
-            self._resume(self.trial)
+            resume(self, self.trial)
         if self.trial is not None:
             self._record_attempt(self.trial)
             self.last_checkpoint = time.monotonic()
@@ -147,64 +154,45 @@ class Attempt:
         record.attempts.append(self.entry)
         self.folder.save(record)
 
-    def _resume(self, trial: Trial) -> None:
-        from trainables import CheckpointDamaged
+    def advance(self) -> bool:
+        """Train for a stretch, or test; whether an epoch was committed, or what prevented it."""
+        metrics = None
+        if self.trial is not None:
+            with self.own_errors():
+                metrics = self.trial.advance()
+        return self.take(metrics)
 
-        if what := self._what_has_changed(trial):
-            self._start_over(what)
-        damaged = []
-        for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
-            try:
-                with self._own_errors():
-                    trial.load_state(content)
-                break
-            except CheckpointDamaged:
-                damaged.append(name)  # the one before it is as good
-        if damaged:
-            place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
-            self.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
-
-    def _what_has_changed(self, trial: Trial) -> str | None:
-        """What of the user's own is not as it was for the epochs on record, if something is."""
-        before = self.record.attempts[-1] if self.record.attempts else {}
-        source, digest = self.assignment.source, trial.dataset.digest
-        if before.get("source", source) != source:
-            return f"the source of {' or '.join(self.assignment.spec.own)} has changed"
-        if before.get("data", digest) != digest:
-            return f"{self.assignment.spec.data.name} has other images or labels than before"
-        return None
-
-    def _start_over(self, what: str) -> None:
-        """Forget epochs of another layer than today's: no trial is half of one, half of another."""
-        self.notices.append(f"{what}: its unfinished trials start again from the first epoch")
-        self.record.epochs.clear()
-        self.folder.delete_checkpoints()
-
-    def _advance(self, trial: Trial) -> EpochMetrics | None:
-        with self._own_errors():
-            return trial.advance()
-        return None
+    def take(self, progress: Progress) -> bool:
+        """Commit what became of a stretch; whether there was anything but a checkpoint."""
+        if isinstance(progress, Diverged):
+            self.end(Outcome.DIVERGED)
+        elif self.trial is not None and progress is not None:
+            self._commit(self.trial, progress)
+            return True
+        elif self.trial is not None and self._checkpoint_is_due():
+            self._save_checkpoint(self.trial)
+        return self.is_done
 
     @contextmanager
-    def _own_errors(self) -> Iterator[None]:
+    def own_errors(self) -> Iterator[None]:
         """Turn the trial's errors into its outcome; those of its checkpoints are raised."""
         import torch
 
-        from trainables import CheckpointDamaged, CheckpointTooNew, Diverged
+        from trainables import CheckpointDamaged, CheckpointTooNew
 
         try:
             yield
         except (CheckpointDamaged, CheckpointTooNew, Terminated):
             raise
         except Diverged:
-            self._end(Outcome.DIVERGED)
+            self.end(Outcome.DIVERGED)
         except (torch.OutOfMemoryError, MemoryError) as error:
             if self.assignment.may_have_more:
-                self._put_aside("out_of_memory")
+                self.put_aside("out_of_memory")
             else:
-                self._end(Outcome.OUT_OF_MEMORY, error)
+                self.end(Outcome.OUT_OF_MEMORY, error)
         except (Exception, SystemExit) as error:
-            self._end(Outcome.FAILED, error)
+            self.end(Outcome.FAILED, error)
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
         self._require_own()
@@ -213,7 +201,7 @@ class Attempt:
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
             self.folder.save_correct(trial.correct_bits())
-            self._end(Outcome.COMPLETED)
+            self.end(Outcome.COMPLETED)
         else:
             self.folder.save(self.record)
 
@@ -239,7 +227,7 @@ class Attempt:
         if there.attempts[-1]["id"] != self.entry["id"]:
             raise SupersededError(f"trial {self.record.trial_id} is another worker's now")
 
-    def _put_aside(self, why: str) -> None:
+    def put_aside(self, why: str) -> None:
         """End the attempt without an outcome, with a checkpoint if there is something to keep."""
         self.stopped_for = why
         if self.trial is not None and "started" in self.entry:
@@ -249,7 +237,8 @@ class Attempt:
             self.folder.save(self.record)
         self.release()
 
-    def _end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Commit the trial's outcome."""
         if "started" in self.entry:
             self._require_own()
         record = self.record

@@ -1,32 +1,42 @@
-"""Ray Tune over the trials that are missing: one trial, one trainable."""
+"""Ray Tune over the trials that are missing: a trainable for each, or for several seeds."""
 
 from __future__ import annotations
 
 import tempfile
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from sweep.cluster.capacity import Share
 from sweep.cluster.connection import Cluster
 from sweep.cluster.own_modules import source_digest
+from sweep.cost import Cell
 from sweep.display.board import Board
 from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
 from sweep.plan import Plan
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
 from sweep.training.assignment import Assignment
+from sweep.training.grouping import groups
 from sweep.wording import counted
 from trainables.errors import reason
 
 
 def train_missing(
-    plan: Plan, cluster: Cluster, board: Board, shipper: Shipper, reign: Reign
+    plan: Plan,
+    cluster: Cluster,
+    board: Board,
+    shipper: Shipper,
+    reign: Reign,
+    alone: Collection[Cell] = (),
 ) -> None:
     """Train what is missing; returns when nothing is left, or when the sweep has to stop.
 
-    Trials that ran out of memory come again when all others are done, with more of the device.
+    Of the cells in `alone` no two seeds share a trainable. Trials that ran out of memory come
+    again when all others are done, with more of the device.
     """
     from sweep.training.tune_events import Listener, listening
 
@@ -36,18 +46,21 @@ def train_missing(
         is_last = number == len(shares)
         board.slots = cluster.capacity.slots(share)
         assignments = [
-            replace(
-                _assignment(plan, trial, share),
-                driver=reign.token,
-                may_have_more=not is_last,
-                # A cluster's nodes have their modules from Ray's runtime environment.
-                import_paths=() if cluster.is_remote else plan.grid.import_paths,
-            ).to_dict()
-            for trial in trials
+            [
+                replace(
+                    _assignment(plan, trial, share),
+                    driver=reign.token,
+                    may_have_more=not is_last,
+                    # A cluster's nodes have their modules from Ray's runtime environment.
+                    import_paths=() if cluster.is_remote else plan.grid.import_paths,
+                ).to_dict()
+                for trial in together
+            ]
+            for together in groups(plan, trials, board.slots, alone)
         ]
         with listening(Listener(board, shipper, reign, is_last_share=is_last)):
             try:
-                _tune(assignments, share)
+                _tune(assignments, share, width_of(plan.grid))
             except Exception as error:  # Tune's own: what trials raise is in their records
                 board.broken = board.broken or f"Ray: {reason(error)}"
         trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
@@ -60,7 +73,13 @@ def train_missing(
         )
 
 
-def _tune(assignments: list[dict[str, Any]], share: Share) -> None:
+def width_of(grid: Grid) -> int | None:
+    """How many seeds side by side a worker trains, at most; None: as many as are fastest."""
+    wanted = grid.resources.seeds_per_trainable
+    return None if wanted == "auto" else wanted
+
+
+def _tune(assignments: list[list[dict[str, Any]]], share: Share, width: int | None) -> None:
     from ray import tune
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
@@ -72,7 +91,7 @@ def _tune(assignments: list[dict[str, Any]], share: Share) -> None:
     with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
         tune.Tuner(
             trainable,
-            param_space={"assignment": tune.grid_search(assignments)},
+            param_space={"assignments": tune.grid_search(assignments), "width": width},
             tune_config=TuneConfig(
                 reuse_actors=True,
                 trial_name_creator=_trial_id,
@@ -109,4 +128,4 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
 
 
 def _trial_id(trial: Any) -> str:
-    return str(trial.config["assignment"]["trial_id"])
+    return str(trial.config["assignments"][0]["trial_id"])

@@ -58,6 +58,23 @@ class Listener:
         is_over = time.monotonic() - self.stopping_since > GRACE_S
         return is_over or not self.board.running or bool(self.reign.lost or self.node_is_lost)
 
+    def left_of(self, tune_trial: Any) -> list[str]:
+        """The trials without an outcome among those that Tune has as one."""
+        ids = [assignment["trial_id"] for assignment in tune_trial.config["assignments"]]
+        return [trial_id for trial_id in ids if self.board.states[trial_id].outcome is None]
+
+    def give_up(self, trial_id: str, error: Exception | None) -> None:
+        """Every worker that had the trial was lost."""
+        cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
+        if not is_lost_worker(error):
+            self.board.lose(trial_id, cause.splitlines()[-1])
+        elif ran_out_of_memory(error) and not self.is_last_share:
+            self.board.put_aside(trial_id, out_of_memory=True)
+        elif not self.reign.lost:
+            # Nobody is left who could record it, and training it again would end alike.
+            record_death(self.board, trial_id, error)
+            self.shipper.changed(trial_id)
+
     def _hear_of_tracking(self) -> None:
         """Have the board say when MLflow goes out of reach, and when it is back."""
         news = self.shipper.news()
@@ -92,58 +109,53 @@ class Events(Callback):
     """Starts, results and lost workers. An exception here would end the sweep: none is raised."""
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker takes a trial (again, if its first one was lost)."""
+        """A worker takes trials (again, if their first one was lost)."""
         for listener in _listeners:
-            listener.board.start(str(trial))
+            for trial_id in listener.left_of(trial):
+                listener.board.start(trial_id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A worker has committed an epoch or an outcome, or put its trial aside."""
+        """A worker has committed epochs or outcomes, or put its trials aside."""
         for listener in _listeners:
-            _report(listener.board, str(trial), result)
-            listener.shipper.changed(str(trial))
+            board = listener.board
+            if result["broken"]:
+                board.broken = board.broken or result["broken"]
+                for trial_id in listener.left_of(trial):
+                    board.put_aside(trial_id)
+            for trial_id, told in result["trials"].items():
+                _report(board, trial_id, told)
+                listener.shipper.changed(trial_id)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial has lost its worker and is given another one."""
+        """Trials have lost their worker and are given another one."""
         for listener in _listeners:
             board = listener.board
             if not board.is_stopping:
-                board.notice(recovery_line(board, str(trial), error_of(trial)))
+                for trial_id in listener.left_of(trial):
+                    board.notice(recovery_line(board, trial_id, error_of(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial has lost its worker too often."""
-        error = error_of(trial)
-        cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
+        """Trials have lost their worker too often."""
         for listener in _listeners:
-            board = listener.board
-            if not is_lost_worker(error):
-                board.lose(str(trial), cause.splitlines()[-1])
-            elif ran_out_of_memory(error) and not listener.is_last_share:
-                board.put_aside(str(trial), out_of_memory=True)
-            elif not listener.reign.lost:
-                # Nobody is left who could record it, and training it again would end alike.
-                record_death(board, str(trial), error)
-                listener.shipper.changed(str(trial))
+            for trial_id in listener.left_of(trial):
+                listener.give_up(trial_id, error_of(trial))
 
 
-def _report(board: Board, trial_id: str, result: dict[str, Any]) -> None:
-    outcome = Outcome(result["outcome"]) if result["outcome"] else None
-    error = result["error"]
-    if result["broken"]:
-        board.broken = board.broken or result["broken"]
-    for line in result["notices"]:
+def _report(board: Board, trial_id: str, told: dict[str, Any]) -> None:
+    for line in told["notices"]:
         board.notice(line)
-    if result["broken"] or result["stopped_for"]:
-        board.put_aside(trial_id, out_of_memory=result["stopped_for"] == "out_of_memory")
+    if told["stopped_for"]:
+        board.put_aside(trial_id, out_of_memory=told["stopped_for"] == "out_of_memory")
         return
     board.report(
         trial_id,
-        epochs=result["epochs"],
-        test_error=result["test_error"],
-        epoch_s=result["epoch_s"],
-        outcome=outcome,
-        error=error["traceback"] if error else None,
+        epochs=told["epochs"],
+        test_error=told["test_error"],
+        epoch_s=told["epoch_s"],
+        outcome=Outcome(told["outcome"]) if told["outcome"] else None,
+        error=told["error"]["traceback"] if told["error"] else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The Tune trainable: one trial at a time, in an actor that Tune uses again for the next."""
+"""The Tune trainable: a trial, or several seeds of a cell, in an actor that Tune uses again."""
 
 from __future__ import annotations
 
@@ -11,50 +11,53 @@ from ray import tune
 from sweep.records.record import RecordDamagedError
 from sweep.training.assignment import Assignment
 from sweep.training.attempt import Attempt, SupersededError, Terminated
+from sweep.training.group import Group
 from trainables.errors import CheckpointTooNew
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains an epoch per step. Checkpoints and records are the attempt's; Tune is given none."""
+    """Trains an epoch per step. Checkpoints and records are the attempts'; Tune is given none."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take over an assignment; the work itself begins with the first step."""
+        """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
-        self.assignment = Assignment.from_dict(config["assignment"])
-        self.attempt: Attempt | None = None
+        self.assignments = [Assignment.from_dict(plain) for plain in config["assignments"]]
+        self.width = config["width"]
+        self.group: Group | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take over the next assignment in the same process."""
-        if self.attempt is not None:
-            self.attempt.release()
+        """Take over the next assignments in the same process."""
+        if self.group is not None:
+            self.group.release()
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train to the epoch's end; the result tells the driver what the record now says."""
+        """Train to an epoch's end; the results tell the driver what the records now say."""
         try:
-            if self.attempt is None:
-                self.attempt = Attempt(self.assignment)
-            self.attempt.step()
+            if self.group is None:
+                self.group = Group(self.assignments, self.width)
+            told = self.group.step()
         except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
             # No other worker fares better: the driver stops the sweep and says why.
-            return {**self._result(), "broken": one_line(error), "done": True}
-        return {**self._result(), "done": self.attempt.is_done}
+            return {"trials": {}, "broken": one_line(error), "done": True}
+        results = {attempt.record.trial_id: result_of(attempt) for attempt in told}
+        return {"trials": results, "broken": None, "done": self.group.is_done}
 
-    def _result(self) -> dict[str, Any]:
-        attempt = self.attempt
-        record = attempt.record if attempt else None
-        epoch = record.epochs[-1] if record and record.epochs else {}
-        return {
-            "epochs": len(record.epochs) if record else 0,
-            "test_error": epoch.get("test_error"),
-            "epoch_s": (epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0),
-            "outcome": record.outcome.value if record and record.outcome else None,
-            "error": record.error if record else None,
-            "stopped_for": attempt.stopped_for if attempt else None,
-            "notices": attempt.notices if attempt else [],
-            "broken": None,
-        }
+
+def result_of(attempt: Attempt) -> dict[str, Any]:
+    """What the driver is told of a trial, as plain values."""
+    record = attempt.record
+    epoch = record.epochs[-1] if record.epochs else {}
+    return {
+        "epochs": len(record.epochs),
+        "test_error": epoch.get("test_error"),
+        "epoch_s": (epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0),
+        "outcome": record.outcome.value if record.outcome else None,
+        "error": record.error,
+        "stopped_for": attempt.stopped_for,
+        "notices": attempt.notices,
+    }
 
 
 def one_line(error: Exception) -> str:

@@ -40,6 +40,8 @@ class Lockstep:
         trials: those in training.
         width: how many of them are one network.
         not_fusable: why they cannot be one, if they cannot.
+        side_by_side: in the last stretch, of how many trials each one's network was; in the order
+            in which they were told of.
 
     Raises:
         ValueError: trials of different cells, or at different steps.
@@ -50,6 +52,7 @@ class Lockstep:
         self.trials = list(trials)
         self.width = Width(len(self.trials), width)
         self.not_fusable: str | None = None
+        self.side_by_side = [1] * len(self.trials)
         self._crews: list[Crew] = []
         self._crews_width = 0
         spec, device = self.trials[0].spec, self.trials[0].device
@@ -68,8 +71,10 @@ class Lockstep:
         num_steps = min(self.width.num_steps or self._pace.num_steps, self._pace.longest)
         start = self._clock()
         told: list[Progress] = []
+        self.side_by_side = []
         for crew in self._crews_now():
             crew.pace.num_steps = num_steps
+            self.side_by_side += [len(crew.trials)] * len(crew.trials)
             told += crew.advance()
         if is_training:
             seconds = self._clock() - start
