@@ -65,6 +65,28 @@ def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTria
     return dict(reversed(reasons.items()))
 
 
+def not_side_by_side(grid: Grid) -> dict[tuple[str, str], str]:
+    """Why the seeds of a (norm, variant) cannot be trained as one network, where they cannot.
+
+    Each is tried once, at its smallest batch size, and only where the grid wants it.
+    """
+    if grid.resources.seeds_per_trainable == 1:
+        return {}
+    from trainables.errors import NotFusable
+    from trainables.fused.fusable import require_fusable
+
+    smallest: dict[tuple[str, str], GridTrial] = {}
+    for trial in sorted(grid.trials, key=lambda trial: trial.spec.batch_size):
+        smallest.setdefault((trial.norm, trial.variant), trial)
+    reasons = {}
+    for key, trial in smallest.items():
+        try:
+            require_fusable(trial.spec)
+        except NotFusable as why:
+            reasons[key] = str(why)
+    return reasons
+
+
 def require_data(grid: Grid, *, download: bool) -> None:
     """Make sure that every data set is on this machine and whole; `RefusedError` if not.
 

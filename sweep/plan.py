@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sweep import calibration
-from sweep.cost import CostModel
+from sweep.calibration import CellTime
+from sweep.cost import Cell, CostModel, cell
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.records.record import Record, RecordDamagedError, SweepFolder
@@ -27,6 +28,7 @@ class Plan:
     retry: frozenset[Outcome] = frozenset()
     costs: CostModel = field(default_factory=CostModel)
     damaged: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[Cell, CellTime] = field(default_factory=dict)
 
     def outcome(self, trial: GridTrial) -> Outcome | None:
         """The trial's outcome, or None if it has none or is to be tried again."""
@@ -49,6 +51,20 @@ class Plan:
         rank = {seed: i for i, seed in enumerate(dict.fromkeys(t.spec.seed for t in missing))}
         return sorted(missing, key=lambda t: (rank[t.spec.seed], -self.remaining_s(t)))
 
+    def saved(self) -> float | None:
+        """What share of the missing trials' time it saves to train their seeds side by side.
+
+        None where that is not wanted, or was not timed beforehand.
+        """
+        missing = [trial for trial in self.missing() if cell(trial) in self.times]
+        if not missing or self.grid.resources.seeds_per_trainable == 1:
+            return None
+        left = [t.spec.train.epochs - self.epochs_done(t) for t in missing]
+        timed = [self.times[cell(trial)] for trial in missing]
+        alone = sum(n * time.alone_s for n, time in zip(left, timed, strict=True))
+        together = sum(n * time.epoch_s for n, time in zip(left, timed, strict=True))
+        return 1 - together / alone
+
     def remaining_s(self, trial: GridTrial) -> float:
         """Expected seconds that the trial still takes."""
         return self.costs.remaining_s(trial, self.epochs_done(trial))
@@ -68,8 +84,9 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool =
     records, damaged = folder.load_readable([trial.trial_id for trial in grid.trials])
     if damaged and not with_damaged:
         raise RecordDamagedError("\n".join(damaged.values()))
-    costs = CostModel(calibration.load(folder))
-    plan = Plan(grid, folder, records, frozenset(retry), costs, damaged)
+    times = calibration.load(folder)
+    costs = CostModel({key: time.epoch_s for key, time in times.items()})
+    plan = Plan(grid, folder, records, frozenset(retry), costs, damaged, times)
     for trial in grid.trials:
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -11,6 +12,7 @@ import torch
 
 from trainables.data.load import Dataset, Split
 from trainables.evaluate import PRECISE_EXAMPLES, assess
+from trainables.fused.lockstep import Lockstep
 from trainables.spec import TrialSpec
 from trainables.training import Trial
 
@@ -46,8 +48,7 @@ def time_epoch(
 
     The first steps, which warm up, do not count.
     """
-    standing = replace(spec.train.optimizer, lr=STANDSTILL_LR)
-    spec = replace(spec, train=replace(spec.train, optimizer=standing))
+    spec = _standing_still(spec)
     trial = Trial(spec, data_root=data_root, device=device)
     step_s = _step_s(trial)
     fraction = min(1.0, TEST_EXAMPLES / len(trial.dataset.test))
@@ -57,6 +58,31 @@ def time_epoch(
     assess(trial.model, part, [spec], epoch=1)
     eval_s = (time.perf_counter() - start) / fraction
     return EpochTime(step_s, step_s * trial.dimensions.updates_per_epoch, eval_s)
+
+
+def time_widths(
+    specs: Sequence[TrialSpec],
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    device: torch.device | str | None = None,
+) -> dict[int, float]:
+    """Seconds of a step of all these trials, by how many of them are one network.
+
+    The specs differ in their seed alone. Where they cannot be one, only what 1 takes is known.
+    """
+    trials = [Trial(_standing_still(spec), data_root=data_root, device=device) for spec in specs]
+    lockstep = Lockstep(trials)
+    while lockstep.width.num_steps:
+        if lockstep.trials[0].begun_epoch().is_done:
+            for trial in trials:
+                trial.current = None
+        lockstep.advance()
+    return lockstep.width.step_s
+
+
+def _standing_still(spec: TrialSpec) -> TrialSpec:
+    still = replace(spec.train.optimizer, lr=STANDSTILL_LR)
+    return replace(spec, train=replace(spec.train, optimizer=still))
 
 
 def _step_s(trial: Trial) -> float:

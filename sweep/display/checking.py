@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.markup import escape
 
 from sweep import calibration
 from sweep.display.progress import print_plainly, waiting
 from sweep.errors import visible
-from sweep.feasibility import num_cells, require_data, without_infeasible
+from sweep.feasibility import (
+    not_side_by_side,
+    num_cells,
+    require_data,
+    without_infeasible,
+)
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of
 from sweep.remarks import remarks
@@ -26,11 +33,15 @@ def checked(grid: Grid, console: Console) -> Grid:
     with waiting(console, what):
         feasible, skipped = without_infeasible(grid)
         notes = remarks(feasible)
+        apart = not_side_by_side(feasible)
     for line in skipped:
         print_plainly(console, f"skipped: {line}")
     for line in notes:
         print_plainly(console, f"note: {line}")
-    return feasible
+    for (norm, variant), why in apart.items():
+        which = f"{norm} ({variant})" if variant else norm
+        print_plainly(console, f"note: {which}: its seeds are trained one at a time: {why}")
+    return replace(feasible, apart=frozenset(apart))
 
 
 def timed(grid: Grid, console: Console) -> None:

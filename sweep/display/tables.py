@@ -39,6 +39,9 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
         lines[0] += f": about {duration(makespan(seconds, slots))} at {slots} at a time"
     elif missing:
         lines[0] += "; `--calibrate` times a few steps of each cell and says how long it takes"
+    saved = plan.saved()
+    if saved is not None:
+        lines.append(f"seeds side by side save {100 * max(0.0, saved):.0f} % of the training time")
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:

@@ -104,7 +104,8 @@ class Grid:
     """A checked grid. `trials` come one seed after the other, in the order of the file.
 
     `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
-    where the trials are smaller than the file's (see `sweep.grid.edition`).
+    where the trials are smaller than the file's (see `sweep.grid.edition`). `apart` names the
+    (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
     """
 
     path: Path
@@ -120,6 +121,7 @@ class Grid:
     further: tuple[str, ...]
     edition: str | None = None
     checkpoint_every_s: float = 60
+    apart: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def arguments(self) -> str:

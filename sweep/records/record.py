@@ -77,6 +77,12 @@ class Record:
         return json.dumps(asdict(self), indent=1, allow_nan=False).encode() + b"\n"
 
     @property
+    def fused(self) -> int | None:
+        """Of how many networks side by side the trial was one, at most; None: never."""
+        widths = [attempt["fused"] for attempt in self.attempts if "fused" in attempt]
+        return max(widths, default=None)
+
+    @property
     def train_s(self) -> float:
         """Seconds of training and evaluation so far."""
         return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)

@@ -62,6 +62,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.spec_version": record.spec_version,
         "sweep.weights_digest": record.weights_digest,
         "sweep.attempts": len(record.attempts),
+        "sweep.fused": record.fused,
     }
     for key in ("code_version", "python", "host", "device", "platform"):
         tags[f"sweep.{key}"] = record.provenance.get(key)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from sweep.calibration import MOST_SEEDS
 from sweep.cost import Cell, cell
 from sweep.grid.expansion import GridTrial
 from sweep.plan import Plan
 from sweep.schedule import makespan
-
-MOST_SEEDS = 8
-"""`auto` puts no more into one trainable: beyond, a step of a small network gains little."""
 
 WORST_LOSS = 1.03
 """So much longer the sweep may take with `auto` if being side by side should gain nothing."""
@@ -18,37 +16,36 @@ WORST_LOSS = 1.03
 Together = tuple[GridTrial, ...]
 
 
-def groups(
-    plan: Plan, trials: Sequence[GridTrial], slots: int, alone: Collection[Cell] = ()
-) -> list[Together]:
+def groups(plan: Plan, trials: Sequence[GridTrial], slots: int) -> list[Together]:
     """The trials in groups of at most `seeds_per_trainable`, in the order to start them.
 
     The first seeds of every cell come before further ones, and of those the longest. `auto` takes
-    the largest groups that leave the slots busy. Cells in `alone` have one trial a group.
+    the largest groups that leave the slots busy. What cannot be side by side (`Grid.apart`) has one
+    trial a group.
     """
     wanted = plan.grid.resources.seeds_per_trainable
     if wanted != "auto":
-        return _in_groups_of(wanted, plan, trials, alone)
-    singly = _in_groups_of(1, plan, trials, alone)
+        return _in_groups_of(wanted, plan, trials)
+    singly = _in_groups_of(1, plan, trials)
     size = MOST_SEEDS
     while size > 1:
-        found = _in_groups_of(size, plan, trials, alone)
+        found = _in_groups_of(size, plan, trials)
         if _makespan(plan, found, slots) <= WORST_LOSS * _makespan(plan, singly, slots):
             return found
         size //= 2
     return singly
 
 
-def _in_groups_of(
-    size: int, plan: Plan, trials: Sequence[GridTrial], alone: Collection[Cell]
-) -> list[Together]:
+def _in_groups_of(size: int, plan: Plan, trials: Sequence[GridTrial]) -> list[Together]:
     cells: dict[Cell, list[GridTrial]] = {}
     for trial in trials:
         cells.setdefault(cell(trial), []).append(trial)
     ranked = [
         (number, together)
-        for key, members in cells.items()
-        for number, together in enumerate(_chunks(members, 1 if key in alone else size))
+        for (norm, variant, _), members in cells.items()
+        for number, together in enumerate(
+            _chunks(members, 1 if (norm, variant) in plan.grid.apart else size)
+        )
     ]
     ranked.sort(key=lambda pair: (pair[0], -_seconds(plan, pair[1])))
     return [together for _, together in ranked]

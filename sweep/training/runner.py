@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from sweep.cluster.capacity import Share
 from sweep.cluster.connection import Cluster
 from sweep.cluster.own_modules import source_digest
-from sweep.cost import Cell
 from sweep.display.board import Board
 from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
@@ -26,17 +24,11 @@ from trainables.errors import reason
 
 
 def train_missing(
-    plan: Plan,
-    cluster: Cluster,
-    board: Board,
-    shipper: Shipper,
-    reign: Reign,
-    alone: Collection[Cell] = (),
+    plan: Plan, cluster: Cluster, board: Board, shipper: Shipper, reign: Reign
 ) -> None:
     """Train what is missing; returns when nothing is left, or when the sweep has to stop.
 
-    Of the cells in `alone` no two seeds share a trainable. Trials that ran out of memory come
-    again when all others are done, with more of the device.
+    Trials that ran out of memory come again when all others are done, with more of the device.
     """
     from sweep.training.tune_events import Listener, listening
 
@@ -56,7 +48,7 @@ def train_missing(
                 ).to_dict()
                 for trial in together
             ]
-            for together in groups(plan, trials, board.slots, alone)
+            for together in groups(plan, trials, board.slots)
         ]
         with listening(Listener(board, shipper, reign, is_last_share=is_last)):
             try:

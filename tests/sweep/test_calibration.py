@@ -16,11 +16,23 @@ def test_every_cell_is_timed_once_and_the_plan_knows() -> None:
     times = calibration.calibrate(grid, seen.append, pytest.fail)
     assert [cell(trial) for trial in seen] == [("batchnorm", "", 16), ("batchnorm", "", 8)]
     assert set(times) == {cell(trial) for trial in grid.trials}
-    assert all(seconds > 0 for seconds in times.values())
+    assert all(0 < time.epoch_s == time.alone_s for time in times.values())
     calibration.save(folder_of(grid), times)
     costs = make_plan(grid).costs
     assert costs.is_measured
-    assert {cell(trial): costs.epoch_s(trial) for trial in grid.trials} == times
+    assert {costs.epoch_s(trial) for trial in grid.trials} == {t.epoch_s for t in times.values()}
+    assert make_plan(grid).saved() is None
+
+
+@pytest.mark.parametrize("wanted", ["auto", 2])
+def test_what_seeds_side_by_side_save_is_reckoned(wanted: str | int) -> None:
+    resources = {"seeds_per_trainable": wanted}
+    grid = load(**factors(norm=["batchnorm"], batch_size=[2], seed=4), resources=resources)
+    assert make_plan(grid).saved() is None
+    times = calibration.calibrate(grid, lambda _: None, pytest.fail)
+    calibration.save(folder_of(grid), times)
+    (time,) = times.values()
+    assert make_plan(grid).saved() == pytest.approx(1 - time.epoch_s / time.alone_s)
 
 
 def test_a_cell_that_fails_is_named_once_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,8 @@ class Lockstep:
             seconds = self._clock() - start
             done = min(num_steps, first.examples.num_batches - begun_at)
             self._pace.observe(done, seconds)
-            self.width.observe(done, seconds)
+            if done == num_steps or begun_at == 0:  # an epoch's last few steps tell little
+                self.width.observe(done, seconds)
         went_on = [not isinstance(progress, Diverged) for progress in told]
         if not all(went_on):
             self.trials = [t for t, goes_on in zip(self.trials, went_on, strict=True) if goes_on]

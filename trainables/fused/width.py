@@ -45,8 +45,8 @@ class Width:
 
     def observe(self, num_steps: int, seconds: float) -> None:
         """Take in how long so many steps of all trials took."""
-        if not self._to_try or num_steps < WARM_UP_STEPS:
-            return  # an epoch's last few steps tell little: the width is tried again
+        if not self._to_try:
+            return
         width, counts = self._to_try.popleft()
         if counts:
             self.step_s[width] = seconds / num_steps

@@ -41,12 +41,6 @@ def test_timing_lasts_a_fraction_of_a_second_and_at_least_some_steps() -> None:
     assert width.num_steps == WARM_UP_STEPS
 
 
-def test_an_epochs_last_steps_do_not_count() -> None:
-    width = Width(2)
-    width.observe(WARM_UP_STEPS - 1, 1.0)
-    assert width.num_steps == WARM_UP_STEPS
-
-
 def test_a_given_width_is_not_tried() -> None:
     assert (Width(8, 4).now, Width(8, 4).num_steps) == (4, None)
     assert Width(3, 4).now == 3
