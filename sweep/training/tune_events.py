@@ -63,7 +63,7 @@ class Listener:
         ids = [assignment["trial_id"] for assignment in tune_trial.config["assignments"]]
         return [trial_id for trial_id in ids if self.board.states[trial_id].outcome is None]
 
-    def give_up(self, trial_id: str, error: Exception | None) -> None:
+    def give_up(self, trial_id: str, error: Exception | str | None) -> None:
         """Every worker that had the trial was lost."""
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
