@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 TIMES = ("train_s", "eval_s", "seconds_to_threshold")
 
-ALIKE = 0.02
-"""Side by side a trial differs by rounding, which training magnifies: in the first epoch's mean
-loss it is hardly ever a thousandth."""
+ALIKE = 0.1
+"""Side by side a trial differs by rounding, which training magnifies: AssocNorm's mean loss over a
+first epoch of 718 steps was seen to differ by 1.3 percent."""
 
 
 def find(grid: Grid, wanted: str) -> GridTrial:
