@@ -11,11 +11,9 @@ from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.records.record import SweepFolder
 from trainables.errors import reason
+from trainables.fused.width import MOST_NETWORKS
 
 TIMES = "times.json"
-
-MOST_SEEDS = 8
-"""`auto` puts no more into one trainable: beyond, a step of a small network gains little."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
 
     device = "cpu" if grid.resources.gpu == 0 else None
     wanted = grid.resources.seeds_per_trainable
-    seeds = trials[: MOST_SEEDS if wanted == "auto" else wanted]
+    seeds = trials[: MOST_NETWORKS if wanted == "auto" else wanted]
     alone = time_epoch(seeds[0].spec, data_root=grid.data_root, device=device)
     share = 1.0
     if len(seeds) > 1 and (seeds[0].norm, seeds[0].variant) not in grid.apart:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.calibration import MOST_SEEDS
 from sweep.cost import Cell, cell
 from sweep.grid.expansion import GridTrial
 from sweep.plan import Plan
 from sweep.schedule import makespan
+from trainables.fused.width import MOST_NETWORKS
 
 WORST_LOSS = 1.03
 """So much longer the sweep may take with `auto` if being side by side should gain nothing."""
@@ -27,7 +27,7 @@ def groups(plan: Plan, trials: Sequence[GridTrial], slots: int) -> list[Together
     if wanted != "auto":
         return _in_groups_of(wanted, plan, trials)
     singly = _in_groups_of(1, plan, trials)
-    size = MOST_SEEDS
+    size = MOST_NETWORKS
     while size > 1:
         found = _in_groups_of(size, plan, trials)
         if _makespan(plan, found, slots) <= WORST_LOSS * _makespan(plan, singly, slots):

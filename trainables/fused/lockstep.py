@@ -39,6 +39,7 @@ class Lockstep:
     Attributes:
         trials: those in training.
         width: how many of them are one network.
+        pace: how many steps a stretch takes once the width is settled.
         not_fusable: why they cannot be one, if they cannot.
         side_by_side: in the last stretch, of how many trials each one's network was; in the order
             in which they were told of.
@@ -59,7 +60,7 @@ class Lockstep:
         # Of a thread's own time, work of others on the same cores takes nothing.
         own = device.type == "cpu" and torch.get_num_threads() == 1
         self._clock = time.thread_time if own else time.perf_counter
-        self._pace = Pace(spec.optimizer_batch_size * max(width or 1, len(self.trials)))
+        self.pace = Pace(spec.optimizer_batch_size * max(width or 1, len(self.trials)))
 
     def advance(self) -> list[Progress]:
         """Take a stretch of steps, or test where the epoch's are done.
@@ -68,7 +69,7 @@ class Lockstep:
         """
         first = self.trials[0].begun_epoch()
         is_training, begun_at = not first.is_done, first.num_steps
-        num_steps = min(self.width.num_steps or self._pace.num_steps, self._pace.longest)
+        num_steps = min(self.width.num_steps or self.pace.num_steps, self.pace.longest)
         start = self._clock()
         told: list[Progress] = []
         self.side_by_side = []
@@ -79,7 +80,7 @@ class Lockstep:
         if is_training:
             seconds = self._clock() - start
             done = min(num_steps, first.examples.num_batches - begun_at)
-            self._pace.observe(done, seconds)
+            self.pace.observe(done, seconds)
             if done == num_steps or begun_at == 0:  # an epoch's last few steps tell little
                 self.width.observe(done, seconds)
         went_on = [not isinstance(progress, Diverged) for progress in told]

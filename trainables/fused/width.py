@@ -10,6 +10,9 @@ WORTHWHILE = 0.97
 TIMED_S = 0.3
 WARM_UP_STEPS = 3
 
+MOST_NETWORKS = 8
+"""More side by side gain little: beyond, a step of a small network is arithmetic."""
+
 
 class Width:
     """The number of networks side by side: a given one, or else the fastest.
