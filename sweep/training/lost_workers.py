@@ -24,9 +24,13 @@ def memory_kills_as_lost_workers() -> Iterator[None]:
     """Within the block Tune takes a worker that Ray has ended to save memory for a lost one.
 
     Ray then raises an error of its own kind, which Tune does not know: it would end the sweep.
+    A later Ray may know better, and have no such method.
     """
     manager_class: Any = RayActorManager
-    handle = manager_class._actor_task_failed
+    handle = getattr(manager_class, "_actor_task_failed", None)
+    if handle is None:
+        yield
+        return
 
     def handle_as_lost(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, OutOfMemoryError):
