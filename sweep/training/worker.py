@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 from typing import Any
 
@@ -14,9 +15,11 @@ from sweep.training.attempt import Attempt, SupersededError, Terminated
 from sweep.training.group import Group
 from trainables.errors import CheckpointTooNew
 
+TELL_EVERY_S = 1.0
+
 
 class TrialTrainable(tune.Trainable):
-    """Trains an epoch per step. Checkpoints and records are the attempts'; Tune is given none."""
+    """Trains an epoch or some per step. Tune is given no checkpoints: records hold the truth."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take over assignments; the work itself begins with the first step."""
@@ -33,16 +36,27 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train to an epoch's end; the results tell the driver what the records now say."""
+        """Train for a second at least, to an epoch's end; tells what the records now say.
+
+        While the driver takes a result in, the worker stands still: short epochs are told together.
+        """
+        told: dict[str, Attempt] = {}
+        broken, enough = None, time.monotonic() + TELL_EVERY_S
         try:
             if self.group is None:
                 self.group = Group(self.assignments, self.width)
-            told = self.group.step()
+            while not self.group.is_done:
+                told |= {attempt.record.trial_id: attempt for attempt in self.group.step()}
+                if time.monotonic() >= enough:
+                    break
         except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
             # No other worker fares better: the driver stops the sweep and says why.
-            return {"trials": {}, "broken": one_line(error), "done": True}
-        results = {attempt.record.trial_id: result_of(attempt) for attempt in told}
-        return {"trials": results, "broken": None, "done": self.group.is_done}
+            broken = one_line(error)
+        return {
+            "trials": {trial_id: result_of(attempt) for trial_id, attempt in told.items()},
+            "broken": broken,
+            "done": broken is not None or (self.group is not None and self.group.is_done),
+        }
 
 
 def result_of(attempt: Attempt) -> dict[str, Any]:
