@@ -11,6 +11,7 @@ from statistics import median
 import torch
 
 from trainables.data.load import Dataset, Split
+from trainables.determinism import deterministic
 from trainables.evaluate import PRECISE_EXAMPLES, assess
 from trainables.fused.lockstep import Lockstep
 from trainables.spec import TrialSpec
@@ -50,7 +51,12 @@ def time_epoch(
     """
     spec = _standing_still(spec)
     trial = Trial(spec, data_root=data_root, device=device)
-    step_s = _step_s(trial)
+    with deterministic(spec.train.deterministic):
+        return _time(trial)
+
+
+def _time(trial: Trial) -> EpochTime:
+    step_s, spec = _step_s(trial), trial.spec
     fraction = min(1.0, TEST_EXAMPLES / len(trial.dataset.test))
     part = _part(trial.dataset, fraction)
     assess(trial.model, part, [spec], epoch=1)
