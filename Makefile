@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-cluster chaos check format install lock clean
+.PHONY: demo test test-slow test-cluster chaos bench check format install lock clean
 
 demo: install
 	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
@@ -28,6 +28,16 @@ test-cluster: install
 MINUTES ?= 30
 chaos: install
 	PYTHONPATH=tests/servers:tests/e2e $(BIN)/python -m chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# What the README says of speed; on a machine without other work, about an hour.
+bench: install
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.sweep startup
+	$(BIN)/python -m benchmarks.sweep overhead
+	$(BIN)/python -m benchmarks.sweep growth
+	$(BIN)/python -m benchmarks.seeds cells
+	$(BIN)/python -m benchmarks.seeds quickstart
+	$(BIN)/python -m benchmarks.analysis --trials 1000
 
 check: install
 	$(BIN)/ruff check .
