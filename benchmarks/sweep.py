@@ -144,7 +144,10 @@ def lines_of(command: list[str], folder: Path, given: str = "") -> list[Trained]
 
 def tune_script(trials: int, epochs: int) -> None:
     """What Ray's documentation would have one write."""
+    import ray
     from ray import tune
+
+    ray.init(address="local", num_cpus=SLOTS)  # and no cluster that happens to run here
 
     def objective(config: dict[str, Any]) -> None:
         line = train_alone(
@@ -232,7 +235,7 @@ def imports():
     import torch, trainables.training, sweep.training.attempt, ray.tune
     return time.time()
 
-ray.init(logging_level="error", include_dashboard=False)
+ray.init(address="local", logging_level="error", include_dashboard=False)
 print(ray.get(imports.remote()))
 ray.shutdown()
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,11 +17,15 @@ from sweep.errors import ExitCode
 
 SHOW_CURSOR = b"\x1b[?25h"
 
+LONGEST_S = 28.0
+"""So long a sweep may take to end in order; Ray waits longer for processes that are gone."""
+
 
 def install(stop: Callable[[], None] | None = None) -> None:
     """Set both handlers; to be repeated after `ray.init`, which sets one of its own.
 
-    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once.
+    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once,
+    and so does the time that is set for it.
     """
     asked: list[int] = []
 
@@ -30,6 +35,9 @@ def install(stop: Callable[[], None] | None = None) -> None:
             _end()
         else:
             os.write(2, b"interrupted: trials are being put aside; once more to end at once\n")
+            in_vain = threading.Timer(LONGEST_S, _end)
+            in_vain.daemon = True
+            in_vain.start()
             stop()
 
     signal.signal(signal.SIGINT, handle)

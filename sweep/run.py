@@ -28,7 +28,7 @@ from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import train_missing
 from trainables.spec import Outcome
 
-CUT_SHORT_S = 15.0
+CUT_SHORT_S = 12.0
 """For so long a sweep that was interrupted waits for MLflow; `sync` does the rest."""
 
 
