@@ -50,7 +50,9 @@ class Listener:
         """Whether the sweep is to end now: asked to, and its trials put aside or out of time."""
         self._hear_of_tracking()
         if not self.board.broken:
-            self.board.broken = self.reign.lost or self._lost_node()
+            self.board.broken = self.reign.lost
+        if not self.board.is_stopping:  # Ray's processes may have been told to end as well
+            self.board.broken = self._lost_node()
         if not self.board.is_stopping:
             return False
         self.reign.stop()
