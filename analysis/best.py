@@ -9,21 +9,26 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.inference import ALPHA, holm, paired_p
+from analysis.inference import ALPHA, holm, paired_mean, t_test
+
+SAME = 1e-9
+"""Points of error below which two means are the same but for rounding."""
 
 
 @dataclass(frozen=True)
 class Best:
     """The norm with the lowest mean, and those that the seeds do not set apart from it.
 
-    Of the `rivals`, the `untested` have too few seeds in common with it for any test, and the
-    `tied` have the very same mean.
+    Of the `rivals`, the `untested` have too few seeds in common with it for any test, the `tied`
+    have the very same mean, and the `contrary` a lower one over the seeds that both have: means
+    over different seeds are not comparable, whatever the paired test says.
     """
 
     norm: str
     rivals: tuple[str, ...]
     untested: tuple[str, ...] = ()
     tied: tuple[str, ...] = ()
+    contrary: tuple[str, ...] = ()
 
 
 def lowest(
@@ -33,7 +38,8 @@ def lowest(
 ) -> dict[int | None, Best | None]:
     """In each column (a batch size, or None: AUEC) the norm with the lowest mean.
 
-    Values are indexed by seed. Another is set apart where its paired difference is significant.
+    Values are indexed by seed. Another is set apart where its paired difference is significant,
+    and of the sign that the means have.
     Against the `reference` the adjusted p are given, the same as in the table of gaps, so that the
     two never disagree. All other pairs, of all columns, are one more family for Holm: that allows
     for the best having been picked by the same data, and for as many columns as there are.
@@ -44,7 +50,7 @@ def lowest(
         for first, second in combinations([n for n, v in values.items() if len(v)], 2)
         if reference not in (first, second)
     ]
-    adjusted = holm([paired_p(columns[c][a], columns[c][b]) for a, b, c in pairs])
+    adjusted = holm([t_test(paired_mean(columns[c][a], columns[c][b])) for a, b, c in pairs])
     p: dict[tuple[frozenset[str], int | None], float] = {
         (frozenset((first, second)), column): float(value)
         for (first, second, column), value in zip(pairs, adjusted, strict=True)
@@ -68,10 +74,12 @@ def _best(
     of_best = {
         norm: p.get((frozenset((norm, best)), column), np.nan) for norm in means if norm != best
     }
-    rivals = tuple(norm for norm, value in of_best.items() if not value < ALPHA)
+    contrary = tuple(n for n in of_best if paired_mean(values[n], values[best]).value < -SAME)
+    rivals = tuple(n for n, value in of_best.items() if not value < ALPHA or n in contrary)
     return Best(
         best,
         rivals,
         untested=tuple(norm for norm in rivals if np.isnan(of_best[norm])),
-        tied=tuple(norm for norm in rivals if np.isclose(means[norm], means[best], atol=1e-9)),
+        tied=tuple(norm for norm in rivals if np.isclose(means[norm], means[best], atol=SAME)),
+        contrary=contrary,
     )

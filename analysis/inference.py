@@ -104,10 +104,10 @@ def difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Difference:
     return Difference(mean, t_test(mean), welch, welch_p, correlation)
 
 
-def paired_p(first: pd.Series[Any], second: pd.Series[Any]) -> float:
-    """p of the paired t test over common seeds, as `difference` has it and nothing else."""
+def paired_mean(first: pd.Series[Any], second: pd.Series[Any]) -> Mean:
+    """Mean of `first` minus `second` over common seeds, as `difference` has it and no more."""
     values, others = _paired(first, second)
-    return t_test(t_interval(values - others))
+    return t_interval(values - others)
 
 
 def _paired(first: pd.Series[Any], second: pd.Series[Any]) -> tuple[Floats, Floats]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from analysis.best import SAME
 from analysis.comparison import Comparison, Gap
 from analysis.confounding import unconfounded
 from analysis.findings import Findings, findings_of
 from analysis.inference import ALPHA, MIN_SEEDS, smallest_detectable
+from analysis.measures import Measures
 from analysis.options import Options
-from analysis.reporting.best_by_size import by_batch_size, smallest_batch
+from analysis.reporting.best_by_size import UNLIKE, by_batch_size, shared_seeds, smallest_batch
 from analysis.reporting.coverage import coverage
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
@@ -202,17 +204,44 @@ def _equivalence(findings: Findings, gap: Gap) -> str:
 
 def _axes(findings: Findings) -> list[str]:
     """Level and slope are two axes: which norm is lowest, which is flattest."""
-    measures = [m for m in findings.measures.values() if not np.isnan(m.slope.value)]
+    measures = [
+        m
+        for norm, m in findings.measures.items()
+        if norm in findings.comparison.distinct
+        and not np.isnan(m.slope.value)
+        and m.diverged < m.ended  # at the error of guessing everywhere is flat, and no merit
+    ]
     if len(measures) < 2:
         return []
-    best = min(measures, key=lambda m: m.auec.value)
-    flat = min(measures, key=lambda m: abs(m.slope.value))
-    level = f"{best.norm} has the lowest average error ({number(best.auec.value)} %)"
-    slope = f"{signed(flat.slope.value)} points per halving of the batch"
-    if best.norm == flat.norm:
-        return [f"As measured, not tested: {level} and is also the flattest ({slope})."]
-    own = f"{signed(best.slope.value)}"
-    return [f"As measured, not tested: {level}; {flat.norm} is the flattest ({slope}, not {own})."]
+    best = _least(measures, lambda m: m.auec.value)
+    flat = _least(measures, lambda m: abs(m.slope.value))
+    level = (
+        f"{listed([m.norm for m in best])} {'has' if len(best) == 1 else 'share'} the lowest "
+        f"average error ({number(best[0].auec.value)} %)"
+    )
+    slope = f"{signed(flat[0].slope.value)} points per halving of the batch"
+    if best == flat:
+        also = "is also the flattest" if len(best) == 1 else "are also the flattest"
+        text = f"{level} and {also} ({slope})"
+    else:
+        own = ", ".join(f"{signed(m.slope.value)}" for m in best)
+        are = "is" if len(flat) == 1 else "are"
+        text = f"{level}; {listed([m.norm for m in flat])} {are} the flattest ({slope}, not {own})"
+    return [f"As measured, not tested: {text}.{_contrary(findings.comparison)}"]
+
+
+def _least(measures: Sequence[Measures], value: Callable[[Measures], float]) -> list[Measures]:
+    """Those of the measures whose `value` is the lowest, or the same but for rounding."""
+    lowest = min(map(value, measures))
+    return [m for m in measures if value(m) - lowest < SAME]
+
+
+def _contrary(comparison: Comparison) -> str:
+    """That the lowest average is one of other seeds, where shared seeds say otherwise."""
+    best = comparison.best(None)
+    if not best or not best.contrary:
+        return ""
+    return f" {UNLIKE}: over the seeds that both have, {shared_seeds(best)}."
 
 
 def _diverged(comparison: Comparison) -> list[str]:
@@ -221,12 +250,14 @@ def _diverged(comparison: Comparison) -> list[str]:
     )
     if not counts:
         return []
+    survived = any(count < len(comparison.cells[key].ended) for key, count in counts.items())
     parts = [
         f"{norm} at batch size {size} ({count} of {len(comparison.cells[norm, size].ended)})"
         for (norm, size), count in counts.items()
     ]
     return [
         f"Diverged: {listed(parts, MOST_DIVERGED)}. A diverged trial counts at the error of "
-        "guessing; the mean over the survivors stands beside it in the table."
+        "guessing"
+        + ("; the mean over the survivors stands beside it in the table." if survived else ".")
         + (_TWO_HEAPS if any(comparison.diverges_in_part(norm) for norm, _ in counts) else "")
     ]

@@ -12,6 +12,7 @@ MANY = 5
 """Norms beyond which only the best and the worst are named."""
 MOST_GROUPS = 4
 """Groups of batch sizes beyond which they are told in one sentence."""
+UNLIKE = "The norms were trained with different seeds, so that their means are not comparable"
 WHY_NOT = "fewer than three in common, or each with the same difference"
 
 
@@ -41,18 +42,30 @@ def _in_one_sentence(groups: Mapping[Best, Sequence[int]]) -> str:
     parts = [f"{who} at {listed(sorted(sizes, reverse=True))}" for who, sizes in lowest.items()]
     apart = sorted((b for best in groups if not best.rivals for b in groups[best]), reverse=True)
     where = f"At {listed(apart)} only" if apart else "At none of them"
+    contrary = sorted((b for best in groups if best.contrary for b in groups[best]), reverse=True)
+    unlike = f" {UNLIKE}, and at {listed(contrary)} shared seeds say otherwise." if contrary else ""
     return (
         f"Lowest mean error by batch size: {'; '.join(parts)}. {where} is it distinguishable from "
-        "every other norm."
+        f"every other norm.{unlike}"
     )
 
 
 def _stands(comparison: Comparison, best: Best, batch_size: int) -> str:
+    if best.contrary:
+        return (
+            f"{best.norm} has the lowest mean error, but nothing is claimed from that. {UNLIKE}: "
+            f"over the seeds that both have, {shared_seeds(best)}"
+        )
     if best.tied:
         return f"{listed([best.norm, *best.tied])} share the lowest mean error"
     others = _others(comparison, best, batch_size)
     all_others = len(others) == len(comparison.distinct) - 1
     return f"{best.norm} has the lowest mean error, {_apart(best, others, all_others=all_others)}"
+
+
+def shared_seeds(best: Best) -> str:
+    """What the seeds in common say where they contradict the means."""
+    return f"the error of {best.norm} is higher than that of {listed(best.contrary)}"
 
 
 def _others(comparison: Comparison, best: Best, batch_size: int) -> list[str]:

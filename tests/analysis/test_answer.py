@@ -13,6 +13,7 @@ from analysis.findings import findings_of
 from analysis.inference import ALPHA
 from analysis.options import Options
 from analysis.reporting.answer import answer, headline, summary
+from analysis.reporting.tables import error_table
 from analysis.reporting.write import report
 
 
@@ -126,3 +127,37 @@ def test_further_factors_are_in_the_order_of_their_levels(tmp_path: Path) -> Non
         "64 examples",
         "128 examples",
     ]
+
+
+def test_no_norm_is_claimed_to_be_lowest_against_what_the_shared_seeds_say(tmp_path: Path) -> None:
+    """Seeds 2 to 5 are easier than 0 and 1: b has only those, and is worse on every one."""
+    rows = [
+        f"{norm},{size},{seed},{12 - 1.5 * seed + gap * (1 + seed / 100)},completed,90,digits,cnn,9"
+        for norm, seeds, gap in (("a", range(6), 0.0), ("b", range(2, 6), 0.5))
+        for size in (64, 16, 4)
+        for seed in seeds
+    ]
+    found = only(trials_of(tmp_path, rows))
+    best = found.comparison.best(64)
+    assert best is not None
+    assert (best.norm, best.contrary, best.rivals) == ("b", ("a",), ("a",))
+    text = answer(found)
+    assert text[0].startswith("Averaged over batch sizes 64 to 4 (AUEC), b's error is 0.5")
+    assert not any("distinguishable from a" in line for line in text)
+    assert [line for line in text if "has the lowest" in line] == [
+        line for line in text if "the error of b is higher than that of a" in line
+    ]
+    assert not any(cell.best for _, cells in error_table(found.comparison).rows for cell in cells)
+
+
+def test_norms_that_are_alike_share_the_praise_and_the_diverged_get_none(tmp_path: Path) -> None:
+    rows = [row.replace("b,", "a,", 1) for row in rows_of({"b": {64: 6, 4: 8}})]
+    rows += [row.replace("a,", "b,", 1) for row in rows] + rows_of({"c": {64: 9, 4: 9}}, sd=0.5)
+    rows += [f"d,{size},{s},,diverged,90,digits,cnn,360" for size in (64, 4) for s in range(3)]
+    text = " ".join(answer(only(trials_of(tmp_path, rows))))
+    assert "a and b share the lowest average error" in text
+    assert "d is the flattest" not in text
+    assert "survivors" not in text
+    lost = [row for row in rows if row.startswith("d")]
+    lost += [row.replace("d,", "e,", 1) for row in lost]
+    assert "flattest" not in " ".join(answer(only(trials_of(tmp_path, lost))))
