@@ -19,7 +19,8 @@ class Change:
     """A norm's error after minus before, percentage points; AUEC where `batch_size` is None.
 
     `paired` says whether seeds were paired; with fewer than three in common the result is
-    Welch's.
+    Welch's. `before` and `after` are means over the seeds of the difference: those in common where
+    it is paired, else each sweep's own. `diverged_*` count trials at chance error among them.
     """
 
     norm: str
@@ -29,6 +30,8 @@ class Change:
     difference: Mean
     paired: bool
     p_adjusted: float
+    diverged_before: int = 0
+    diverged_after: int = 0
 
     @property
     def moved(self) -> bool:
@@ -80,6 +83,10 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
     if not shared:
         raise InputError("the two have no norm at a common batch size with a result")
     found = [_difference(values[1][key], values[0][key]) for key in shared]
+    ended = [
+        _over_its_seeds(key, [side[key] for side in values], (before, after), sizes, paired=paired)
+        for key, (_, paired, _) in zip(shared, found, strict=True)
+    ]
     # AUEC is the declared measure and its own family; single cells are exploratory.
     declared = np.array([size is None for _, size in shared])
     p = np.array([p for _, _, p in found])
@@ -88,10 +95,10 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
     return Changes(
         label=after.label,
         found=tuple(
-            Change(
-                *key, values[0][key].mean(), values[1][key].mean(), mean, paired, float(corrected)
+            Change(*key, means[0], means[1], mean, paired, float(corrected), lost[0], lost[1])
+            for key, (mean, paired, _), corrected, (means, lost) in zip(
+                shared, found, adjusted, ended, strict=True
             )
-            for key, (mean, paired, _), corrected in zip(shared, found, adjusted, strict=True)
         ),
         only=_only(values[0], values[1]),
         unlike=""
@@ -99,6 +106,30 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
         else f"before is {before.label or 'unnamed'}, after is {after.label or 'unnamed'}",
         shared_sizes=() if own[0] == own[1] else sizes,
     )
+
+
+def _over_its_seeds(
+    key: tuple[str, int | None],
+    values: Sequence[pd.Series[float]],
+    of: Sequence[Comparison],
+    sizes: Sequence[int],
+    *,
+    paired: bool,
+) -> tuple[list[float], list[int]]:
+    """Means before and after over the seeds of the difference, and how many trials diverged."""
+    norm, size = key
+    common = values[0].index.intersection(values[1].index)
+    kept = [side.loc[common] if paired and len(common) else side for side in values]
+    lost = [
+        sum(
+            seed in side.index
+            for each in (sizes if size is None else [size])
+            if (norm, each) in item.cells
+            for seed in item.cells[norm, each].diverged
+        )
+        for side, item in zip(kept, of, strict=True)
+    ]
+    return [float(side.mean()) for side in kept], lost
 
 
 def _values(

@@ -25,7 +25,8 @@ from analysis.wording import between, counted, equals, listed, number, p_value, 
 CLAIMS = (
     "Claims",
     "One family is declared: each norm's AUEC after against before, adjusted by Holm. Single batch "
-    "sizes are exploratory and adjusted together.",
+    "sizes are exploratory and adjusted together. Intervals are each comparison's own, the verdict "
+    "is Holm's.",
 )
 
 
@@ -89,6 +90,7 @@ def answer(found: Changes) -> list[str]:
         lines.append(f"At single batch sizes these moved (Holm over all): {listed(moving)}.")
     elif cells:
         lines.append(_none_moved(cells))
+    lines += _diverged(cells)
     if found.only:
         lines.append(f"Not compared, since only one of the two has them: {_few(found.only)}.")
     return lines
@@ -109,6 +111,21 @@ def _none_moved(cells: Sequence[Change]) -> str:
     return f"{text}; {untested} could not be tested." if untested else f"{text}."
 
 
+def _diverged(cells: Sequence[Change]) -> list[str]:
+    """Where trials diverged that a change rests on."""
+    lost = [
+        f"{c.norm} at {c.batch_size} ({c.diverged_before} before, {c.diverged_after} after)"
+        for c in cells
+        if c.diverged_before or c.diverged_after
+    ]
+    if not lost:
+        return []
+    return [
+        f"Diverged trials, which count at the error of guessing (†): {listed(lost)}. A change may "
+        "rest on them alone."
+    ]
+
+
 def _few(items: Sequence[str], most: int = 4) -> str:
     shown = "; ".join(item.removeprefix("only ") for item in items[:most])
     return shown if len(items) <= most else f"{shown}; and {len(items) - most} more"
@@ -116,7 +133,11 @@ def _few(items: Sequence[str], most: int = 4) -> str:
 
 def _declared(change: Change) -> str:
     mean = change.difference
-    text = f"{change.norm}: AUEC {number(change.before)} % before, {number(change.after)} % after"
+    mark = "†" if change.diverged_before or change.diverged_after else ""
+    text = (
+        f"{change.norm}: AUEC{mark} {number(change.before)} % before, {number(change.after)} % "
+        f"after{_over(change)}"
+    )
     if np.isnan(mean.half_width):
         return (
             f"{text} ({signed(mean.value)} points over {counted(mean.num, 'seed')}, no interval)."
@@ -129,11 +150,19 @@ def _declared(change: Change) -> str:
     )
 
 
+def _over(change: Change) -> str:
+    """Over which seeds the means are, where the difference is not over the same ones."""
+    if change.paired and change.difference.num:
+        return ""
+    return " (over each one's own seeds)"
+
+
 def _table(found: Changes) -> Table:
     by_key = {(change.norm, change.batch_size): change for change in found.found}
     norms = list(dict.fromkeys(norm for norm, _ in by_key))
     sizes = sorted({size for _, size in by_key if size is not None}, reverse=True)
     columns: list[int | None] = [None, *sizes]
+    lost = any(change.diverged_before or change.diverged_after for change in found.found)
     return Table(
         "Changes in test error",
         ("norm", "AUEC", *map(str, sizes)),
@@ -141,7 +170,8 @@ def _table(found: Changes) -> Table:
         (
             "After minus before, percentage points, ± half the width of the 95 % interval; below, "
             "the p adjusted by Holm. Paired by seed where at least three are in common, otherwise "
-            "Welch's. Bold: adjusted p below 0.05.",
+            "Welch's. Bold: adjusted p below 0.05."
+            + (" †: rests on diverged trials, counted at chance error." if lost else ""),
         ),
     )
 
@@ -151,6 +181,8 @@ def _shown(change: Change | None) -> Shown:
         return Shown("")
     p = p_value(change.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {change.difference.num}"
+    if change.diverged_before or change.diverged_after:
+        note += f"\n† {change.diverged_before} → {change.diverged_after} diverged"
     mean = change.difference
     return Shown(signed(mean.value), margin(mean), note, best=change.moved)
 
@@ -169,6 +201,8 @@ def _csv(found: tuple[Changes, ...]) -> str:
             "seeds": change.difference.num,
             "paired": change.paired,
             "p_holm": change.p_adjusted,
+            "diverged_before": change.diverged_before,
+            "diverged_after": change.diverged_after,
         }
         for item in found
         for change in item.found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from made_up_table import rows_of, trials_of
 from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.changes import changes
@@ -67,3 +69,40 @@ def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Pa
     other = load(write_folder(make_sweep(norms=("layernorm",)), tmp_path))
     with pytest.raises(InputError, match="no norm at a common batch size"):
         changes(comparisons(trials), comparisons(other))
+
+
+def test_before_and_after_are_over_the_seeds_that_their_difference_is_over(tmp_path: Path) -> None:
+    """The seeds that only `before` has are the hard ones: the unpaired means would fall."""
+    base, more = {seed: 12 - 1.5 * seed for seed in range(6)}, 0.5
+    was = [f"a,{b},{s},{e},completed,90,d,n,9" for b in (64, 4) for s, e in base.items()]
+    now = [
+        [f"a,{b},{s},{base[s] + more + s / 100},completed,90,d,n,9" for s in (2, 3, 4, 5)]
+        for b in (64, 4)
+    ]
+    before, after = trials_of(tmp_path, was), trials_of(tmp_path, [*now[0], *now[1]])
+    (found,) = changes(comparisons(before), comparisons(after))
+    for change in found.found:
+        assert change.difference.num == 4
+        assert change.after - change.before == pytest.approx(change.difference.value)
+        assert change.before == pytest.approx(12 - 1.5 * 3.5)
+    unpaired = [
+        f"a,{b},{s},{base[s % 6] + s / 100},completed,90,d,n,9"
+        for b in (64, 4)
+        for s in (4, 5, 6, 7)
+    ]
+    _, lines = compare(before, trials_of(tmp_path, unpaired), tmp_path / "out")
+    assert "% after (over each one's own seeds)" in lines[0]
+
+
+def test_compare_tells_which_changes_rest_on_diverged_trials(tmp_path: Path) -> None:
+    before = trials_of(tmp_path, rows_of({"a": {64: 6, 4: 8}}, seeds=4))
+    rows = rows_of({"a": {64: 6, 4: 8}}, seeds=4)
+    lost = [f"a,4,{seed},,diverged,90,digits,cnn,360" for seed in (2, 3)]
+    page, lines = compare(before, trials_of(tmp_path, [*rows[:-2], *lost]), tmp_path / "out")
+    told = "count at the error of guessing (†): a at 4 (0 before, 2 after)."
+    assert any(told in line for line in lines)
+    assert any(line.startswith("a: AUEC† ") for line in lines)
+    assert "† 0 → 2 diverged" in page.with_suffix(".md").read_text()
+    table = pd.read_csv(tmp_path / "out" / "tables" / "changes.csv")
+    assert table["diverged_after"].tolist() == [2, 0, 2]
+    assert table["diverged_before"].tolist() == [0, 0, 0]
