@@ -55,7 +55,7 @@ class FusedNetwork:
         first = layers[0]
         if id(first) not in self._fused:
             if _is_leaf(first):
-                wide = _leaf(first, self.num_networks).train(first.training)
+                wide = _on_device_of(first, _leaf(first, self.num_networks)).train(first.training)
                 self._share_state(wide, layers)
             else:
                 wide = self._container(layers, path)
@@ -106,6 +106,12 @@ def _leaf(one: nn.Module, num_networks: int) -> nn.Module:
     if type(one) in CHANNEL_BY_CHANNEL:
         return copy.deepcopy(one)
     return Batched(one, num_networks)
+
+
+def _on_device_of(one: nn.Module, wide: nn.Module) -> nn.Module:
+    """A layer's own `widened` may not know where the layer has been moved."""
+    state = [*one.parameters(), *one.buffers()]
+    return wide.to(state[0].device) if state else wide
 
 
 def _is_leaf(layer: nn.Module) -> bool:

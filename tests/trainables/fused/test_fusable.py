@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -41,10 +42,34 @@ class WidensWrongly(Own):
         return Own(num_networks * len(self.weight))
 
 
+class Net(nn.Module):
+    """A model of one's own, of layers that all can be fused."""
+
+    def __init__(self, in_channels: int, num_classes: int, norm: Callable[[int], nn.Module]):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 8, 3, padding=1, bias=False)
+        self.norm = norm(8)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.dropout(self.mixed(self.norm(self.conv(x)).relu()).mean((2, 3))))
+
+    def mixed(self, x: Tensor) -> Tensor:
+        return x
+
+
+class MixesChannels(Net):
+    """No layer shows it: side by side, each network reads the others' channels."""
+
+    def mixed(self, x: Tensor) -> Tensor:
+        return x.softmax(1) + x.flip(1)
+
+
 @pytest.fixture(autouse=True)
 def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("own_layers")
-    for layer in (Own, ReadsValues, WidensWrongly):
+    for layer in (Own, ReadsValues, WidensWrongly, Net, MixesChannels):
         setattr(module, layer.__name__, layer)
     monkeypatch.setitem(sys.modules, "own_layers", module)
 
@@ -73,3 +98,14 @@ def test_a_layer_that_torch_can_batch() -> None:
 def test_what_cannot_serve_several_networks(layer: str, why: str) -> None:
     with pytest.raises(NotFusable, match=why):
         require_fusable(small_spec(f"own_layers:{layer}"))
+
+
+def test_a_norm_is_held_to_its_values_in_a_large_model_too() -> None:
+    with pytest.raises(NotFusable, match="say something else when trained"):
+        require_fusable(small_spec("own_layers:WidensWrongly", model=ModelSpec(name="resnet18")))
+
+
+def test_a_model_of_ones_own_is_held_to_its_values() -> None:
+    require_fusable(small_spec(model=ModelSpec(name="own_layers:Net")))
+    with pytest.raises(NotFusable, match="say something else when trained"):
+        require_fusable(small_spec(model=ModelSpec(name="own_layers:MixesChannels")))
