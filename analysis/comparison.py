@@ -129,6 +129,15 @@ class Comparison:
         own = [cell for cell in self.cells.values() if cell.norm == norm]
         return any(0 < len(cell.diverged) < len(cell.ended) for cell in own)
 
+    def diverged_in(self, norm: str, batch_size: int | None) -> int:
+        """How many of the norm's trials at a batch size diverged (None: at those of AUEC)."""
+        sizes = self.common_batch_sizes if batch_size is None else (batch_size,)
+        return sum(len(self._diverged.get((norm, size), ())) for size in sizes)
+
+    def rests_on_diverged(self, gap: Gap) -> bool:
+        """Whether trials of the norm or of the reference behind the difference diverged."""
+        return any(self.diverged_in(n, gap.batch_size) for n in (gap.norm, self.reference))
+
     @cached_property
     def _diverged(self) -> dict[tuple[str, int], frozenset[int]]:
         rows = self.scored[self.scored["diverged"]]

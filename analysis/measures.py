@@ -29,8 +29,9 @@ MARGIN, MARGIN_MANY_CLASSES = 0.5, 1.0
 class Measures:
     """One norm's measures over the common batch sizes; points are percentage points of error.
 
-    `degradation` is D at the smallest batch size, `relative` its logarithm, `safe` in octaves,
-    `regret_*` plugged in and `split_regret_*` with the best chosen on other seeds.
+    `degradation` is D at the smallest batch size, `relative` the logarithm of it as a factor,
+    `safe` in octaves, `regret_*` plugged in and `split_regret_*` with the best chosen on other
+    seeds.
     """
 
     norm: str

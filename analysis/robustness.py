@@ -63,9 +63,10 @@ def relative_degradation(errors: pd.DataFrame) -> pd.DataFrame:
 def worst_case(errors: pd.DataFrame) -> float:
     """`max_b mean_s e`: the mean error at the batch size where it is highest, percent.
 
-    Not the mean over seeds of each seed's maximum, which noise alone would raise.
+    Not the mean over seeds of each seed's maximum, which noise alone would raise. Missing where a
+    batch size has no result: it may be the worst.
     """
-    return float(errors.mean().max())
+    return float(errors.mean().max(skipna=False))
 
 
 def slope(errors: pd.DataFrame) -> pd.Series[float]:
@@ -90,14 +91,15 @@ def safe_range(errors: pd.DataFrame, margin: float) -> float:
     """Octaves the batch can shrink from `b_max` at a cost of at most `margin` points.
 
     The longest run of batch sizes from `b_max` on whose one-sided 95 % upper bound of D(b) is at
-    most `margin`; missing where too few seeds give no bound even for the first step.
+    most `margin`; missing where it runs up to a batch size without a bound, so that it may be
+    longer.
     """
     costs = degradation(errors)
     bounds = [upper_bound(costs[size].to_numpy(float)) for size in costs.columns[1:]]
-    if not bounds or np.isnan(bounds[0]):
+    past = next((place for place, bound in enumerate(bounds) if not bound <= margin), len(bounds))
+    if not bounds or (past < len(bounds) and np.isnan(bounds[past])):
         return np.nan
-    within = np.cumprod([bound <= margin for bound in bounds]).sum()
-    return float(halvings(errors.columns)[int(within)])
+    return float(halvings(errors.columns)[past])
 
 
 def regret(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def coverage(comparison: Comparison) -> list[str]:
     rows = len(comparison.trials)
     sizes = comparison.batch_sizes
     span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
-    counts = {len(cell.seeds if comparison.asked else cell.ended) for cell in cells}
+    counts = {len(cell.ended) for cell in cells}
     few_seeds, seeds = min(counts), counted(max(counts), "seed")
     things = counted(asked, "trial") if comparison.asked else counted(rows, "row")
     lines = [

@@ -49,18 +49,20 @@ def _table(comparison: Comparison) -> Iterator[str]:
         yield r"\midrule"
     by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
     for gap in comparison.primary:
-        gaps = [by_size[gap.norm, size].difference.paired for size in sizes]
+        gaps = [*(by_size[gap.norm, size] for size in sizes), *(gap for _ in level)]
         yield _row(
             f"{_text(gap.norm)} vs.\\ {_text(comparison.reference)}",
-            [_number(item, signed) for item in (*gaps, *(gap.difference.paired for _ in level))],
+            [
+                _number(item.difference.paired, signed, comparison.rests_on_diverged(item))
+                for item in gaps
+            ],
         )
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
 def _level(comparison: Comparison, norm: str) -> str:
-    cells = [comparison.cells.get((norm, size)) for size in comparison.common_batch_sizes]
-    diverged = sum(len(cell.diverged) for cell in cells if cell)
+    diverged = comparison.diverged_in(norm, None)
     return _number(t_interval(list(comparison.auec[norm])), number, diverged)
 
 

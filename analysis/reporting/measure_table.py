@@ -21,7 +21,10 @@ def measure_frame(findings: Findings) -> pd.DataFrame:
         row: dict[str, object] = {}
         for name in asdict(measures):
             value = getattr(measures, name)
-            if isinstance(value, Mean):
+            if name == "relative":  # a mean of logarithms, told as the factor that it stands for
+                ends = np.exp([value.value, value.low, value.high])
+                row |= dict(zip((name, f"{name}_low_95", f"{name}_high_95"), ends, strict=True))
+            elif isinstance(value, Mean):
                 row |= {
                     name: value.value,
                     f"{name}_low_95": value.low,
@@ -40,14 +43,20 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
         return ()
     smallest = findings.comparison.common_batch_sizes[-1]
     found = findings.measures.items()
+    lost = any(findings.comparison.diverged_in(norm, None) for norm, _ in found)
     level = Table(
         "Level and slope",
         ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst"),
-        tuple((norm, _level(measures)) for norm, measures in found),
+        tuple(
+            (norm, _level(measures, findings.comparison.diverged_in(norm, None)))
+            for norm, measures in found
+        ),
         (
             "AUEC: error averaged over batch sizes on the log axis, %. D: rise of error from the "
             "largest batch, points; below, as a factor. Slope: points per halving of the batch, "
-            "by least squares, and over the last octave alone. Worst: highest mean error, %.",
+            "by least squares, and over the last octave alone. Worst: highest mean error, %; like "
+            "AUEC unknown (–) where a batch size has no result."
+            + (" †: diverged trials, counted at chance error." if lost else ""),
         ),
     )
     safety = Table(
@@ -59,7 +68,8 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
             "too large, as the lowest of noisy means is too low. Below, without this bias: the "
             "best chosen on half the seeds, scores from the rest.",
             "Safe range: how often the batch can be halved before the 95 % upper bound of D "
-            f"passes {findings.margin:g} points. Diverged: of all trials that ended; "
+            f"passes {findings.margin:g} points; unknown (–) where it gets as far as a batch size "
+            "with too few seeds for a bound. Diverged: of all trials that ended; "
             "below, Clopper and Pearson's 95 % interval.",
         ),
     )
@@ -67,9 +77,9 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
     return (level, safety) if len(findings.comparison.common_batch_sizes) > 1 else (safety,)
 
 
-def _level(m: Measures) -> tuple[Shown, ...]:
+def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
     return (
-        Shown(number(m.auec.value), margin(m.auec)),
+        Shown(number(m.auec.value), margin(m.auec), f"† {diverged} diverged" * bool(diverged)),
         Shown(signed(m.degradation.value), margin(m.degradation), _relative(m.relative.value)),
         Shown(signed(m.slope.value), margin(m.slope)),
         Shown(signed(m.last_octave.value), margin(m.last_octave)),

@@ -8,7 +8,7 @@ from analysis.comparison import Gap
 from analysis.findings import Findings
 from analysis.inference import ALPHA, seeds_needed, smallest_detectable
 from analysis.published import printed_gap
-from analysis.wording import counted, number, signed
+from analysis.wording import counted, listed, number, signed
 
 
 def power(findings: Findings) -> list[str]:
@@ -105,8 +105,19 @@ def _test_set(findings: Findings) -> list[str]:
         "Another thing than the spread of seeds, and not reduced by more of them: the "
         f"{widest.num_examples:,} test examples that there happen to be leave up to "
         f"±{number(widest.over_examples)} points (95 %, paired by example) on a difference in "
-        f"AUEC; that is {norm}'s{seeds}. The table of test-set error has every norm's."
+        f"AUEC; that is {norm}'s{seeds}. {_others_on_test_set(findings)}"
     ]
+
+
+def _others_on_test_set(findings: Findings) -> str:
+    """Whose test-set error stands in the table, and why that of others does not."""
+    absent = [norm for norm in findings.comparison.norms[1:] if norm not in findings.test_set]
+    if not absent:
+        return "The table of test-set error has every norm's."
+    return (
+        f"The table of test-set error lacks {listed(absent)}: no seed kept which examples it had "
+        "right (`correct.npy`) at every batch size, there and under the reference."
+    )
 
 
 def _binomial(findings: Findings) -> list[str]:

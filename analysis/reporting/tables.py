@@ -116,7 +116,9 @@ def error_table(comparison: Comparison) -> Table:
             "by the table of gaps, else by Holm over all other pairs and batch sizes."
         )
     if any(cell.diverged for cell in comparison.cells.values()):
-        notes.append("†: diverged trials, counted at chance error; beside it, survivors only.")
+        survived = any(0 < len(c.diverged) < len(c.ended) for c in comparison.cells.values())
+        beside = "; beside it, survivors only" if survived else ""
+        notes.append(f"†: diverged trials, counted at chance error{beside}.")
     return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))
 
 
@@ -156,21 +158,32 @@ def gap_table(comparison: Comparison) -> Table:
         "AUEC, the error averaged over batch sizes on the log axis, is the declared comparison "
         "and its own family; the single batch sizes are exploratory, adjusted together.",
     )
+    marks = ("†: trials behind it diverged, counted at chance error.",) * any(
+        comparison.rests_on_diverged(gap) for gap in (*comparison.primary, *comparison.gaps)
+    )
     if len(sizes) == 1:  # where AUEC is the error itself
-        single = tuple((gap.norm, (_gap(gap),)) for gap in comparison.primary)
-        return Table(title, ("norm", str(sizes[0])), single, notes[:1])
+        single = tuple((gap.norm, (_gap(gap, comparison),)) for gap in comparison.primary)
+        return Table(title, ("norm", str(sizes[0])), single, (*notes[:1], *marks))
     by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
     rows = tuple(
-        (gap.norm, (_gap(gap), *(_gap(by_size[gap.norm, size]) for size in sizes)))
+        (
+            gap.norm,
+            tuple(
+                _gap(item, comparison)
+                for item in (gap, *(by_size[gap.norm, size] for size in sizes))
+            ),
+        )
         for gap in comparison.primary
     )
-    return Table(title, ("norm", "AUEC", *map(str, sizes)), rows, notes)
+    return Table(title, ("norm", "AUEC", *map(str, sizes)), rows, (*notes, *marks))
 
 
-def _gap(gap: Gap) -> Shown:
+def _gap(gap: Gap, comparison: Comparison) -> Shown:
     paired = gap.difference.paired
     if np.isnan(paired.value):
         return Shown("–")
     p = p_value(gap.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
-    return Shown(signed(paired.value), margin(paired), note, best=gap.distinguishable)
+    lost = comparison.rests_on_diverged(gap)
+    note += "\n† diverged" if lost else ""
+    return Shown(signed(paired.value), margin(paired), note, gap.distinguishable, diverged=lost)

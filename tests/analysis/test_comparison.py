@@ -125,6 +125,9 @@ def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path
     assert found.common_batch_sizes == (4, 2)
     assert ("b", 1) not in found.cells
     assert not missing_trials(found)
+    fewer = replace(trials, trials=trials.trials.drop(index=0), asked=True)
+    first = coverage(only(fewer).comparison)[0]
+    assert first == "14 of 15 trials have a result: 2 norms, batch sizes 4 to 1, 2 to 3 seeds each."
 
 
 def test_what_is_clearly_apart_is_called_so_and_what_is_not_is_not(tmp_path: Path) -> None:

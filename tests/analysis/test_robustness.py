@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_table import only, rows_of, trials_of
 from scipy import integrate, stats
 
 from analysis.comparison import comparisons
 from analysis.measures import measure
 from analysis.published import table3
+from analysis.reporting.measure_table import measure_frame
 from analysis.robustness import (
     auec,
     degradation,
@@ -74,6 +78,7 @@ def test_a_seed_without_a_batch_size_has_no_area() -> None:
 
 def test_worst_case_is_the_maximum_of_means() -> None:
     assert worst_case(table([[6, 6, 10, 6], [6, 6, 6, 9]])) == 8.0
+    assert np.isnan(worst_case(table([[6, 6, 10, np.nan], [6, 6, 6, np.nan]])))
 
 
 def test_safe_range_ends_where_the_bound_passes_the_margin() -> None:
@@ -84,6 +89,19 @@ def test_safe_range_ends_where_the_bound_passes_the_margin() -> None:
     assert safe_range(frame, 100) == 5.0
     assert safe_range(frame, 0.0) == 0.0
     assert np.isnan(safe_range(frame.iloc[:2], 0.5))
+    frame.loc[1:, 8] = np.nan  # one seed is left at the second step of three
+    assert np.isnan(safe_range(frame, 0.5))
+    assert safe_range(frame, 0.0) == 0.0
+
+
+def test_programs_get_the_relative_rise_as_the_factor_of_the_page(tmp_path: Path) -> None:
+    found = only(trials_of(tmp_path, rows_of({"a": {64: 6, 2: 9}}, seeds=5)))
+    errors = {size: found.comparison.errors(size)["a"] for size in (64, 2)}
+    logs = np.log(errors[2] / errors[64])
+    low, high = stats.ttest_1samp(logs, 0).confidence_interval()
+    (row,) = measure_frame(found).to_dict("records")
+    told = [row[name] for name in ("relative", "relative_low_95", "relative_high_95")]
+    assert told == pytest.approx(np.exp([logs.mean(), low, high]))
 
 
 def test_splitting_the_seeds_takes_the_bias_out_of_regret() -> None:

@@ -100,6 +100,16 @@ def test_the_difference_is_that_of_auec_and_diverged_trials_guess(tmp_path: Path
     assert [label for label, _ in table.rows] == list(comparison.norms[1:])
 
 
+def test_a_norm_that_kept_no_examples_is_named(tmp_path: Path) -> None:
+    sweep = make_sweep()
+    without = frozenset(
+        r["trial_id"] for r in sweep["records"].values() if r["spec"]["norm"]["name"] == "assocnorm"
+    )
+    found = findings_on(sweep, tmp_path, without)
+    assert "assocnorm" not in found.test_set
+    assert "table of test-set error lacks assocnorm: no seed kept" in power(found)[-1]
+
+
 def test_only_seeds_whose_files_fit_their_errors_count(tmp_path: Path) -> None:
     sweep = make_sweep()
     records = list(sweep["records"].values())
