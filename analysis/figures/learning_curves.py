@@ -15,10 +15,13 @@ from analysis.findings import Findings
 
 ALT = (
     "Learning curves: test error against epoch, one panel for each batch size from large to "
-    "small, one line for each trial, with the learning rate's drops as vertical lines."
+    "small, one line for each trial, and where the learning rate drops a few times a vertical line "
+    "at each drop."
 )
 
 DOTS = (0, (2, 2))
+MOST_DROPS = 6
+"""Drops of the learning rate beyond which none is marked."""
 CROWD = 20
 """Trials in a panel from which on their means are drawn too."""
 
@@ -116,8 +119,12 @@ def _crosses(axes: Axes, epochs: pd.DataFrame, metric: str, by_norm: dict[str, L
 
 
 def schedule_drops(epochs: pd.DataFrame) -> list[int]:
-    """Epochs after which the learning rate of some trial falls to half or less at once."""
+    """Epochs after which the learning rate of some trial falls; none where it falls all the time.
+
+    Of a schedule that falls at every step, such as a cosine, no epoch is worth a mark.
+    """
     lr, following = epochs["lr"].to_numpy(float), epochs["lr"].shift(-1).to_numpy(float)
     same = (epochs["trial_id"] == epochs["trial_id"].shift(-1)).to_numpy(bool)
-    fell = same & (following <= 0.5 * lr)
-    return sorted(int(epoch) for epoch in set(epochs["epoch"].to_numpy()[fell]))
+    fell = same & (following < (1 - 1e-6) * lr)
+    drops = sorted(int(epoch) for epoch in set(epochs["epoch"].to_numpy()[fell]))
+    return drops if len(drops) <= MOST_DROPS else []

@@ -74,9 +74,9 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
     (
         "learning-curves",
         "Learning curves",
-        "Test error after every epoch, every trial a line; a dotted vertical marks a drop of the "
-        "learning rate, a cross the last finite error of a trial that diverged. Where trials are "
-        "many, the mean over those that go on is bold.",
+        "Test error after every epoch, every trial a line; where the learning rate drops a few "
+        "times dotted verticals mark it, and a cross the last finite error of a trial that "
+        "diverged. Where trials are many, the mean over those that go on is bold.",
         learning_curves.ALT,
         learning_curves.draw,
     ),

@@ -106,6 +106,17 @@ def test_curves_keep_trials_apart_and_mark_the_drops(findings: Findings) -> None
     assert drops == [3.5]
 
 
+def test_of_a_schedule_that_always_falls_no_epoch_is_marked() -> None:
+    def curve(rates: list[float]) -> pd.DataFrame:
+        epochs = range(1, len(rates) + 1)
+        return pd.DataFrame({"trial_id": "a", "epoch": epochs, "lr": rates})
+
+    cosine = (0.05 * (1 + np.cos(np.pi * np.arange(30) / 30))).tolist()
+    assert learning_curves.schedule_drops(curve(cosine)) == []
+    steps = [0.1] * 10 + [0.07] * 10 + [0.01] * 10
+    assert learning_curves.schedule_drops(curve(steps)) == [10, 20]
+
+
 def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings: Findings) -> None:
     assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
     assert time_to_threshold.draw(findings_of(trials, Options(threshold=0.1))[0]) is None
@@ -278,6 +289,23 @@ def test_the_latex_table_marks_what_diverged(findings: Findings) -> None:
     row = next(row for row in latex([findings.comparison]).splitlines() if "batchnorm &" in row)
     assert row.count(r"^{\dagger}") == 2
     assert row.count(r"\pm") == 5
+    gap = next(row for row in latex([findings.comparison]).splitlines() if "batchnorm vs" in row)
+    assert gap.count(r"^{\dagger}") == 2
+
+
+def test_differences_that_rest_on_diverged_trials_are_marked(findings: Findings) -> None:
+    table = gap_table(findings.comparison)
+    marked = {label: [cell.diverged for cell in cells] for label, cells in table.rows}
+    sizes = findings.comparison.batch_sizes
+    lost = [
+        ("batchnorm", size) for size in sizes if findings.comparison.diverged_in("batchnorm", size)
+    ]
+    assert len(lost) == 1
+    assert marked["batchnorm"] == [True, *(("batchnorm", size) in lost for size in sizes)]
+    assert not any(marked["assocnorm"])
+    assert table.notes[-1].startswith("†: trials behind it diverged")
+    level = dict(measure_tables(findings)[0].rows)
+    assert [cells[0].note for cells in level.values()].count("† 1 diverged") == 1
 
 
 def test_at_one_batch_size_there_is_neither_level_nor_slope(tmp_path: Path) -> None:
