@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.comparison import Comparison
+import numpy as np
+
+from analysis.comparison import Cell, Comparison
 from analysis.inference import Mean, difference, t_interval
 from analysis.robustness import degradation, error_table
 from analysis.schema import STRATUM
@@ -25,7 +27,8 @@ class Rise:
     """A norm's rise in error from the largest common batch size to the smallest, in points.
 
     `total` with a step after each batch, `statistics` with a step after `num_examples` examples,
-    `sgd` the first minus the second, paired by seed.
+    `sgd` the first minus the second, paired by seed. Where every trial at the smallest batch size
+    `guessed` in both halves, the two harms cannot be told apart: both parts are missing.
     """
 
     norm: str
@@ -35,6 +38,7 @@ class Rise:
     total: Mean
     statistics: Mean
     sgd: Mean
+    guessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,21 @@ def _pair(first: Comparison, second: Comparison, num_examples: int, label: str) 
         total, statistics = (
             degradation(error_table(half.scored, norm, ends))[ends[1]] for half in (first, second)
         )
-        rises.append(
-            Rise(
-                norm,
-                largest=ends[0],
-                smallest=ends[1],
-                num_examples=num_examples,
-                total=t_interval(total.to_numpy(float)),
-                statistics=t_interval(statistics.to_numpy(float)),
-                sgd=difference(total, statistics).paired,
-            )
-        )
+        guessed = all(_all_diverged(half.cells[norm, ends[1]]) for half in (first, second))
+        parts = (t_interval(statistics.to_numpy(float)), difference(total, statistics).paired)
+        if guessed:
+            parts = (_unknown(parts[0]), _unknown(parts[1]))
+        whole = t_interval(total.to_numpy(float))
+        rises.append(Rise(norm, *ends, num_examples, whole, *parts, guessed))
         if any(half.cells[norm, size].diverged for half in (first, second) for size in ends):
             diverged.append(norm)
     known = tuple(rise for rise in rises if rise.sgd.num)
     return Unconfounded(label, known, tuple(diverged))
+
+
+def _all_diverged(cell: Cell) -> bool:
+    return 0 < len(cell.ended) == len(cell.diverged)
+
+
+def _unknown(mean: Mean) -> Mean:
+    return Mean(np.nan, np.nan, np.nan, mean.num)

@@ -61,11 +61,17 @@ def in_words(item: Unconfounded) -> list[str]:
 def _sentence(rise: Rise) -> str:
     where = f"from batch size {rise.largest} to {rise.smallest}"
     change = "rise" if rise.total.value > 0 else "change"
+    if rise.guessed:
+        return (
+            f"{rise.norm}: every trial at batch size {rise.smallest} diverged in both halves, so "
+            f"nothing of the {change} of {_points(rise.total)} points {where} can be credited to "
+            "statistics or to SGD."
+        )
     if np.isnan(rise.sgd.half_width):
         return (
-            f"{rise.norm}: of the {change} of {_points(rise.total)} points {where}, "
-            f"{_points(rise.statistics)} with statistics alone "
-            f"({counted(rise.sgd.num, 'seed')} in both halves, no interval)."
+            f"{rise.norm}: the {change} of {_points(rise.total)} points {where} is one of "
+            f"{_points(rise.statistics)} with statistics alone, which leaves {_points(rise.sgd)} "
+            f"for small-batch SGD ({counted(rise.sgd.num, 'seed')} in both halves, no interval)."
         )
     return (
         f"{rise.norm}: of the {change} of {_points(rise.total)} points {where}, "
@@ -80,6 +86,8 @@ def _points(mean: Mean) -> str:
 
 
 def _undecided(mean: Mean) -> str:
+    if np.isnan(mean.half_width):
+        return ", without an interval"
     return ", not distinguishable from none" if mean.low <= 0 <= mean.high else ""
 
 
@@ -94,7 +102,8 @@ def unconfounded_table(item: Unconfounded) -> Table:
             "Points; after ± half a 95 % t interval over seeds. Whole: the optimizer steps after "
             f"each batch. Through statistics: it steps after {examples} examples however few share "
             "statistics. Through SGD: the first minus the second, paired by seed. Exploratory, "
-            "unadjusted; the two are taken to add up.",
+            "unadjusted; the two are taken to add up. Unknown (–) where every trial at the "
+            "smallest batch size diverged in both halves.",
         ),
     )
 

@@ -26,9 +26,14 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
             f"{where}: no norm but the reference {name} has a seed with a result at every batch "
             "size."
         ]
+    others = [norm for norm in whole if norm != name]
+    apart = f"{listed(whole)} have no seed in common, so nothing can be paired"
+    if len(others) > 1:
+        apart = f"{name} has no seed in common with {listed(others, len(others))}, so nothing can "
+        apart += "be paired with it"
     return [
-        f"{where}, {listed(whole)} have no seed in common, so nothing can be paired. Unpaired, by "
-        "Welch's test, which sees less and takes each norm's seeds for a sample of their own:",
+        f"{where}, {apart}. Unpaired, by Welch's test, which sees less and takes each norm's seeds "
+        "for a sample of their own:",
         *_welch(comparison),
     ]
 

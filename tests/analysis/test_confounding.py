@@ -83,6 +83,34 @@ def test_with_few_seeds_no_interval_is_given_and_diverged_trials_are_named(tmp_p
     assert second == "Some trials of a diverged and count at the error of guessing."
 
 
+def test_a_part_that_is_the_same_under_every_seed_is_told_in_a_sentence(tmp_path: Path) -> None:
+    rows = [f"{row},{half}" for half in (EACH, FIXED) for row in rows_of({"a": {64: 6, 2: 9}})]
+    (item,) = unconfounded(comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
+    rise = item.rises[0].total
+    told = f"{rise.value:.2f} ± {rise.half_width:.2f}"
+    assert in_words(item)[1] == (
+        f"a: the rise of {told} points from batch size 64 to 2 is one of {told} with statistics "
+        "alone, which leaves 0.00 for small-batch SGD (3 seeds in both halves, no interval)."
+    )
+
+
+def test_where_all_diverged_in_both_halves_nothing_is_credited(tmp_path: Path) -> None:
+    rows = [
+        row
+        for half in (EACH, FIXED)
+        for row in (
+            *(f"{row},{half}" for row in rows_of({"a": {64: 6}, "b": {64: 6, 2: 7}})),
+            *(f"a,2,{seed},,diverged,90,digits,cnn,360,{half}" for seed in range(3)),
+        )
+    ]
+    (item,) = unconfounded(comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
+    lost, kept = item.rises
+    assert (lost.norm, lost.guessed, kept.guessed) == ("a", True, False)
+    assert lost.total.value == pytest.approx(84, abs=0.1)
+    assert np.isnan([lost.statistics.value, lost.sgd.value]).all()
+    assert "every trial at batch size 2 diverged in both halves, so nothing" in in_words(item)[1]
+
+
 def test_halves_that_differ_in_something_else_are_no_pair(tmp_path: Path) -> None:
     rows = [f'{row},"{EACH}, lr=0.1"' for row in rows_of({"a": {64: 6, 2: 9}})]
     rows += [f'{row},"{FIXED}, lr=0.2"' for row in rows_of({"a": {64: 6, 2: 7}})]

@@ -68,6 +68,12 @@ def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Pa
     assert f"95 % interval {expected.low:.2f} to {expected.high:.2f}" in text
 
 
+def test_only_norms_that_share_no_seed_with_the_reference_are_said_to(tmp_path: Path) -> None:
+    rows = table({("a", 4): 6}) + table({("b", 4): 7, ("c", 4): 8}, first=10)
+    first = answer(only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error")))[0]
+    assert "a has no seed in common with b and c, so nothing can be paired with it." in first
+
+
 def test_a_norm_may_have_any_name(tmp_path: Path) -> None:
     names = ["None", "NA", "null", "nan", "N/A", "true"]
     path = tmp_path / "names.csv"
