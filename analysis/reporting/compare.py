@@ -81,7 +81,9 @@ def answer(found: Changes) -> list[str]:
     if found.shared_sizes:
         sizes = listed(found.shared_sizes)
         lines.append(f"AUEC is over the batch sizes that both have: {sizes}.")
-    lines += [_declared(change) for change in found.found if change.batch_size is None]
+    declared = [change for change in found.found if change.batch_size is None]
+    family = sum(not np.isnan(change.p_adjusted) for change in declared)
+    lines += [_declared(change, family) for change in declared]
     cells = [change for change in found.found if change.batch_size is not None]
     moving = [
         f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved
@@ -131,7 +133,7 @@ def _few(items: Sequence[str], most: int = 4) -> str:
     return shown if len(items) <= most else f"{shown}; and {len(items) - most} more"
 
 
-def _declared(change: Change) -> str:
+def _declared(change: Change, family: int) -> str:
     mean = change.difference
     mark = "†" if change.diverged_before or change.diverged_after else ""
     text = (
@@ -144,9 +146,12 @@ def _declared(change: Change) -> str:
         )
     how = "" if change.paired else ", Welch's, as fewer than three seeds are in common"
     verdict = "moved" if change.moved else "not distinguishable from no change"
+    p = f", Holm-adjusted p {equals(change.p_adjusted)}"
+    if not change.moved and not mean.low <= 0 <= mean.high:
+        p = f" by itself, but p {equals(change.p_adjusted)} after Holm's adjustment for {family} "
+        p += "comparisons"
     return (
-        f"{text}: {verdict} ({signed(mean.value)} points, 95 % interval {between(mean)}, "
-        f"Holm-adjusted p {equals(change.p_adjusted)}{how})."
+        f"{text}: {verdict} ({signed(mean.value)} points, 95 % interval {between(mean)}{p}{how})."
     )
 
 

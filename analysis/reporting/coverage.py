@@ -32,6 +32,13 @@ def coverage(comparison: Comparison) -> list[str]:
             f"Fewer than {MIN_SEEDS} seeds in {counted(len(few), 'cell')}: no interval is given "
             "there, and nothing is claimed from it."
         )
+    versions = comparison.trials.groupby("norm")["spec_version"].agg(set)
+    if len(set().union(*versions) - {""}) > 1:
+        parts = [f"{', '.join(sorted(versions[norm]))} for {norm}" for norm in comparison.norms]
+        lines.append(
+            "Not trained to one specification: the spec version, which says what settings mean, "
+            f"is {listed(parts)}. Differences may come of that."
+        )
     return lines
 
 
@@ -61,4 +68,18 @@ def missing_trials(comparison: Comparison) -> list[str]:
                 for state, seeds in states.items()
             ]
             lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")
+    return lines if comparison.asked else [*lines, *_absent_seeds(comparison)]
+
+
+def _absent_seeds(comparison: Comparison) -> list[str]:
+    """Seeds that a norm has no row of, and another has that it shares seeds with."""
+    grouped = comparison.trials.groupby("norm")["seed"]
+    own = {str(norm): {int(seed) for seed in seeds} for norm, seeds in grouped}
+    lines = []
+    for norm in comparison.norms:
+        beside = [seeds for seeds in own.values() if seeds & own[norm]]
+        absent = sorted(set().union(*beside) - own[norm])
+        if absent:
+            what = "seed" if len(absent) == 1 else "seeds"
+            lines.append(f"{norm} at every batch size: {what} {listed(spans(absent))} no row")
     return lines

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_up_table import rows_of, trials_of
+from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.changes import changes
@@ -106,3 +107,24 @@ def test_compare_tells_which_changes_rest_on_diverged_trials(tmp_path: Path) -> 
     table = pd.read_csv(tmp_path / "out" / "tables" / "changes.csv")
     assert table["diverged_after"].tolist() == [2, 0, 2]
     assert table["diverged_before"].tolist() == [0, 0, 0]
+
+
+def test_an_interval_without_0_that_holm_overrules_is_explained(tmp_path: Path) -> None:
+    """Three norms; the change of `b` has p 0.02 by itself, and three times that after Holm."""
+    shifts = {"a": (0.5, -0.4, 0.1), "b": (0.22, 0.3, 0.38), "c": (-0.3, 0.4, 0.2)}
+    p = stats.ttest_1samp(shifts["b"], 0).pvalue
+    assert p < 0.05 < 3 * p
+    sides = [
+        trials_of(
+            tmp_path,
+            [
+                f"{norm},4,{seed},{6 + seed / 10 + moved * shift},completed,90,d,n,9"
+                for norm, by_seed in shifts.items()
+                for seed, shift in enumerate(by_seed)
+            ],
+        )
+        for moved in (0, 1)
+    ]
+    _, lines = compare(*sides, tmp_path / "out")
+    told = f"by itself, but p = {3 * p:.3f} after Holm's adjustment for 3 comparisons"
+    assert [told in line for line in lines[:3]] == [False, True, False]

@@ -68,6 +68,24 @@ def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Pa
     assert f"95 % interval {expected.low:.2f} to {expected.high:.2f}" in text
 
 
+def test_seeds_that_only_other_norms_have_are_missing(tmp_path: Path) -> None:
+    rows = table({("a", 4): 6, ("a", 2): 6}) + table({("b", 4): 7, ("b", 2): 7}, first=2)
+    found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
+    assert missing_trials(found.comparison) == [
+        "a at every batch size: seeds 4 and 5 no row",
+        "b at every batch size: seeds 0 and 1 no row",
+    ]
+
+
+def test_norms_of_different_specifications_are_told_at_the_top(tmp_path: Path) -> None:
+    rows = table({("a", 4): 6}, ",1") + table({("b", 4): 7}, ",2")
+    header = "norm,batch_size,seed,test_error,spec_version"
+    lines = coverage(only(trials_of(tmp_path, rows, header)).comparison)
+    assert "is 1 for a and 2 for b." in lines[-1]
+    alike = only(trials_of(tmp_path, [f"{row[:-1]}1" for row in rows], header)).comparison
+    assert not any("spec" in line for line in coverage(alike))
+
+
 def test_only_norms_that_share_no_seed_with_the_reference_are_said_to(tmp_path: Path) -> None:
     rows = table({("a", 4): 6}) + table({("b", 4): 7, ("c", 4): 8}, first=10)
     first = answer(only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error")))[0]
