@@ -235,6 +235,11 @@ def refusals() -> Iterator[None]:
     except RecordDamagedError as error:
         print(visible(str(error)), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # storage that cannot be reached, most of the time
+        print(visible(" ".join(str(error).split())), file=sys.stderr)
+        raise typer.Exit(ExitCode.REFUSED) from None
     except SystemExit as error:
         print(f"a module of this grid asks Python to exit ({error})", file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None

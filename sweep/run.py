@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep import interrupts
-from sweep.cluster.connection import Cluster
+from sweep.cluster.connection import Cluster, require_answer
 from sweep.cluster.inspection import require_ready
 from sweep.cluster.own_modules import own_modules
 from sweep.display import tables
@@ -45,6 +45,7 @@ def run(
     With a folder for the `report`, the analysis writes one from what there is at the end.
     """
     require_free(folder_of(grid))  # at once, and not after checks that take long
+    require_answer(address)
     plan = make_plan(grid, retry)
     for line in changed_sources(plan):
         print_plainly(console, f"note: {line}")

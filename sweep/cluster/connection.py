@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,9 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours lets trials put themselves aside first
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # a lost worker is ours to tell
 }
+
+ANSWER_S = 10.0
+"""So long a cluster's head may take to accept a connection."""
 
 
 class Cluster:
@@ -81,6 +85,18 @@ class Cluster:
         import ray
 
         ray.shutdown()
+
+
+def require_answer(address: str | None) -> None:
+    """Raise `RefusedError` if nobody listens at `host:port`: Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RefusedError(f"no Ray cluster to use at {address!r}: {why}") from None
 
 
 def _that_may_come() -> list[dict[str, float]]:

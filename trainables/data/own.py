@@ -15,6 +15,10 @@ Arrays of NumPy or tensors of torch; what the callable takes are the data set's 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -72,12 +76,45 @@ def read_own(spec: DataSpec) -> OwnData:
 
 
 def require_repeatable(spec: DataSpec) -> None:
-    """Raise `DataUnavailable` unless a second call gives the bits of the first."""
-    if _call(spec.name, Options(completed(spec).options)).digest != read_own(spec).digest:
+    """Raise `DataUnavailable` unless a second call, and another process, give the same bits.
+
+    The order of a set of strings, for one, is another in every process.
+    """
+    here = read_own(spec).digest
+    if _call(spec.name, Options(completed(spec).options)).digest != here:
         raise DataUnavailable(
             f"{_named(spec.name)} has other images or labels each time that it is called: trials "
             f"could not be compared; draw from a generator with a fixed seed"
         )
+    if _digest_elsewhere(spec) != here:
+        raise DataUnavailable(
+            f"{_named(spec.name)} has other images or labels in another process: trials could not "
+            f"be compared; sort what comes from a set, and use no process id or hash of strings"
+        )
+
+
+ELSEWHERE = """
+import json, sys
+from trainables.data.own import read_own
+from trainables.spec import DataSpec
+print(read_own(DataSpec(name=sys.argv[1], options=json.loads(sys.argv[2]))).digest)
+"""
+
+
+def _digest_elsewhere(spec: DataSpec) -> str:
+    options = json.dumps(dict(spec.options))
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, spec.name, options],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise DataUnavailable(f"{_named(spec.name)} cannot be read in another process: {why}")
+    return done.stdout.split()[-1]
 
 
 @lru_cache(maxsize=2)
