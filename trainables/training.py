@@ -20,6 +20,7 @@ from trainables import checkpoint as checkpoints
 from trainables.data.load import load
 from trainables.determinism import deterministic, prepare
 from trainables.epoch import Pace, TrainingEpoch
+from trainables.errors import CheckpointDamaged
 from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
 from trainables.models.build import build_model
@@ -232,7 +233,7 @@ class Trial:
         """Go on from `state()`; raises like `train` where it is damaged or another trial's."""
         state = checkpoints.from_bytes(data)
         if state["trial_id"] != self.spec.trial_id:
-            raise ValueError(
+            raise CheckpointDamaged(
                 f"the checkpoint belongs to trial {state['trial_id']}, not {self.spec.trial_id}"
             )
         self.model.load_state_dict(state["model"])

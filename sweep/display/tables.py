@@ -80,7 +80,7 @@ def print_continuation(console: Console, plan: Plan) -> None:
 def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
     """What a run did, and what went wrong."""
     print_edition(console, after.grid)
-    num_trained = len(before.missing()) - len(after.missing())
+    num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
     if stopped_by:
         left = len(after.missing())

@@ -15,7 +15,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.records.storage import Storage
-from trainables.spec import SPEC_VERSION, EpochMetrics, Outcome, TrialSpec, spec_to_dict
+from trainables.spec import (
+    SPEC_VERSION,
+    EpochMetrics,
+    Outcome,
+    TrialSpec,
+    spec_from_dict,
+    spec_to_dict,
+)
 
 RECORD_VERSION = 1
 RECORD = "record.json"
@@ -97,13 +104,35 @@ def parse(content: bytes, place: str) -> Record:
             what = f"has version {version}, but this program knows versions up to {RECORD_VERSION}"
             raise RecordDamagedError(f"{place}: {what}; update the program")
         data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
-        return Record(**data)
-    except (ValueError, KeyError, TypeError) as error:
+        record = Record(**data)
+        _require_sound(record)
+        return record
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = (
             f"{place}: not a record: {error}; put back a copy of it, or delete it to train the "
             f"trial again"
         )
         raise RecordDamagedError(what) from error
+
+
+def _require_sound(record: Record) -> None:
+    """Raise `ValueError` for what no attempt writes: copied from elsewhere, or changed by hand."""
+    if record.spec_version == SPEC_VERSION:
+        named = spec_from_dict(record.spec).trial_id
+        if named != record.trial_id:
+            raise ValueError(f"its spec is that of trial {named}, not {record.trial_id}")
+    numbers = [epoch["epoch"] for epoch in record.epochs]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ValueError(f"its epochs are {numbers}")
+    for epoch in record.epochs:
+        for name, value in epoch.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | None):
+                raise ValueError(f"{name} of epoch {epoch['epoch']} is {value!r}")
+    wanted = record.spec["train"]["epochs"]
+    if record.outcome is Outcome.COMPLETED and len(numbers) != wanted:
+        raise ValueError(f"it is completed, but has {len(numbers)} of {wanted} epochs")
+    for attempt in (*record.attempts, record.provenance):
+        attempt.items()
 
 
 @dataclass(frozen=True)
@@ -114,11 +143,21 @@ class TrialFolder:
 
     def load(self) -> Record | None:
         """The trial's record, or None if the trial has not begun."""
+        place = f"{self.storage.uri}/{RECORD}"
         try:
             content = self.storage.read(RECORD)
         except FileNotFoundError:
             return None
-        return parse(content, f"{self.storage.uri}/{RECORD}")
+        except IsADirectoryError:
+            raise RecordDamagedError(f"{place}: not a record, but a folder; move it away") from None
+        record = parse(content, place)
+        folder = self.storage.name
+        if record.trial_id != folder:
+            raise RecordDamagedError(
+                f"{place}: the record of trial {record.trial_id}, not of {folder}; put back a copy "
+                f"of the right one, or delete it to train the trial again"
+            )
+        return record
 
     def save(self, record: Record) -> None:
         """Commit the record."""

@@ -56,6 +56,11 @@ class Storage:
         folder, mark, options = self._split()
         return Storage("/".join([folder.rstrip("/"), *parts]) + mark + options)
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return PurePosixPath(self._split()[0]).name
+
     def _split(self) -> tuple[str, str, str]:
         """The folder, and behind a `?` the options of its file system."""
         return (self.uri, "", "") if self.is_local else self.uri.partition("?")

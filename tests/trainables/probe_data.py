@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from typing import Any
 
 import numpy as np
 import torch
 
 calls = itertools.count()
+PROCESS = uuid.uuid4().int
 
 
 def blobs(*, num_classes: int = 3, size: int = 8, channels: int = 1) -> dict[str, Any]:
@@ -35,6 +37,13 @@ def counting() -> dict[str, Any]:
     """Another first pixel at each call."""
     found = blobs()
     found["train_images"][0, 0, 0, 0] = next(calls) % 256
+    return found
+
+
+def by_process() -> dict[str, Any]:
+    """Another first pixel in every process."""
+    found = blobs()
+    found["train_images"][0, 0, 0, 0] = PROCESS % 251
     return found
 
 

@@ -14,18 +14,41 @@ from small_grids import load, metrics, record_of
 
 from sweep.records.record import Record, RecordDamagedError, SweepFolder, TrialFolder, parse
 from sweep.records.storage import Storage
-from trainables.spec import EpochMetrics, Outcome
+from trainables.spec import (
+    DataSpec,
+    EpochMetrics,
+    ModelSpec,
+    NormSpec,
+    Outcome,
+    TrainSpec,
+    TrialSpec,
+    spec_to_dict,
+)
 
 FLOATS = [f.name for f in dataclasses.fields(EpochMetrics) if f.type == "float"]
 
 
+SPEC = TrialSpec(
+    norm=NormSpec(name="batchnorm"),
+    batch_size=8,
+    seed=0,
+    data=DataSpec(name="digits"),
+    model=ModelSpec(name="resnet8"),
+    train=TrainSpec(epochs=3),
+)
+
+
 @pytest.fixture
 def folder() -> TrialFolder:
-    return SweepFolder(Storage.at("runs")).trial("0123456789ab")
+    return SweepFolder(Storage.at("runs")).trial(load().trials[0].trial_id)
 
 
 def record(epochs: int = 2, outcome: Outcome | None = None) -> Record:
     return record_of(load().trials[0], epochs, outcome)
+
+
+def record_epochs(*numbers: int, **changes: Any) -> list[dict[str, Any]]:
+    return [{"timestamp_ms": 1, **metrics(number).values(), **changes} for number in numbers]
 
 
 def bits(value: float) -> bytes:
@@ -36,7 +59,7 @@ def bits(value: float) -> bytes:
 def test_floats_come_back_to_the_bit_and_what_is_not_finite_as_null(
     values: dict[str, float],
 ) -> None:
-    before = Record(trial_id="0123456789ab", spec={})
+    before = Record.of(SPEC)
     before.add_epoch(metrics(1, **values))
     (epoch,) = parse(before.to_json(), "here").epochs
     for name, value in values.items():
@@ -59,6 +82,37 @@ def test_a_record_comes_back_equal(outcome: Outcome | None, folder: TrialFolder)
     assert after.train_s == pytest.approx(3 * 0.75)
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"epochs": []}, "it is completed, but has 0 of 3 epochs"),
+        ({"epochs": record_epochs(1, 2, 2)}, r"its epochs are \[1, 2, 2\]"),
+        ({"epochs": record_epochs(1, 2, 3, test_error="12")}, "test_error of epoch 1 is '12'"),
+        ({"spec": spec_to_dict(dataclasses.replace(SPEC, seed=7))}, "its spec is that of trial"),
+        ({"attempts": None}, "must be an iterable"),
+        ({"provenance": None}, "has no attribute 'items'"),
+    ],
+)
+def test_what_no_attempt_writes_is_no_record(changes: dict[str, Any], why: str) -> None:
+    whole = {**json.loads(Record.of(SPEC).to_json()), "epochs": record_epochs(1, 2, 3)}
+    content = {**whole, "outcome": "completed"}
+    assert parse(json.dumps(content).encode(), "here").outcome is Outcome.COMPLETED
+    with pytest.raises(RecordDamagedError, match=why):
+        parse(json.dumps({**content, **changes}).encode(), "here")
+
+
+def test_the_record_of_another_trial_is_not_taken_for_this_ones(folder: TrialFolder) -> None:
+    folder.save(Record.of(SPEC))
+    with pytest.raises(RecordDamagedError, match=f"the record of trial {SPEC.trial_id}, not of"):
+        folder.load()
+
+
+def test_a_folder_in_the_place_of_a_record(folder: TrialFolder) -> None:
+    Path(folder.storage.uri, "record.json").mkdir(parents=True)
+    with pytest.raises(RecordDamagedError, match="not a record, but a folder"):
+        folder.load()
+
+
 def test_the_file_holds_what_its_readers_expect() -> None:
     data = json.loads(record(1, Outcome.DIVERGED).to_json())
     assert (data["record_version"], data["spec_version"], data["outcome"]) == (1, 1, "diverged")
@@ -69,7 +123,7 @@ def test_the_file_holds_what_its_readers_expect() -> None:
 
 
 def test_metrics_that_a_trial_asked_for_stand_beside_the_others() -> None:
-    before = Record(trial_id="0123456789ab", spec={})
+    before = Record.of(SPEC)
     before.add_epoch(metrics(1, extra={"test_error_batch": 12.5, "gradient_norm": math.inf}))
     (epoch,) = parse(before.to_json(), "here").epochs
     assert (epoch["test_error_batch"], epoch["gradient_norm"]) == (12.5, None)

@@ -70,6 +70,11 @@ def test_other_bits_at_another_call_are_refused() -> None:
         own.require_repeatable(DataSpec(name="probe_data:counting"))
 
 
+def test_other_bits_in_another_process_are_refused() -> None:
+    with pytest.raises(DataUnavailable, match="has other images or labels in another process"):
+        own.require_repeatable(DataSpec(name="probe_data:by_process"))
+
+
 def test_a_digest_names_images_labels_and_classes() -> None:
     def digest(**options: Any) -> str:
         return own.read_own(DataSpec(name=BLOBS, options=options)).digest
