@@ -14,7 +14,7 @@ def test_an_address_at_which_nobody_listens_is_refused_at_once() -> None:
         require_answer(address)
     with pytest.raises(RefusedError, match=f"no Ray cluster to use at '{address}': Connection"):
         require_answer(address)
-    with pytest.raises(RefusedError, match="127.0.0.1:99999"):
+    with pytest.raises(RefusedError, match="99999"):
         require_answer("127.0.0.1:99999")
 
 
