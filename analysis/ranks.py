@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,14 @@ class Ranks:
     p: float
     groups: tuple[tuple[str, ...], ...]
     num_blocks: int
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest adjusted p that any results of so many norms in so many blocks can give.
+
+        Wilcoxon's exact two-sided p where all differences have one sign, the first of Holm's.
+        """
+        return min(1.0, comb(len(self.mean), 2) * 2.0 ** (1 - self.num_blocks))
 
 
 def rank(found: Sequence[Comparison]) -> Ranks | None:

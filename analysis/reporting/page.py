@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import comb
 
 import pandas as pd
 
 from analysis.confounding import unconfounded
 from analysis.figures import critical_difference
 from analysis.findings import Findings
-from analysis.ranks import rank
+from analysis.inference import ALPHA
+from analysis.ranks import Ranks, rank
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, in_short, missing_trials
 from analysis.reporting.gallery import Drawn, gallery
@@ -134,6 +136,7 @@ def _overall(found: Sequence[Findings]) -> Iterator[Section]:
     order = listed([f"{norm} ({mean:.2f})" for norm, mean in ranks.mean.items()])
     joined = "; ".join(listed(group) for group in ranks.groups)
     verdict = f"Not distinguishable: {joined}." if joined else "All are distinguishable."
+    verdict += _too_few(ranks)
     caption = (
         f"Mean rank by AUEC over {ranks.num_blocks} pairs of data set and network; a bar joins "
         f"norms that are not distinguishable (Friedman p {p_value(ranks.p)}, then Wilcoxon with "
@@ -155,6 +158,18 @@ def _overall(found: Sequence[Findings]) -> Iterator[Section]:
             ),
         ),
         tables=(),
+    )
+
+
+def _too_few(ranks: Ranks) -> str:
+    """That no pair could be set apart whatever the results, where so few blocks allow none."""
+    pairs = comb(len(ranks.mean), 2)
+    if ranks.smallest_p < ALPHA:
+        return ""
+    return (
+        f" {ranks.num_blocks} pairs of data set and network are too few to set any of {pairs} "
+        f"pairs of norms apart: the smallest p that Wilcoxon's test and Holm's adjustment can give "
+        f"is {p_value(ranks.smallest_p)}."
     )
 
 

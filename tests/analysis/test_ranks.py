@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.comparison import Comparison, comparisons
 from analysis.figures import critical_difference
-from analysis.ranks import blocks, rank
+from analysis.ranks import Ranks, blocks, rank
 from analysis.reporting.write import report
 from analysis.sources.load import load
 
@@ -48,6 +48,14 @@ def test_too_few_blocks_give_no_ranks(found: tuple[Comparison, ...]) -> None:
     assert rank(found[:5]) is None
 
 
+@pytest.mark.parametrize("num_blocks", [6, 7, 8])
+def test_the_smallest_p_is_wilcoxons_where_one_norm_always_wins(num_blocks: int) -> None:
+    alone = stats.wilcoxon(np.arange(1.0, num_blocks + 1)).pvalue
+    ranks = Ranks(dict.fromkeys("abcd", 2.5), 0.01, (), num_blocks)
+    assert ranks.smallest_p == pytest.approx(6 * alone)
+    assert (ranks.smallest_p < 0.05) == (num_blocks == 8)
+
+
 def test_every_norm_is_in_the_diagram_at_its_rank(found: tuple[Comparison, ...]) -> None:
     ranks = rank(found)
     assert ranks is not None
@@ -62,4 +70,5 @@ def test_the_report_begins_with_the_ranks(tmp_path: Path) -> None:
     page = report(load(write_csv(tmp_path / "many.csv", 6)), tmp_path / "out")
     text = page.with_suffix(".md").read_text()
     assert "Not distinguishable: " in text.split("## ")[1]
+    assert "are too few to set any of 6 pairs of norms apart" in text.split("## ")[1]
     assert (tmp_path / "out" / "figures" / "critical-difference.svg").is_file()
