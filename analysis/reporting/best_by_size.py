@@ -12,7 +12,7 @@ MANY = 5
 """Norms beyond which only the best and the worst are named."""
 MOST_GROUPS = 4
 """Groups of batch sizes beyond which they are told in one sentence."""
-UNLIKE = "The norms were trained with different seeds, so that their means are not comparable"
+UNLIKE = "The norms have results under different seeds, so that their means are not comparable"
 WHY_NOT = "fewer than three in common, or each with the same difference"
 
 
