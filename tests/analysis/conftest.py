@@ -6,6 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from synthetic_sweep import diverge, make_sweep, write_folder
+
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.schema import Trials
+from analysis.sources.load import load
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +34,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(empty_store: Path, tmp_path: Path) -> Path:
     """A copy of the empty database for one test."""
     return Path(shutil.copy(empty_store, tmp_path / "tracking.db"))
+
+
+@pytest.fixture(scope="session")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """A sweep of which one trial diverged."""
+    sweep = make_sweep()
+    diverge(list(sweep["records"].values())[3], 2)
+    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
+
+
+@pytest.fixture(scope="session")
+def findings(trials: Trials) -> Findings:
+    """What the analysis finds in it."""
+    return findings_of(trials, Options(threshold=9.0))[0]

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_sweep import diverge, make_sweep, write_folder
+from synthetic_sweep import make_sweep, write_folder
 
 from analysis.figures import (
     degradation_map,
@@ -26,18 +26,6 @@ from analysis.reporting.gallery import gallery
 from analysis.reporting.time_table import time_frame, time_table
 from analysis.schema import Trials
 from analysis.sources.load import load
-
-
-@pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
-    sweep = make_sweep()
-    diverge(list(sweep["records"].values())[3], 2)
-    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
-
-
-@pytest.fixture(scope="module")
-def findings(trials: Trials) -> Findings:
-    return findings_of(trials, Options(threshold=9.0))[0]
 
 
 def test_every_trial_is_a_dot_and_a_diverged_one_a_cross(findings: Findings) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic_sweep import diverge, make_sweep, write_folder, write_mlflow
+from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
@@ -24,18 +24,6 @@ from analysis.reporting.write import report
 from analysis.schema import Trials
 from analysis.sources.load import load
 from analysis.strata import label_of
-
-
-@pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
-    sweep = make_sweep()
-    diverge(list(sweep["records"].values())[3], 2)
-    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
-
-
-@pytest.fixture(scope="module")
-def findings(trials: Trials) -> Findings:
-    return findings_of(trials, Options(threshold=9.0))[0]
 
 
 def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:

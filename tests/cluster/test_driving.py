@@ -12,30 +12,17 @@ import psutil
 import pytest
 from cluster_site import Site
 from mlflow.tracking import MlflowClient
+from own_model_and_data import OWN_MODEL_AND_DATA
 from waiting import until
 
 REASON = hosts.why_not() or postgresql_server.why_not()
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(REASON), reason=REASON or "")]
 
-OWN = """
-import numpy as np
-from torch import nn
+OWN = f"""{OWN_MODEL_AND_DATA}
 
 class Norm(nn.GroupNorm):
     def __init__(self, num_channels):
         super().__init__(2, num_channels)
-
-def net(*, in_channels, num_classes, norm, width=4):
-    return nn.Sequential(
-        nn.Conv2d(in_channels, width, 3), norm(width), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes),
-    )
-
-def noise(*, size=8):
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (96, 1, size, size), np.uint8), np.arange(96) % 3
-    return dict(train_images=images[:64], train_labels=labels[:64],
-                test_images=images[64:], test_labels=labels[64:], num_classes=3)
 """
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_model_and_data import OWN_MODEL_AND_DATA
 from ray_cluster import RayCluster, ray_cluster
 from user_folder import Folder, Start
 from waiting import until
@@ -41,22 +42,6 @@ class Own(nn.GroupNorm):
         place = Path(__file__).parent
         beside = sorted(str(file.relative_to(place)) for file in place.rglob("*"))
         Path("{seen}").write_text(json.dumps([str(place), beside]))
-"""
-OWN_MODEL_AND_DATA = """
-import numpy as np
-from torch import nn
-
-def net(*, in_channels, num_classes, norm, width=4):
-    return nn.Sequential(
-        nn.Conv2d(in_channels, width, 3), norm(width), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes),
-    )
-
-def noise(*, size=8):
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (96, 1, size, size), np.uint8), np.arange(96) % 3
-    return dict(train_images=images[:64], train_labels=labels[:64],
-                test_images=images[64:], test_labels=labels[64:], num_classes=3)
 """
 
 
