@@ -138,3 +138,17 @@ def test_help_and_a_wrong_grid_load_neither_torch_nor_ray(folder: Folder) -> Non
         done = folder.python("sweep", *arguments, PYTHONPROFILEIMPORTTIME="1")
         loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
         assert not loaded & {"torch", "ray", "mlflow", "pandas", "numpy"}, arguments
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "run"])
+def test_an_object_store_that_nobody_serves(folder: Folder, command: str) -> None:
+    folder.grid(storage="s3://nobody/runs")
+    env = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "key",
+    }
+    done = folder.sweep(command, "grid.yaml", **env)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "nobody" in line
