@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.backend import convolutions_for
@@ -15,9 +14,10 @@ from trainables.data.batches import EpochExamples, longest_stretch
 from trainables.data.load import Dataset
 from trainables.errors import Diverged
 from trainables.observe import TrainingObserver
-from trainables.optim import Sgd, lr_for
+from trainables.optim import lr_for
 from trainables.seeding import GlobalStream
 from trainables.spec import TrialSpec
+from trainables.stepping.eager import Steps
 
 STRETCH_S = 2.0
 """What a stretch of steps is to take at most; where a step takes longer, it is a stretch."""
@@ -56,9 +56,9 @@ class TrainingEpoch:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Sgd, dataset: Dataset, spec: TrialSpec, *, epoch: int
+        self, model: nn.Module, steps: Steps, dataset: Dataset, spec: TrialSpec, *, epoch: int
     ) -> None:
-        self.model, self.optimizer, self.dataset, self.spec = model, optimizer, dataset, spec
+        self.model, self.steps, self.dataset, self.spec = model, steps, dataset, spec
         self.epoch = epoch
         self.lr = lr_for(spec, epoch)
         self.examples = EpochExamples(
@@ -101,7 +101,7 @@ class TrainingEpoch:
             convolutions_for(self.dataset, batch_size=self.spec.batch_size),
             self.observer,
         ):
-            losses, wrong = self._train(images, labels)
+            losses, wrong = self.steps.take(images, labels, self.lr, self.observer)
         self.take_in(losses, wrong)
         seconds = time.perf_counter() - start
         self.train_s += seconds
@@ -121,28 +121,6 @@ class TrainingEpoch:
         self.num_wrong += int(wrong.sum())
         if self.is_done:
             self._require_finite_weights()
-
-    def _train(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One optimizer step after another: each one's loss, and which examples were wrong.
-
-        The model is given a batch at a time. A step of several batches averages their gradients.
-        """
-        losses, logits = [], []
-        size = self.spec.batch_size
-        batches_per_step = self.spec.optimizer_batch_size // size
-        batches = zip(torch.split(images, size), torch.split(labels, size), strict=True)
-        for number, (x, y) in enumerate(batches, start=1):
-            output = self.model(x)
-            loss = F.cross_entropy(output, y)
-            share = loss if batches_per_step == 1 else loss / batches_per_step
-            share.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            logits.append(output.detach())
-            if number % batches_per_step == 0:
-                self.observer.before_update()
-                self.optimizer.step(self.lr)
-        per_step = torch.stack(losses).view(-1, batches_per_step).mean(1)
-        return per_step, torch.cat(logits).argmax(1) != labels
 
     def _require_finite_weights(self) -> None:
         finite = [parameter.isfinite().all() for parameter in self.model.parameters()]

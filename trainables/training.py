@@ -30,6 +30,7 @@ from trainables.observe import layer_at
 from trainables.optim import Sgd
 from trainables.seeding import GlobalStream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
+from trainables.stepping.eager import Steps
 from trainables.threshold import TimeToThreshold
 
 
@@ -103,6 +104,7 @@ class Trial:
             layer_at(self.model, spec.train.watch)
         self.norms = norms.built
         self.optimizer = Sgd(self.model, spec.train.optimizer, norms=self.norms)
+        self.steps = Steps(self.model, self.optimizer, spec)
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf
@@ -160,9 +162,7 @@ class Trial:
         return self.current
 
     def _begin_epoch(self) -> TrainingEpoch:
-        return TrainingEpoch(
-            self.model, self.optimizer, self.dataset, self.spec, epoch=self.epoch + 1
-        )
+        return TrainingEpoch(self.model, self.steps, self.dataset, self.spec, epoch=self.epoch + 1)
 
     def finish_epoch(
         self, trained: TrainingEpoch, tested: Assessment, *, eval_s: float

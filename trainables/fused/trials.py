@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.backend import convolutions_for
@@ -20,6 +19,7 @@ from trainables.fused.network import FusedNetwork, joined
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import EpochMetrics
+from trainables.stepping.eager import Steps
 from trainables.training import Trial
 
 Progress: TypeAlias = EpochMetrics | Diverged | None
@@ -57,6 +57,7 @@ class FusedTrials:
                 [t.optimizer.velocities[p] for t, p in zip(self.trials, own, strict=True)],
                 parameter.shape,
             )
+        self.steps = Steps(self.network.model, self.optimizer, first.spec)
 
     @property
     def finished(self) -> bool:
@@ -97,7 +98,7 @@ class FusedTrials:
             convolutions_for(first.dataset, batch_size=spec.batch_size, num_networks=num_networks),
             observer,
         ):
-            losses, wrong = self._steps(images, labels, first, observer)
+            losses, wrong = self.steps.take(images, labels, first.lr, observer)
         ends = []
         for network, (epoch, stream) in enumerate(zip(epochs, streams, strict=True)):
             epoch.dropout.take_back(stream)
@@ -108,28 +109,6 @@ class FusedTrials:
         for epoch in epochs:
             epoch.train_s += seconds / num_networks
         return ends
-
-    def _steps(
-        self, images: Tensor, labels: Tensor, epoch: TrainingEpoch, observer: TrainingObserver
-    ) -> tuple[Tensor, Tensor]:
-        """`TrainingEpoch`'s steps for S networks: losses `(n, S)`, wrong examples `(n B, S)`."""
-        losses, logits = [], []
-        size, num_networks = epoch.spec.batch_size, labels.shape[1]
-        batches_per_step = epoch.spec.optimizer_batch_size // size
-        batches = zip(torch.split(images, size), torch.split(labels, size), strict=True)
-        for number, (x, y) in enumerate(batches, start=1):
-            output = self.network.model(x).view(size * num_networks, -1)
-            each = F.cross_entropy(output, y.reshape(-1), reduction="none")
-            loss = each.view(size, num_networks).mean(0)
-            (loss.sum() / batches_per_step).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            logits.append(output.detach())
-            if number % batches_per_step == 0:
-                observer.before_update()
-                self.optimizer.step(epoch.lr)
-        per_step = torch.stack(losses).view(-1, batches_per_step, num_networks).mean(1)
-        found = torch.cat(logits).argmax(1).view(-1, num_networks)
-        return per_step, found != labels
 
     def _test(self, epochs: Sequence[TrainingEpoch]) -> list[EpochMetrics]:
         start = time.perf_counter()

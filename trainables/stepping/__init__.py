@@ -1,0 +1,1 @@
+"""How a trial takes its optimizer steps."""
