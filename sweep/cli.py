@@ -65,6 +65,7 @@ def plan(
         from sweep.display.checking import checked, timed
         from sweep.display.progress import print_plainly
         from sweep.display.tables import print_plan
+        from sweep.packing.packing import foreseen_line, gpus_here, slots_here
         from sweep.plan import make_plan
         from sweep.remarks import missing_data
 
@@ -74,8 +75,9 @@ def plan(
             timed(feasible, console)
         for line in missing_data(feasible):
             print_plainly(console, f"note: {line}")
-        slots = max(1, int((os.cpu_count() or 1) // feasible.resources.cpu))
-        print_plan(console, make_plan(feasible), slots)
+        standing, num_gpus = make_plan(feasible), gpus_here(feasible)
+        slots = slots_here(standing, os.cpu_count() or 1, num_gpus)
+        print_plan(console, standing, slots, foreseen_line(standing, num_gpus))
 
 
 @app.command()

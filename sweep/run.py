@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from sweep.display.progress import print_plainly, shown, waiting
 from sweep.errors import ExitCode
 from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
+from sweep.packing.measure import packed, usable
 from sweep.plan import Plan, folder_of, make_plan, save_expected
 from sweep.records.lock import Reign, driving, require_free
 from sweep.remarks import changed_sources
@@ -75,19 +77,22 @@ def _train(
 ) -> tuple[Shipped, str | None]:
     with waiting(console, "starting Ray"):
         cluster = Cluster(address, own_modules(plan.grid.import_paths))
-    board = Board(plan)
     try:
+        say = partial(print_plainly, console)
+        plan = replace(plan, grid=usable(plan.grid, cluster, say))
         share = cluster.capacity.shares(plan.grid)[0]
-        board.slots = cluster.capacity.slots(share)
+        cluster.capacity.slots(share)  # refuses what fits on no node
+        interrupts.install()
         if cluster.is_remote:
-            interrupts.install()
             with waiting(console, "visiting the nodes"):
                 require_ready(plan, cluster.capacity, share)
+        packing = packed(plan, cluster, say, partial(waiting, console))
+        board = Board(plan, slots=packing.slots_at_first(plan))
         interrupts.install(board.interrupt)
         save_expected(plan)
         shipper = Shipper(plan.grid)
         with shown(board, console):
-            train_missing(plan, cluster, board, shipper, reign)
+            train_missing(plan, cluster, packing, board, shipper, reign)
     finally:
         cluster.shut_down()
     if board.broken:

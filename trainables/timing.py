@@ -49,7 +49,7 @@ def time_epoch(
 
     The first steps, which warm up, do not count.
     """
-    spec = _standing_still(spec)
+    spec = standing_still(spec)
     trial = Trial(spec, data_root=data_root, device=device)
     with deterministic(spec.train.deterministic):
         return _time(trial)
@@ -76,7 +76,7 @@ def time_widths(
 
     The specs differ in their seed alone. Where they cannot be one, only what 1 takes is known.
     """
-    trials = [Trial(_standing_still(spec), data_root=data_root, device=device) for spec in specs]
+    trials = [Trial(standing_still(spec), data_root=data_root, device=device) for spec in specs]
     lockstep = Lockstep(trials)
     while lockstep.width.num_steps:
         if lockstep.trials[0].begun_epoch().is_done:
@@ -86,7 +86,8 @@ def time_widths(
     return lockstep.width.step_s
 
 
-def _standing_still(spec: TrialSpec) -> TrialSpec:
+def standing_still(spec: TrialSpec) -> TrialSpec:
+    """The trial with a learning rate at which its weights do not move."""
     still = replace(spec.train.optimizer, lr=STANDSTILL_LR)
     return replace(spec, train=replace(spec.train, optimizer=still))
 

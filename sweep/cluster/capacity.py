@@ -46,12 +46,13 @@ class Capacity:
         """The nodes to reckon with."""
         return max(self.nodes, self.expected, key=lambda nodes: sum(map(_size, nodes)))
 
-    def shares(self, grid: Grid) -> list[Share]:
+    def shares(self, grid: Grid, trials_per_gpu: int = 1) -> list[Share]:
         """What a trial gets, and ever more for those that ran out of memory with that.
 
         A share of a GPU doubles up to the whole; on CPUs a trial is at last alone on its machine.
+        With `gpu: auto` a GPU is for `trials_per_gpu`.
         """
-        cpu, gpu = float(grid.resources.cpu), self._gpus_per_trial(grid)
+        cpu, gpu = float(grid.resources.cpu), self._gpus_per_trial(grid, trials_per_gpu)
         shares = [Share(cpu, gpu)]
         while 0 < shares[-1].gpu < 1:
             shares.append(Share(cpu, min(1.0, 2 * shares[-1].gpu)))
@@ -60,10 +61,27 @@ class Capacity:
             shares.append(Share(largest, 0.0))
         return shares
 
-    def _gpus_per_trial(self, grid: Grid) -> float:
+    def _gpus_per_trial(self, grid: Grid, trials_per_gpu: int) -> float:
         if grid.resources.gpu == "auto":
-            return 1.0 if any(node.get("GPU") for node in self.all_nodes) else 0.0
+            return 1 / trials_per_gpu if self.gpu_nodes else 0.0
         return float(grid.resources.gpu)
+
+    @property
+    def gpu_nodes(self) -> list[Mapping[str, float]]:
+        """The nodes to reckon with that have a GPU."""
+        return [node for node in self.all_nodes if node.get("GPU")]
+
+    def most_per_gpu(self, cpu: float) -> int:
+        """For how many trials there are CPUs beside each GPU, if a trial wants so many."""
+        beside = [node.get("CPU", 0.0) / node["GPU"] for node in self.gpu_nodes]
+        return int(min(beside, default=0.0) // cpu)
+
+    @property
+    def gpu_kinds(self) -> str:
+        """The GPUs' names as Ray tells them, such as `H100`; `GPU` where it does not."""
+        prefix = "accelerator_type:"
+        names = {key.removeprefix(prefix) for n in self.gpu_nodes for key in n if prefix in key}
+        return ", ".join(sorted(names)) or "GPU"
 
     def slots(self, share: Share) -> int:
         """How many trials can run at once; `RefusedError` if not even one fits on a node."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,12 @@ from sweep.plan import Plan
 
 ANSWER_S = 300.0
 """A node that has not answered after so long (a download of data included) is not usable."""
+
+SLIVER = 0.001
+"""So much of a GPU is taken to look at it: without a share Ray may hide all of them."""
+
+BUSY_S = 30.0
+"""A GPU of which no sliver is free for so long is in use, and so fit to be used."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ def require_ready(plan: Plan, capacity: Capacity, share: Share) -> None:
     for node, there in _on_each_node(lambda node: (visit.software, ())).items():
         problems[node] = [there] if isinstance(there, str) else _differences(here, there)
     _refuse(problems)
+    if share.gpu:
+        _refuse(_blind_nodes())
     with _marker(plan) as needs:
         answers = _on_each_node(lambda node: (what_is_missing, (needs, _reply(needs, node))))
         storage = plan.folder.storage
@@ -53,22 +61,42 @@ def require_ready(plan: Plan, capacity: Capacity, share: Share) -> None:
     _refuse(problems)
 
 
-def _on_each_node(work: Callable[[Node], tuple[Any, tuple[Any, ...]]]) -> dict[Node, Any]:
-    """What a call returns on every living node; a line of text where it raised."""
+def _blind_nodes() -> dict[Node, list[str]]:
+    """The nodes with a GPU that PyTorch cannot use there, each with a line."""
+    answers = _on_each_node(
+        lambda _: (visit.sees_cuda, ()), among=_living("GPU"), gpu=SLIVER, patience_s=BUSY_S
+    )
+    line = (
+        "Ray counts a GPU there, but PyTorch sees none; mend its driver, or say "
+        "`resources: {gpu: 0}`"
+    )
+    return {node: [line] for node, sees in answers.items() if sees is False}
+
+
+def _on_each_node(
+    work: Callable[[Node], tuple[Any, tuple[Any, ...]]],
+    *,
+    among: Sequence[Node] | None = None,
+    gpu: float = 0,
+    patience_s: float = ANSWER_S,
+) -> dict[Node, Any]:
+    """What a call returns on every living node (`among` these); a line of text where it raised."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     calls = {}
-    for node in _living():
+    for node in _living() if among is None else among:
         function, arguments = work(node)
         there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        remote = ray.remote(function).options(num_cpus=0, scheduling_strategy=there, max_retries=1)
+        remote = ray.remote(function).options(
+            num_cpus=0, num_gpus=gpu, scheduling_strategy=there, max_retries=1
+        )
         calls[node] = remote.remote(*arguments)
-    _, late = ray.wait(list(calls.values()), num_returns=len(calls), timeout=ANSWER_S)
+    _, late = ray.wait(list(calls.values()), num_returns=len(calls), timeout=patience_s)
     answers: dict[Node, Any] = {}
     for node, call in calls.items():
         try:
-            late_line = f"has not answered within {ANSWER_S:.0f} s"
+            late_line = f"has not answered within {patience_s:.0f} s"
             answers[node] = late_line if call in late else ray.get(call)
         except Exception as error:  # whatever a strange node makes of it
             answers[node] = f"cannot run a task: {_last_line(error)}"
@@ -76,10 +104,13 @@ def _on_each_node(work: Callable[[Node], tuple[Any, tuple[Any, ...]]]) -> dict[N
     return {node: answer for node, answer in answers.items() if node in living}
 
 
-def _living() -> list[Node]:
+def _living(resource: str | None = None) -> list[Node]:
+    """The living nodes; those that have some of the resource, if one is named."""
     import ray
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if resource is not None:
+        nodes = [node for node in nodes if node["Resources"].get(resource)]
     return [
         Node(node["NodeID"], f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})")
         for node in nodes

@@ -6,6 +6,7 @@ It imports the standard library alone, so that it runs wherever Ray does.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import importlib.util
 import platform
@@ -25,6 +26,12 @@ def software() -> dict[str, str | None]:
             found[package] = None
     found["norm-sweep's code"] = _code_digest()
     return found
+
+
+def sees_cuda() -> bool:
+    """Whether PyTorch can use a GPU here."""
+    torch = importlib.import_module("torch")
+    return bool(torch.cuda.is_available())
 
 
 def _code_digest() -> str | None:

@@ -25,8 +25,8 @@ ACCIDENTS = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
 MOST_TRIALS_SHOWN = 20
 
 
-def print_plan(console: Console, plan: Plan, slots: int) -> None:
-    """Cells with how many of their seeds are done, and what is left to do."""
+def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = None) -> None:
+    """Cells with how many of their seeds are done, what is left to do, and how GPUs are shared."""
     grid, missing = plan.grid, plan.missing()
     print_edition(console, grid)
     print_cells(console, plan)
@@ -42,6 +42,8 @@ def print_plan(console: Console, plan: Plan, slots: int) -> None:
     saved = plan.saved()
     if saved is not None:
         lines.append(f"seeds side by side save {100 * max(0.0, saved):.0f} % of the training time")
+    if sharing:
+        lines.append(sharing)
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from sweep.display.board import Board
 from sweep.grid.edition import edition_of
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.packing.packing import Packing
 from sweep.plan import Plan
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
@@ -24,7 +27,7 @@ from trainables.errors import reason
 
 
 def train_missing(
-    plan: Plan, cluster: Cluster, board: Board, shipper: Shipper, reign: Reign
+    plan: Plan, cluster: Cluster, packing: Packing, board: Board, shipper: Shipper, reign: Reign
 ) -> None:
     """Train what is missing; returns when nothing is left, or when the sweep has to stop.
 
@@ -32,17 +35,17 @@ def train_missing(
     """
     from sweep.training.tune_events import Listener, listening
 
-    shares = cluster.capacity.shares(plan.grid)
     trials = plan.missing()
-    for number, share in enumerate(shares, start=1):
-        is_last = number == len(shares)
-        board.slots = cluster.capacity.slots(share)
+    ladders = {trial.trial_id: packing.shares(trial) for trial in trials}
+    while trials:
+        shares = {trial.trial_id: ladders[trial.trial_id].pop(0) for trial in trials}
+        board.slots = packing.slots(plan, shares)
         assignments = [
             [
                 replace(
-                    _assignment(plan, trial, share),
+                    _assignment(plan, trial, shares[trial.trial_id]),
                     driver=reign.token,
-                    may_have_more=not is_last,
+                    may_have_more=bool(ladders[trial.trial_id]),
                     # A cluster's nodes have their modules from Ray's runtime environment.
                     import_paths=() if cluster.is_remote else plan.grid.import_paths,
                 ).to_dict()
@@ -50,19 +53,22 @@ def train_missing(
             ]
             for together in groups(plan, trials, board.slots)
         ]
-        with listening(Listener(board, shipper, reign, is_last_share=is_last)):
+        growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
+        with listening(Listener(board, shipper, reign, may_have_more=growing)):
             try:
-                _tune(assignments, share, width_of(plan.grid))
+                _tune(assignments, shares, width_of(plan.grid))
             except Exception as error:  # Tune's own: what trials raise is in their records
                 board.broken = board.broken or f"Ray: {reason(error)}"
         trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
         board.out_of_memory.clear()
-        if board.is_stopping or not trials:
+        if board.is_stopping:
             return
-        board.notice(
-            f"{counted(len(trials), 'trial')} ran out of memory with {share} each: trained again "
-            f"with {shares[number]}"
-        )
+        again = Counter((shares[t.trial_id], ladders[t.trial_id][0]) for t in trials)
+        for (less, more), number in again.items():
+            board.notice(
+                f"{counted(number, 'trial')} ran out of memory with {less} each: trained again "
+                f"with {more}"
+            )
 
 
 def width_of(grid: Grid) -> int | None:
@@ -71,15 +77,28 @@ def width_of(grid: Grid) -> int | None:
     return None if wanted == "auto" else wanted
 
 
-def _tune(assignments: list[list[dict[str, Any]]], share: Share, width: int | None) -> None:
+def _tune(
+    assignments: list[list[dict[str, Any]]], shares: Mapping[str, Share], width: int | None
+) -> None:
     from ray import tune
-    from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+    from ray.tune import (
+        CheckpointConfig,
+        FailureConfig,
+        PlacementGroupFactory,
+        RunConfig,
+        TuneConfig,
+    )
 
     from sweep.training.lost_workers import LOST_WORKERS, memory_kills_as_lost_workers
     from sweep.training.tune_events import Events, StopInOrder
     from sweep.training.worker import TrialTrainable
 
-    trainable = tune.with_resources(TrialTrainable, {"cpu": share.cpu, "gpu": share.gpu})
+    # Those of one trial are those of all that share its trainable: they are of one cell.
+    bundles = {trial_id: [share.amounts] for trial_id, share in shares.items()}
+    trainable = tune.with_resources(
+        TrialTrainable,
+        lambda config: PlacementGroupFactory(bundles[config["assignments"][0]["trial_id"]]),
+    )
     with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
         tune.Tuner(
             trainable,

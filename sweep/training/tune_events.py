@@ -36,12 +36,12 @@ LOOK_EVERY_S = 5.0
 
 @dataclass
 class Listener:
-    """Who is told of Tune's events. `is_last_share`: no trial can be given more of the device."""
+    """Who is told of Tune's events. `may_have_more`: trials that can get more of the device."""
 
     board: Board
     shipper: Shipper
     reign: Reign
-    is_last_share: bool = True
+    may_have_more: frozenset[str] = frozenset()
     stopping_since: float | None = None
     last_look: float = 0.0
     node_is_lost: bool = False
@@ -70,7 +70,7 @@ class Listener:
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
             self.board.lose(trial_id, cause.splitlines()[-1])
-        elif ran_out_of_memory(error) and not self.is_last_share:
+        elif ran_out_of_memory(error) and trial_id in self.may_have_more:
             self.board.put_aside(trial_id, out_of_memory=True)
         elif not self.reign.lost:
             # Nobody is left who could record it, and training it again would end alike.

@@ -1,0 +1,124 @@
+"""Before a run: what its trials take of the GPUs, measured where that is not known and pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+from sweep.cluster.connection import Cluster
+from sweep.cost import cell
+from sweep.errors import RefusedError
+from sweep.grid.expansion import GridTrial
+from sweep.grid.layout import Grid
+from sweep.packing import mps
+from sweep.packing.known import Known, Setting, load, save, side_by_side, summary, workload_id
+from sweep.packing.neighbours import PATIENCE_S, Neighbours
+from sweep.packing.packing import Packing, most_per_gpu, unmeasured, why_not_measured
+from sweep.packing.probe import Probe
+from sweep.plan import Plan
+from trainables.errors import reason
+from trainables.fused.width import MOST_NETWORKS
+from trainables.spec import spec_to_dict
+
+Say = Callable[[str], None]
+Waiting = Callable[[str], AbstractContextManager[None]]
+
+
+def usable(grid: Grid, cluster: Cluster, say: Say) -> Grid:
+    """The grid, to be trained on the CPUs where this machine's GPU is none for PyTorch.
+
+    Raises `RefusedError` where the grid asks for a part of a GPU. The nodes of a cluster are
+    looked at by `sweep.cluster.inspection`.
+    """
+    share = cluster.capacity.shares(grid)[0]
+    if cluster.is_remote or share.device != "cuda":
+        return grid
+    import torch
+
+    if torch.cuda.is_available():
+        return grid
+    here = f"Ray counts a GPU on this machine, but PyTorch {torch.__version__} sees none"
+    if grid.resources.gpu != "auto":
+        raise RefusedError(f"{here}; mend its driver, or say `resources: {{gpu: 0}}`")
+    say(f"note: {here}: training on the CPUs")
+    return replace(grid, resources=grid.resources.model_copy(update={"gpu": 0}))
+
+
+def packed(plan: Plan, cluster: Cluster, say: Say, waiting: Waiting) -> Packing:
+    """The shares of the run's trials; says in a line how many share a GPU, and why.
+
+    What cannot be measured has a GPU to itself: nothing fails for it.
+    """
+    grid, capacity = plan.grid, cluster.capacity
+    whole = Packing(grid, capacity)
+    if grid.resources.gpu != "auto" or not capacity.gpu_nodes:
+        return whole
+    daemon = None if cluster.is_remote else mps.state()
+    setting = Setting(capacity.gpu_kinds, daemon)
+    kept = load(plan.folder)
+    known = {w: k for w, k in kept.items() if k.setting == setting}
+    cells = unmeasured(plan, plan.missing(), known)
+    why_not = why_not_measured(plan, capacity, cells) if cells else None
+    if cells and why_not is None:
+        for trial, probe in _measured(grid, cluster, cells, say, waiting):
+            name = trial.name.rpartition("-s")[0]
+            known[workload_id(grid, trial)] = Known(probe, setting, name)
+            save(plan.folder, {**kept, **known})
+    most = max(1, most_per_gpu(grid, capacity))
+    workloads = dict.fromkeys(workload_id(grid, trial) for trial in plan.missing())
+    per_gpu = {w: known[w].probe.trials_per_device(most) if w in known else 1 for w in workloads}
+    because = f", since {why_not}" if why_not else ""
+    about = f"; {mps.line(daemon)}" if daemon else ""
+    say(f"{summary(per_gpu)}{because}{about}")
+    return Packing(grid, capacity, per_gpu)
+
+
+def _measured(
+    grid: Grid, cluster: Cluster, cells: Sequence[GridTrial], say: Say, waiting: Waiting
+) -> Iterator[tuple[GridTrial, Probe]]:
+    """The probe of each cell that can be measured, on a GPU of the cluster, held meanwhile."""
+    import ray
+    from ray.exceptions import RayActorError
+
+    most = most_per_gpu(grid, cluster.capacity)
+    cpu = float(grid.resources.cpu)
+    import_paths = () if cluster.is_remote else grid.import_paths
+    whole: Any = ray.remote(Neighbours).options(num_gpus=1, num_cpus=most * cpu)
+    actor = whole.remote(import_paths)
+    try:
+        for number, trial in enumerate(cells, start=1):
+            what = f"measuring cells on a GPU ({number} of {len(cells)})"
+            try:
+                with waiting(what):
+                    call = actor.probe.remote(_workload(grid, trial), most)
+                    probe = ray.get(call, timeout=2 * PATIENCE_S)
+            except RayActorError as error:
+                say(f"note: trials on a GPU could not be measured: {_last_line(error)}")
+                break
+            except Exception as error:
+                say(f"note: {trial.name} could not be measured on a GPU: {_last_line(error)}")
+            else:
+                yield trial, probe
+    finally:
+        ray.kill(actor)
+
+
+def _workload(grid: Grid, trial: GridTrial) -> dict[str, Any]:
+    """The trial, or as many seeds of its cell as a worker trains side by side."""
+    wanted = side_by_side(grid, trial)
+    number = MOST_NETWORKS if isinstance(wanted, str) else wanted
+    alike = [other for other in grid.trials if cell(other) == cell(trial)]
+    return {
+        "specs": [spec_to_dict(other.spec) for other in alike[:number]],
+        "width": None if isinstance(wanted, str) else wanted,
+        "data_root": grid.data_root,
+        "num_threads": max(1, int(grid.resources.cpu)),
+        "device": "cuda",
+    }
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else reason(error)
