@@ -43,7 +43,7 @@ class Override(Section):
 class Resources(Section):
     """What one trainable occupies, and how many seeds of a cell it trains.
 
-    `gpu: auto` takes one where the cluster has any. `seeds_per_trainable: auto` trains as many
+    `gpu: auto` takes of a GPU, where the cluster has any, what lets most be trained in an hour. `seeds_per_trainable: auto` trains as many
     seeds side by side, as one network, as turns out to be fastest.
     """
 
