@@ -43,8 +43,9 @@ class Override(Section):
 class Resources(Section):
     """What one trainable occupies, and how many seeds of a cell it trains.
 
-    `gpu: auto` takes of a GPU, where the cluster has any, what lets most be trained in an hour. `seeds_per_trainable: auto` trains as many
-    seeds side by side, as one network, as turns out to be fastest.
+    `gpu: auto` shares a GPU, where the cluster has any, between as many trials as train fastest on
+    it. `seeds_per_trainable: auto` trains as many seeds side by side, as one network, as turns out
+    to be fastest.
     """
 
     cpu: Annotated[float, Field(gt=0)] = 1
