@@ -21,6 +21,10 @@ class Alone:
     def __init__(self, trial: Trial) -> None:
         self.trials = [trial]
         self.pace = trial.pace
+        # What is left of networks side by side may lie as no model alone has it.
+        for parameter, velocity in trial.optimizer.velocities.items():
+            parameter.data = parameter.data.contiguous()
+            velocity.data = velocity.data.contiguous()
 
     def advance(self) -> list[Progress]:
         """As `FusedTrials.advance`."""

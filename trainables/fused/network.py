@@ -7,12 +7,14 @@ Training it trains them, and loading a checkpoint into one of them loads it into
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from trainables.errors import NotFusable
+from trainables.fused.convolution import FusedConvolution, as_products
 from trainables.fused.layers import Batched, FusedDropout, FusedLinear
 
 CHANNEL_BY_CHANNEL = (
@@ -23,12 +25,40 @@ CHANNEL_BY_CHANNEL = (
 """Layers that do the same to every channel and nothing across channels: they serve S as one."""
 
 
+T = TypeVar("T", bound=Tensor)
+
+
+class Shared(NamedTuple, Generic[T]):
+    """A parameter or buffer of a fused network, and what it is made of.
+
+    Attributes:
+        whole: the network's.
+        own: each model's, in their order.
+        by_model: a view of something laid out like `whole`, `(S, ...)`, each part of which has
+            the shape of a model's own.
+    """
+
+    whole: T
+    own: tuple[T, ...]
+    by_model: Callable[[Tensor], Tensor]
+
+    @torch.no_grad()
+    def joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        """One of each model's tensors in one, laid out like `whole`, of which they become parts."""
+        together = torch.empty_like(self.whole)
+        for each, part in zip(tensors, self.by_model(together), strict=True):
+            part.copy_(each)
+            each.data = part
+            each.grad = None
+        return together
+
+
 class FusedNetwork:
     """One network from `(B, S C, H, W)` to `(B, S K)`, in the models' order.
 
     Attributes:
         model: the network.
-        parts: each of its parameters with the models' own, which are parts of it.
+        parameters: each of its parameters, and the models' own, which are parts of it.
 
     Raises:
         NotFusable: a layer, which is named, neither declares `widened` (see `normmods.Norm`), nor
@@ -37,7 +67,7 @@ class FusedNetwork:
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         self.num_networks = len(models)
-        self.parts: list[tuple[nn.Parameter, tuple[nn.Parameter, ...]]] = []
+        self.parameters: list[Shared[nn.Parameter]] = []
         self._fused: dict[int, nn.Module] = {}  # a layer may stand at several places
         self.model = self._layer(models, "")
 
@@ -83,20 +113,29 @@ class FusedNetwork:
         for parameter, *own in zip(
             wide.parameters(), *(x.parameters() for x in layers), strict=True
         ):
-            parameter.data = joined(own, parameter.shape)
-            self.parts.append((parameter, tuple(own)))
+            shared = self._shared(wide, parameter, own)
+            parameter.data = shared.joined(own)
+            self.parameters.append(shared)
         for buffer, *own in zip(wide.buffers(), *(x.buffers() for x in layers), strict=True):
             if buffer.dim():
-                buffer.data = joined(own, buffer.shape)
+                buffer.data = self._shared(wide, buffer, own).joined(own)
                 continue
             buffer.copy_(own[0])
             for each in own:
                 each.data = buffer.data
 
+    def _shared(self, wide: nn.Module, whole: T, own: Sequence[T]) -> Shared[T]:
+        def by_model(together: Tensor) -> Tensor:
+            return together.view(self.num_networks, *own[0].shape)
+
+        return Shared(whole, tuple(own), getattr(wide, "by_model", by_model))
+
 
 def _leaf(one: nn.Module, num_networks: int) -> nn.Module:
     if hasattr(one, "widened"):
         return one.widened(num_networks)  # type: ignore[operator, no-any-return]
+    if as_products(one):
+        return FusedConvolution(one, num_networks)  # type: ignore[arg-type]
     if isinstance(one, nn.Conv2d):
         return _convolution(one, num_networks)
     if type(one) is nn.Linear:
@@ -128,13 +167,3 @@ def _convolution(one: nn.Conv2d, num_networks: int) -> nn.Conv2d:
     for parameter in wide.parameters():
         parameter.data = torch.cat([parameter.data] * num_networks)
     return wide
-
-
-@torch.no_grad()
-def joined(own: Sequence[Tensor], shape: torch.Size) -> Tensor:
-    """The tensors in one of `shape`, network by network, of which they become parts."""
-    together = torch.stack([each.detach() for each in own])
-    for each, part in zip(own, together, strict=True):
-        each.data = part
-        each.grad = None
-    return together.view(shape)

@@ -15,7 +15,7 @@ from trainables.determinism import deterministic
 from trainables.epoch import Pace, TrainingEpoch
 from trainables.errors import Diverged
 from trainables.evaluate import assess
-from trainables.fused.network import FusedNetwork, joined
+from trainables.fused.network import FusedNetwork
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import EpochMetrics
@@ -52,10 +52,9 @@ class FusedTrials:
         self.network = FusedNetwork([trial.model for trial in self.trials])
         norms = [self.network.edition_of(norm) for norm in first.norms]
         self.optimizer = Sgd(self.network.model, first.spec.train.optimizer, norms=norms)
-        for parameter, own in self.network.parts:
-            self.optimizer.velocities[parameter] = joined(
-                [t.optimizer.velocities[p] for t, p in zip(self.trials, own, strict=True)],
-                parameter.shape,
+        for shared in self.network.parameters:
+            self.optimizer.velocities[shared.whole] = shared.joined(
+                [t.optimizer.velocities[p] for t, p in zip(self.trials, shared.own, strict=True)]
             )
         self.steps = Steps(self.network.model, self.optimizer, first.spec)
 
