@@ -11,6 +11,7 @@ from sweep.grid.layout import Grid
 from sweep.plan import Plan
 from sweep.provenance import provenance
 from sweep.records.record import Record
+from sweep.wording import steps_in_words
 from trainables.spec import EpochMetrics, Outcome
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def _train_again(
     record = plan.records.get(trial.trial_id)
     device = record.attempts[-1]["device"] if record and record.attempts else "cpu"
     torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
-    training = Trial(trial.spec, data_root=plan.grid.data_root, device=device)
+    compiled = record.compiled if record and not record.fused else []
+    training = Trial(trial.spec, data_root=plan.grid.data_root, device=device, compilation=compiled)
+    if compiled:
+        say(f"compiled as its record says: {steps_in_words(compiled)}")
     last = min(num_epochs or trial.spec.train.epochs, trial.spec.train.epochs)
     if record and record.fused:
         say(f"its record is of {record.fused} seeds side by side: it is alike, not the same bits")
@@ -97,6 +101,8 @@ def _train_again(
         weights_are_same = record.weights_digest == training.weights_digest
         say(f"final weights: {'same bits' if weights_are_same else 'other bits'}")
         same = same and weights_are_same
+    for line in training.steps.remarks:
+        say(f"{line}: its bits are not those of a record whose steps were")
     if record and not same:
         for line in other_circumstances(record, device):
             say(line)

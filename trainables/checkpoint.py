@@ -11,7 +11,7 @@ import io
 import pickle
 import re
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 from torch import nn
@@ -23,7 +23,10 @@ _FORMAT = re.compile(rb"norm-sweep checkpoint ([0-9]{1,9})\n")
 
 
 class TrialState(TypedDict):
-    """All that decides how a trial goes on; `current` is the epoch that has begun, if one has."""
+    """All that decides how a trial goes on; `current` is the epoch that has begun, if one has.
+
+    `compiled` are the steps that ran compiled (see `trainables.stepping`).
+    """
 
     trial_id: str
     epoch: int
@@ -33,6 +36,7 @@ class TrialState(TypedDict):
     optimizer: dict[str, Any]
     threshold: dict[str, float]
     current: dict[str, Any] | None
+    compiled: NotRequired[list[list[int | None]]]
 
 
 def to_bytes(state: TrialState) -> bytes:

@@ -103,6 +103,7 @@ class TrainingEpoch:
         ):
             losses, wrong = self.steps.take(images, labels, self.lr, self.observer)
         self.take_in(losses, wrong)
+        self.steps.waited(len(losses))
         seconds = time.perf_counter() - start
         self.train_s += seconds
         pace.observe(len(losses), seconds)

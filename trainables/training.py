@@ -30,7 +30,7 @@ from trainables.observe import layer_at
 from trainables.optim import Sgd
 from trainables.seeding import GlobalStream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
-from trainables.stepping.eager import Steps
+from trainables.stepping.switching import Compilation, steps_for
 from trainables.threshold import TimeToThreshold
 
 
@@ -39,6 +39,7 @@ def train(
     *,
     data_root: str | os.PathLike[str] | None = None,
     device: torch.device | str | None = None,
+    compilation: Compilation = False,
     checkpoint: bytes | None = None,
 ) -> Iterator[EpochMetrics]:
     """Train a trial to its end and yield the metrics of each epoch as it finishes.
@@ -47,6 +48,7 @@ def train(
         spec: the trial; `check(spec)` tells beforehand whether it can be trained.
         data_root: folder of the data sets (default: see `data.data_root`).
         device: where to train (default: the GPU if there is one, else the CPU).
+        compilation: whether the steps run compiled (`torch.compile`); `auto`: where that pays.
         checkpoint: `Trial.state()` to go on from; its epochs are not yielded again.
 
     Raises:
@@ -57,7 +59,7 @@ def train(
         CheckpointTooNew: a newer version of the program wrote it.
         ValueError: the spec, or the checkpoint of another trial.
     """
-    trial = Trial(spec, data_root=data_root, device=device)
+    trial = Trial(spec, data_root=data_root, device=device, compilation=compilation)
     if checkpoint is not None:
         trial.load_state(checkpoint)
     while not trial.finished:
@@ -75,6 +77,7 @@ class Trial:
         correct: which test examples were right after the last epoch of this process, bool
             `(num_test,)` in the split's order; None before there was one.
         dimensions: counts of classes, examples, parameters and updates.
+        steps: how optimizer steps are taken; `steps.compiled` says which of them ran compiled.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Trial:
         *,
         data_root: str | os.PathLike[str] | None = None,
         device: torch.device | str | None = None,
+        compilation: Compilation = False,
     ) -> None:
         check_values(spec)
         self.spec = spec
@@ -104,7 +108,8 @@ class Trial:
             layer_at(self.model, spec.train.watch)
         self.norms = norms.built
         self.optimizer = Sgd(self.model, spec.train.optimizer, norms=self.norms)
-        self.steps = Steps(self.model, self.optimizer, spec)
+        self.compilation = compilation
+        self.steps = steps_for(self.model, self.optimizer, spec, self.dataset, compilation)
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf
@@ -226,6 +231,7 @@ class Trial:
                 "optimizer": self.optimizer.state_dict(),
                 "threshold": self.to_threshold.state_dict(),
                 "current": self.current.state_dict() if self.current else None,
+                "compiled": self.steps.compiled,
             }
         )
 
@@ -246,3 +252,4 @@ class Trial:
         if state["current"] is not None:
             self.current = self._begin_epoch()
             self.current.load_state_dict(state["current"])
+        self.steps.go_on_from(self.num_updates + self.steps_into_epoch, state.get("compiled", []))

@@ -90,6 +90,11 @@ class Record:
         return max(widths, default=None)
 
     @property
+    def compiled(self) -> list[list[int | None]]:
+        """Which optimizer steps ran compiled: ranges `[first, end]`; end None: to the last one."""
+        return self.attempts[-1].get("compiled", []) if self.attempts else []
+
+    @property
     def train_s(self) -> float:
         """Seconds of training and evaluation so far."""
         return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)

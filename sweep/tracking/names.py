@@ -9,6 +9,7 @@ from typing import Any
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.records.record import Record
+from sweep.wording import steps_in_words
 
 LONGEST_TAG = 4000
 """Characters; what MLflow takes differs between its versions and stores."""
@@ -63,6 +64,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.weights_digest": record.weights_digest,
         "sweep.attempts": len(record.attempts),
         "sweep.fused": record.fused,
+        "sweep.compiled": steps_in_words(record.compiled) or None,
     }
     for key in ("code_version", "python", "host", "device", "platform"):
         tags[f"sweep.{key}"] = record.provenance.get(key)

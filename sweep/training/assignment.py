@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from trainables.spec import TrialSpec, spec_from_dict, spec_to_dict
 
@@ -18,6 +18,7 @@ class Assignment:
             there is none.
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
         may_have_more: whether the trial can be given more of the device, should this be too little.
+        compilation: whether the trial's steps run compiled, or `auto`.
         checkpoint_every_s: seconds between checkpoints within an epoch.
     """
 
@@ -33,6 +34,7 @@ class Assignment:
     driver: str = ""
     may_have_more: bool = False
     checkpoint_every_s: float = 60.0
+    compilation: bool | Literal["auto"] = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a Tune trial's config carries them, and the trial's id."""

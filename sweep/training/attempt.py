@@ -123,7 +123,10 @@ class Attempt:
 
             data.download(assignment.spec.data.name, assignment.data_root)  # a node that came late
             self.trial = Trial(
-                assignment.spec, data_root=assignment.data_root, device=assignment.device
+                assignment.spec,
+                data_root=assignment.data_root,
+                device=assignment.device,
+                compilation=assignment.compilation,
             )
         if self.trial is not None:
             resume(self, self.trial)
@@ -151,6 +154,7 @@ class Attempt:
             "from_step": trial.steps_into_epoch,
             "ended": None,
         }
+        self._note_compilation()
         record.attempts.append(self.entry)
         self.folder.save(record)
 
@@ -164,6 +168,7 @@ class Attempt:
 
     def take(self, progress: Progress) -> bool:
         """Commit what became of a stretch; whether there was anything but a checkpoint."""
+        self._note_compilation()
         if isinstance(progress, Diverged):
             self.end(Outcome.DIVERGED)
         elif self.trial is not None and progress is not None:
@@ -172,6 +177,15 @@ class Attempt:
         elif self.trial is not None and self._checkpoint_is_due():
             self._save_checkpoint(self.trial)
         return self.is_done
+
+    def _note_compilation(self) -> None:
+        """Say which steps ran compiled, and why others do not."""
+        if self.trial is None:
+            return
+        steps = self.trial.steps
+        if steps.compiled:
+            self.entry["compiled"] = [list(pair) for pair in steps.compiled]
+        self.notices += [line for line in steps.remarks if line not in self.notices]
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:

@@ -135,6 +135,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         retry=record is not None and record.outcome in plan.retry,
         edition=edition_of(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,
+        compilation=grid.resources.compile,
     )
 
 

@@ -24,6 +24,13 @@ def net(*, in_channels: int, num_classes: int, norm: Norm, width: int = 4) -> nn
     )
 
 
+def with_dropout(**given: Any) -> nn.Module:
+    """Half of the features are dropped."""
+    inner = net(**given)
+    inner.insert(5, nn.Dropout(0.5))  # type: ignore[operator]
+    return inner
+
+
 class Scaled(nn.Module):
     """Has a parameter of its own that neither initialisation nor a norm touches."""
 
@@ -41,6 +48,18 @@ class ReadsValues(Scaled):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) if x.abs().max().item() >= 0 else x
+
+
+class Counts(Scaled):
+    """Does something else at every step, by a number that it counts up."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.num_steps = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.num_steps += 1
+        return super().forward(x) / self.num_steps
 
 
 class Luck(Scaled):

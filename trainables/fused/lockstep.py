@@ -26,6 +26,10 @@ class Alone:
             parameter.data = parameter.data.contiguous()
             velocity.data = velocity.data.contiguous()
 
+    def hold(self, is_held: bool) -> None:
+        """Leave the steps as they are, or no longer, while widths are timed."""
+        self.trials[0].steps.is_held = is_held
+
     def advance(self) -> list[Progress]:
         """As `FusedTrials.advance`."""
         try:
@@ -79,6 +83,7 @@ class Lockstep:
         self.side_by_side = []
         for crew in self._crews_now():
             crew.pace.num_steps = num_steps
+            crew.hold(self.width.num_steps is not None)
             self.side_by_side += [len(crew.trials)] * len(crew.trials)
             told += crew.advance()
         if is_training:

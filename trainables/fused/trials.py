@@ -19,7 +19,7 @@ from trainables.fused.network import FusedNetwork
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import EpochMetrics
-from trainables.stepping.eager import Steps
+from trainables.stepping.switching import steps_for
 from trainables.training import Trial
 
 Progress: TypeAlias = EpochMetrics | Diverged | None
@@ -56,7 +56,19 @@ class FusedTrials:
             self.optimizer.velocities[shared.whole] = shared.joined(
                 [t.optimizer.velocities[p] for t, p in zip(self.trials, shared.own, strict=True)]
             )
-        self.steps = Steps(self.network.model, self.optimizer, first.spec)
+        self.steps = steps_for(
+            self.network.model,
+            self.optimizer,
+            first.spec,
+            first.dataset,
+            first.compilation,
+            num_networks=len(self.trials),
+        )
+        self.steps.go_on_from(first.steps.number, first.steps.compiled)
+
+    def hold(self, is_held: bool) -> None:
+        """Leave the steps as they are, or no longer, while widths are timed."""
+        self.steps.is_held = is_held
 
     @property
     def finished(self) -> bool:
@@ -103,6 +115,9 @@ class FusedTrials:
             epoch.dropout.take_back(stream)
             epoch.observer.take_part(network, observer)
             ends.append(_taken_in(epoch, losses[:, network], wrong[:, network]))
+        self.steps.waited(len(losses))
+        for trial in self.trials:
+            trial.steps.go_on_from(self.steps.number, self.steps.compiled)
         seconds = time.perf_counter() - start
         self.pace.observe(len(losses), seconds)
         for epoch in epochs:

@@ -18,6 +18,8 @@ Forward: TypeAlias = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]
 do. Labels `(B,)`: `()` and `(B, K)`. Of S networks side by side, labels `(B, S)`: their losses
 `(S,)` and `(B S, K)`."""
 
+Ranges: TypeAlias = list[list[int | None]]
+
 
 def forward(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """A batch's mean loss in nats, and its logits (see `Forward`)."""
@@ -38,6 +40,10 @@ class Steps:
 
     Attributes:
         forward: what is done with a batch.
+        number: optimizer steps taken since the trial began.
+        compiled: the steps that ran compiled, as ranges `[first, end]`; None: to the last one yet.
+        remarks: what a person should know of how the steps were taken, a line each.
+        is_held: whether to go on as now, while somebody else times the steps.
     """
 
     def __init__(self, model: nn.Module, optimizer: Sgd, spec: TrialSpec) -> None:
@@ -45,6 +51,10 @@ class Steps:
         self.size = spec.batch_size
         self.batches_per_step = spec.optimizer_batch_size // spec.batch_size
         self.forward: Forward = forward
+        self.number = 0
+        self.compiled: Ranges = []
+        self.remarks: list[str] = []
+        self.is_held = False
 
     def take(
         self, images: Tensor, labels: Tensor, lr: float, observer: TrainingObserver
@@ -54,20 +64,45 @@ class Steps:
         For images of n steps of B examples and labels `(n B,)` these are `(n,)` and `(n B,)`; for
         labels `(n B, S)` of S networks, `(n, S)` and `(n B, S)`.
         """
+        self._keep_count()
         losses, logits = [], []
         pairs = zip(torch.split(images, self.size), torch.split(labels, self.size), strict=True)
         for number, (x, y) in enumerate(pairs, start=1):
             loss, output = self.forward(self.model, x, y)
-            self._back(loss)
+            backward(loss, self.batches_per_step)
             losses.append(loss.detach())
             logits.append(output)
             if number % self.batches_per_step == 0:
                 observer.before_update()
                 self.optimizer.step(lr)
         per_step = torch.stack(losses).view(-1, self.batches_per_step, *labels.shape[1:]).mean(1)
+        self.number += len(per_step)
         return per_step, torch.cat(logits).argmax(1).view_as(labels) != labels
 
-    def _back(self, loss: Tensor) -> None:
-        total = loss if loss.dim() == 0 else loss.sum()
-        share = total if self.batches_per_step == 1 else total / self.batches_per_step
-        share.backward()  # type: ignore[no-untyped-call]
+    def waited(self, num_steps: int) -> None:
+        """Told that the device has finished the steps of the last `take`."""
+
+    def go_on_from(self, number: int, compiled: Ranges) -> None:
+        """Stand at a step of a trial of which these steps ran compiled."""
+        self.number = number
+        self.compiled = [list(pair) for pair in compiled]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether batches run compiled as things stand."""
+        return self.forward is not forward
+
+    def _keep_count(self) -> None:
+        """Begin or end a range of compiled steps, if the next step is the first that is other."""
+        was_compiled = bool(self.compiled) and self.compiled[-1][1] is None
+        if self.is_compiled and not was_compiled:
+            self.compiled.append([self.number, None])
+        elif was_compiled and not self.is_compiled:
+            self.compiled[-1][1] = self.number
+
+
+def backward(loss: Tensor, batches_per_step: int = 1) -> None:
+    """Add a batch's gradients to those of the step; of S networks, each its own."""
+    total = loss if loss.dim() == 0 else loss.sum()
+    share = total if batches_per_step == 1 else total / batches_per_step
+    share.backward()  # type: ignore[no-untyped-call]

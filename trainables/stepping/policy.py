@@ -1,0 +1,151 @@
+"""When a trial's steps are to run compiled: what was measured goes in, a decision comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+from trainables.stepping.eager import Ranges
+
+WORTHWHILE = 0.97
+"""Of what a trial takes eager: the most that it may take with compilation, and a compiled step."""
+
+MARGIN = 1.5
+"""A compilation is expected to take this many times as long as the last one of its kind."""
+
+TIMED_S, TIMED_STRETCHES = 0.3, 3
+"""A step is timed over this many seconds and stretches at least, and the median stretch counts."""
+
+
+class Policy(Protocol):
+    """Decides before each stretch, and is told how long it took."""
+
+    def wants(self, number: int) -> bool:
+        """Whether step `number`, counted from 0, is to run compiled."""
+
+    def until(self, number: int) -> int | None:
+        """The next step at which the answer is known to be another; None: not known."""
+
+    def compiled_in(self, seconds: float) -> None:
+        """Told that the compilation is done."""
+
+    def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
+        """Told how long a stretch took."""
+
+
+class Given:
+    """Exactly these steps; what was decided before."""
+
+    def __init__(self, ranges: Ranges) -> None:
+        self.ranges = ranges
+
+    def wants(self, number: int) -> bool:
+        """Whether the step is in one of the ranges."""
+        return any(
+            (first or 0) <= number and (end is None or number < end) for first, end in self.ranges
+        )
+
+    def until(self, number: int) -> int | None:
+        """Where the next range begins or ends."""
+        marks = [mark for pair in self.ranges for mark in pair if mark is not None]
+        return min((mark for mark in marks if mark > number), default=None)
+
+    def compiled_in(self, seconds: float) -> None:
+        """Changes nothing."""
+
+    def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
+        """Changes nothing."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What compiling a cell's step cost and brought.
+
+    `compile_s`: seconds of the last compilation. `share`: what a compiled step takes of an eager
+    one; None where that was never measured.
+    """
+
+    compile_s: float
+    share: float | None = None
+
+
+class Stretches:
+    """How long a step takes, from whole stretches; the first one warms up."""
+
+    def __init__(self) -> None:
+        self._step_s: list[float] = []
+        self._seconds = 0.0
+        self._is_warm = False
+
+    def add(self, num_steps: int, seconds: float) -> None:
+        """Take in a stretch."""
+        if self._is_warm:
+            self._step_s.append(seconds / num_steps)
+            self._seconds += seconds
+        self._is_warm = True
+
+    @property
+    def step_s(self) -> float | None:
+        """Seconds of a step; None while it has not been timed for long enough."""
+        if self._seconds < TIMED_S or len(self._step_s) < TIMED_STRETCHES:
+            return None
+        return median(self._step_s[-2 * TIMED_STRETCHES :])
+
+
+class Auto:
+    """Eager at first; compiled where the steps that are left repay it, and only while it is faster.
+
+    Where it is not known what compiling brings, it is tried if the trial loses little by it even if
+    it brings nothing.
+
+    Args:
+        num_steps: optimizer steps of the whole trial.
+        known: of this cell; without a `share`, what the compilation is thought to cost.
+        learnt: is told what was measured.
+    """
+
+    def __init__(
+        self, num_steps: int, known: Known, learnt: Callable[[Known], None] = lambda _: None
+    ) -> None:
+        self.num_steps, self.known, self.learnt = num_steps, known, learnt
+        self._eager, self._compiled = Stretches(), Stretches()
+        self._wants = False
+        self._is_settled = False
+
+    def wants(self, number: int) -> bool:
+        """Decided anew until it is compiled, then once more when compiled steps have been timed."""
+        step_s = self._eager.step_s
+        if not self._wants and not self._is_settled and step_s is not None:
+            self._wants = repays(self.known, step_s, self.num_steps - number)
+        return self._wants
+
+    def until(self, number: int) -> int | None:
+        """Never known beforehand."""
+
+    def compiled_in(self, seconds: float) -> None:
+        """Remember what it cost."""
+        self.known = Known(seconds, self.known.share)
+
+    def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
+        """Take the time; once compiled steps have been timed too, go back if they are no faster."""
+        (self._compiled if compiled else self._eager).add(num_steps, seconds)
+        eager_s, compiled_s = self._eager.step_s, self._compiled.step_s
+        if not self._is_settled and eager_s is not None and compiled_s is not None:
+            self.known = Known(self.known.compile_s, compiled_s / eager_s)
+            self._is_settled = True
+            self._wants = compiled_s < WORTHWHILE * eager_s
+            self.learnt(self.known)
+
+
+def repays(known: Known, step_s: float, steps_left: int) -> bool:
+    """Whether compiling now is expected to pay: all told, in `WORTHWHILE` of the time eager.
+
+    Where its share is not known, whether a compilation that brings nothing would lose no more than
+    that says.
+    """
+    left_s, cost_s = step_s * steps_left, MARGIN * known.compile_s
+    if known.share is None:
+        return cost_s <= (1 - WORTHWHILE) * left_s
+    return cost_s + known.share * left_s <= WORTHWHILE * left_s
