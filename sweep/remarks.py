@@ -12,6 +12,7 @@ from sweep.grid.layout import Grid
 from sweep.plan import Plan
 from sweep.wording import counted
 from trainables.spec import ScheduleSpec, TrainSpec
+from trainables.stepping.ability import missing_compiler, why_not
 
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
 
@@ -20,7 +21,7 @@ def remarks(grid: Grid) -> list[str]:
     """A line each: settings without effect, a likely slip of units, cells that are one."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
-    return [*dict.fromkeys(lines), *_coincident(grid)]
+    return [*dict.fromkeys(lines), *_not_compiled(grid), *_coincident(grid)]
 
 
 def changed_sources(plan: Plan) -> list[str]:
@@ -81,6 +82,18 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
             f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
             f"write {100 * train.threshold:g} if you mean that share"
         )
+
+
+def _not_compiled(grid: Grid) -> Iterator[str]:
+    """Where `resources.compile` is wanted: what keeps trials from it, as far as it shows here."""
+    if grid.resources.compile is False:
+        return
+    reasons = {why_not(trial.spec.train) for trial in grid.trials} - {None}
+    for why in sorted(map(str, reasons)):
+        yield f"resources.compile is without effect where {why}"
+    missing = missing_compiler()
+    if missing is not None:
+        yield f"resources.compile is without effect on this machine: {missing}"
 
 
 def _coincident(grid: Grid) -> Iterator[str]:

@@ -36,6 +36,19 @@ def test_a_gamma_that_no_schedule_reads_is_without_effect() -> None:
     assert line.endswith("the schedule is constant")
 
 
+def test_what_keeps_steps_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: dict[str, Any] = {"resources": {"compile": "auto"}}
+    monkeypatch.setenv("CXX", "true")
+    assert not remarks(load(**wanted))
+    watched = trained(watch="stem")
+    assert not remarks(load(**watched))
+    (line,) = remarks(load(**watched, **wanted))
+    assert line.startswith("resources.compile is without effect where `watch` reads a layer")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (line,) = remarks(load(**wanted))
+    assert "on this machine: there is no C++ compiler (no-such-compiler" in line
+
+
 def test_a_threshold_below_one_percent_may_be_a_fraction() -> None:
     (line,) = remarks(load(**trained(threshold=0.4)))
     assert line == (
