@@ -16,6 +16,7 @@ from trainables.backend import convolutions_for
 from trainables.data.batches import evaluation_batches, training_stretches
 from trainables.data.load import Dataset
 from trainables.observe import clipping
+from trainables.precision import forward_passes
 from trainables.spec import EvalStatistics, TrainSpec, TrialSpec
 
 LARGE_BATCH = 512
@@ -70,6 +71,13 @@ def assess(
     `trainables.fused`); of one spec it is the model itself. Precise statistics are taken from
     that epoch's training batches, augmented as they were.
     """
+    with forward_passes(specs[0].train, dataset.test.labels.device):
+        return _assess(model, dataset, specs, epoch=epoch)
+
+
+def _assess(
+    model: nn.Module, dataset: Dataset, specs: Sequence[TrialSpec], *, epoch: int
+) -> list[Assessment]:
     spec, num_networks = specs[0], len(specs)
     if uses_precise_statistics(model) or "precise" in side_by_side(model, spec.train):
         normmods.recompute_precise(model, large_batches(dataset, specs, epoch=epoch))

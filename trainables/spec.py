@@ -28,6 +28,7 @@ ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
 EvalStatistics = Literal["ema", "precise", "batch"]
 ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
+Precision = Literal["float32", "bfloat16"]
 Count = Annotated[int, Ge(1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 """Metadata of a field that version 1 began without. While it has its default, which must mean
@@ -142,6 +143,10 @@ class TrainSpec(Spec):
         extra_metrics: further metrics, by name.
         deterministic: the same bits every time on a GPU too, by slower algorithms; those of a
             CPU are so anyway.
+        precision: of forward passes, in training and tests; `bfloat16` is torch's autocast, and
+            leaves weights, norm statistics and the loss in float32.
+        channels_last: whether images and weights lie in memory pixel by pixel. The mathematics is
+            the same, the rounding is not.
     """
 
     epochs: Count
@@ -156,6 +161,8 @@ class TrainSpec(Spec):
     watch: str | None = field(default=None, metadata=ADDED_LATER)
     extra_metrics: tuple[ExtraMetric, ...] = field(default=(), metadata=ADDED_LATER)
     deterministic: bool = field(default=False, metadata=ADDED_LATER)
+    precision: Precision = field(default="float32", metadata=ADDED_LATER)
+    channels_last: bool = field(default=False, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         for name in ("eval_statistics", "extra_metrics"):  # in whatever order written

@@ -28,6 +28,7 @@ from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import Sgd
+from trainables.precision import laid_out
 from trainables.seeding import GlobalStream
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec
 from trainables.stepping.switching import Compilation, steps_for
@@ -104,6 +105,7 @@ class Trial:
             )
         initialise(self.model, norms=norms.built, seed=spec.seed)
         normmods.prepare(self.model).to(self.device)
+        self.model, self.dataset = laid_out(spec.train, self.model, self.dataset)
         if spec.train.watch is not None:
             layer_at(self.model, spec.train.watch)
         self.norms = norms.built

@@ -83,6 +83,8 @@ def test_a_field_added_later_counts_once_it_leaves_its_default() -> None:
         "watch": "conv1",
         "extra_metrics": ("gradient_norm",),
         "deterministic": True,
+        "precision": "bfloat16",
+        "channels_last": True,
     }
     assert list(values) == later(SPEC.train)
     ids = {SPEC.trial_id}

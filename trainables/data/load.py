@@ -37,6 +37,7 @@ class Dataset:
     `mean` and `std` are `(1, C, 1, 1)`, per channel over the whole training split, whatever
     part of it the spec keeps. Every batch is a copy, so no trial can change the data of the next.
     `digest` names the bits of a user's own data set, and is empty for the others, whose are known.
+    `memory_format` is that of the images that `standardise` gives.
     """
 
     train: Split
@@ -45,10 +46,12 @@ class Dataset:
     std: Tensor
     num_classes: int
     digest: str = ""
+    memory_format: torch.memory_format = torch.contiguous_format
 
     def standardise(self, images: Tensor) -> Tensor:
         """float32 images of mean 0 and standard deviation 1 per channel, from uint8 ones."""
-        return images.float().sub_(self.mean).div_(self.std)
+        values = images.to(torch.float32, memory_format=self.memory_format, copy=True)
+        return values.sub_(self.mean).div_(self.std)
 
 
 def load(

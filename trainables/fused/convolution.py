@@ -67,7 +67,7 @@ class FusedConvolution(nn.Module):
         height, width = x.shape[2:]
         window = Window(height, width, self.weight.shape[2], self.stride, self.padding)
         if _is_faster_as_product(window, len(x)):
-            y: Tensor = _Convolve.apply(x, self.weight, window)
+            y: Tensor = _Convolve.apply(*_autocast(x, self.weight), window)
         else:
             weight = self.by_model(self.weight).flatten(0, 1)
             y = F.conv2d(
@@ -94,6 +94,14 @@ def _is_faster_as_product(window: Window, batch_size: int) -> bool:
     rows, columns = window.out
     few = batch_size * rows * columns <= FEW_OUTPUTS * window.stride**2
     return few or window.kernel == 1
+
+
+def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as autocast would hand them to a convolution; it does not know of this one."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x, weight
+    dtype = torch.get_autocast_dtype("cpu")
+    return x.to(dtype), weight.to(dtype)
 
 
 class _Convolve(Function):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
+from trainables.precision import forward_passes
 from trainables.spec import TrialSpec
 
 Forward: TypeAlias = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -51,6 +52,7 @@ class Steps:
         self.size = spec.batch_size
         self.batches_per_step = spec.optimizer_batch_size // spec.batch_size
         self.forward: Forward = forward
+        self.precision = forward_passes(spec.train, next(model.parameters()).device)
         self.number = 0
         self.compiled: Ranges = []
         self.remarks: list[str] = []
@@ -68,7 +70,8 @@ class Steps:
         losses, logits = [], []
         pairs = zip(torch.split(images, self.size), torch.split(labels, self.size), strict=True)
         for number, (x, y) in enumerate(pairs, start=1):
-            loss, output = self.forward(self.model, x, y)
+            with self.precision:
+                loss, output = self.forward(self.model, x, y)
             backward(loss, self.batches_per_step)
             losses.append(loss.detach())
             logits.append(output)

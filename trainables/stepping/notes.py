@@ -43,6 +43,8 @@ def cell_of(spec: TrialSpec, dataset: Dataset, num_networks: int = 1) -> str:
         "image_shape": list(dataset.train.images.shape[1:]),
         "num_classes": dataset.num_classes,
         "deterministic": spec.train.deterministic,
+        "precision": spec.train.precision,
+        "channels_last": spec.train.channels_last,
         "num_networks": num_networks,
         "device": _named(dataset.train.images.device),
         "num_threads": torch.get_num_threads(),

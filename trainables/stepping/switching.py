@@ -105,7 +105,8 @@ class SwitchingSteps(Steps):
 
         start = time.perf_counter()
         try:
-            self.forward = compiled_forward(self.cell, self.model, x, y)
+            with self.precision:
+                self.forward = compiled_forward(self.cell, self.model, x, y)
         except NotCompilable as why:
             self._stay_eager(str(why))
             return
