@@ -1,18 +1,23 @@
 """Training throughput against a careful plain loop, in images per second.
 
     python benchmarks/training.py [--models resnet8 resnet18] [--norms ...] [--batch-sizes 2 16 64]
+                                  [--compile]
 
 The plain loop is what people write: `DataLoader`, torchvision's transforms, eager PyTorch,
 `torch.optim.SGD`, and the same network with torch's own norms, or with the formula by plain
 autograd where torch has no such norm. Repetitions alternate; a row gives the median of each and
-their ratio. On a CPU one thread runs, and its CPU time counts, so that other work on shared
+their ratio. With `--compile` a third loop alternates with them: ours with compiled steps, its
+ratio to ours eager, and the seconds until its first step was done, which nothing compiled
+earlier shortens. On a CPU one thread runs, and its CPU time counts, so that other work on shared
 cores counts less.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -117,15 +122,19 @@ def plain_epochs(spec: TrialSpec, data: Dataset, device: str) -> Iterator[None]:
         yield
 
 
-def our_epochs(spec: TrialSpec, data: Dataset, device: str) -> Iterator[None]:
+def our_epochs(
+    spec: TrialSpec, data: Dataset, device: str, *, compilation: bool = False
+) -> Iterator[None]:
     """This project's trial, an epoch's training at a time."""
     with mock.patch("trainables.training.load", return_value=data):
-        trial = Trial(spec, device=device)
+        trial = Trial(spec, device=device, compilation=compilation)
     while True:
         epoch = trial.begun_epoch()
         while not epoch.is_done:
             epoch.advance(trial.pace)
         trial.current = None
+        if trial.steps.remarks:
+            raise SystemExit(trial.steps.remarks[0])
         yield
 
 
@@ -162,11 +171,19 @@ def synchronized(device: str) -> float:
     return time.perf_counter()
 
 
-def measure(spec: TrialSpec, repetitions: int, device: str) -> tuple[float, float]:
-    """Median seconds of the same number of steps, here and in the plain loop."""
+def measure(
+    spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
+) -> dict[str, float]:
+    """Median seconds of the same number of steps in each loop, and of the compilation."""
     num_images = STEPS.get(spec.model.name, 2) * spec.batch_size
     data = data_for(spec, num_images, device)
     loops = {"ours": our_epochs(spec, data, device), "plain": plain_epochs(spec, data, device)}
+    found = {}
+    if with_compiled:
+        loops["compiled"] = our_epochs(spec, data, device, compilation=True)
+        start = time.perf_counter()
+        next(loops["compiled"])
+        found["compile_s"] = time.perf_counter() - start
     times: dict[str, list[float]] = {name: [] for name in loops}
     for repetition in range(repetitions + 1):
         for name, loop in loops.items():
@@ -174,7 +191,27 @@ def measure(spec: TrialSpec, repetitions: int, device: str) -> tuple[float, floa
             next(loop)
             if repetition:  # the first one warms up
                 times[name].append(synchronized(device) - start)
-    return statistics.median(times["ours"]), statistics.median(times["plain"])
+    return found | {name: statistics.median(of_loop) for name, of_loop in times.items()}
+
+
+HEAD = f"{'model':<10} {'norm':<14} {'batch':>5} {'images/s':>10} {'plain':>10} {'ratio':>6}"
+COMPILED_HEAD = f" {'compiled':>10} {'to ours':>8} {'to plain':>8} {'compile s':>9}"
+
+
+def row(spec: TrialSpec, found: dict[str, float]) -> str:
+    num_images = STEPS.get(spec.model.name, 2) * spec.batch_size
+    ours, plain = found["ours"], found["plain"]
+    line = (
+        f"{spec.model.name:<10} {spec.norm.name:<14} {spec.batch_size:>5} "
+        f"{num_images / ours:>10.0f} {num_images / plain:>10.0f} {plain / ours:>6.2f}"
+    )
+    if "compiled" not in found:
+        return line
+    compiled = found["compiled"]
+    return (
+        f"{line} {num_images / compiled:>10.0f} {ours / compiled:>8.2f} {plain / compiled:>8.2f} "
+        f"{found['compile_s']:>9.1f}"
+    )
 
 
 def main() -> None:
@@ -184,20 +221,20 @@ def main() -> None:
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[2, 16, 64])
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="ours with compiled steps too")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'model':<10} {'norm':<14} {'batch':>5} {'images/s':>10} {'plain':>10} {'ratio':>6}")
-    for model in options.models:
-        for batch_size in options.batch_sizes:
-            for norm in options.norms:
-                spec = spec_for(model, norm, batch_size)
-                ours, plain = measure(spec, options.repetitions, options.device)
-                num_images = STEPS.get(model, 2) * batch_size
-                print(
-                    f"{model:<10} {norm:<14} {batch_size:>5} {num_images / ours:>10.0f} "
-                    f"{num_images / plain:>10.0f} {plain / ours:>6.2f}",
-                    flush=True,
-                )
+    print(HEAD + (COMPILED_HEAD if options.compile else ""))
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["NORM_SWEEP_CACHE"] = empty
+        for model in options.models:
+            for batch_size in options.batch_sizes:
+                for norm in options.norms:
+                    spec = spec_for(model, norm, batch_size)
+                    found = measure(
+                        spec, options.repetitions, options.device, with_compiled=options.compile
+                    )
+                    print(row(spec, found), flush=True)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,13 @@ class Resources(Section):
             raise ValueError("expected a number >= 0 or 'auto'")
         return gpu
 
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _is_a_switch_or_auto(cls, wanted: Any) -> Any:
+        if wanted != "auto" and not isinstance(wanted, bool):
+            raise ValueError("expected true, false or 'auto'")
+        return wanted
+
 
 class Tracking(Section):
     """The MLflow experiment; its server is MLflow's own setting (MLFLOW_TRACKING_URI)."""

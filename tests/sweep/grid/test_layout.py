@@ -88,6 +88,11 @@ def test_what_is_stated_is_taken() -> None:
         ({"resources": {"cpus": 1}}, "resources.cpus: unknown key; did you mean 'cpu'?"),
         ({"resources": {"cpu": 0}}, "resources.cpu: expected a number > 0, found 0"),
         ({"resources": {"gpu": -1}}, "resources.gpu: expected a number >= 0 or 'auto', found -1"),
+        (
+            {"resources": {"compile": "yes"}},
+            "resources.compile: expected true, false or 'auto', found 'yes'",
+        ),
+        ({"resources": {"compile": 1}}, "resources.compile: expected true, false or 'auto', found"),
         ({"resources": {"gpu": "all"}}, "resources.gpu: expected a number >= 0 or 'auto', found '"),
         ({"tracking": {}}, "tracking.experiment: is required and missing"),
         ({"tracking": {"experiment": ""}}, "tracking.experiment: expected a text that is not empt"),
