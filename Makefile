@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-cluster chaos bench check format install lock clean
+.PHONY: demo test test-slow test-cluster chaos bench check format schema install lock clean
 
 demo: install
 	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
@@ -43,6 +43,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What editors are given and docs/grid.md shows, from the classes that check a grid.
+schema: install
+	$(BIN)/python -m sweep schema > grids/grid.schema.json
+	$(BIN)/python -m sweep schema --markdown > docs/grid.md
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -76,6 +76,30 @@ def reproduce(
         return expected
 
 
+def take_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_steps: int) -> bool:
+    """Train the trial's first steps, say the mean loss as it goes; whether it did not diverge.
+
+    No record holds single steps, so nothing is compared.
+    """
+    import torch
+
+    from trainables import Diverged, Trial
+
+    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
+    training = Trial(trial.spec, data_root=plan.grid.data_root)
+    epoch = training.begun_epoch()
+    while epoch.num_steps < min(num_steps, epoch.examples.num_batches):
+        training.pace.num_steps = min(training.pace.num_steps, num_steps - epoch.num_steps)
+        try:
+            epoch.advance(training.pace)
+        except Diverged as end:
+            say(f"it diverges: {end}")
+            return False
+        speed = epoch.num_steps / epoch.train_s
+        say(f"step {epoch.num_steps}: mean loss {epoch.train_loss:.4f}, {speed:.0f} steps/s")
+    return True
+
+
 def _train_again(
     plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None
 ) -> bool:

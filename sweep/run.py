@@ -25,7 +25,7 @@ from sweep.grid.layout import Grid
 from sweep.packing.measure import packed, usable
 from sweep.plan import Plan, folder_of, make_plan, save_expected
 from sweep.records.lock import Reign, driving, require_free
-from sweep.remarks import changed_sources
+from sweep.remarks import changed_sources, missing_data
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
 from sweep.training.runner import train_missing
 from trainables.spec import Outcome
@@ -70,6 +70,34 @@ def run(
     reported = report is not None and write_report(now, shipped, report)
     tables.print_places(console, now, shipped, reported=reported)
     return exit_code(now, shipped, stopped_by)
+
+
+def dry_run(
+    grid: Grid, console: Console, *, address: str | None = None, retry: Iterable[Outcome] = ()
+) -> ExitCode:
+    """Check all that `run` checks before it trains, and say what it would train.
+
+    Ray is started, or asked, for what there is to train on; nothing is written but a probe.
+    """
+    require_free(folder_of(grid))
+    require_answer(address)
+    plan = replace(make_plan(grid, retry), grid=checked(grid, console))
+    for line in missing_data(plan.grid):
+        print_plainly(console, f"note: {line}")
+    plan.folder.storage.require_writable()
+    with waiting(console, "starting Ray"):
+        cluster = Cluster(address, own_modules(plan.grid.import_paths))
+    try:
+        share = cluster.capacity.shares(plan.grid)[0]
+        slots = cluster.capacity.slots(share)
+        if cluster.is_remote:
+            with waiting(console, "visiting the nodes"):
+                require_ready(plan, cluster.capacity, share)
+    finally:
+        cluster.shut_down()
+    tables.print_plan(console, plan, slots)
+    print_plainly(console, "dry run: nothing was trained")
+    return ExitCode.DONE
 
 
 def _train(

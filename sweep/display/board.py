@@ -26,7 +26,8 @@ def unreached_line(error: str) -> str:
 class TrialState:
     """A trial as the driver sees it. `outcome` is None until it has ended.
 
-    `error` is the traceback of one that ended in an error.
+    `error` is the traceback of one that ended in an error, `place` the host and device that train
+    it, where they are known.
     """
 
     trial: GridTrial
@@ -36,6 +37,7 @@ class TrialState:
     error: str | None = None
     is_running: bool = False
     since: float = 0.0
+    place: str | None = None
 
 
 @dataclass
@@ -80,9 +82,11 @@ class Board:
         epoch_s: float,
         outcome: Outcome | None,
         error: str | None,
+        place: str | None = None,
     ) -> None:
         """A worker has committed an epoch or an outcome."""
         state = self.states[trial_id]
+        state.place = place or state.place
         if epochs > state.epochs:
             self.plan.costs.observe(state.trial, epoch_s)
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome

@@ -17,6 +17,11 @@ class Output(Console):
         discard()
 
 
+def on_stderr() -> Console:
+    """A console for what people read while standard output is for a program."""
+    return Console(stderr=True)
+
+
 def discard() -> None:
     """Send whatever is still written to standard output nowhere, from Python's buffer too."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -116,11 +116,15 @@ class View:
         table.add_column("epoch", justify="right", no_wrap=True)
         table.add_column("test error", justify="right", no_wrap=True)
         running = self.board.running
+        has_places = len({state.place for state in running if state.place}) > 1
+        if has_places:
+            table.add_column("where", style="dim")
         for state in running[:MOST_RUNNING_SHOWN]:
             epochs = f"{state.epochs}/{state.trial.spec.train.epochs}"
-            table.add_row(one_line(state.trial.name), epochs, percent(state.test_error))
+            place = [one_line(state.place or "")] if has_places else []
+            table.add_row(one_line(state.trial.name), epochs, percent(state.test_error), *place)
         if len(running) > MOST_RUNNING_SHOWN:
-            table.add_row(f"and {len(running) - MOST_RUNNING_SHOWN} more", "", "")
+            table.add_row(f"and {len(running) - MOST_RUNNING_SHOWN} more")
         return table
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sweep.errors import GridError
 from sweep.grid import source as yaml_source
+from sweep.grid.changes import apply
 from sweep.grid.complaints import problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
@@ -131,15 +134,18 @@ class Grid:
     edition: str | None = None
     checkpoint_every_s: float = 60
     apart: frozenset[tuple[str, str]] = frozenset()
+    changes: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> str:
         """What to type after a command to mean this grid."""
-        return f"{self.path} --scale small" if self.edition else str(self.path)
+        words = [str(self.path), *(["--scale", "small"] if self.edition else [])]
+        words += [word for change in self.changes for word in ("--set", change)]
+        return shlex.join(words)
 
 
-def load_grid(path: str | os.PathLike[str]) -> Grid:
-    """Read and check a grid.
+def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid:
+    """Read and check a grid, as if its file said what `changes` (`train.epochs=2`) say.
 
     Raises `GridError` with every problem of the grid, each with its line, and `RefusedError`
     if the file cannot be read. A user's own layer, model or data set is imported from the current
@@ -151,6 +157,7 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
     if not isinstance(source.data, dict):
         problem = source.problem((), f"expected a mapping, found {show(source.data)}")
         raise GridError(str(file), [problem])
+    apply(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
     sys.path[:0] = [folder for folder in import_paths if folder not in sys.path]
     data_root = _take_root(source)
@@ -174,6 +181,7 @@ def load_grid(path: str | os.PathLike[str]) -> Grid:
         import_paths=import_paths,
         further=tuple(name for name, _ in factors.further),
         checkpoint_every_s=layout.checkpoint_every_s,
+        changes=tuple(changes),
     )
 
 

@@ -129,6 +129,18 @@ def read(path: Path) -> Source:
     return source
 
 
+def value_of(text: str, where: str) -> Any:
+    """A value as a grid would read it, `[0, 1]` or `5e-4`; `RefusedError`, told `where`."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return _Reader(loader, Source(Path(where))).value(node, ()) if node is not None else None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RefusedError(f"{where}: {_not_yaml(error).what}") from None
+    finally:
+        loader.dispose()
+
+
 def _not_yaml(error: Exception) -> Problem:
     line, what = 0, " ".join(str(error).split())
     if isinstance(error, RecursionError):

@@ -192,6 +192,11 @@ class TrialFolder:
         for epoch, steps in self._checkpoints():
             self.storage.delete(_checkpoint(epoch, steps))
 
+    def disposable(self) -> list[str]:
+        """Names of the checkpoints, and of what a killed worker had not written to the end."""
+        checkpoints = [_checkpoint(*mark) for mark in self._checkpoints()]
+        return checkpoints + [name for name in self.storage.names() if name.endswith(".tmp")]
+
     def save_correct(self, content: bytes) -> None:
         """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)

@@ -122,6 +122,14 @@ class Storage:
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{root}/{name}")
 
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 if it is not there."""
+        if self.is_local:
+            path = Path(self.uri) / name
+            return path.stat().st_size if path.exists() else 0
+        filesystem, root = self._filesystem()
+        return filesystem.get_file_info(f"{root}/{name}").size or 0
+
     def names(self) -> list[str]:
         """Names of the files and folders in this folder, sorted; empty if it is not there."""
         return sorted(self._names())

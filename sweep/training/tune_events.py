@@ -158,6 +158,7 @@ def _report(board: Board, trial_id: str, told: dict[str, Any]) -> None:
         epoch_s=told["epoch_s"],
         outcome=Outcome(told["outcome"]) if told["outcome"] else None,
         error=told["error"]["traceback"] if told["error"] else None,
+        place=told["place"],
     )
 
 

@@ -71,6 +71,7 @@ def result_of(attempt: Attempt) -> dict[str, Any]:
         "error": record.error,
         "stopped_for": attempt.stopped_for,
         "notices": attempt.notices,
+        "place": f"{attempt.entry.get('host')} {attempt.assignment.device}",
     }
 
 

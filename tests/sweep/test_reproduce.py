@@ -6,8 +6,11 @@ import os
 
 import pytest
 from small_assignments import assignment, folder_of, train
-from small_grids import load
+from small_grids import load, write
+from typer.testing import CliRunner
 
+from sweep.cli import app
+from sweep.errors import ExitCode
 from sweep.plan import Plan, make_plan
 from sweep.reproduce import reproduce
 from trainables.spec import Outcome
@@ -51,3 +54,13 @@ def test_losses_of_seeds_side_by_side_have_to_be_alike(factor: float, same: bool
 def test_alone_every_bit_counts() -> None:
     assert verdict(trained(lr=0.02))[0]
     assert not verdict(trained(lr=0.02, train_loss=1 + 1e-12))[0]
+
+
+def test_a_few_steps_are_trained_and_nothing_is_compared() -> None:
+    write()
+    result = CliRunner().invoke(
+        app, ["reproduce", "grid.yaml", "batchnorm-bs008-s0", "--steps", "3"]
+    )
+    assert result.exit_code == ExitCode.DONE, result.output
+    assert "step 3: mean loss" in result.stdout
+    assert "record" not in result.stdout

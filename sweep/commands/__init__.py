@@ -1,0 +1,1 @@
+"""The commands of `python -m sweep`, by what they are for."""

@@ -1,0 +1,58 @@
+"""What is typed after several commands, and the grid that it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.errors import RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweep.grid.layout import Grid
+    from trainables.spec import Outcome
+
+GridPath = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
+AtScale = Annotated[
+    str, typer.Option("--scale", help="full, or small: the same cells in minutes, on digits.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Read the grid as if it said so: train.epochs=2, factors.seed=[0,1].",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+def grid_of(path: Path, scale: str = "full", changes: list[str] | None = None) -> Grid:
+    """The grid that is meant; raises `RefusedError`."""
+    from sweep.grid.edition import Scale, scaled
+    from sweep.grid.layout import load_grid
+
+    if scale not in list(Scale):
+        raise RefusedError(f"--scale: expected {' or '.join(Scale)}, found {scale!r}")
+    return scaled(load_grid(path, changes or []), Scale(scale))
+
+
+def outcomes_of(names: list[str]) -> list[Outcome]:
+    """The outcomes that `--retry` names; raises `RefusedError`."""
+    from trainables.spec import Outcome
+
+    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+    for name in names:
+        if name not in again:
+            raise RefusedError(f"--retry: expected {' or '.join(again)}, found {name!r}")
+    return [Outcome(name) for name in names]
+
+
+def console() -> Console:
+    """Where people read what a command says."""
+    from sweep.display.output import Output
+
+    return Output()

@@ -1,0 +1,102 @@
+"""Commands that only look: plan, status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.commands.given import AsJson, AtScale, Changes, GridPath, console, grid_of
+from sweep.commands.refusals import refusals
+from sweep.errors import RefusedError
+
+if TYPE_CHECKING:
+    from sweep.grid.layout import Grid
+    from sweep.plan import Plan
+    from sweep.records.lock import Holder
+
+
+def plan(
+    grid: GridPath,
+    scale: AtScale = "full",
+    changes: Changes = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few steps of every cell, for the forecast.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would run, what is done, and what it will cost. Starts nothing."""
+    with refusals():
+        from sweep.display.checking import checked, timed
+        from sweep.display.output import on_stderr
+        from sweep.display.plain_data import plan_data
+        from sweep.display.progress import print_plainly
+        from sweep.display.tables import print_plan
+        from sweep.packing.packing import foreseen_line, gpus_here, slots_here
+        from sweep.plan import make_plan
+        from sweep.remarks import missing_data
+
+        beside = on_stderr() if as_json else console()
+        feasible = checked(grid_of(grid, scale, changes), beside)
+        if calibrate:
+            timed(feasible, beside)
+        for line in missing_data(feasible):
+            print_plainly(beside, f"note: {line}")
+        standing, num_gpus = make_plan(feasible), gpus_here(feasible)
+        slots = slots_here(standing, os.cpu_count() or 1, num_gpus)
+        if as_json:
+            print(json.dumps(plan_data(standing, slots), indent=1))
+        else:
+            print_plan(beside, standing, slots, foreseen_line(standing, num_gpus))
+
+
+def status(
+    grid: GridPath,
+    scale: AtScale = "full",
+    changes: Changes = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it until nobody runs the sweep.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a sweep stands; also while it runs, from another shell or another machine.
+
+    Exit code 2 if a record cannot be read; the others are shown.
+    """
+    with refusals():
+        from sweep.display.plain_data import status_data
+        from sweep.display.status import print_status
+        from sweep.display.watching import watch as keep_showing
+
+        if watch and as_json:
+            raise RefusedError("--watch and --json exclude each other")
+        read = _feasible(grid_of(grid, scale, changes))
+        standing, holder = _standing(read)
+        if as_json:
+            print(json.dumps(status_data(standing, holder), indent=1))
+        else:
+            if watch:
+                standing, holder = keep_showing(console(), lambda: _standing(read))
+            print_status(console(), standing, holder)
+        sys.stdout.flush()
+        if standing.damaged:
+            raise RefusedError(*standing.damaged.values())
+
+
+def _feasible(read: Grid) -> Grid:
+    if not read.skip_infeasible:
+        return read
+    from sweep.feasibility import without_infeasible
+
+    return without_infeasible(read)[0]
+
+
+def _standing(read: Grid) -> tuple[Plan, Holder | None]:
+    from sweep.plan import make_plan
+    from sweep.records.lock import current_holder
+
+    standing = make_plan(read, with_damaged=True)
+    return standing, current_holder(standing.folder)

@@ -1,0 +1,95 @@
+"""Commands that train: run, reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.given import AtScale, Changes, GridPath, console, grid_of, outcomes_of
+from sweep.commands.refusals import refusals
+from sweep.errors import ExitCode
+
+
+def run(
+    grid: GridPath,
+    scale: AtScale = "full",
+    changes: Changes = None,
+    address: Annotated[
+        str | None, typer.Option(help="An existing Ray cluster, or `auto`. [default: this machine]")
+    ] = None,
+    retry: Annotated[
+        list[str] | None, typer.Option(help="Train trials with this outcome again: failed.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a report of what there is at the end.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
+    ] = False,
+) -> None:
+    """Train what is missing. Safe to repeat, to interrupt and to extend.
+
+    Exit codes: 0 every trial has an outcome and MLflow has it; 1 some trial failed; 2 the grid
+    or the command is wrong and nothing was started; 3 interrupted or incomplete; 4 trained, but
+    MLflow could not be brought up to date.
+
+    Examples:
+
+      python -m sweep run grid.yaml --report report
+
+      python -m sweep run grid.yaml --set train.epochs=2 --set factors.seed=1
+
+      python -m sweep run grid.yaml --address auto
+    """
+    with refusals():
+        read, outcomes = grid_of(grid, scale, changes), outcomes_of(retry or [])
+        from sweep.run import dry_run as rehearse
+        from sweep.run import run as run_grid
+
+        if dry_run:
+            code = rehearse(read, console(), address=address, retry=outcomes)
+        else:
+            code = run_grid(read, console(), address=address, retry=outcomes, report=report)
+    raise typer.Exit(code)
+
+
+def reproduce(
+    grid: GridPath,
+    trial: Annotated[str, typer.Argument(help="Its id, or its name: groupnorm-bs008-s2.")],
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train only so many epochs, for a quick look.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Train only so many steps, and compare nothing.")
+    ] = None,
+    scale: AtScale = "full",
+    changes: Changes = None,
+) -> None:
+    """Train one trial in this process, without Ray, and compare it with its record.
+
+    A debugger works here: `python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2`.
+
+    Exit codes: 0 the same bits; 1 other bits, or the trial failed or diverged; 2 no such trial.
+    """
+    with refusals():
+        from sweep.feasibility import require_data
+        from sweep.plan import make_plan
+        from sweep.reproduce import find, take_steps
+        from sweep.reproduce import reproduce as train_again
+
+        read = grid_of(grid, scale, changes)
+        found = find(read, trial)
+        require_data(read, download=True)
+        standing = make_plan(read)
+        print(f"{found.name} ({found.trial_id})")
+        if steps is not None:
+            same = take_steps(standing, found, _say, steps)
+        else:
+            same = train_again(standing, found, _say, epochs)
+    raise typer.Exit(ExitCode.DONE if same else ExitCode.FAILED)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,86 @@
+"""Commands for whoever writes a grid or a layer: init, schema, check-norm, parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.given import GridPath, console, grid_of
+from sweep.commands.refusals import refusals
+from sweep.errors import ExitCode, RefusedError
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("grid.yaml"),
+) -> None:
+    """Write a commented grid to start from, and beside it the schema that editors use."""
+    from sweep.grid.schema import EDITOR_HINT, schema
+
+    template = (Path(__file__).parents[1] / "template.yaml").read_text(encoding="utf-8")
+    beside = path.parent / "grid.schema.json"
+    with refusals():
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(f"{EDITOR_HINT}{beside.name}\n{template}")
+            beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+        except FileExistsError:
+            raise RefusedError(f"{path} is there already; it was left as it is") from None
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be written: {error.strerror}") from None
+    print(f"wrote {path}; try `python -m sweep plan {path}`")
+
+
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the fields and what they mean instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of a grid, with which editors complete and check one."""
+    from sweep.grid.reference import reference
+    from sweep.grid.schema import schema as grid_schema
+
+    print(reference() if markdown else json.dumps(grid_schema(), indent=1))
+
+
+def parameters(grid: GridPath) -> None:
+    """Print the parameters of each model, and how many each norm adds to it. Trains nothing."""
+    with refusals():
+        from sweep.display.tables import print_parameters
+        from sweep.parameters import added_parameters
+
+        print_parameters(console(), added_parameters(grid_of(grid)))
+
+
+def check_norm(
+    norm: Annotated[
+        str, typer.Argument(metavar="NORM", help="module:attr, or a registered norm's name.")
+    ],
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="num_groups=8, …")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the layers tried.")] = 48,
+) -> None:
+    """Run the contract of a norm layer on yours and print a line per property.
+
+    Exit codes: 0 every property holds; 1 one does not; 2 there is no such layer.
+    """
+    with refusals():
+        from sweep.grid.source import scalar
+
+        given = [option.partition("=") for option in options or []]
+        for name, sign, _ in given:
+            if not name.isidentifier() or not sign:
+                raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
+        import normmods
+
+        chosen = {name: scalar(value) for name, _, value in given}
+        try:
+            normmods.complete_options(norm, chosen)
+        except normmods.NormError as error:
+            raise RefusedError(str(error)) from None
+        report = normmods.check_norm(norm, num_channels=channels, **chosen)
+    print(report)
+    raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)

@@ -1,0 +1,125 @@
+"""A grid's JSON Schema, from the classes that check one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import PydanticJsonSchemaWarning
+
+from sweep.grid.factors import SECTIONS
+from sweep.grid.layout import Layout
+from sweep.grid.meanings import MEANINGS
+
+EDITOR_HINT = "# yaml-language-server: $schema="
+"""First line of a grid, before the schema's place: editors then complete and check it."""
+
+Schema = dict[str, Any]
+
+NORM: Schema = {
+    "oneOf": [
+        {"type": "string"},
+        {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+    ]
+}
+FACTORS: Schema = {
+    "type": "object",
+    "required": ["norm", "batch_size", "seed"],
+    "properties": {
+        "norm": {"type": "array", "minItems": 1, "items": NORM},
+        "batch_size": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
+        "seed": {
+            "oneOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+            ]
+        },
+    },
+    "additionalProperties": {"type": "array", "minItems": 1},
+}
+
+
+def schema() -> Schema:
+    """JSON Schema (draft 2020-12) of a grid's file.
+
+    It accepts every grid that `load_grid` accepts. What only the whole grid shows, such as a
+    misspelt option of a norm, it does not see.
+    """
+    whole = _inlined(Layout.model_json_schema())
+    properties = whole["properties"]
+    properties["factors"] = FACTORS
+    for name, spec in SECTIONS.items():
+        properties[name] = _section(spec)
+    properties["data"]["properties"]["root"] = {"type": "string"}
+    described: Schema = _described(whole, "")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A grid of normalization layers, batch sizes and seeds",
+        **{key: value for key, value in described.items() if key not in ("title", "description")},
+    }
+
+
+def _section(spec: type) -> Schema:
+    """A section's schema. No field is required of it: a factor or an override may set it."""
+    with warnings.catch_warnings(category=PydanticJsonSchemaWarning, action="ignore"):
+        section = _inlined(TypeAdapter(spec).json_schema())
+    return {key: value for key, value in section.items() if key != "required"}
+
+
+def _inlined(given: Mapping[str, Any]) -> Schema:
+    """The schema with its definitions in their places, without the titles pydantic adds."""
+    definitions = given.get("$defs", {})
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            rest = {key: item for key, item in value.items() if key != "$ref"}
+            return resolve(definitions[value["$ref"].rpartition("/")[2]]) | resolve(rest)
+        return {
+            key: {name: resolve(item) for name, item in content.items()}
+            if key == "properties"
+            else resolve(content)
+            for key, content in value.items()
+            if key not in ("$defs", "title", "description")
+        }
+
+    inlined: Schema = resolve(dict(given))
+    return inlined
+
+
+def _described(value: Schema, name: str) -> Schema:
+    """The schema with what its fields mean."""
+    meaning = {"description": MEANINGS[name]} if name in MEANINGS else {}
+    found = {**meaning, **value}
+    of_items = next((s for s in (value, *value.get("anyOf", ())) if "properties" in s), None)
+    if of_items is None and "properties" in value.get("items", {}):
+        found["items"] = _described(value["items"], name)
+    elif of_items is not None:
+        described = {
+            key: _described(item, f"{name}.{key}".lstrip("."))
+            for key, item in of_items["properties"].items()
+        }
+        if of_items is value:
+            found["properties"] = described
+        else:
+            found["anyOf"] = [
+                {**s, "properties": described} if s is of_items else s for s in value["anyOf"]
+            ]
+    return found
+
+
+def fields(part: Mapping[str, Any] | None = None, name: str = "") -> dict[str, Schema]:
+    """Every field that holds no others, by its dotted name, in the order of the file."""
+    part = schema() if part is None else part
+    for inner in (part, part.get("items", {}), *part.get("anyOf", ())):
+        if "properties" in inner:
+            found: dict[str, Schema] = {}
+            for key, item in inner["properties"].items():
+                found |= fields(item, f"{name}.{key}".lstrip("."))
+            return found
+    return {name: dict(part)}

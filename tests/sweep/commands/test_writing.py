@@ -1,0 +1,29 @@
+"""`init`: a grid that runs as it is, and the schema beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from sweep.cli import app
+from sweep.errors import ExitCode
+from sweep.grid.layout import load_grid
+from sweep.grid.schema import EDITOR_HINT, schema
+
+
+def test_a_new_grid_points_to_its_schema() -> None:
+    result = CliRunner().invoke(app, ["init", "new.yaml"])
+    assert result.exit_code == ExitCode.DONE
+    assert Path("new.yaml").read_text().startswith(f"{EDITOR_HINT}grid.schema.json\n")
+    assert json.loads(Path("grid.schema.json").read_text()) == schema()
+    assert load_grid("new.yaml").trials
+
+
+def test_a_grid_that_is_there_stays() -> None:
+    Path("grid.yaml").write_text("mine")
+    result = CliRunner().invoke(app, ["init"])
+    assert result.exit_code == ExitCode.REFUSED
+    assert Path("grid.yaml").read_text() == "mine"
+    assert not Path("grid.schema.json").exists()
