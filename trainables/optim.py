@@ -42,8 +42,11 @@ class Sgd:
         self.velocities = {parameter: torch.zeros_like(parameter) for parameter in decayed + spared}
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Update every parameter that has a gradient, and drop the gradients."""
+    def step(self, lr: float | torch.Tensor) -> None:
+        """Update every parameter that has a gradient, and drop the gradients.
+
+        A rate that is a tensor, of float32, is read where it is.
+        """
         for group, weight_decay in self.groups:
             moved = [parameter for parameter in group if parameter.grad is not None]
             sgd(

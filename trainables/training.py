@@ -88,6 +88,7 @@ class Trial:
         data_root: str | os.PathLike[str] | None = None,
         device: torch.device | str | None = None,
         compilation: Compilation = False,
+        cuda_graphs: bool = False,
     ) -> None:
         check_values(spec)
         self.spec = spec
@@ -110,8 +111,10 @@ class Trial:
             layer_at(self.model, spec.train.watch)
         self.norms = norms.built
         self.optimizer = Sgd(self.model, spec.train.optimizer, norms=self.norms)
-        self.compilation = compilation
-        self.steps = steps_for(self.model, self.optimizer, spec, self.dataset, compilation)
+        self.compilation, self.cuda_graphs = compilation, cuda_graphs
+        self.steps = steps_for(
+            self.model, self.optimizer, spec, self.dataset, compilation, cuda_graphs=cuda_graphs
+        )
         self.epoch = 0
         self.num_updates = 0
         self.best_test_error = math.inf

@@ -49,9 +49,13 @@ class Workload:
         width: int | None = 1,
         data_root: str | os.PathLike[str] | None = None,
         device: torch.device | str | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         still = [standing_still(spec) for spec in specs]
-        self._trials = [Trial(spec, data_root=data_root, device=device) for spec in still]
+        self._trials = [
+            Trial(spec, data_root=data_root, device=device, cuda_graphs=cuda_graphs)
+            for spec in still
+        ]
         self._lockstep = Lockstep(self._trials, width)
 
     def warm_up(self) -> None:

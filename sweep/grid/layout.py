@@ -49,12 +49,14 @@ class Resources(Section):
     `gpu: auto` shares a GPU, where the cluster has any, between as many trials as train fastest on
     it. `seeds_per_trainable: auto` trains as many seeds side by side, as one network, as turns out
     to be fastest. `compile: auto` has a trial's steps compiled where those that are left repay it.
+    `cuda_graphs: auto` replays steps that are not compiled from a CUDA graph, where that works.
     """
 
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: float | Literal["auto"] = "auto"
     seeds_per_trainable: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     compile: bool | Literal["auto"] = False
+    cuda_graphs: Literal["auto", False] = False
 
     @field_validator("gpu", mode="before")
     @classmethod

@@ -38,7 +38,8 @@ def workload_id(grid: Grid, trial: GridTrial) -> str:
     """Names what a trial's cell makes a device do, whichever its seeds and however long."""
     same = replace(trial.spec.train, epochs=1, schedule=ScheduleSpec())
     spec = replace(trial.spec, seed=0, train=same)
-    return f"{spec.trial_id}-{side_by_side(grid, trial)}"
+    graphs = "-graphs" if grid.resources.cuda_graphs else ""
+    return f"{spec.trial_id}-{side_by_side(grid, trial)}{graphs}"
 
 
 def side_by_side(grid: Grid, trial: GridTrial) -> int | str:

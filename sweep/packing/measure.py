@@ -116,6 +116,7 @@ def _workload(grid: Grid, trial: GridTrial) -> dict[str, Any]:
         "data_root": grid.data_root,
         "num_threads": max(1, int(grid.resources.cpu)),
         "device": "cuda",
+        "cuda_graphs": grid.resources.cuda_graphs == "auto",
     }
 
 

@@ -50,9 +50,8 @@ class Neighbour:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         specs = [spec_from_dict(plain) for plain in order["specs"]]
-        workload = Workload(
-            specs, width=order["width"], data_root=order["data_root"], device=order["device"]
-        )
+        how = {key: order[key] for key in ("width", "data_root", "device", "cuda_graphs")}
+        workload = Workload(specs, **how)
         workload.warm_up()
         self.workload = workload
         return asdict(workload.memory())

@@ -19,6 +19,7 @@ class Assignment:
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
         may_have_more: whether the trial can be given more of the device, should this be too little.
         compilation: whether the trial's steps run compiled, or `auto`.
+        cuda_graphs: whether they are replayed from a CUDA graph, where that works.
         checkpoint_every_s: seconds between checkpoints within an epoch.
     """
 
@@ -35,6 +36,7 @@ class Assignment:
     may_have_more: bool = False
     checkpoint_every_s: float = 60.0
     compilation: bool | Literal["auto"] = False
+    cuda_graphs: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a Tune trial's config carries them, and the trial's id."""

@@ -96,8 +96,11 @@ class Attempt:
         """Let go of the model and the optimizer."""
         self.trial = None
         if self.assignment.device.startswith("cuda"):
+            import gc
+
             import torch
 
+            gc.collect()  # a captured graph holds its memory, and is held in a circle
             torch.cuda.empty_cache()
 
     def is_told_to_stop(self) -> bool:
@@ -127,6 +130,7 @@ class Attempt:
                 data_root=assignment.data_root,
                 device=assignment.device,
                 compilation=assignment.compilation,
+                cuda_graphs=assignment.cuda_graphs,
             )
         if self.trial is not None:
             resume(self, self.trial)
@@ -179,10 +183,12 @@ class Attempt:
         return self.is_done
 
     def _note_compilation(self) -> None:
-        """Say which steps ran compiled, and why others do not."""
+        """Say which steps ran compiled, whether from a CUDA graph, and why others do not."""
         if self.trial is None:
             return
         steps = self.trial.steps
+        if getattr(steps, "is_graphed", False):
+            self.entry["cuda_graphs"] = True
         if steps.compiled:
             self.entry["compiled"] = [list(pair) for pair in steps.compiled]
         self.notices += [line for line in steps.remarks if line not in self.notices]

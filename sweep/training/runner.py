@@ -136,6 +136,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         edition=edition_of(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,
         compilation=grid.resources.compile,
+        cuda_graphs=grid.resources.cuda_graphs == "auto",
     )
 
 

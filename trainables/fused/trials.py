@@ -63,6 +63,7 @@ class FusedTrials:
             first.dataset,
             first.compilation,
             num_networks=len(self.trials),
+            cuda_graphs=first.cuda_graphs,
         )
         self.steps.go_on_from(first.steps.number, first.steps.compiled)
 

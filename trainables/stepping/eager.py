@@ -67,6 +67,14 @@ class Steps:
         labels `(n B, S)` of S networks, `(n, S)` and `(n B, S)`.
         """
         self._keep_count()
+        found = self.run(images, labels, lr, observer)
+        self.number += len(found[0])
+        return found
+
+    def run(
+        self, images: Tensor, labels: Tensor, lr: float | Tensor, observer: TrainingObserver
+    ) -> tuple[Tensor, Tensor]:
+        """As `take`, but for counting."""
         losses, logits = [], []
         pairs = zip(torch.split(images, self.size), torch.split(labels, self.size), strict=True)
         for number, (x, y) in enumerate(pairs, start=1):
@@ -79,7 +87,6 @@ class Steps:
                 observer.before_update()
                 self.optimizer.step(lr)
         per_step = torch.stack(losses).view(-1, self.batches_per_step, *labels.shape[1:]).mean(1)
-        self.number += len(per_step)
         return per_step, torch.cat(logits).argmax(1).view_as(labels) != labels
 
     def waited(self, num_steps: int) -> None:

@@ -13,7 +13,7 @@ from trainables.data.load import Dataset
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
-from trainables.stepping import eager, notes
+from trainables.stepping import eager, graphed, notes
 from trainables.stepping.ability import why_not
 from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import Auto, Given, Policy
@@ -31,8 +31,16 @@ def steps_for(
     dataset: Dataset,
     compilation: Compilation,
     num_networks: int = 1,
+    *,
+    cuda_graphs: bool = False,
 ) -> Steps:
-    """The steps of a trial, or of several side by side whose specs differ in the seed alone."""
+    """The steps of a trial, or of several side by side whose specs differ in the seed alone.
+
+    CUDA graphs are for steps that are not compiled, on a GPU.
+    """
+    is_on_gpu = dataset.train.labels.device.type == "cuda"
+    if cuda_graphs and is_on_gpu and not compilation and graphed.why_not(spec, model) is None:
+        return graphed.GraphedSteps(model, optimizer, spec)
     if compilation is False or compilation == [] or why_not(spec.train) is not None:
         return Steps(model, optimizer, spec)
     cell = notes.cell_of(spec, dataset, num_networks)

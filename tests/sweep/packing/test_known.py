@@ -35,6 +35,7 @@ def test_seeds_epochs_and_schedules_are_one_workload_and_models_are_not() -> Non
     assert workloads(train=longer) == {usual}
     assert workloads(model={"name": "resnet8", "width": 8}) != {usual}
     assert workloads(resources={"seeds_per_trainable": 2}) != {usual}
+    assert workloads(resources={"cuda_graphs": "auto"}) != {usual}
 
 
 def test_numbers_are_summed_up_in_words() -> None:

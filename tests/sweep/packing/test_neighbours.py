@@ -45,6 +45,7 @@ def workload(norm: str = "batchnorm", seeds: int = 1, width: int | None = 1) -> 
         "data_root": None,
         "num_threads": 1,
         "device": "cpu",
+        "cuda_graphs": False,
     }
 
 
