@@ -106,7 +106,7 @@ class TrainingEpoch:
         self.steps.waited(len(losses))
         seconds = time.perf_counter() - start
         self.train_s += seconds
-        pace.observe(len(losses), seconds)
+        pace.observe(len(losses), seconds - self.steps.once_s)
 
     def take_in(self, losses: Tensor, wrong: Tensor) -> None:
         """Count a stretch's steps by their losses, `(n,)`, and which examples were wrong.

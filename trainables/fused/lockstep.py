@@ -86,6 +86,7 @@ class Lockstep:
             crew.hold(self.width.num_steps is not None)
             self.side_by_side += [len(crew.trials)] * len(crew.trials)
             told += crew.advance()
+            crew.hold(False)
         if is_training:
             seconds = self._clock() - start
             done = min(num_steps, first.examples.num_batches - begun_at)

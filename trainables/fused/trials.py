@@ -119,8 +119,9 @@ class FusedTrials:
         self.steps.waited(len(losses))
         for trial in self.trials:
             trial.steps.go_on_from(self.steps.number, self.steps.compiled)
+            trial.steps.remarks = self.steps.remarks
         seconds = time.perf_counter() - start
-        self.pace.observe(len(losses), seconds)
+        self.pace.observe(len(losses), seconds - self.steps.once_s)
         for epoch in epochs:
             epoch.train_s += seconds / num_networks
         return ends

@@ -44,6 +44,7 @@ class Steps:
         number: optimizer steps taken since the trial began.
         compiled: the steps that ran compiled, as ranges `[first, end]`; None: to the last one yet.
         remarks: what a person should know of how the steps were taken, a line each.
+        once_s: seconds of the last `take` that a next one will not take.
         is_held: whether to go on as now, while somebody else times the steps.
     """
 
@@ -56,6 +57,7 @@ class Steps:
         self.number = 0
         self.compiled: Ranges = []
         self.remarks: list[str] = []
+        self.once_s = 0.0
         self.is_held = False
 
     def take(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
+from itertools import accumulate
 from typing import Protocol
 
 from trainables.stepping.eager import Ranges
@@ -16,7 +16,7 @@ MARGIN = 1.5
 """A compilation is expected to take this many times as long as the last one of its kind."""
 
 TIMED_S, TIMED_STRETCHES = 0.3, 3
-"""A step is timed over this many seconds and stretches at least, and the median stretch counts."""
+"""A step is timed over this many seconds and stretches at least."""
 
 
 class Policy(Protocol):
@@ -72,26 +72,30 @@ class Known:
 
 
 class Stretches:
-    """How long a step takes, from whole stretches; the first one warms up."""
+    """How long a step takes: as in the middle one of all steps, each taken as its stretch's mean.
+
+    The first stretch warms up and does not count.
+    """
 
     def __init__(self) -> None:
-        self._step_s: list[float] = []
-        self._seconds = 0.0
+        self._timed: list[tuple[float, int]] = []
         self._is_warm = False
 
     def add(self, num_steps: int, seconds: float) -> None:
         """Take in a stretch."""
         if self._is_warm:
-            self._step_s.append(seconds / num_steps)
-            self._seconds += seconds
+            self._timed.append((seconds / num_steps, num_steps))
         self._is_warm = True
 
     @property
     def step_s(self) -> float | None:
         """Seconds of a step; None while it has not been timed for long enough."""
-        if self._seconds < TIMED_S or len(self._step_s) < TIMED_STRETCHES:
+        latest = sorted(self._timed[-3 * TIMED_STRETCHES :])
+        if len(latest) < TIMED_STRETCHES or sum(s * n for s, n in latest) < TIMED_S:
             return None
-        return median(self._step_s[-2 * TIMED_STRETCHES :])
+        so_far = accumulate(num_steps for _, num_steps in latest)
+        middle = sum(num_steps for _, num_steps in latest) / 2
+        return next(step_s for (step_s, _), n in zip(latest, so_far, strict=True) if n >= middle)
 
 
 class Auto:

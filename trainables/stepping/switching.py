@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -15,6 +16,7 @@ from trainables.optim import Sgd
 from trainables.spec import TrialSpec
 from trainables.stepping import eager, graphed, notes
 from trainables.stepping.ability import why_not
+from trainables.stepping.compiled import NotCompilable, compiled_forward, is_ready
 from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import Auto, Given, Policy
 
@@ -22,6 +24,9 @@ Compilation: TypeAlias = bool | Literal["auto"] | Sequence[Sequence[int | None]]
 """Which steps are compiled: none, all, those for which it pays, or these ranges."""
 
 ALWAYS: Ranges = [[0, None]]
+
+READY_S = 0.1
+"""What it costs a trial to take over steps that its process has compiled for another seed."""
 
 
 def steps_for(
@@ -54,8 +59,15 @@ def steps_for(
 
 
 def auto_for(cell: str, model: nn.Module, num_steps: int) -> Auto:
-    """The decision for a cell by what is known of it."""
+    """The decision for a cell by what is known of it and of this process."""
     known = notes.read(cell) or notes.expected(model)
+    if is_ready(cell):
+        cost_s = known.compile_s
+        return Auto(
+            num_steps,
+            replace(known, compile_s=READY_S),
+            learnt=lambda found: notes.write(cell, replace(found, compile_s=cost_s)),
+        )
     return Auto(num_steps, known, learnt=lambda found: notes.write(cell, found))
 
 
@@ -76,6 +88,7 @@ class SwitchingSteps(Steps):
         self, images: Tensor, labels: Tensor, lr: float, observer: TrainingObserver
     ) -> tuple[Tensor, Tensor]:
         """As `Steps.take`; where the policy says so, other steps of the stretch run otherwise."""
+        self.once_s = 0.0
         found, per_step = [], self.size * self.batches_per_step
         while len(images):
             if not self.is_held:
@@ -109,8 +122,6 @@ class SwitchingSteps(Steps):
             self.forward = eager.forward
 
     def _compile(self, x: Tensor, y: Tensor) -> None:
-        from trainables.stepping.compiled import NotCompilable, compiled_forward
-
         start = time.perf_counter()
         try:
             with self.precision:
@@ -118,7 +129,9 @@ class SwitchingSteps(Steps):
         except NotCompilable as why:
             self._stay_eager(str(why))
             return
-        self.policy.compiled_in(time.perf_counter() - start)
+        finally:
+            self.once_s += time.perf_counter() - start
+        self.policy.compiled_in(self.once_s)
 
     def _stay_eager(self, why: str) -> None:
         self.policy = Given([])

@@ -26,7 +26,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def plan_of(storage: str) -> Plan:
-    one = factors(norm=["groupnorm"], batch_size=[16], seed=1)
+    one = factors(norm=["batchnorm"], batch_size=[16], seed=1)
     model = {"name": "probe_models:net"}
     return make_plan(load(storage=storage, model=model, resources={"compile": True}, **one))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.stepping.policy import MARGIN, WORTHWHILE, Auto, Given, Known, repays
+from trainables.stepping.policy import MARGIN, WORTHWHILE, Auto, Given, Known, Stretches, repays
 
 STRETCH = 100
 
@@ -90,6 +90,14 @@ def test_fewer_steps_never_repay_more(left: int, share: float | None, cost: floa
     if repays(known, 1e-3, left):
         assert repays(known, 1e-3, left + 1000)
         assert MARGIN * cost <= left * 1e-3
+
+
+def test_a_few_short_stretches_do_not_decide_how_long_a_step_takes() -> None:
+    """After a pause a stretch may be of one step, which then takes what a whole stretch costs."""
+    stretches = Stretches()
+    for num_steps, step_s in ((500, 9.0), (1, 0.1), (400, 0.001), (1, 0.1), (300, 0.002)):
+        stretches.add(num_steps, num_steps * step_s)
+    assert stretches.step_s == 0.001
 
 
 def test_given_steps_are_those_steps() -> None:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from trial_specs import small_spec, with_train
 
 from trainables import Trial
+from trainables.fused.lockstep import Lockstep
 from trainables.fused.trials import FusedTrials
 from trainables.spec import ModelSpec, TrialSpec
 from trainables.stepping import notes
 from trainables.stepping.policy import Auto, Known
-from trainables.stepping.switching import SwitchingSteps
+from trainables.stepping.switching import READY_S, SwitchingSteps
 
 NET = ModelSpec(name="probe_models:net")
 NUM_STEPS = 24
@@ -128,15 +129,47 @@ def test_dropout_draws_what_it_draws_eager() -> None:
 
 
 def test_side_by_side_steps_are_compiled_too() -> None:
-    seeds = [Trial(spec_of("assocnorm", seed), compilation=True) for seed in range(2)]
+    seeds = [Trial(spec_of("batchnorm", seed), compilation=True) for seed in range(2)]
     fused = FusedTrials(seeds)
     while not fused.finished:
         fused.advance()
     for seed, trial in enumerate(seeds):
         assert trial.steps.compiled == [[0, None]]
-        _, expected = finish(Trial(spec_of("assocnorm", seed)))
+        _, expected = finish(Trial(spec_of("batchnorm", seed)))
         for value, alone in zip(trial.model.state_dict().values(), expected.values(), strict=True):
             torch.testing.assert_close(value, alone, atol=1e-3, rtol=1e-3)
+
+
+def test_nothing_is_compiled_while_widths_are_timed() -> None:
+    trials = [
+        Trial(small_spec(epochs=400, model=NET, norm="batchnorm", seed=seed), compilation=True)
+        for seed in range(2)
+    ]
+    lockstep = Lockstep(trials)
+    while lockstep.width.num_steps is not None:
+        assert [trial.steps.compiled for trial in trials] == [[], []]
+        lockstep.advance()
+    begun = trials[0].steps.number
+    for _ in range(2):  # the first of which may be a test
+        lockstep.advance()
+    assert [trial.steps.compiled for trial in trials] == [[[begun, None]]] * 2
+
+
+def test_what_the_process_has_compiled_costs_the_next_seed_nothing() -> None:
+    finish(Trial(spec_of(), compilation=True))
+    steps = Trial(spec_of(seed=1), compilation="auto").steps
+    assert isinstance(steps, SwitchingSteps)
+    assert isinstance(steps.policy, Auto)
+    assert steps.policy.known == Known(READY_S)
+    steps.policy.learnt(Known(READY_S, share=0.5))
+    noted = notes.read(steps.cell)
+    assert noted is not None
+    assert noted.share == 0.5
+    assert noted.compile_s > 1
+    other = Trial(spec_of("groupnorm"), compilation="auto").steps
+    assert isinstance(other, SwitchingSteps)
+    assert isinstance(other.policy, Auto)
+    assert other.policy.known.compile_s > 1
 
 
 def test_auto_compiles_where_it_is_known_to_pay() -> None:
@@ -203,7 +236,7 @@ class Double(nn.Module):
     "norm",
     [
         *("batchnorm", "groupnorm", "instancenorm", "layernorm"),
-        *("batchrenorm", "renorm_debias", "assocnorm"),
+        *("batchrenorm", "renorm_debias", "batchnorm"),
     ],
 )
 def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
