@@ -1,11 +1,14 @@
 """What it gains to train several seeds of a cell side by side, as one network.
 
     python -m benchmarks.seeds cells [--models resnet8 resnet18] [--norms ...] [--batch-sizes ...]
+                                     [--compile]
     python -m benchmarks.seeds quickstart [--seeds 8] [--rounds 1]
 
 `cells`: steps a second and seed of S seeds side by side, over those of one alone, and the same of
-`seeds_per_trainable: auto` with eight seeds. Repetitions alternate; medians. On a CPU one thread
-runs, and its own time counts.
+`seeds_per_trainable: auto` with eight seeds. With `--compile` the same widths once more with
+compiled steps, over one alone that is not compiled: S=1 is what compiling brings by itself, the
+others what both bring together. Repetitions alternate; medians. On a CPU one thread runs, and its
+own time counts.
 `quickstart`: wall time of `python -m sweep run` of the quickstart without and with `auto`.
 """
 
@@ -36,13 +39,18 @@ WIDTHS = (1, 2, 4, 8, 16)
 STRETCH_S = 0.2
 
 
-def trials_of(spec: TrialSpec, number: int, device: str) -> list[Trial]:
+def trials_of(
+    spec: TrialSpec, number: int, device: str, *, compilation: bool = False
+) -> list[Trial]:
     """So many seeds of a cell, over an epoch that does not end."""
     still = replace(spec.train.optimizer, lr=1e-12)
     spec = replace(spec, train=replace(spec.train, optimizer=still))
     data = data_for(spec, 2000 * spec.batch_size, device)
     with mock.patch("trainables.training.load", return_value=data):
-        return [Trial(replace(spec, seed=seed), device=device) for seed in range(number)]
+        return [
+            Trial(replace(spec, seed=seed), device=device, compilation=compilation)
+            for seed in range(number)
+        ]
 
 
 def clock(device: str) -> float:
@@ -66,40 +74,48 @@ def steps_a_second(lockstep: Lockstep, num_steps: int, device: str) -> float:
     return len(trials) * (trials[0].steps_into_epoch - begun_at) / (clock(device) - start)
 
 
-def gains(spec: TrialSpec, repetitions: int, device: str) -> tuple[dict[int, float], float, int]:
-    """Throughput over that of one alone by width, that of `auto`, and the width it took."""
+def gains(
+    spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
+) -> tuple[dict[str, float], int]:
+    """Throughput over that of one alone, by what is measured, and the width that `auto` took."""
     auto = Lockstep(trials_of(spec, MOST_NETWORKS, device))
     while auto.width.num_steps:
         auto.advance()
-    crews = {width: Lockstep(trials_of(spec, width, device), width) for width in WIDTHS}
+    crews = {f"S={width}": Lockstep(trials_of(spec, width, device), width) for width in WIDTHS}
+    crews["auto"] = auto
+    if with_compiled:
+        for width in WIDTHS:
+            trials = trials_of(spec, width, device, compilation=True)
+            crews[f"C={width}"] = Lockstep(trials, width)
+            steps_a_second(crews[f"C={width}"], 2, device)
     num_steps = max(2, int(STRETCH_S / auto.width.step_s[1] * MOST_NETWORKS))
-    found: dict[Any, list[float]] = {width: [] for width in (*WIDTHS, "auto")}
+    found: dict[str, list[float]] = {name: [] for name in crews}
     for repetition in range(repetitions + 1):
-        for name, lockstep in (*crews.items(), ("auto", auto)):
-            own = max(2, num_steps // (2 if name != 1 else 1))
+        for name, lockstep in crews.items():
+            own = max(2, num_steps // (2 if name != "S=1" else 1))
             speed = steps_a_second(lockstep, min(own, lockstep.pace.longest), device)
             if repetition:  # the first one warms up
                 found[name].append(speed)
     median = {name: statistics.median(values) for name, values in found.items()}
-    by_width = {width: median[width] / median[1] for width in WIDTHS}
-    return by_width, median["auto"] / median[1], auto.width.now
+    return {name: value / median["S=1"] for name, value in median.items()}, auto.width.now
 
 
 def cells(options: argparse.Namespace) -> None:
     """Print a row per cell."""
     torch.set_num_threads(1)
-    heads = " ".join(f"{f'S={width}':>6}" for width in WIDTHS[1:])
-    print(f"{'model':<10} {'norm':<11} {'batch':>5} {heads} {'auto':>6}")
+    names = [f"S={width}" for width in WIDTHS[1:]] + ["auto"]
+    names += [f"C={width}" for width in WIDTHS] if options.compile else []
+    heads = " ".join(f"{name:>6}" for name in names)
+    print(f"{'model':<10} {'norm':<11} {'batch':>5} {heads}")
     for model in options.models:
         for batch_size in options.batch_sizes:
             for norm in options.norms:
                 spec = spec_for(model, norm, batch_size)
-                by_width, auto, taken = gains(spec, options.repetitions, options.device)
-                row = " ".join(f"{by_width[width]:>6.2f}" for width in WIDTHS[1:])
-                print(
-                    f"{model:<10} {norm:<11} {batch_size:>5} {row} {auto:>6.2f} (S={taken})",
-                    flush=True,
+                by_name, taken = gains(
+                    spec, options.repetitions, options.device, with_compiled=options.compile
                 )
+                row = " ".join(f"{by_name[name]:>6.2f}" for name in names)
+                print(f"{model:<10} {norm:<11} {batch_size:>5} {row}  auto: S={taken}", flush=True)
 
 
 def quickstart(seeds: int, rounds: int) -> None:
@@ -133,6 +149,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[2, 8, 16, 64])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="with compiled steps too")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
