@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from ray_cluster import ray_cluster
 from user_folder import Folder
 
 LAYERS = """
@@ -96,3 +98,15 @@ def test_a_gpu_that_pytorch_does_not_see_is_none(folder: Folder, gpu: float | st
         assert done.returncode != 0
         assert "sees none; mend its driver, or say `resources: {gpu: 0}`" in done.stderr
         assert not folder.records()
+
+
+def test_a_node_whose_gpu_pytorch_does_not_see_is_named(folder: Folder, tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes"
+    nodes.mkdir()
+    folder.grid(storage=str(tmp_path / "runs"))
+    with ray_cluster(nodes) as cluster:
+        cluster.add(num_cpus=2, num_gpus=1, CUDA_VISIBLE_DEVICES="")
+        done = folder.sweep("run", "grid.yaml", "--address", cluster.address)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Ray counts a GPU there, but PyTorch sees none; mend its driver" in done.stderr
+    assert not list((tmp_path / "runs").glob("small/trials/*"))

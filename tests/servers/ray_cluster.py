@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes on this machine, each with a working folder of its own.
 
-Run as a program it serves the nodes: a line `add {json}` starts one (`cwd`, `env`, `num_cpus`),
+Run as a program it serves the nodes: a line `add {json}` starts one (`cwd`, `env`, `num_cpus`,
+`num_gpus`),
 `kill N` takes the N-th one down without a word, and each answers with a line.
 """
 
@@ -36,12 +37,15 @@ class RayCluster:
         self.num_nodes = 0
         self.address = self._answer()
 
-    def add(self, num_cpus: int = 1, **env: str) -> int:
-        """Start a node in a folder of its own; returns its number, counted from 0."""
+    def add(self, num_cpus: int = 1, num_gpus: int = 0, **env: str) -> int:
+        """Start a node in a folder of its own; returns its number, counted from 0.
+
+        Its GPUs are what Ray is told of.
+        """
         number, self.num_nodes = self.num_nodes, self.num_nodes + 1
         cwd = self.folder_of(number)
         cwd.mkdir()
-        node = {"cwd": str(cwd), "env": env, "num_cpus": num_cpus}
+        node = {"cwd": str(cwd), "env": env, "num_cpus": num_cpus, "num_gpus": num_gpus}
         self._tell(f"add {json.dumps(node)}")
         return number
 
@@ -92,7 +96,8 @@ def serve() -> None:
         if what == "add":
             wanted = json.loads(rest)
             os.chdir(wanted["cwd"])
-            nodes.append(cluster.add_node(num_cpus=wanted["num_cpus"], env_vars=wanted["env"]))
+            amounts = {kind: wanted[kind] for kind in ("num_cpus", "num_gpus")}
+            nodes.append(cluster.add_node(**amounts, env_vars=wanted["env"]))
         elif what == "kill":
             cluster.remove_node(nodes[int(rest)], allow_graceful=False)
         answers.write("done\n")
