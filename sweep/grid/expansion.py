@@ -40,7 +40,15 @@ class GridTrial:
     @property
     def name(self) -> str:
         """`groupnorm-bs008-s2`, as MLflow and the live view call it."""
-        name = f"{self.norm}-bs{self.spec.batch_size:03d}-s{self.spec.seed}"
+        return self._named(f"-s{self.spec.seed}")
+
+    @property
+    def cell_name(self) -> str:
+        """`groupnorm-bs008`: the name without the seed."""
+        return self._named("")
+
+    def _named(self, seed: str) -> str:
+        name = f"{self.norm}-bs{self.spec.batch_size:03d}{seed}"
         return f"{name}-{self.variant}" if self.variant else name
 
 

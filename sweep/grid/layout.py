@@ -75,9 +75,13 @@ class Resources(Section):
 
 
 class Tracking(Section):
-    """The MLflow experiment; its server is MLflow's own setting (MLFLOW_TRACKING_URI)."""
+    """The MLflow experiment; its server is MLflow's own setting (MLFLOW_TRACKING_URI).
 
-    experiment: Annotated[str, Field(min_length=1, max_length=250)]
+    With `log_models` a completed trial's last checkpoint, its weights among it, is an artifact.
+    """
+
+    experiment: Annotated[str, Field(min_length=1, max_length=250)] | None = None
+    log_models: bool = False
 
 
 class Layout(Section):
@@ -91,7 +95,7 @@ class Layout(Section):
     overrides: list[Override] = []
     exclude: list[dict[str, Any]] = []
     resources: Resources = Resources()
-    tracking: Tracking | None = None
+    tracking: Tracking = Tracking()
     storage: Annotated[str, Field(min_length=1)] = "runs"
     checkpoint_every_s: Annotated[float, Field(gt=0)] = 60
     reference: str | None = None
@@ -137,6 +141,7 @@ class Grid:
     checkpoint_every_s: float = 60
     apart: frozenset[tuple[str, str]] = frozenset()
     changes: tuple[str, ...] = ()
+    log_models: bool = False
 
     @property
     def arguments(self) -> str:
@@ -175,7 +180,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         name=layout.name,
         trials=trials,
         resources=layout.resources,
-        experiment=layout.tracking.experiment if layout.tracking else layout.name,
+        experiment=layout.tracking.experiment or layout.name,
         storage=layout.storage,
         data_root=data_root,
         reference=layout.reference,
@@ -184,6 +189,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         further=tuple(name for name, _ in factors.further),
         checkpoint_every_s=layout.checkpoint_every_s,
         changes=tuple(changes),
+        log_models=layout.tracking.log_models,
     )
 
 

@@ -8,13 +8,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.tracking.view import OF_TRAINING, query
+
 
 @dataclass(frozen=True)
 class Place:
-    """Where to look at the experiment: its id, the tracking URI, a link, the command for it."""
+    """Where to look at the experiment: its id, the tracking URI, a link, the command for it.
+
+    `view` is the key of the page with the sweep's charts, None where MLflow does not know it.
+    """
 
     experiment_id: str
     tracking_uri: str
+    view: str | None = None
 
     @property
     def command(self) -> str | None:
@@ -28,9 +34,18 @@ class Place:
 
     @property
     def link(self) -> str:
-        """The experiment's page."""
+        """The experiment's page, with its charts set where that is known."""
         base = self.tracking_uri if self.command is None else "http://127.0.0.1:5000"
-        return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}/runs"
+        return f"{base.rstrip('/')}/{self.page(self.view)}"
+
+    def page(self, view: str | None) -> str:
+        """The address of a view of the experiment on its server; None: the plain page."""
+        page = f"#/experiments/{self.experiment_id}/runs"
+        return f"{page}?{query(view)}" if view else page
+
+    def run_page(self, run_id: str) -> str:
+        """The address of a run's page on its server."""
+        return f"#/experiments/{self.experiment_id}/runs/{run_id}?{OF_TRAINING}"
 
 
 def _program() -> str:

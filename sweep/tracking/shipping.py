@@ -135,7 +135,10 @@ def ship_all(
         try:
             tracker = tracker or Tracker(grid)
             wanted = itertools.takewhile(lambda _: is_wanted(), records)
-            return Shipped(tracker.place, tracker.ship(wanted, ended=True))
+            num_touched = tracker.ship(wanted, ended=True)
+            if is_wanted():
+                tracker.review.complete()
+            return Shipped(tracker.place, num_touched)
         except Exception as error:
             tracker = None
             if time.monotonic() > deadline or not is_wanted():

@@ -5,17 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.grid.layout import Grid
 from sweep.tracking.credentials import take_out_of_uri
 from sweep.tracking.names import experiment_tags
+from sweep.tracking.view import KNOWN_TO, means_key, views
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+REFUSALS = {
+    "BAD_REQUEST",
+    "ENDPOINT_NOT_FOUND",
+    "FEATURE_DISABLED",
+    "INVALID_PARAMETER_VALUE",
+    "NOT_IMPLEMENTED",
+    "PERMISSION_DENIED",
+}
 
 
 def quieten() -> None:
@@ -81,6 +91,47 @@ def experiment(client: MlflowClient, grid: Grid) -> str:
         if known.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id
+
+
+def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | None:
+    """Store the views of the sweep; the key of its first, or None where MLflow knows none."""
+    if not _version(str(client.tracking_uri)).startswith(KNOWN_TO):
+        return None
+    known = client.get_experiment(experiment_id).tags
+    with at_its_pleasure():
+        for key, value in (view.tag for view in views(grid)):
+            if known.get(key) != value:
+                client.set_experiment_tag(experiment_id, key, value)
+        return means_key(grid.name)
+    return None
+
+
+@contextmanager
+def at_its_pleasure() -> Iterator[None]:
+    """Do without what MLflow, which was reached, refuses to be told; other errors are raised."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in REFUSALS:
+            raise
+
+
+def _version(uri: str) -> str:
+    """The version of MLflow whose pages show the store; empty if it does not say."""
+    import mlflow
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    if not uri.startswith("http"):
+        return str(mlflow.__version__)
+    try:
+        credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+        answer = http_request(credentials, "/version", "GET")  # type: ignore[no-untyped-call]
+    except Exception:
+        return ""
+    return str(answer.text).strip() if answer.ok else ""
 
 
 def _artifact_location() -> str | None:

@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
-from sweep.records.record import CORRECT, RECORD, Record, SweepFolder
+from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
+from sweep.tracking.artifacts import Artifacts
 from sweep.tracking.credentials import hidden
+from sweep.tracking.dataset import datasets
 from sweep.tracking.names import flatten, run_tags
+from sweep.tracking.notes import NOTE
 from sweep.tracking.place import Place
+from sweep.tracking.review import Review
 from sweep.tracking.runs import DIGEST, Runs, Shown, end_ms
-from sweep.tracking.store import connect, experiment
+from sweep.tracking.store import at_its_pleasure, connect, experiment, show_views
+from sweep.tracking.view import CELL, COLOUR, colours
 from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
@@ -46,8 +50,13 @@ class Tracker:
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = connect()
         experiment_id = experiment(self.client, grid)
-        self.place = Place(experiment_id, hidden(str(self.client.tracking_uri)))
+        view = show_views(self.client, experiment_id, grid)
+        self.place = Place(experiment_id, hidden(str(self.client.tracking_uri)), view)
         self.runs = Runs(self.client, experiment_id, grid.name)
+        self.review = Review(self.client, grid, self.place, self.runs)
+        self.artifacts = Artifacts(self.client, grid)
+        self.colours = colours(grid)
+        self.review.begin()
 
     def ship(self, records: Iterable[Record], *, ended: bool = False) -> int:
         """Bring MLflow up to these records; returns how many runs had to be touched.
@@ -55,25 +64,32 @@ class Tracker:
         `ended` says that nobody trains any more: a trial without an outcome is then shown as
         killed, not as running.
         """
-        return sum(self._ship(record, ended) for record in records)
+        num_touched = 0
+        for record in records:
+            trial = self.trials.get(record.trial_id)
+            if trial is not None:
+                num_touched += self._ship(record, trial, ended)
+                self.review.take(trial, record)
+        return num_touched
 
-    def _ship(self, record: Record, ended: bool) -> bool:
-        trial = self.trials.get(record.trial_id)
-        if trial is None:
-            return False
+    def _ship(self, record: Record, trial: GridTrial, ended: bool) -> bool:
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
         tags = run_tags(record, trial, self.grid.name)
+        tags |= {CELL: trial.cell_name, COLOUR: self.colours[trial.norm]}
         digest = _digest(record, status, tags)
         shown = self.runs.of(record)
         if shown and shown.tags.get(DIGEST) == digest:
             return False
-        shown = shown or self.runs.create(record, trial, tags)
+        if shown is None:
+            note = {NOTE: self.review.first_note(trial)}
+            shown = self.runs.create(record, trial, {**tags, **note})
         if DIGEST not in shown.tags:
             self._log_params(shown.run_id, record)
         self._log_epochs(shown, record)
         if record.outcome:
-            self.client.log_text(shown.run_id, record.to_json().decode(), RECORD)
-            self._log_correct(shown.run_id, record)
+            with at_its_pleasure():
+                self.client.log_inputs(shown.run_id, datasets=datasets(record))
+            self.artifacts.log(shown.run_id, record, self.folder.trial(record.trial_id))
         self._set_status(shown.run_id, status, record)
         self._set_tags(shown, tags, digest)
         return True
@@ -87,7 +103,7 @@ class Tracker:
         for key in shown.tags.keys() & ERROR_TAGS - tags.keys():  # a retry went well
             self.client.delete_tag(shown.run_id, key)
         self.client.set_tag(shown.run_id, DIGEST, digest)
-        shown.tags = {**tags, DIGEST: digest}
+        shown.tags = {**tags, DIGEST: digest, NOTE: shown.tags.get(NOTE, "")}
 
     def _set_status(self, run_id: str, status: str, record: Record) -> None:
         if status == "RUNNING":
@@ -108,15 +124,6 @@ class Tracker:
             self.client.log_batch(shown.run_id, metrics=chunk)
         # An attempt that resumed from an older checkpoint may have shortened the record.
         shown.num_epochs = len(record.epochs)
-
-    def _log_correct(self, run_id: str, record: Record) -> None:
-        content = self.folder.trial(record.trial_id).correct()
-        if content is None:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / CORRECT
-            file.write_bytes(content)
-            self.client.log_artifact(run_id, str(file))
 
     def _log_params(self, run_id: str, record: Record) -> None:
         from mlflow.entities import Param

@@ -94,7 +94,7 @@ def test_what_is_stated_is_taken() -> None:
         ),
         ({"resources": {"compile": 1}}, "resources.compile: expected true, false or 'auto', found"),
         ({"resources": {"gpu": "all"}}, "resources.gpu: expected a number >= 0 or 'auto', found '"),
-        ({"tracking": {}}, "tracking.experiment: is required and missing"),
+        ({"tracking": {"log_models": "no"}}, "tracking.log_models: expected true or false"),
         ({"tracking": {"experiment": ""}}, "tracking.experiment: expected a text that is not empt"),
         ({"storage": ""}, "storage: expected a text that is not empty, found ''"),
         ({"storage": "x" * 300}, "storage: expected a path whose parts have at most 255 bytes ea"),
