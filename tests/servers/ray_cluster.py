@@ -1,8 +1,7 @@
 """A Ray cluster of several nodes on this machine, each with a working folder of its own.
 
 Run as a program it serves the nodes: a line `add {json}` starts one (`cwd`, `env`, `num_cpus`,
-`num_gpus`),
-`kill N` takes the N-th one down without a word, and each answers with a line.
+`num_gpus`), `kill N` takes the N-th one down without a word, and each answers with a line.
 """
 
 from __future__ import annotations
