@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -42,7 +42,8 @@ class Record:
 
     `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
     a completed trial's weights; `edition` says in a sentence what a small edition of its grid
-    replaced, or how much of the data the trial saw, and is null for all of them.
+    replaced, or how much of the data the trial saw, and is null for all of them. `system` has a
+    list per quantity of its worker's process (`sweep.training.usage`), one value per epoch.
     """
 
     trial_id: str
@@ -59,6 +60,7 @@ class Record:
     edition: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    system: dict[str, list[float | None]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str] | None = None
 
@@ -67,8 +69,8 @@ class Record:
         """The record of a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
-    def add_epoch(self, metrics: EpochMetrics) -> None:
-        """Append an epoch. One trained a second time keeps its timestamp and its times.
+    def add_epoch(self, metrics: EpochMetrics, usage: Mapping[str, float] | None = None) -> None:
+        """Append an epoch. One trained a second time keeps its timestamp, its times and its usage.
 
         MLflow then has nothing new to store.
         """
@@ -78,6 +80,11 @@ class Record:
         for earlier in self.epochs[here]:
             stamped |= {key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s")}
         self.epochs[here] = [stamped]
+        for name, value in (usage or {}).items():
+            column = self.system.setdefault(name, [])
+            column += [None] * (metrics.epoch - len(column))
+            if column[metrics.epoch - 1] is None:
+                column[metrics.epoch - 1] = value
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""

@@ -74,7 +74,7 @@ def resolved(grid: Grid) -> str:
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 
-def _fields(spec: dict[str, Any], norm: str) -> Iterator[tuple[str, Any]]:
-    """A spec's fields by their dotted names, the norm with its options as its label."""
-    yield "norm", norm
+def _fields(spec: dict[str, Any], label: str) -> Iterator[tuple[str, Any]]:
+    """A spec's fields by their dotted names, the norm in one piece."""
+    yield "norm", {"label": label, **spec["norm"]}
     yield from flatten({key: value for key, value in spec.items() if key != "norm"})

@@ -117,7 +117,7 @@ class Tracker:
         metrics = [
             Metric(name, float(value), epoch["timestamp_ms"], epoch["epoch"])
             for epoch in record.epochs[shown.num_epochs :]
-            for name, value in epoch.items()
+            for name, value in (epoch | _system(record, epoch["epoch"])).items()
             if name not in NOT_METRICS and value is not None and math.isfinite(value)
         ]
         for chunk in _chunks(metrics, METRICS_PER_CALL):
@@ -136,6 +136,12 @@ class Tracker:
 def _digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
     content = record.to_json() + status.encode() + json.dumps(tags, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _system(record: Record, epoch: int) -> dict[str, float | None]:
+    """An epoch's system metrics, by the names by which MLflow tells them from the others."""
+    there = {name: values[epoch - 1 : epoch] for name, values in record.system.items()}
+    return {f"system/{name}": values[0] for name, values in there.items() if values}
 
 
 def _short(value: Any) -> str:

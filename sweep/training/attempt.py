@@ -18,6 +18,7 @@ from sweep.records.record import Record, SweepFolder, TrialFolder, now
 from sweep.records.storage import Storage
 from sweep.training.assignment import Assignment
 from sweep.training.resuming import resume
+from sweep.training.usage import Usage
 from trainables.errors import Diverged
 from trainables.spec import EpochMetrics, Outcome
 
@@ -63,6 +64,7 @@ class Attempt:
         self.record = self.folder.load() or Record.of(assignment.spec)
         self.record.edition = assignment.edition
         self.trial: Trial | None = None
+        self.usage: Usage | None = None
         self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
         self.stopped_for: str | None = None
         self.notices: list[str] = []
@@ -136,6 +138,7 @@ class Attempt:
             resume(self, self.trial)
         if self.trial is not None:
             self._record_attempt(self.trial)
+            self.usage = Usage(assignment.device)
             self.last_checkpoint = time.monotonic()
 
     def _record_attempt(self, trial: Trial) -> None:
@@ -216,7 +219,7 @@ class Attempt:
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
         self._require_own()
-        self.record.add_epoch(metrics)
+        self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         self._write_checkpoint(trial)
         if trial.finished:
             self.record.weights_digest = trial.weights_digest

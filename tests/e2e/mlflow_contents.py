@@ -45,8 +45,11 @@ def recorded(record: dict[str, Any]) -> list[Row]:
     """The rows that a record stands for."""
     return sorted(
         (key, epoch["epoch"], float(value), epoch["timestamp_ms"])
-        for epoch in record["epochs"]
-        for key, value in epoch.items()
+        for i, epoch in enumerate(record["epochs"])
+        for key, value in {
+            **epoch,
+            **{f"system/{name}": values[i] for name, values in record["system"].items()},
+        }.items()
         if key not in ("epoch", "timestamp_ms") and value is not None and math.isfinite(value)
     )
 

@@ -115,8 +115,11 @@ def _judge_rows(verdict: Verdict, rows: list[tuple[Any, ...]], records: Records)
     recorded = {
         (trial_id, key, epoch["epoch"]): value
         for trial_id, record in records.items()
-        for epoch in record["epochs"]
-        for key, value in epoch.items()
+        for i, epoch in enumerate(record["epochs"])
+        for key, value in {
+            **epoch,
+            **{f"system/{name}": values[i] for name, values in record["system"].items()},
+        }.items()
         if key not in NOT_METRICS and value is not None and math.isfinite(value)
     }
     for row, count in times.items():

@@ -1,0 +1,45 @@
+"""What a worker's process takes of its machine, read at an epoch's end in microseconds."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+MEGABYTE = 1e6
+STATM = Path("/proc/self/statm")
+
+
+class Usage:
+    """Readings of this process since the last one, or since the attempt began.
+
+    They are the process's, not the trial's: seeds that are trained side by side in one process
+    all have the same.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._gpu = device if device.startswith("cuda") else None
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        if self._gpu:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+
+    def read(self) -> dict[str, float]:
+        """CPU time in percent of one core, resident memory, the GPU's peak of torch's memory (MB).
+
+        The peak is that since the attempt began. Memory is left out where the system has no
+        `/proc`.
+        """
+        wall, cpu = time.monotonic(), time.process_time()
+        found = {"process_cpu_percentage": 100 * (cpu - self._cpu) / max(wall - self._wall, 1e-9)}
+        self._wall, self._cpu = wall, cpu
+        if STATM.exists():
+            pages = int(STATM.read_text().split()[1])
+            found["process_memory_megabytes"] = pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+        if self._gpu:
+            import torch
+
+            peak = torch.cuda.max_memory_allocated(self._gpu)
+            found["process_gpu_memory_peak_megabytes"] = peak / MEGABYTE
+        return {name: round(value, 1) for name, value in found.items()}
