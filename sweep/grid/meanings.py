@@ -72,7 +72,11 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "`auto`: as many as turns out to be fastest.",
         "resources.compile": "Whether the steps are compiled by `torch.compile`. `auto`: where "
         "the steps that are left repay the compilation.",
+        "resources.cuda_graphs": "Whether steps not compiled are replayed from a CUDA graph. "
+        "`auto`: where that works.",
         "tracking.experiment": "Name of the MLflow experiment.",
+        "tracking.log_models": "Whether a completed trial's last checkpoint, its weights among it, "
+        "goes to MLflow too.",
         "storage": "Folder, or `s3://bucket/folder`, of the records and checkpoints.",
         "checkpoint_every_s": "Seconds between two checkpoints within an epoch.",
         "reference": "The norm that the others are compared with.",
