@@ -26,15 +26,21 @@ def code_version() -> str:
 
 def provenance(device: str) -> dict[str, Any]:
     """What a record keeps of the code, the packages and the machine."""
-    packages = {name: _version(name) for name in PACKAGES}
     return {
         "code_version": code_version(),
         "python": platform.python_version(),
-        "packages": {name: version for name, version in packages.items() if version},
+        "packages": dict(_packages()),
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "device": device,
     }
+
+
+@lru_cache
+def _packages() -> tuple[tuple[str, str], ...]:
+    """Names and versions, read once: finding them takes longer than a short trial's first step."""
+    found = ((name, _version(name)) for name in PACKAGES)
+    return tuple((name, version) for name, version in found if version)
 
 
 def _version(package: str) -> str | None:
