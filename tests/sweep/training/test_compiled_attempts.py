@@ -65,6 +65,7 @@ def test_an_interrupted_trial_ends_in_the_same_bits() -> None:
     assert whole.compiled == parts.compiled == [[0, None]]
 
 
+@pytest.mark.slow
 def test_reproduce_compiles_the_same_steps_and_says_where_it_cannot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -121,6 +121,7 @@ def test_what_is_watched_is_trained_eager() -> None:
     assert trial.steps.compiled == []
 
 
+@pytest.mark.slow
 def test_dropout_draws_what_it_draws_eager() -> None:
     spec = spec_of(model=ModelSpec(name="probe_models:with_dropout"))
     eager, compiled = (finish(Trial(spec, compilation=each)) for each in (False, True))
@@ -128,6 +129,7 @@ def test_dropout_draws_what_it_draws_eager() -> None:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_side_by_side_steps_are_compiled_too() -> None:
     seeds = [Trial(spec_of("batchnorm", seed), compilation=True) for seed in range(2)]
     fused = FusedTrials(seeds)
@@ -140,6 +142,7 @@ def test_side_by_side_steps_are_compiled_too() -> None:
             torch.testing.assert_close(value, alone, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_while_widths_are_timed() -> None:
     trials = [
         Trial(small_spec(epochs=400, model=NET, norm="batchnorm", seed=seed), compilation=True)
@@ -201,6 +204,7 @@ assert "torch._dynamo" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_no_process_stays(tmp_path: Path) -> None:
     code = """
 import os, subprocess
