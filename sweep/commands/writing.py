@@ -12,16 +12,22 @@ from sweep.commands.given import GridPath, console, grid_of
 from sweep.commands.refusals import refusals
 from sweep.errors import ExitCode, RefusedError
 
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+
 
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("grid.yaml"),
+    example: Annotated[
+        str, typer.Option(help="A grid that comes with the program: quickstart, assocnorm-table3.")
+    ] = "",
 ) -> None:
     """Write a commented grid to start from, and beside it the schema that editors use."""
+    from sweep.grid.examples import example as text_of
     from sweep.grid.schema import EDITOR_HINT, schema
 
-    template = (Path(__file__).parents[1] / "template.yaml").read_text(encoding="utf-8")
     beside = path.parent / "grid.schema.json"
     with refusals():
+        template = text_of(example) if example else TEMPLATE.read_text(encoding="utf-8")
         try:
             with open(path, "x", encoding="utf-8") as file:
                 file.write(f"{EDITOR_HINT}{beside.name}\n{template}")

@@ -27,3 +27,17 @@ def test_a_grid_that_is_there_stays() -> None:
     assert result.exit_code == ExitCode.REFUSED
     assert Path("grid.yaml").read_text() == "mine"
     assert not Path("grid.schema.json").exists()
+
+
+def test_a_grid_that_comes_with_the_program() -> None:
+    result = CliRunner().invoke(app, ["init", "--example", "quickstart", "mine.yaml"])
+    assert result.exit_code == ExitCode.DONE
+    shipped = Path(__file__).parents[3] / "grids" / "quickstart.yaml"
+    assert Path("mine.yaml").read_text() == shipped.read_text()
+
+
+def test_an_example_that_is_not_there_is_refused_with_the_nearest() -> None:
+    result = CliRunner().invoke(app, ["init", "--example", "quikstart"])
+    assert result.exit_code == ExitCode.REFUSED
+    assert "did you mean 'quickstart'?" in result.stderr
+    assert not Path("grid.yaml").exists()

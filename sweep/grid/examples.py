@@ -1,0 +1,23 @@
+"""The grids that come with the program: every one of the repository's `grids/`, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweep.errors import RefusedError, nearest
+
+_PACKAGE = Path(__file__).parents[1]
+INSTALLED, IN_A_CLONE = _PACKAGE / "examples", _PACKAGE.parent / "grids"
+
+
+def example(name: str) -> str:
+    """The text of a grid by its file's name, without its first line, an editor's hint.
+
+    Raises `RefusedError` where there is none of that name.
+    """
+    folder = INSTALLED if INSTALLED.is_dir() else IN_A_CLONE
+    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if name not in files:
+        near = nearest(name, list(files))
+        raise RefusedError(f"--example: there is no grid {name!r}{near}")
+    return files[name].read_text(encoding="utf-8").partition("\n")[2]
