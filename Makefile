@@ -29,7 +29,7 @@ MINUTES ?= 30
 chaos: install
 	PYTHONPATH=tests/servers:tests/e2e $(BIN)/python -m chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# What the README says of speed; on a machine without other work, about an hour.
+# What the documentation says of speed; on a machine without other work, about an hour.
 bench: install
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.sweep startup

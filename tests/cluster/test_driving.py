@@ -1,4 +1,4 @@
-"""The README's commands, typed on the laptop: jobs that outlive it, and somebody's own modules."""
+"""What docs/cluster.md tells to type, typed: jobs that outlive the laptop, and own modules."""
 
 from __future__ import annotations
 
