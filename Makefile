@@ -31,11 +31,15 @@ chaos: install
 
 # What the documentation says of speed; on a machine without other work, about an hour.
 bench: install
-	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training --models resnet8 --compile
+	$(BIN)/python -m benchmarks.training --models resnet18 --repetitions 3
 	$(BIN)/python -m benchmarks.sweep startup
 	$(BIN)/python -m benchmarks.sweep overhead
 	$(BIN)/python -m benchmarks.sweep growth
-	$(BIN)/python -m benchmarks.seeds cells
+	$(BIN)/python -m benchmarks.sweep forecast
+	$(BIN)/python -m benchmarks.sweep tracking
+	$(BIN)/python -m benchmarks.seeds cells --models resnet8 --compile
+	$(BIN)/python -m benchmarks.seeds cells --models resnet18 --norms batchnorm --batch-sizes 2 16
 	$(BIN)/python -m benchmarks.seeds quickstart
 	$(BIN)/python -m benchmarks.analysis --trials 1000
 

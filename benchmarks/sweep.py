@@ -3,6 +3,8 @@
     python -m benchmarks.sweep overhead [--trials 200] [--rounds 1]
     python -m benchmarks.sweep growth [--trials 2000]
     python -m benchmarks.sweep startup
+    python -m benchmarks.sweep forecast
+    python -m benchmarks.sweep tracking
 
 `overhead`: trials of about a second at two slots. The time from the first training step to the
 last, over the sum of the training times over the slots, of `python -m sweep run` and of three
@@ -10,6 +12,9 @@ others that train the same trials and keep nothing but a line each: Ray Tune as 
 shows it, a Python process per trial under `xargs -P 2`, and a joblib pool. They take turns.
 `growth`: trials of one update; the last 200 against the first 200, and the driver's memory.
 `startup`: from the command to the first training step, over `ray.init` and one worker's imports.
+`forecast`: what `plan` says of the quickstart after its first seed, over what the other seeds take;
+and how close their order comes to slots that are never idle.
+`tracking`: what the driver spends on an epoch's way to MLflow; the workers spend nothing.
 """
 
 from __future__ import annotations
@@ -22,163 +27,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-SLOTS = 2
+from benchmarks.contenders import (
+    CONTENDERS,
+    LAYOUT,
+    SLOTS,
+    Trained,
+    recorded,
+    run_sweep,
+    train_alone,
+)
+
 NUM_EDGE = 200
 """`growth` compares so many trials at either end."""
-
-LAYOUT: dict[str, Any] = {
-    "name": "bench",
-    "data": {"name": "digits"},
-    "model": {"name": "resnet8"},
-    "reference": "batchnorm",
-}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """When a trial's training began and ended, in seconds of the epoch, and how long it trained."""
-
-    begun: float
-    ended: float
-    training_s: float
-
-
-def spec_of(seed: int, epochs: int) -> Any:
-    """The same trial for everybody; two norms take turns."""
-    from trainables.spec import DataSpec, ModelSpec, NormSpec, OptimizerSpec, TrainSpec, TrialSpec
-
-    return TrialSpec(
-        norm=NormSpec(name=("batchnorm", "groupnorm")[seed % 2]),
-        batch_size=16,
-        seed=seed // 2,
-        data=DataSpec(name="digits"),
-        model=ModelSpec(name="resnet8"),
-        train=TrainSpec(epochs=epochs, optimizer=OptimizerSpec(lr=0.02)),
-    )
-
-
-def train_alone(seed: int, epochs: int, on_epoch: Callable[[Any], None] = lambda _: None) -> str:
-    """Train one trial in this process; a line of what became of it."""
-    import torch
-
-    from trainables import train
-
-    torch.set_num_threads(1)
-    begun: float | None = None
-    training_s = 0.0
-    for metrics in train(spec_of(seed, epochs)):
-        seconds = metrics.train_s + metrics.eval_s
-        begun = begun or time.time() - seconds
-        training_s += seconds
-        on_epoch(metrics)
-    return json.dumps([begun, time.time(), training_s])
-
-
-def with_sweep(trials: int, epochs: int, folder: Path) -> list[Trained]:
-    """Our own command, with records, checkpoints and MLflow."""
-    grid = {
-        **LAYOUT,
-        "factors": {"norm": ["batchnorm", "groupnorm"], "batch_size": [16], "seed": trials // 2},
-        "train": {"epochs": epochs, "optimizer": {"lr": 0.02}},
-    }
-    run_sweep(grid, folder)
-    return recorded(folder)
-
-
-def run_sweep(grid: dict[str, Any], folder: Path) -> int:
-    """Train a grid in a folder; the largest resident memory of the driver, in bytes."""
-    (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
-    command = [sys.executable, "-m", "sweep", "run", "grid.yaml"]
-    with open(folder / "log.txt", "w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit((folder / "log.txt").read_text())
-    return usage.ru_maxrss * 1024
-
-
-def recorded(folder: Path) -> list[Trained]:
-    """What the records say of each trial."""
-    found = []
-    for file in (folder / "runs").glob("*/trials/*/record.json"):
-        epochs = json.loads(file.read_text())["epochs"]
-        seconds = [epoch["train_s"] + epoch["eval_s"] for epoch in epochs]
-        ends = [epoch["timestamp_ms"] / 1000 for epoch in epochs]
-        found.append(Trained(ends[0] - seconds[0], ends[-1], sum(seconds)))
-    return found
-
-
-def with_ray_tune(trials: int, epochs: int, folder: Path) -> list[Trained]:
-    """A function that reports each epoch, given to a Tuner."""
-    return lines_of([sys.executable, __file__, "tune", str(trials), str(epochs)], folder)
-
-
-def with_processes(trials: int, epochs: int, folder: Path) -> list[Trained]:
-    """A process for each trial."""
-    seeds = "\n".join(map(str, range(trials)))
-    command = ["xargs", "-P", str(SLOTS), "-I", "{}", sys.executable, __file__, "one", "{}"]
-    return lines_of([*command, str(epochs)], folder, seeds)
-
-
-def with_joblib(trials: int, epochs: int, folder: Path) -> list[Trained]:
-    """A pool of processes that train one trial after another."""
-    return lines_of([sys.executable, __file__, "joblib", str(trials), str(epochs)], folder)
-
-
-def lines_of(command: list[str], folder: Path, given: str = "") -> list[Trained]:
-    """Run a command that prints a line for each trial."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=env, input=given, capture_output=True, text=True, check=True
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    return [Trained(*json.loads(line)) for line in lines]
-
-
-def tune_script(trials: int, epochs: int) -> None:
-    """What Ray's documentation would have one write."""
-    import ray
-    from ray import tune
-
-    ray.init(address="local", num_cpus=SLOTS)  # and no cluster that happens to run here
-
-    def objective(config: dict[str, Any]) -> None:
-        line = train_alone(
-            config["seed"], epochs, lambda metrics: tune.report({"test_error": metrics.test_error})
-        )
-        tune.report({"line": line})
-
-    results = tune.Tuner(
-        tune.with_resources(objective, {"cpu": 1}),
-        param_space={"seed": tune.grid_search(list(range(trials)))},
-        tune_config=tune.TuneConfig(max_concurrent_trials=SLOTS),
-        run_config=tune.RunConfig(storage_path=os.path.abspath("tune"), verbose=0),
-    ).fit()
-    for result in results:
-        print(result.metrics["line"] if result.metrics else "")
-
-
-def joblib_script(trials: int, epochs: int) -> None:
-    """A pool of two."""
-    from joblib import Parallel, delayed
-
-    tasks = (delayed(train_alone)(seed, epochs) for seed in range(trials))
-    print("\n".join(Parallel(n_jobs=SLOTS)(tasks)))
-
-
-CONTENDERS = {
-    "sweep run": with_sweep,
-    "ray tune": with_ray_tune,
-    "xargs -P 2": with_processes,
-    "joblib": with_joblib,
-}
 
 
 def overhead(trials: int, rounds: int) -> None:
@@ -263,26 +128,79 @@ def startup(rounds: int) -> None:
     print(f"first training step after {mine:.1f} s; floor {least:.1f} s; ratio {mine / least:.2f}")
 
 
+def forecast(rounds: int) -> None:
+    """Print what was foretold after the quickstart's first seed over what the others then took."""
+    foretold, over_bound = [], []
+    grid = yaml.safe_load(Path("grids/quickstart.yaml").read_text(encoding="utf-8"))
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="bench-") as place:
+            folder = Path(place)
+            run_sweep({**grid, "factors": {**grid["factors"], "seed": 1}}, folder)
+            first = {trained.begun for trained in recorded(folder)}
+            (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
+            command = [sys.executable, "-m", "sweep", "plan", "grid.yaml", "--json"]
+            plan = subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            run_sweep(grid, folder)
+            others = [trained for trained in recorded(folder) if trained.begun not in first]
+        took = max(t.ended for t in others) - min(t.begun for t in others)
+        foretold.append(json.loads(plan.stdout)["left_s"] / took)
+        lengths = [trained.ended - trained.begun for trained in others]
+        over_bound.append(took / max(sum(lengths) / SLOTS, *lengths))
+    print(
+        f"after the first seed, foretold over taken: {statistics.median(foretold):.2f}; "
+        f"makespan over its lower bound: {statistics.median(over_bound):.2f}"
+    )
+
+
+def tracking(epochs: int) -> None:
+    """Print what it costs a sweep that an epoch goes to MLflow, while a server takes them in."""
+    from sweep.grid.layout import load_grid
+    from sweep.plan import make_plan
+    from sweep.tracking.shipping import Shipper
+
+    grid = {
+        **LAYOUT,
+        "factors": {"norm": ["batchnorm"], "batch_size": [64], "seed": 1},
+        "train": {"epochs": 1},
+    }
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        run_sweep(grid, Path(folder))
+        os.chdir(folder)
+        read = load_grid("grid.yaml")
+        trial_id = next(iter(make_plan(read).records))
+        shipper = Shipper(read)
+        spent = []
+        for _ in range(epochs):
+            start = time.perf_counter()
+            shipper.changed(trial_id)
+            shipper.news()
+            spent.append(time.perf_counter() - start)
+            time.sleep(0.005)
+        shipper.finish()
+    print(
+        f"tracking: {1e3 * statistics.median(spent):.3f} ms of an epoch, "
+        f"{1e3 * sorted(spent)[int(0.99 * epochs)]:.3f} ms at the 99th percentile"
+    )
+
+
 def main() -> None:
-    """Measure, or be one of those that are measured."""
-    if sys.argv[1:2] == ["one"]:
-        print(train_alone(int(sys.argv[2]), int(sys.argv[3])))
-    elif sys.argv[1:2] == ["tune"]:
-        tune_script(int(sys.argv[2]), int(sys.argv[3]))
-    elif sys.argv[1:2] == ["joblib"]:
-        joblib_script(int(sys.argv[2]), int(sys.argv[3]))
-    else:
-        parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-        parser.add_argument("what", choices=["overhead", "growth", "startup"])
-        parser.add_argument("--trials", type=int)
-        parser.add_argument("--rounds", type=int)
-        given = parser.parse_args()
-        if given.what == "overhead":
+    """Measure one of them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["overhead", "growth", "startup", "forecast", "tracking"])
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--rounds", type=int)
+    given = parser.parse_args()
+    match given.what:
+        case "overhead":
             overhead(given.trials or 200, given.rounds or 1)
-        elif given.what == "growth":
+        case "growth":
             growth(given.trials or 2000)
-        else:
+        case "startup":
             startup(given.rounds or 3)
+        case "forecast":
+            forecast(given.rounds or 3)
+        case _:
+            tracking(given.trials or 1000)
 
 
 if __name__ == "__main__":
