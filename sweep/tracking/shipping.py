@@ -194,6 +194,10 @@ def _listen(driver: Connection, changed: queue.Queue[str]) -> None:
     with suppress(EOFError, OSError):  # the driver is gone
         while True:
             changed.put(driver.recv())
+    # Whoever reads the driver's output would wait for the end of this process too.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
 
 
 def _ship(grid: Grid, tracker: Tracker, waiting: set[str], is_driven: Callable[[], bool]) -> None:

@@ -144,7 +144,8 @@ def test_ctrl_c_does_not_wait_for_a_server_that_hangs(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)  # 30 s on a machine of its own
     assert process.returncode == 3, output
-    assert "not up to date" in output
+    # In order, or, where the machine is too busy for that, when its time was over.
+    assert "not up to date" in output or "run the same command again" in output
     server.thaw()
     assert folder.sweep("sync", "grid.yaml", MLFLOW_TRACKING_URI=server.uri).returncode == 0
     assert_shows(server.uri, folder.records())
