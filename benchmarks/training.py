@@ -42,8 +42,13 @@ NORMS = (
     *("batchrenorm", "renorm_debias", "assocnorm"),
 )
 OPTIMIZER = OptimizerSpec(lr=0.01, momentum=0.9, weight_decay=5e-4)
-STEPS = {"resnet8": 100, "resnet18": 2}
-"""Optimizer steps of a repetition."""
+SMALL_STEPS, LARGE_IMAGES = 100, 64
+"""Optimizer steps of a repetition of the small network; images of one of the large."""
+
+
+def num_steps(model: str, batch_size: int) -> int:
+    """Optimizer steps of a repetition."""
+    return SMALL_STEPS if model == "resnet8" else max(2, LARGE_IMAGES // batch_size)
 
 
 class ByFormula(nn.Module):
@@ -175,7 +180,7 @@ def measure(
     spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
 ) -> dict[str, float]:
     """Median seconds of the same number of steps in each loop, and of the compilation."""
-    num_images = STEPS.get(spec.model.name, 2) * spec.batch_size
+    num_images = num_steps(spec.model.name, spec.batch_size) * spec.batch_size
     data = data_for(spec, num_images, device)
     loops = {"ours": our_epochs(spec, data, device), "plain": plain_epochs(spec, data, device)}
     found = {}
@@ -199,7 +204,7 @@ COMPILED_HEAD = f" {'compiled':>10} {'to ours':>8} {'to plain':>8} {'compile s':
 
 
 def row(spec: TrialSpec, found: dict[str, float]) -> str:
-    num_images = STEPS.get(spec.model.name, 2) * spec.batch_size
+    num_images = num_steps(spec.model.name, spec.batch_size) * spec.batch_size
     ours, plain = found["ours"], found["plain"]
     line = (
         f"{spec.model.name:<10} {spec.norm.name:<14} {spec.batch_size:>5} "
