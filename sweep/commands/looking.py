@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,9 +41,11 @@ def plan(
         from sweep.remarks import missing_data
 
         beside = on_stderr() if as_json else console()
-        feasible = checked(grid_of(grid, scale, changes), beside)
-        if calibrate:
-            timed(feasible, beside)
+        # What the user's own code prints is not for the program that reads the JSON.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            feasible = checked(grid_of(grid, scale, changes), beside)
+            if calibrate:
+                timed(feasible, beside)
         for line in missing_data(feasible):
             print_plainly(beside, f"note: {line}")
         standing, num_gpus = make_plan(feasible), gpus_here(feasible)
@@ -73,7 +76,8 @@ def status(
 
         if watch and as_json:
             raise RefusedError("--watch and --json exclude each other")
-        read = _feasible(grid_of(grid, scale, changes))
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            read = _feasible(grid_of(grid, scale, changes))
         standing, holder = _standing(read)
         if as_json:
             print(json.dumps(status_data(standing, holder), indent=1))

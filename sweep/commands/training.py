@@ -71,7 +71,8 @@ def reproduce(
 
     A debugger works here: `python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2`.
 
-    Exit codes: 0 the same bits; 1 other bits, or the trial failed or diverged; 2 no such trial.
+    Exit codes: 0 the same bits, or no record to compare with; 1 other bits, or the trial failed
+    or diverged; 2 no such trial.
     """
     with refusals():
         from sweep.feasibility import require_data

@@ -67,4 +67,5 @@ def board_of(plan: Plan, holder: Holder | None) -> Board:
 def _print_ends(console: Console, before: Board, now: Board) -> None:
     for trial_id, state in now.states.items():
         if state.outcome is not None and before.states[trial_id].outcome is None:
-            print_plainly(console, end_line(now, state))
+            before.states[trial_id] = state  # so that each is counted in its turn
+            print_plainly(console, end_line(before, state))

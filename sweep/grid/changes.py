@@ -17,11 +17,19 @@ def apply(source: Source, changes: Iterable[str]) -> None:
     for change in changes:
         name, sign, text = change.partition("=")
         path = name.split(".")
-        if not sign or not all(part.replace("_", "").isalnum() for part in path):
+        if path[0] == "factors":  # whose names have dots themselves
+            path = ["factors", ".".join(path[1:])] if path[1:] else path
+        elif name in _mapping(source.data.get("factors")):
+            raise RefusedError(f"--set {name}: it is a factor here; set factors.{name}=[...]")
+        if not sign or not all(part.replace("_", "").isalnum() for part in name.split(".")):
             raise RefusedError(
                 f"--set: expected FIELD=VALUE such as train.epochs=2, found {change!r}"
             )
         _set(source, tuple(path), value_of(text, f"--set {name}"))
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _set(source: Source, path: Loc, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +75,13 @@ def test_watching_what_nobody_runs_shows_it_once() -> None:
     result = CliRunner().invoke(app, ["status", "grid.yaml", "--watch"])
     assert result.exit_code == ExitCode.DONE
     assert "nobody is running it" in result.stdout
+
+
+def test_what_own_code_prints_stays_out_of_the_json() -> None:
+    Path("chatty.py").write_text(
+        "import torch\n\nprint('hello')\n\n\nclass Norm(torch.nn.Module):\n"
+        "    def __init__(self, num_channels):\n        super().__init__()\n        print('made')\n"
+        "    def forward(self, x):\n        return x\n"
+    )
+    write(factors={"norm": ["chatty:Norm"], "batch_size": [8], "seed": 1})
+    assert printed("plan", "grid.yaml", "--json")["num_trials"] == 1

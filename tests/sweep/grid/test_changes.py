@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from small_grids import load, write
+from small_grids import factors, load, write
 
 from sweep.errors import GridError, RefusedError
 from sweep.grid.layout import load_grid
@@ -54,3 +54,15 @@ def test_it_is_checked_like_the_file() -> None:
         load_grid(write(), ["train.epochs=none", "model.widht=4"])
     assert len(caught.value.problems) == 2
     assert all(problem.line == 0 for problem in caught.value.problems[:1])
+
+
+def test_a_factor_is_set_as_one_by_its_dotted_name() -> None:
+    changes = ["factors.train.optimizer.lr=[0.1, 0.02]", "factors.seed=1"]
+    grid = load_grid(write(), changes)
+    assert {trial.spec.train.optimizer.lr for trial in grid.trials} == {0.1, 0.02}
+
+
+def test_what_a_factor_would_override_is_refused() -> None:
+    file = write(**factors(**{"train.optimizer.lr": [0.1, 0.02]}))
+    with pytest.raises(RefusedError, match=r"it is a factor here; set factors\.train\.opt"):
+        load_grid(file, ["train.optimizer.lr=0.05"])
