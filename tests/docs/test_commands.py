@@ -46,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_those_that_end_by_themselves_do_what_they_say(folder: Path) -> None:
     done = typed(folder, "python -m sweep run grid.yaml --set factors.seed=5")
     assert done.returncode == 0, done.stdout

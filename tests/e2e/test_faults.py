@@ -72,10 +72,9 @@ def assert_all_is_as_if_undisturbed(folder: Folder) -> None:
     assert statuses == [("FINISHED",)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_grid")
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_puts_trials_aside_within_their_epoch(
     number: signal.Signals, folder: Folder, start: Start
 ) -> None:
@@ -158,15 +157,11 @@ def victims(process: subprocess.Popen[str], whom: str) -> list[psutil.Process]:
     return named[whom] if whom in named else [psutil.Process(process.pid), *below]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_grid")
 @pytest.mark.parametrize(
     "whom",
-    [
-        "driver",
-        pytest.param("worker", marks=pytest.mark.slow),
-        pytest.param("raylet", marks=pytest.mark.slow),
-        pytest.param("everything", marks=pytest.mark.slow),
-    ],
+    ["driver", "worker", "raylet", "everything"],
 )
 def test_a_kill_within_an_epoch_costs_seconds_and_no_bit(
     whom: str, folder: Folder, start: Start
@@ -205,6 +200,7 @@ def small_disk(folder: Folder) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_what_was_valid_stays(folder: Folder, small_disk: Path) -> None:
     folder.grid(storage=str(small_disk), train={"epochs": 20, "optimizer": {"lr": 0.02}})
     full = folder.sweep("run", "grid.yaml")

@@ -165,6 +165,7 @@ def test_a_driver_that_is_killed_leaves_no_run_running(
     assert "died" in status.stdout
 
 
+@pytest.mark.slow
 def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
     folder: Folder, start: Start, server: MlflowServer, mark: dict[str, str]
 ) -> None:
@@ -205,6 +206,7 @@ def test_the_shipping_process_may_die(
     assert_shows(server.uri, folder.records())
 
 
+@pytest.mark.slow
 def test_a_store_that_somebody_writes_to_for_long(folder: Folder, start: Start) -> None:
     store = f"sqlite:///{folder.path / 'mlflow.db'}"
     gated_grid(folder)
@@ -276,6 +278,7 @@ def test_a_server_over_postgresql_through_every_outage(
         assert_shows(server.uri, folder.records())
 
 
+@pytest.mark.slow
 def test_postgresql_without_a_server_between(folder: Folder, postgresql: PostgresqlServer) -> None:
     folder.grid()
     for touched in (4, 0):

@@ -70,6 +70,7 @@ def run(folder: Folder, *, pretend: bool = True) -> tuple[str, list[str]]:
     return done.stdout, list(dict.fromkeys(lines))
 
 
+@pytest.mark.slow
 def test_cells_share_the_gpu_as_measured(folder: Folder) -> None:
     factors = {"norm": ["noting:Noting"], "batch_size": [16, 8, 4], "seed": 1}
     folder.grid(factors=factors, reference=None)
@@ -82,6 +83,7 @@ def test_cells_share_the_gpu_as_measured(folder: Folder) -> None:
     assert {row["cell"] for row in rows} == {"noting:Noting-bs016", "noting:Noting-bs008"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu", ["auto", 0.5])
 def test_a_gpu_that_pytorch_does_not_see_is_none(folder: Folder, gpu: float | str) -> None:
     torch_sees_one = folder.python_code("import torch, sys; sys.exit(torch.cuda.is_available())")

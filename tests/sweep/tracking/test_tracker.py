@@ -275,6 +275,7 @@ def test_the_command_that_shows_a_store(monkeypatch: pytest.MonkeyPatch) -> None
     assert here.command == f"{Path(sys.executable).parent / 'mlflow'} ui"
 
 
+@pytest.mark.slow
 def test_a_large_grid_is_expected_in_several_tags() -> None:
     norms = [{"name": "groupnorm", "num_groups": 8, "eps": 1e-5 * i} for i in range(1, 91)]
     grid = load(**factors(norm=norms, batch_size=[16], seed=1200))

@@ -51,7 +51,10 @@ sys.exit(run(load_grid("grid.yaml"), Console(width=200)))
 
 @pytest.mark.parametrize(
     ("kind", "least", "asked_for", "outcome"),
-    [("GPU", 0.9, {"cpu": 1, "gpu": 0.25}, 0), ("CPU", 3, {"cpu": 1, "gpu": 0}, 1)],
+    [
+        pytest.param("GPU", 0.9, {"cpu": 1, "gpu": 0.25}, 0, marks=pytest.mark.slow),
+        ("CPU", 3, {"cpu": 1, "gpu": 0}, 1),
+    ],
 )
 def test_memory_that_ran_out_is_answered_with_more_of_the_device(
     kind: str, least: float, asked_for: dict[str, float], outcome: int
