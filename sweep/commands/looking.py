@@ -29,7 +29,14 @@ def plan(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what would run, what is done, and what it will cost. Starts nothing."""
+    """Show what would run, what is done, and what it will cost. Starts nothing.
+
+    Examples:
+
+      python -m sweep plan grid.yaml --calibrate
+
+      python -m sweep plan grid.yaml --set factors.seed=10 --json
+    """
     with refusals():
         from sweep.display.checking import checked, timed
         from sweep.display.output import on_stderr
@@ -68,6 +75,12 @@ def status(
     """Show how a sweep stands; also while it runs, from another shell or another machine.
 
     Exit code 2 if a record cannot be read; the others are shown.
+
+    Examples:
+
+      python -m sweep status grid.yaml --watch
+
+      python -m sweep status grid.yaml --json
     """
     with refusals():
         from sweep.display.plain_data import status_data

@@ -69,10 +69,18 @@ def reproduce(
 ) -> None:
     """Train one trial in this process, without Ray, and compare it with its record.
 
-    A debugger works here: `python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2`.
+    A debugger works here: nothing but this process trains.
 
     Exit codes: 0 the same bits, or no record to compare with; 1 other bits, or the trial failed
     or diverged; 2 no such trial.
+
+    Examples:
+
+      python -m sweep reproduce grid.yaml groupnorm-bs008-s2
+
+      python -m sweep reproduce grid.yaml groupnorm-bs008-s2 --steps 20
+
+      python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2
     """
     with refusals():
         from sweep.feasibility import require_data

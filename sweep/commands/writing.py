@@ -72,6 +72,12 @@ def check_norm(
     """Run the contract of a norm layer on yours and print a line per property.
 
     Exit codes: 0 every property holds; 1 one does not; 2 there is no such layer.
+
+    Examples:
+
+      python -m sweep check-norm my_layers:MyNorm
+
+      python -m sweep check-norm groupnorm num_groups=8
     """
     with refusals():
         from sweep.grid.source import scalar
