@@ -123,7 +123,7 @@ def _packages(tags: Mapping[str, str]) -> dict[str, str]:
 def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
-            "sweep": key.removeprefix(EXPECTED_TAG).partition("#")[0],
+            "sweep": key.removeprefix(EXPECTED_TAG).partition(":")[0],
             "norm": block["norm"],
             "variant": block["variant"],
             "batch_size": batch_size,

@@ -36,15 +36,15 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
 
 
 def _expected_tags(key: str, blocks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The blocks in as many tags (`key`, `key#2`, …) as MLflow's limit on a tag's length asks."""
+    """The blocks in as many tags (`key`, `key:2`, …) as MLflow's limit on a tag's length asks."""
     part: list[str] = []
     number = 1
     for text in (json.dumps(block, separators=(",", ":")) for block in blocks):
         if part and sum(map(len, part)) + len(text) > LONGEST_TAG:
-            yield (key if number == 1 else f"{key}#{number}"), f"[{','.join(part)}]"
+            yield (key if number == 1 else f"{key}:{number}"), f"[{','.join(part)}]"
             part, number = [], number + 1
         part.append(text)
-    yield (key if number == 1 else f"{key}#{number}"), f"[{','.join(part)}]"
+    yield (key if number == 1 else f"{key}:{number}"), f"[{','.join(part)}]"
 
 
 def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:

@@ -284,4 +284,13 @@ def test_a_large_grid_is_expected_in_several_tags() -> None:
     assert all(len(text) < 4500 for text in tags.values())
     blocks = [block for text in tags.values() for block in json.loads(text)]
     assert sum(len(b["batch_sizes"]) * len(b["seeds"]) for b in blocks) == 90 * 1200
-    assert {key.partition("#")[0] for key in tags} == {"sweep.expected.small"}
+    assert {key.partition(":")[0] for key in tags} == {"sweep.expected.small"}
+
+
+def test_every_tag_of_a_large_grid_is_one_that_mlflow_takes() -> None:
+    grid = load(**factors(batch_size=[16], seed=2000))
+    tags = experiment_tags(grid)
+    assert len(tags) > 1
+    tracker = Tracker(grid)
+    experiment = tracker.client.get_experiment(tracker.place.experiment_id)
+    assert tags.items() <= experiment.tags.items()
