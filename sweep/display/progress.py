@@ -65,7 +65,8 @@ def end_line(board: Board, state: TrialState) -> str:
     error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
     if state.error and state.error.strip():
         error = f": {state.error.strip().splitlines()[-1]}"
-    left = f"; {duration(board.left_s())} left" if board.left_s() else ""
+    left_s = board.left_s()
+    left = f"; {duration(left_s)} left" if left_s else ""
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
 
 
@@ -96,7 +97,8 @@ class View:
         counts = Text(f"{len(board.running)} running · {board.num(Outcome.COMPLETED)} completed")
         counts.append(f" · {board.num(Outcome.DIVERGED)} diverged · ")
         counts.append(f"{failed} failed", style="red" if failed else "")
-        left = f" · {duration(board.left_s())} left" if board.left_s() else ""
+        left_s = board.left_s()
+        left = f" · {duration(left_s)} left" if left_s else ""
         row = Table.grid(padding=(0, 1), expand=False)
         row.add_column(no_wrap=True, overflow="ellipsis", max_width=self.console.width // 2)
         row.add_column(width=max(8, min(30, self.console.width // 4)))

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +88,7 @@ class Record:
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False).encode() + b"\n"
+        return json.dumps(vars(self), indent=1, allow_nan=False).encode() + b"\n"
 
     @property
     def fused(self) -> int | None:
@@ -173,7 +173,11 @@ class TrialFolder:
 
     def save(self, record: Record) -> None:
         """Commit the record."""
-        self.storage.write(RECORD, record.to_json())
+        self.save_json(record.to_json())
+
+    def save_json(self, content: bytes) -> None:
+        """Commit a record as `Record.to_json` gives it."""
+        self.storage.write(RECORD, content)
 
     def save_checkpoint(self, epoch: int, steps: int, content: bytes) -> None:
         """Write the checkpoint at so many steps after an epoch, which the record must name.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,3 +50,13 @@ class Assignment:
         """The assignment that `to_dict` wrote."""
         plain = {key: value for key, value in data.items() if key != "trial_id"}
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
+
+
+def given(config: Mapping[str, Any]) -> list[Assignment]:
+    """The assignments of a Tune trial, which its config holds as JSON."""
+    return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
+
+
+def trial_ids(config: Mapping[str, Any]) -> list[str]:
+    """The ids of those trials that a Tune trial trains."""
+    return [str(plain["trial_id"]) for plain in json.loads(config["assignments"])]

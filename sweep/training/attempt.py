@@ -17,6 +17,7 @@ from sweep.records.lock import Orders, orders
 from sweep.records.record import Record, SweepFolder, TrialFolder, now
 from sweep.records.storage import Storage
 from sweep.training.assignment import Assignment
+from sweep.training.commits import Commits, SupersededError
 from sweep.training.resuming import resume
 from sweep.training.usage import Usage
 from trainables.errors import Diverged
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 
 ORDERS_EVERY_S = 2.0
 """How often an attempt reads whether its driver wants it to stop."""
-
-CHECKPOINT_SHARE = 0.02
-"""Within an epoch, checkpoints take no more of the time than this, however large."""
-
-
-class SupersededError(Exception):
-    """The trial is another worker's: this one, or its driver, was believed to be dead."""
 
 
 class Terminated(SystemExit):
@@ -68,8 +62,8 @@ class Attempt:
         self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
         self.stopped_for: str | None = None
         self.notices: list[str] = []
-        self.checkpoint_s = 0.0
-        self.last_checkpoint = self.last_orders = -float("inf")
+        self.commits = Commits(self.folder, assignment.checkpoint_every_s)
+        self.last_orders = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None
 
@@ -80,16 +74,20 @@ class Attempt:
 
     def step(self) -> None:
         """Train to the epoch's end and commit it, or commit what prevented that."""
-        while not self.is_done:
-            if self.is_told_to_stop():
-                self.put_aside("interrupted")
-            elif self.trial is None:
-                self.begin()
-            elif self.advance():
-                return
+        try:
+            while not self.is_done:
+                if self.is_told_to_stop():
+                    self.put_aside("interrupted")
+                elif self.trial is None:
+                    self.begin()
+                elif self.advance():
+                    return
+        finally:
+            self.commits.settle()
 
     def restart(self, why: str) -> None:
         """Go back to the last checkpoint, in an attempt of its own."""
+        self.commits.settle()
         self.entry["ended"], self.entry["stopped_for"] = now(), why
         self.entry = {"id": uuid.uuid4().hex[:8]}
         self.release()
@@ -139,7 +137,6 @@ class Attempt:
         if self.trial is not None:
             self._record_attempt(self.trial)
             self.usage = Usage(assignment.device)
-            self.last_checkpoint = time.monotonic()
 
     def _record_attempt(self, trial: Trial) -> None:
         if self.assignment.driver:
@@ -163,7 +160,7 @@ class Attempt:
         }
         self._note_compilation()
         record.attempts.append(self.entry)
-        self.folder.save(record)
+        self.commits.record(record)
 
     def advance(self) -> bool:
         """Train for a stretch, or test; whether an epoch was committed, or what prevented it."""
@@ -181,8 +178,8 @@ class Attempt:
         elif self.trial is not None and progress is not None:
             self._commit(self.trial, progress)
             return True
-        elif self.trial is not None and self._checkpoint_is_due():
-            self._save_checkpoint(self.trial)
+        elif self.trial is not None and self.commits.checkpoint_is_due(within_epoch=True):
+            self._put_by(self.trial)
         return self.is_done
 
     def _note_compilation(self) -> None:
@@ -218,52 +215,38 @@ class Attempt:
             self.end(Outcome.FAILED, error)
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
-        self._require_own()
+        self.commits.require_own(self.entry["id"])
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
-        self._write_checkpoint(trial)
+        if trial.finished or self.commits.checkpoint_is_due(within_epoch=False):
+            self.commits.checkpoint(trial)
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
-            self.folder.save_correct(trial.correct_bits())
-            self.end(Outcome.COMPLETED)
+            self.commits.correct(trial.correct_bits())
+            self._close(Outcome.COMPLETED)
         else:
-            self.folder.save(self.record)
+            self.commits.record(self.record)
 
-    def _checkpoint_is_due(self) -> bool:
-        pause = max(self.assignment.checkpoint_every_s, self.checkpoint_s / CHECKPOINT_SHARE)
-        return time.monotonic() - self.last_checkpoint > pause
-
-    def _save_checkpoint(self, trial: Trial) -> None:
-        self._require_own()
-        self._write_checkpoint(trial)
-
-    def _write_checkpoint(self, trial: Trial) -> None:
-        start = time.monotonic()
-        self.folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
-        self.last_checkpoint = time.monotonic()
-        self.checkpoint_s = self.last_checkpoint - start
-
-    def _require_own(self) -> None:
-        """Raise unless the record on disk is there and this attempt's."""
-        there = self.folder.load()
-        if there is None:
-            raise FileNotFoundError(f"{self.folder.storage.uri} has disappeared")
-        if there.attempts[-1]["id"] != self.entry["id"]:
-            raise SupersededError(f"trial {self.record.trial_id} is another worker's now")
+    def _put_by(self, trial: Trial) -> None:
+        self.commits.require_own(self.entry["id"])
+        self.commits.checkpoint(trial)
 
     def put_aside(self, why: str) -> None:
         """End the attempt without an outcome, with a checkpoint if there is something to keep."""
         self.stopped_for = why
         if self.trial is not None and "started" in self.entry:
             if why == "interrupted":
-                self._save_checkpoint(self.trial)
+                self._put_by(self.trial)
             self.entry["ended"], self.entry["stopped_for"] = now(), why
-            self.folder.save(self.record)
+            self.commits.record(self.record)
         self.release()
 
     def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Commit the trial's outcome."""
         if "started" in self.entry:
-            self._require_own()
+            self.commits.require_own(self.entry["id"])
+        self._close(outcome, error)
+
+    def _close(self, outcome: Outcome, error: BaseException | None = None) -> None:
         record = self.record
         record.outcome = outcome
         if self.trial is not None:
@@ -281,5 +264,5 @@ class Attempt:
             self.folder.save_traceback(text)
         else:
             self.folder.delete_traceback()
-        self.folder.save(record)
+        self.commits.record(record)
         self.release()

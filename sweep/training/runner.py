@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import uuid
 from collections import Counter
@@ -20,7 +21,7 @@ from sweep.packing.packing import Packing
 from sweep.plan import Plan
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
-from sweep.training.assignment import Assignment
+from sweep.training.assignment import Assignment, trial_ids
 from sweep.training.grouping import groups
 from sweep.wording import counted
 from trainables.errors import reason
@@ -40,17 +41,20 @@ def train_missing(
     while trials:
         shares = {trial.trial_id: ladders[trial.trial_id].pop(0) for trial in trials}
         board.slots = packing.slots(plan, shares)
+        # As text: of a grid search over anything else Tune makes a deep copy for every trial.
         assignments = [
-            [
-                replace(
-                    _assignment(plan, trial, shares[trial.trial_id]),
-                    driver=reign.token,
-                    may_have_more=bool(ladders[trial.trial_id]),
-                    # A cluster's nodes have their modules from Ray's runtime environment.
-                    import_paths=() if cluster.is_remote else plan.grid.import_paths,
-                ).to_dict()
-                for trial in together
-            ]
+            json.dumps(
+                [
+                    replace(
+                        _assignment(plan, trial, shares[trial.trial_id]),
+                        driver=reign.token,
+                        may_have_more=bool(ladders[trial.trial_id]),
+                        # A cluster's nodes have their modules from Ray's runtime environment.
+                        import_paths=() if cluster.is_remote else plan.grid.import_paths,
+                    ).to_dict()
+                    for trial in together
+                ]
+            )
             for together in groups(plan, trials, board.slots)
         ]
         growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
@@ -77,9 +81,7 @@ def width_of(grid: Grid) -> int | None:
     return None if wanted == "auto" else wanted
 
 
-def _tune(
-    assignments: list[list[dict[str, Any]]], shares: Mapping[str, Share], width: int | None
-) -> None:
+def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None) -> None:
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -97,7 +99,7 @@ def _tune(
     bundles = {trial_id: [share.amounts] for trial_id, share in shares.items()}
     trainable = tune.with_resources(
         TrialTrainable,
-        lambda config: PlacementGroupFactory(bundles[config["assignments"][0]["trial_id"]]),
+        lambda config: PlacementGroupFactory(bundles[trial_ids(config)[0]]),
     )
     with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
         tune.Tuner(
@@ -141,4 +143,4 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
 
 
 def _trial_id(trial: Any) -> str:
-    return str(trial.config["assignments"][0]["trial_id"])
+    return trial_ids(trial.config)[0]

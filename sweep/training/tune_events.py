@@ -18,6 +18,7 @@ from ray.tune import Callback, Stopper
 from sweep.display.board import Board
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
+from sweep.training.assignment import trial_ids
 from sweep.training.lost_workers import (
     error_of,
     is_lost_worker,
@@ -62,7 +63,7 @@ class Listener:
 
     def left_of(self, tune_trial: Any) -> list[str]:
         """The trials without an outcome among those that Tune has as one."""
-        ids = [assignment["trial_id"] for assignment in tune_trial.config["assignments"]]
+        ids = trial_ids(tune_trial.config)
         return [trial_id for trial_id in ids if self.board.states[trial_id].outcome is None]
 
     def give_up(self, trial_id: str, error: Exception | str | None) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 from ray import tune
 
 from sweep.records.record import RecordDamagedError
-from sweep.training.assignment import Assignment
-from sweep.training.attempt import Attempt, SupersededError, Terminated
+from sweep.training.assignment import given
+from sweep.training.attempt import Attempt, Terminated
+from sweep.training.commits import SupersededError
 from sweep.training.group import Group
 from trainables.errors import CheckpointTooNew
 
 TELL_EVERY_S = 1.0
+TELL_SHARE = 0.005
+"""The driver is told of epochs this often at most, and in no more of the time than this share."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -24,9 +27,11 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
-        self.assignments = [Assignment.from_dict(plain) for plain in config["assignments"]]
+        self.assignments = given(config)
         self.width = config["width"]
         self.group: Group | None = None
+        self.told_at: float | None = None
+        self.tell_every_s = TELL_EVERY_S
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take over the next assignments in the same process."""
@@ -41,17 +46,23 @@ class TrialTrainable(tune.Trainable):
         While the driver takes a result in, the worker stands still: short epochs are told together.
         """
         told: dict[str, Attempt] = {}
-        broken, enough = None, time.monotonic() + TELL_EVERY_S
+        start, broken = time.monotonic(), None
+        if self.told_at is not None:
+            self.tell_every_s = max(TELL_EVERY_S, (start - self.told_at) / TELL_SHARE)
         try:
             if self.group is None:
                 self.group = Group(self.assignments, self.width)
             while not self.group.is_done:
                 told |= {attempt.record.trial_id: attempt for attempt in self.group.step()}
-                if time.monotonic() >= enough:
+                if time.monotonic() >= start + self.tell_every_s:
                     break
+            for attempt in told.values():
+                attempt.commits.settle()
         except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
             # No other worker fares better: the driver stops the sweep and says why.
             broken = one_line(error)
+            told = {key: attempt for key, attempt in told.items() if attempt.commits.is_settled}
+        self.told_at = time.monotonic()
         return {
             "trials": {trial_id: result_of(attempt) for trial_id, attempt in told.items()},
             "broken": broken,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from small_assignments import assignment, folder_of, train, without_times
 
-from sweep.records.record import Record, TrialFolder
+from sweep.records.record import TrialFolder
 from sweep.training.assignment import Assignment
 from sweep.training.attempt import Attempt
 from trainables.checkpoint import from_bytes
@@ -170,16 +170,16 @@ def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPa
     attempt = Attempt(cut)
     with monkeypatch.context() as patch:
         # The checkpoint is on the disk, the record does not know of it.
-        save = TrialFolder.save
-        saved: list[Record] = []
+        save = TrialFolder.save_json
+        saved: list[bytes] = []
 
-        def full_disk(folder: TrialFolder, record: Record) -> None:
+        def full_disk(folder: TrialFolder, content: bytes) -> None:
             if saved:
                 raise OSError(28, "No space left on device")
-            saved.append(record)
-            save(folder, record)
+            saved.append(content)
+            save(folder, content)
 
-        patch.setattr(TrialFolder, "save", full_disk)
+        patch.setattr(TrialFolder, "save_json", full_disk)
         with pytest.raises(OSError, match="No space left"):
             attempt.step()
     resumed = train(cut)

@@ -1,0 +1,104 @@
+"""What an attempt writes, and when: while the training goes on, but before anybody is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from sweep.records.record import Record, TrialFolder
+
+if TYPE_CHECKING:
+    from trainables import Trial
+
+CHECKPOINT_SHARE = 0.02
+"""Checkpoints take no more of a trial's time than this, however large they are."""
+
+CHECKPOINT_PAUSE_S = 5.0
+"""Nobody misses what can be trained again in less than this."""
+
+WRITERS = 3
+"""A record, a checkpoint and which test examples were right are written at once."""
+
+
+class SupersededError(Exception):
+    """The trial is another worker's: this one, or its driver, was believed to be dead."""
+
+
+class Commits:
+    """The files of one trial, as one attempt writes them.
+
+    Writing waits for the disk, and training does not wait for the writing: only the next commit
+    does, and `settle`, which raise what went wrong. A record may name epochs that its checkpoints
+    do not hold yet; those are trained again, to the same bits.
+
+    Attributes:
+        is_settled: whether all that was to be written is on the disk.
+    """
+
+    def __init__(self, folder: TrialFolder, checkpoint_every_s: float) -> None:
+        self._folder = folder
+        self._every_s = checkpoint_every_s
+        self._writes: dict[str, Future[None]] = {}
+        self._cost_s = 0.0
+        self._last = time.monotonic()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was to be written is on the disk."""
+        writes = self._writes.values()
+        return all(write.done() and write.exception() is None for write in writes)
+
+    def settle(self) -> None:
+        """Wait until all is on the disk; raises the error of what is not."""
+        wait(self._writes.values())
+        for write in self._writes.values():
+            write.result()
+        self._writes.clear()
+
+    def require_own(self, attempt_id: str) -> None:
+        """Raise unless the record on disk is there and of this attempt."""
+        self.settle()
+        there = self._folder.load()
+        if there is None:
+            raise FileNotFoundError(f"{self._folder.storage.uri} has disappeared")
+        if there.attempts[-1]["id"] != attempt_id:
+            raise SupersededError(f"trial {there.trial_id} is another worker's now")
+
+    def record(self, record: Record) -> None:
+        """Write the record as it stands."""
+        self._write("record", partial(self._folder.save_json, record.to_json()))
+
+    def checkpoint(self, trial: Trial) -> None:
+        """Write the trial as it stands."""
+        start = self._last = time.monotonic()
+        epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
+
+        def write() -> None:
+            self._folder.save_checkpoint(epoch, steps, content)
+            self._cost_s = time.monotonic() - start
+
+        self._write("checkpoint", write)
+
+    def correct(self, bits: bytes) -> None:
+        """Write which test examples were right."""
+        self._write("correct", partial(self._folder.save_correct, bits))
+
+    def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
+        """Whether it is time for one: at an epoch's end sooner than within it."""
+        pause = max(CHECKPOINT_PAUSE_S, self._cost_s / CHECKPOINT_SHARE)
+        if within_epoch:
+            pause = max(pause, self._every_s)
+        return time.monotonic() - self._last > pause
+
+    def _write(self, what: str, write: Callable[[], None]) -> None:
+        if what in self._writes:
+            self._writes[what].result()
+        self._writes[what] = _writers().submit(write)
+
+
+@lru_cache(maxsize=1)
+def _writers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WRITERS, thread_name_prefix="commits")
