@@ -16,6 +16,7 @@ from trainables.options import expected, in_full, is_plain
 from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
+MOST_SEEDS = 10_000
 SECTIONS: dict[str, type] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
 OPTIONS = ("data.options", "model.options")
 """Fields that hold those of a user's own data set or model, each set by a name of its own."""
@@ -127,8 +128,8 @@ class _Reader:
         """A list of seeds, or how many: `3` is `[0, 1, 2]`."""
         if isinstance(given, list):
             return self.counts("seed", given, least=0)
-        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 10_000:
-            what = f"expected a list of seeds, or how many (1 to 10000), found {show(given)}"
+        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_SEEDS:
+            what = f"expected a list of seeds, or how many (1 to {MOST_SEEDS}), found {show(given)}"
             self.complain(("factors", "seed"), what)
             return ()
         return tuple(range(given))

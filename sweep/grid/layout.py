@@ -30,6 +30,9 @@ LONGEST_NAME, LONGEST_PATH = 255, 1024
 """Bytes that a file's name, and a path, may have on any file system or object store."""
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
+
 class Section(BaseModel):
     """A part of a grid: no unknown keys, no silent conversion of types."""
 
@@ -53,7 +56,7 @@ class Resources(Section):
     """
 
     cpu: Annotated[float, Field(gt=0)] = 1
-    gpu: float | Literal["auto"] = "auto"
+    gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     seeds_per_trainable: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     compile: bool | Literal["auto"] = False
     cuda_graphs: Literal["auto", False] = False
@@ -87,7 +90,7 @@ class Tracking(Section):
 class Layout(Section):
     """The grid's file as it stands, before its factors are crossed."""
 
-    name: str
+    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME}$"})]
     factors: dict[str, Any]
     data: dict[str, Any]
     model: dict[str, Any]
@@ -104,7 +107,7 @@ class Layout(Section):
     @field_validator("name")
     @classmethod
     def _is_a_folder_name(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        if not re.fullmatch(NAME, name):
             what = "expected letters, digits, '.', '_' and '-' (it names a folder)"
             raise ValueError(f"{what}, at most 100, starting with a letter or digit")
         return name

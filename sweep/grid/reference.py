@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.grid.meanings import MEANINGS
-from sweep.grid.schema import fields
+from sweep.grid.schema import IMPORT_PATH, fields
 
 HEAD = """# Every field of a grid
 
@@ -66,6 +66,8 @@ def _values(field: Mapping[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "const" in field:
         return f"`{field['const']}`"
+    if field.get("pattern") == IMPORT_PATH:
+        return "`module:attribute`"
     if field.get("type") == "array":
         return f"list of {_values(field.get('items', {}))}"
     kind = field.get("type", "")
@@ -78,6 +80,8 @@ def _values(field: Mapping[str, Any]) -> str:
         )
         if name in field
     ]
+    if "minimum" in field and "maximum" in field:
+        limits = [f"{field['minimum']:g} to {field['maximum']:g}"]
     return " ".join([word or {"string": "text", "object": "mapping"}.get(kind, "any"), *limits])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
-from sweep.grid.factors import SECTIONS
+import normmods
+from sweep.grid.factors import MOST_SEEDS, OPTIONS, REQUIRED, SECTIONS, settable
 from sweep.grid.layout import Layout
 from sweep.grid.meanings import MEANINGS
 
@@ -18,26 +20,51 @@ EDITOR_HINT = "# yaml-language-server: $schema="
 
 Schema = dict[str, Any]
 
-NORM: Schema = {
-    "oneOf": [
-        {"type": "string"},
-        {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+IMPORT_PATH = ":"
+NORM_NAME: Schema = {
+    "anyOf": [
+        {"enum": list(normmods.names())},
+        {"pattern": IMPORT_PATH},
     ]
 }
+NORM: Schema = {
+    "oneOf": [
+        {"type": "string", **NORM_NAME},
+        {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string", **NORM_NAME}},
+        },
+    ]
+}
+FIELD: Schema = {
+    "anyOf": [
+        {"enum": settable()},
+        {"pattern": f"^({'|'.join(map(re.escape, OPTIONS))})[.].+"},
+    ]
+}
+FACTOR: Schema = {"anyOf": [{"enum": list(REQUIRED)}, *FIELD["anyOf"]]}
+
+
+def _levels(**of: Any) -> Schema:
+    return {"type": "array", "minItems": 1, "uniqueItems": True, **of}
+
+
 FACTORS: Schema = {
     "type": "object",
-    "required": ["norm", "batch_size", "seed"],
+    "required": list(REQUIRED),
     "properties": {
-        "norm": {"type": "array", "minItems": 1, "items": NORM},
-        "batch_size": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
+        "norm": _levels(items=NORM),
+        "batch_size": _levels(items={"type": "integer", "minimum": 1}),
         "seed": {
             "oneOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+                _levels(items={"type": "integer", "minimum": 0}),
             ]
         },
     },
-    "additionalProperties": {"type": "array", "minItems": 1},
+    "propertyNames": FACTOR,
+    "additionalProperties": _levels(),
 }
 
 
@@ -53,6 +80,10 @@ def schema() -> Schema:
     for name, spec in SECTIONS.items():
         properties[name] = _section(spec)
     properties["data"]["properties"]["root"] = {"type": "string"}
+    rule = properties["overrides"]["items"]["properties"]
+    for combination in (rule["when"], properties["exclude"]["items"]):
+        combination["propertyNames"] = FACTOR
+    rule["set"]["propertyNames"] = FIELD
     described: Schema = _described(whole, "")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

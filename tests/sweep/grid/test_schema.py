@@ -56,8 +56,17 @@ def test_the_shipped_files_are_of_today() -> None:
         {"infeasible": "ignore"},
         {"exclude": "batchnorm"},
         {"colour": "blue"},
+        {"name": "../elsewhere"},
+        {"resources": {"gpu": -0.5}},
+        {"factors": {"norm": ["batchnrom"], "batch_size": [4], "seed": 2}},
+        {"factors": {"norm": ["batchnorm"], "batch_size": [4, 4], "seed": 2}},
+        {"factors": {"norm": ["batchnorm"], "batch_size": [4], "seed": 10_001}},
+        {"factors": {"norm": ["batchnorm"], "batch_size": [4], "seed": 2, "train.lr": [1, 2]}},
+        {"exclude": [{"norms": "groupnorm"}]},
+        {"overrides": [{"when": {"size": 4}, "set": {"train.epochs": 2}}]},
+        {"overrides": [{"when": {"batch_size": 4}, "set": {"epochs": 2}}]},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=json.dumps,
 )
 def test_what_it_refuses_is_refused(changes: dict[str, Any]) -> None:
     assert complaints({**SMALL, **changes})
