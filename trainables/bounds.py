@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -19,7 +20,7 @@ def check_bounds(spec: Spec) -> None:
 
 
 def _problems(spec: Spec, prefix: str) -> Iterator[str]:
-    hints = get_type_hints(type(spec), include_extras=True)
+    hints = _hints(type(spec))  # type: ignore[arg-type]  # mypy takes the class for unhashable
     for field in dataclasses.fields(spec):  # type: ignore[arg-type]
         value = getattr(spec, field.name)
         path = f"{prefix}{field.name}"
@@ -27,6 +28,11 @@ def _problems(spec: Spec, prefix: str) -> Iterator[str]:
             yield from _problems(value, f"{path}.")
         else:
             yield from _violations(value, hints[field.name], path)
+
+
+@lru_cache
+def _hints(kind: type[Spec]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _violations(value: Any, hint: Any, path: str) -> Iterator[str]:

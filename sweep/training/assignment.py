@@ -23,6 +23,7 @@ class Assignment:
         compilation: whether the trial's steps run compiled, or `auto`.
         cuda_graphs: whether they are replayed from a CUDA graph, where that works.
         checkpoint_every_s: seconds between checkpoints within an epoch.
+        log_models: whether MLflow gets the last checkpoint, once the driver has been told.
     """
 
     spec: TrialSpec
@@ -39,6 +40,7 @@ class Assignment:
     checkpoint_every_s: float = 60.0
     compilation: bool | Literal["auto"] = False
     cuda_graphs: bool = False
+    log_models: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a Tune trial's config carries them, and the trial's id."""

@@ -62,7 +62,9 @@ class Attempt:
         self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
         self.stopped_for: str | None = None
         self.notices: list[str] = []
-        self.commits = Commits(self.folder, assignment.checkpoint_every_s)
+        self.commits = Commits(
+            self.folder, assignment.checkpoint_every_s, tell_of_weights=assignment.log_models
+        )
         self.last_orders = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None

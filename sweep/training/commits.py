@@ -19,6 +19,7 @@ CHECKPOINT_SHARE = 0.02
 CHECKPOINT_PAUSE_S = 5.0
 """Nobody misses what can be trained again in less than this."""
 
+RECORD, CHECKPOINT, CORRECT = "record", "checkpoint", "correct"
 WRITERS = 3
 """A record, a checkpoint and which test examples were right are written at once."""
 
@@ -35,28 +36,39 @@ class Commits:
     do not hold yet; those are trained again, to the same bits.
 
     Attributes:
-        is_settled: whether all that was to be written is on the disk.
+        is_told: whether what the driver reads is on the disk.
     """
 
-    def __init__(self, folder: TrialFolder, checkpoint_every_s: float) -> None:
+    def __init__(
+        self, folder: TrialFolder, checkpoint_every_s: float, *, tell_of_weights: bool = False
+    ) -> None:
         self._folder = folder
         self._every_s = checkpoint_every_s
+        self._told = {RECORD, CORRECT, *([CHECKPOINT] if tell_of_weights else [])}
         self._writes: dict[str, Future[None]] = {}
         self._cost_s = 0.0
         self._last = time.monotonic()
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that was to be written is on the disk."""
-        writes = self._writes.values()
+    def is_told(self) -> bool:
+        """Whether what the driver reads is on the disk."""
+        writes = [write for what, write in self._writes.items() if what in self._told]
         return all(write.done() and write.exception() is None for write in writes)
 
     def settle(self) -> None:
         """Wait until all is on the disk; raises the error of what is not."""
-        wait(self._writes.values())
-        for write in self._writes.values():
-            write.result()
-        self._writes.clear()
+        self._wait_for(set(self._writes))
+
+    def tell(self) -> None:
+        """Wait until what the driver reads is on the disk; raises the error of what is not."""
+        self._wait_for(self._told & set(self._writes))
+
+    def _wait_for(self, those: set[str]) -> None:
+        wait(self._writes[what] for what in those)
+        for what in those:
+            self._writes[what].result()
+        for what in those:
+            del self._writes[what]
 
     def require_own(self, attempt_id: str) -> None:
         """Raise unless the record on disk is there and of this attempt."""
@@ -69,22 +81,23 @@ class Commits:
 
     def record(self, record: Record) -> None:
         """Write the record as it stands."""
-        self._write("record", partial(self._folder.save_json, record.to_json()))
+        self._write(RECORD, partial(self._folder.save_json, record.to_json()))
 
     def checkpoint(self, trial: Trial) -> None:
-        """Write the trial as it stands."""
+        """Write the trial as it stands. One that is finished stands still and is read later."""
         start = self._last = time.monotonic()
-        epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
+        epoch, steps = trial.epoch, trial.steps_into_epoch
+        content = None if trial.finished else trial.state()
 
         def write() -> None:
-            self._folder.save_checkpoint(epoch, steps, content)
+            self._folder.save_checkpoint(epoch, steps, content or trial.state())
             self._cost_s = time.monotonic() - start
 
-        self._write("checkpoint", write)
+        self._write(CHECKPOINT, write)
 
     def correct(self, bits: bytes) -> None:
         """Write which test examples were right."""
-        self._write("correct", partial(self._folder.save_correct, bits))
+        self._write(CORRECT, partial(self._folder.save_correct, bits))
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
         """Whether it is time for one: at an epoch's end sooner than within it."""

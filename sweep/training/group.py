@@ -54,6 +54,11 @@ class Group:
                 return told
         return []
 
+    def settle(self) -> None:
+        """Wait until all that was to be written is on the disk; raises the error of what is not."""
+        for attempt in self.attempts:
+            attempt.commits.settle()
+
     def release(self) -> None:
         """Let go of models and optimizers."""
         self._lockstep = None

@@ -139,6 +139,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         checkpoint_every_s=grid.checkpoint_every_s,
         compilation=grid.resources.compile,
         cuda_graphs=grid.resources.cuda_graphs == "auto",
+        log_models=grid.log_models,
     )
 
 

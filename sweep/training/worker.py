@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,9 @@ TELL_SHARE = 0.005
 class TrialTrainable(tune.Trainable):
     """Trains an epoch or some per step. Tune is given no checkpoints: records hold the truth."""
 
+    former: Group | None = None
+    """What was trained before, of which a last checkpoint may still be on its way to the disk."""
+
     def setup(self, config: dict[str, Any]) -> None:
         """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
@@ -37,8 +41,15 @@ class TrialTrainable(tune.Trainable):
         """Take over the next assignments in the same process."""
         if self.group is not None:
             self.group.release()
+        self.former = self.group
         self.setup(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Wait for the last trial's weights. Its record is on the disk, should they not be."""
+        if self.group is not None:
+            with suppress(OSError):
+                self.group.settle()
 
     def step(self) -> dict[str, Any]:
         """Train for a second at least, to an epoch's end; tells what the records now say.
@@ -57,11 +68,14 @@ class TrialTrainable(tune.Trainable):
                 if time.monotonic() >= start + self.tell_every_s:
                     break
             for attempt in told.values():
-                attempt.commits.settle()
+                attempt.commits.tell()
+            if self.former is not None:
+                self.former.settle()
+                self.former = None
         except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
             # No other worker fares better: the driver stops the sweep and says why.
             broken = one_line(error)
-            told = {key: attempt for key, attempt in told.items() if attempt.commits.is_settled}
+            told = {key: attempt for key, attempt in told.items() if attempt.commits.is_told}
         self.told_at = time.monotonic()
         return {
             "trials": {trial_id: result_of(attempt) for trial_id, attempt in told.items()},

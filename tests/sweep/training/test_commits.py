@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,8 @@ class Small:
 
     epoch: int = 1
     steps_into_epoch: int = 0
+
+    finished: bool = False
 
     def state(self) -> bytes:
         return b"state %d" % self.epoch
@@ -78,11 +81,11 @@ def test_training_does_not_wait_for_the_disk_but_whoever_is_told_does(
     commits.record(begun())
     commits.checkpoint(Small())  # type: ignore[arg-type]
     commits.correct(b"bits")
-    assert not commits.is_settled
+    assert not commits.is_told
     assert folder.load() is None
     threading.Timer(0.2, slow.set).start()
     commits.settle()
-    assert commits.is_settled
+    assert commits.is_told
     assert folder.load() == begun()
     assert folder.correct() == b"bits"
     assert dict(folder.checkpoints(up_to=1)) == {"checkpoint-000001.pt": b"state 1"}
@@ -110,7 +113,7 @@ def test_a_full_disk_is_heard_of_before_the_next_commit(
         commits.record(begun())
         with pytest.raises(OSError, match="No space left"):
             then(commits)
-    assert not commits.is_settled
+    assert not commits.is_told
 
 
 def test_of_two_records_the_later_one_stays(folder: TrialFolder, slow: threading.Event) -> None:
@@ -142,3 +145,28 @@ def test_checkpoints_take_a_fiftieth_of_the_time_at_most(
     commits.settle()
     for clock.now, is_due in ((149.0, False), (150.5, True)):
         assert commits.checkpoint_is_due(within_epoch=False) is is_due
+
+
+@pytest.mark.parametrize("tell_of_weights", [False, True])
+def test_the_driver_waits_for_weights_only_if_mlflow_gets_them(
+    folder: TrialFolder, monkeypatch: pytest.MonkeyPatch, tell_of_weights: bool
+) -> None:
+    goes_on, save = threading.Event(), TrialFolder.save_checkpoint
+
+    def slow(*given: Any) -> None:
+        assert goes_on.wait(30)
+        save(*given)
+
+    monkeypatch.setattr(TrialFolder, "save_checkpoint", slow)
+    commits = Commits(folder, 60, tell_of_weights=tell_of_weights)
+    commits.record(begun())
+    commits.checkpoint(Small(finished=True))  # type: ignore[arg-type]
+    if tell_of_weights:
+        assert not commits.is_told
+        threading.Timer(0.1, goes_on.set).start()
+    commits.tell()
+    assert commits.is_told
+    assert bool(list(folder.checkpoints(up_to=1))) is tell_of_weights
+    goes_on.set()
+    commits.settle()
+    assert dict(folder.checkpoints(up_to=1)) == {"checkpoint-000001.pt": b"state 1"}
