@@ -219,13 +219,14 @@ class Attempt:
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
         self.commits.require_own(self.entry["id"])
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
-        if trial.finished or self.commits.checkpoint_is_due(within_epoch=False):
-            self.commits.checkpoint(trial)
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
             self.commits.correct(trial.correct_bits())
+            self.commits.last_checkpoint(trial)
             self._close(Outcome.COMPLETED)
         else:
+            if self.commits.checkpoint_is_due(within_epoch=False):
+                self.commits.checkpoint(trial)
             self.commits.record(self.record)
 
     def _put_by(self, trial: Trial) -> None:

@@ -46,6 +46,7 @@ class Commits:
         self._every_s = checkpoint_every_s
         self._told = {RECORD, CORRECT, *([CHECKPOINT] if tell_of_weights else [])}
         self._writes: dict[str, Future[None]] = {}
+        self._write_later: Callable[[], None] | None = None
         self._cost_s = 0.0
         self._last = time.monotonic()
 
@@ -57,11 +58,15 @@ class Commits:
 
     def settle(self) -> None:
         """Wait until all is on the disk; raises the error of what is not."""
+        self._write_last()
         self._wait_for(set(self._writes))
 
     def tell(self) -> None:
         """Wait until what the driver reads is on the disk; raises the error of what is not."""
+        if CHECKPOINT in self._told:
+            self._write_last()
         self._wait_for(self._told & set(self._writes))
+        self._write_last()
 
     def _wait_for(self, those: set[str]) -> None:
         wait(self._writes[what] for what in those)
@@ -84,16 +89,23 @@ class Commits:
         self._write(RECORD, partial(self._folder.save_json, record.to_json()))
 
     def checkpoint(self, trial: Trial) -> None:
-        """Write the trial as it stands. One that is finished stands still and is read later."""
+        """Write the trial as it stands."""
         start = self._last = time.monotonic()
-        epoch, steps = trial.epoch, trial.steps_into_epoch
-        content = None if trial.finished else trial.state()
+        epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
 
         def write() -> None:
-            self._folder.save_checkpoint(epoch, steps, content or trial.state())
+            self._folder.save_checkpoint(epoch, steps, content)
             self._cost_s = time.monotonic() - start
 
         self._write(CHECKPOINT, write)
+
+    def last_checkpoint(self, trial: Trial) -> None:
+        """Write a trial that is finished, once the driver is told: it stands still."""
+
+        def write() -> None:
+            self._folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
+
+        self._write_later = write
 
     def correct(self, bits: bytes) -> None:
         """Write which test examples were right."""
@@ -105,6 +117,11 @@ class Commits:
         if within_epoch:
             pause = max(pause, self._every_s)
         return time.monotonic() - self._last > pause
+
+    def _write_last(self) -> None:
+        write, self._write_later = self._write_later, None
+        if write is not None:
+            self._write(CHECKPOINT, write)
 
     def _write(self, what: str, write: Callable[[], None]) -> None:
         if what in self._writes:

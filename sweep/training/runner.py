@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 import uuid
@@ -101,6 +102,7 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
         TrialTrainable,
         lambda config: PlacementGroupFactory(bundles[trial_ids(config)[0]]),
     )
+    gc.freeze()  # what is imported stays: the collector need not go through it between two trials
     with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
         tune.Tuner(
             trainable,
