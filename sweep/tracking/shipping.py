@@ -150,7 +150,7 @@ def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
     for ending in ENDING:
         signal.signal(ending, signal.SIG_IGN)
-    os.nice(5)
+    os.nice(12)  # what it does can wait for the training, on a machine that has no core to spare
     changed: queue.Queue[str] = queue.Queue()
     # It reads on while MLflow keeps this process waiting, so that the driver's pipe is never full.
     threading.Thread(target=_listen, args=(driver, changed), daemon=True).start()
