@@ -111,10 +111,11 @@ def parse(content: bytes, place: str) -> Record:
     """A record from its file; `RecordDamagedError` if truncated, foreign or too new."""
     try:
         data = json.loads(content)
-        version = data["record_version"]
-        if version > RECORD_VERSION:
-            what = f"has version {version}, but this program knows versions up to {RECORD_VERSION}"
-            raise RecordDamagedError(f"{place}: {what}; update the program")
+        for name, known in (("record_version", RECORD_VERSION), ("spec_version", SPEC_VERSION)):
+            version = data[name]
+            if version > known:
+                what = f"has {name} {version}, but this program knows versions up to {known}"
+                raise RecordDamagedError(f"{place}: {what}; update the program")
         data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
         record = Record(**data)
         _require_sound(record)

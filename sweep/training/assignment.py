@@ -54,7 +54,7 @@ class Assignment:
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
 
 
-def given(config: Mapping[str, Any]) -> list[Assignment]:
+def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:
     """The assignments of a Tune trial, which its config holds as JSON."""
     return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
 

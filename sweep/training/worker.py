@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from sweep.records.record import RecordDamagedError
-from sweep.training.assignment import given
+from sweep.training.assignment import assignments_of
 from sweep.training.attempt import Attempt, Terminated
 from sweep.training.commits import SupersededError
 from sweep.training.group import Group
@@ -34,7 +34,7 @@ class TrialTrainable(tune.Trainable):
         """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
         spare_imports()
-        self.assignments = given(config)
+        self.assignments = assignments_of(config)
         self.width = config["width"]
         self.group: Group | None = None
         self.told_at: float | None = None

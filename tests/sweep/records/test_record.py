@@ -161,9 +161,11 @@ def damaged(**changes: Any) -> bytes:
         (lambda: damaged(outcome="won"), "not a record: 'won' is not a valid Outcome"),
         (lambda: damaged(surprise=1), "not a record"),
         (lambda: damaged(record_version="1"), "not a record"),
+        (lambda: damaged(spec_version="1"), "not a record"),
+        (lambda: damaged(spec_version=99), "has spec_version 99, but this program knows"),
         (
             lambda: damaged(record_version=2, surprise=1),
-            "has version 2, but this program knows versions up to 1; update the program",
+            "has record_version 2, but this program knows versions up to 1; update the program",
         ),
     ],
 )

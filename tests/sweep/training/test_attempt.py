@@ -15,7 +15,7 @@ import torch
 from small_assignments import assignment, folder_of, train, without_times
 
 from sweep.records.record import TrialFolder
-from sweep.training.assignment import Assignment
+from sweep.training.assignment import Assignment, assignments_of, trial_ids
 from sweep.training.attempt import Attempt
 from trainables.checkpoint import from_bytes
 from trainables.data import load, own
@@ -286,3 +286,6 @@ def test_an_assignment_survives_the_way_to_a_worker() -> None:
     assert plain["trial_id"] == given.spec.trial_id
     there = Assignment.from_dict(plain)
     assert replace(there, import_paths=tuple(there.import_paths)) == given
+    config = {"assignments": json.dumps([plain, plain]), "width": 2}
+    assert assignments_of(config) == [there, there]
+    assert trial_ids(config) == [given.spec.trial_id] * 2
