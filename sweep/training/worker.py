@@ -33,7 +33,6 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
-        spare_imports()
         self.assignments = assignments_of(config)
         self.width = config["width"]
         self.group: Group | None = None
@@ -44,6 +43,7 @@ class TrialTrainable(tune.Trainable):
         """Take over the next assignments in the same process."""
         if self.group is not None:
             self.group.release()
+        spare_imports()
         self.former = self.group
         self.setup(new_config)
         return True
@@ -112,12 +112,10 @@ def one_line(error: Exception) -> str:
 
 @lru_cache(maxsize=1)
 def spare_imports() -> None:
-    """Import what training needs, and have the garbage collector look at none of it again.
+    """Have the garbage collector look no more, from the second trial on, at what is imported.
 
     To go through hundreds of thousands of objects that stay takes it 50 ms, each time.
     """
-    import trainables.training  # noqa: F401
-
     gc.freeze()
 
 
