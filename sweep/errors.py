@@ -40,6 +40,9 @@ class RefusedError(Exception):
         super().__init__("\n".join(messages))
         self.messages = messages
 
+    def __reduce__(self) -> tuple[type[RefusedError], tuple[str, ...]]:
+        return type(self), self.messages
+
 
 class NotStartedError(RefusedError):
     """What the command needs did not start; the same command may work later."""

@@ -11,9 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from sweep.errors import ExitCode
+
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -42,6 +46,20 @@ def install(stop: Callable[[], None] | None = None) -> None:
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+
+
+def start_spared(process: BaseProcess) -> None:
+    """Start a process that no Ctrl-C ends, which reaches every process of a terminal.
+
+    It is born with the signals blocked: one that has not got as far as ignoring them would be hit.
+    """
+    # multiprocessing's resource tracker lets them through again when it starts.
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _end() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep import interrupts
-from sweep.cluster.connection import Cluster, require_answer
+from sweep.cluster.connection import Cluster, import_ray, require_answer
 from sweep.cluster.inspection import require_ready
 from sweep.cluster.own_modules import own_modules
 from sweep.display import tables
@@ -52,7 +52,7 @@ def run(
     for line in changed_sources(plan):
         print_plainly(console, f"note: {line}")
     if plan.missing():
-        feasible = checked(grid, console)
+        feasible = checked(grid, console, meanwhile=import_ray)
         with waiting(console, "checking the data"):
             require_data(feasible, download=True)
         plan = replace(plan, grid=feasible)
@@ -81,7 +81,7 @@ def dry_run(
     """
     require_free(folder_of(grid))
     require_answer(address)
-    plan = replace(make_plan(grid, retry), grid=checked(grid, console))
+    plan = replace(make_plan(grid, retry), grid=checked(grid, console, import_ray))
     for line in missing_data(plan.grid):
         print_plainly(console, f"note: {line}")
     plan.folder.storage.require_writable()

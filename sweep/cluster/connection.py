@@ -35,6 +35,15 @@ ANSWER_S = 10.0
 """So long a cluster's head may take to accept a connection."""
 
 
+def import_ray() -> None:
+    """Import Ray and Tune, which takes a second or two and is quiet afterwards."""
+    os.environ.update(QUIET)
+    import ray.tune  # noqa: F401
+
+    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 class Cluster:
     """A connection to Ray: this machine, or the cluster at `address`.
 
@@ -47,11 +56,9 @@ class Cluster:
                 f"address {address}: a sweep is driven from within its cluster; "
                 f"use `ray job submit` or `ray exec`, with --address auto"
             )
-        os.environ.update(QUIET)
+        import_ray()
         import ray
 
-        for name in ("ray", "ray.tune", "ray.train", "ray.air"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         try:
             if address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,38 +10,32 @@ from rich.markup import escape
 from sweep import calibration
 from sweep.display.progress import print_plainly, waiting
 from sweep.errors import visible
-from sweep.feasibility import (
-    not_side_by_side,
-    num_cells,
-    require_data,
-    without_infeasible,
-)
+from sweep.examination import examine, examine_beside
+from sweep.feasibility import num_cells, require_data
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of
-from sweep.remarks import remarks
 from sweep.wording import counted
 
 
-def checked(grid: Grid, console: Console) -> Grid:
+def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] | None = None) -> Grid:
     """The grid without the cells that cannot run; says which, and what else to know of it.
 
-    Raises `RefusedError` where the grid does not allow leaving cells out.
+    With something to do `meanwhile`, the cells are tried in a process of its own. Raises
+    `RefusedError` where the grid does not allow leaving cells out.
     """
     what = f"checking {counted(num_cells(grid), 'cell')}"
     if not console.is_terminal:
         print_plainly(console, what)
     with waiting(console, what):
-        feasible, skipped = without_infeasible(grid)
-        notes = remarks(feasible)
-        apart = not_side_by_side(feasible)
-    for line in skipped:
+        found = examine_beside(grid, meanwhile) if meanwhile else examine(grid)
+    for line in found.skipped:
         print_plainly(console, f"skipped: {line}")
-    for line in notes:
+    for line in found.notes:
         print_plainly(console, f"note: {line}")
-    for (norm, variant), why in apart.items():
+    for (norm, variant), why in found.apart.items():
         which = f"{norm} ({variant})" if variant else norm
         print_plainly(console, f"note: {which}: its seeds are trained one at a time: {why}")
-    return replace(feasible, apart=frozenset(apart))
+    return found.grid
 
 
 def timed(grid: Grid, console: Console) -> None:

@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from sweep.grid.layout import Grid
+from sweep.interrupts import ENDING, start_spared
 from sweep.plan import folder_of, make_plan
 from sweep.records.lock import current_holder
 from sweep.tracking.place import Place
@@ -35,7 +35,6 @@ PATIENCE_S = 5.0
 """For so long a store may be locked or a server restart before the last try is given up."""
 MOST_RESTARTS = 3
 FINISH = "finish"
-ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 @dataclass(frozen=True)
@@ -62,16 +61,7 @@ class Shipper:
         self._pipe, theirs = context.Pipe()
         arguments = (self._grid, theirs, os.getpid())
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
-        # Born with these blocked: a Ctrl-C reaches every process of the terminal, even one that
-        # has not got as far as ignoring it.
-        # (multiprocessing's resource tracker lets them through again when it starts: it has to be
-        # there before.)
-        resource_tracker.ensure_running()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        start_spared(self._process)
         theirs.close()
         atexit.register(self._process.kill)  # SIGTERM, multiprocessing's own way, is blocked
 

@@ -1,0 +1,85 @@
+"""A grid's cells tried in a process of its own, while this one gets ready for what follows.
+
+The driver of a sweep is thus spared PyTorch, half a gigabyte of memory, unless a user's own layer
+has brought it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from threading import Thread
+
+from sweep.errors import RefusedError
+from sweep.feasibility import not_side_by_side, without_infeasible
+from sweep.grid.layout import Grid
+from sweep.interrupts import start_spared
+from sweep.remarks import remarks
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The grid without the cells that cannot run; a line for each of these; what else to know.
+
+    `apart` says why the seeds of a (norm, variant) cannot be trained side by side.
+    """
+
+    grid: Grid
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+    apart: dict[tuple[str, str], str]
+
+
+def examine(grid: Grid) -> Findings:
+    """Try every cell, in this process; raises `RefusedError` like `without_infeasible`."""
+    feasible, skipped = without_infeasible(grid)
+    notes, apart = remarks(feasible), not_side_by_side(feasible)
+    feasible = replace(feasible, apart=frozenset(apart))
+    return Findings(feasible, tuple(skipped), tuple(notes), apart)
+
+
+def examine_beside(grid: Grid, meanwhile: Callable[[], object]) -> Findings:
+    """The same in another process, while this one does something else; raises the same.
+
+    Where this process has PyTorch already, nothing would be saved by another one.
+    """
+    if "torch" in sys.modules:
+        meanwhile()
+        return examine(grid)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(grid, theirs), daemon=True)
+    start_spared(process)
+    theirs.close()
+    try:
+        meanwhile()
+        answer: Findings | Exception = ours.recv()
+    except EOFError:
+        process.join()
+        what = f"Python was ended (exit code {process.exitcode}) while its cells were tried"
+        raise RefusedError(f"{grid.path}: {what}") from None
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _answer(grid: Grid, asked: Connection) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        asked.send(examine(grid))
+    except RefusedError as refused:
+        asked.send(refused)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

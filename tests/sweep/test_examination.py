@@ -1,0 +1,116 @@
+"""Cells tried in a process of their own: the same findings, and nothing of PyTorch here."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_grids import load, write
+
+from sweep.examination import examine
+
+SCRIPT = """
+import pickle, sys
+from sweep.errors import RefusedError
+from sweep.examination import examine_beside
+from sweep.grid.layout import load_grid
+
+if __name__ == "__main__":
+    did = []
+    try:
+        found = examine_beside(load_grid("grid.yaml"), lambda: did.append("did"))
+    except RefusedError as refused:
+        found = refused
+    assert did == ["did"]
+    print("torch" in sys.modules, pickle.dumps(found).hex())
+"""
+LONG: dict[str, Any] = {
+    "model": {"name": "resnet152"},
+    "factors": {"norm": ["batchnorm"], "batch_size": list(range(2, 60)), "seed": 1},
+}
+"""Half a minute of cells."""
+
+
+def started() -> subprocess.Popen[str]:
+    Path("examined.py").write_text(SCRIPT)
+    return subprocess.Popen(
+        [sys.executable, "examined.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def found_beside(**changes: object) -> object:
+    write(**changes)
+    return answered(started())
+
+
+def answered(process: subprocess.Popen[str]) -> object:
+    printed, complaints = process.communicate(timeout=100)
+    assert (process.returncode, complaints) == (0, "")
+    has_torch, found = printed.split()
+    assert has_torch == "False"
+    return pickle.loads(bytes.fromhex(found))
+
+
+def test_the_findings_are_those_of_this_process() -> None:
+    train = {"epochs": 3, "threshold": 0.4}
+    found, here = found_beside(train=train), examine(load(train=train))
+    assert found == here
+    assert here.notes[0].startswith("train.threshold: 0.4")
+
+
+def test_a_refusal_has_the_same_lines() -> None:
+    size = {"factors": {"norm": ["batchnorm"], "batch_size": [3000], "seed": 1}}
+    refused = found_beside(**size)
+    assert isinstance(refused, Exception)
+    with pytest.raises(type(refused)) as here:
+        examine(load(**size))
+    assert here.value.args == refused.args
+
+
+def test_a_killed_examination_is_told() -> None:
+    write(**LONG)
+    process = started()
+    os.kill(child_of(process), signal.SIGKILL)
+    refused = answered(process)
+    assert str(refused) == ("grid.yaml: Python was ended (exit code -9) while its cells were tried")
+
+
+def test_it_ends_with_whoever_asked() -> None:
+    write(**LONG)
+    process = started()
+    beside = child_of(process)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 15
+    while state_of(beside) != "Z":
+        assert time.monotonic() < deadline, "it goes on"
+        time.sleep(0.1)
+    process.communicate()
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    """The process that tries the cells, once it is there."""
+    while True:
+        assert process.poll() is None
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
+                return int(pid)
+        time.sleep(0.05)
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
