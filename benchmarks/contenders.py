@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -68,15 +69,31 @@ def train_alone(seed: int, epochs: int, on_epoch: Callable[[Any], None] = lambda
 
 
 def run_sweep(grid: dict[str, Any], folder: Path) -> int:
-    """Train a grid in a folder; the largest resident memory of the driver, in bytes."""
+    """Train a grid in a folder; the largest resident memory of the driver, in bytes.
+
+    It is the process's own: what `wait4` tells is that of the largest worker.
+    """
     (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
     command = [sys.executable, "-m", "sweep", "run", "grid.yaml"]
     with open(folder / "log.txt", "w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(0.2)
+    if process.returncode:
         raise SystemExit((folder / "log.txt").read_text())
-    return usage.ru_maxrss * 1024
+    return peak
+
+
+def peak_memory(pid: int) -> int:
+    """The most that a process has had resident so far, in bytes; 0 where there is no `/proc`."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def recorded(folder: Path) -> list[Trained]:
