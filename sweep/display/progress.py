@@ -19,6 +19,7 @@ from trainables.spec import Outcome
 
 MOST_RUNNING_SHOWN = 12
 MOST_NOTICES_SHOWN = 5
+MOST_ACCIDENTS_SHOWN = 3
 
 
 @contextmanager
@@ -64,10 +65,16 @@ def end_line(board: Board, state: TrialState) -> str:
     outcome = (state.outcome or Outcome.FAILED).value.replace("_", " ")
     error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
     if state.error and state.error.strip():
-        error = f": {state.error.strip().splitlines()[-1]}"
+        error = f": {last_line(state)}"
     left_s = board.left_s()
     left = f"; {duration(left_s)} left" if left_s else ""
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
+
+
+def last_line(state: TrialState) -> str:
+    """What ended the trial, by the last line of its traceback, or its outcome."""
+    lines = (state.error or "").strip().splitlines()
+    return lines[-1] if lines else (state.outcome or Outcome.FAILED).value.replace("_", " ")
 
 
 class View:
@@ -84,11 +91,23 @@ class View:
             parts.append(Padding(self.running(), (1, 0, 0, 2)))
         if self.board.num(Outcome.COMPLETED):
             parts.append(Padding(error_table(self.board), (1, 0, 0, 2)))
+        parts += [Text(line, "red", no_wrap=True, overflow="ellipsis") for line in self.accidents()]
         notices = self.board.notices[-MOST_NOTICES_SHOWN:]
         if self.board.unreached:
             notices = [*notices, unreached_line(self.board.unreached)]
         parts += [Text(notice, style="yellow") for notice in notices]
         return Group(*parts)
+
+    def accidents(self) -> list[str]:
+        """A line for each of the last errors, with the first trial that had it."""
+        found: dict[str, list[str]] = {}
+        for state in self.board.states.values():
+            if state.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
+                found.setdefault(last_line(state), []).append(state.trial.name)
+        return [
+            visible(f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {error}")
+            for error, names in list(found.items())[-MOST_ACCIDENTS_SHOWN:]
+        ]
 
     def summary(self) -> RenderableType:
         """Two lines: how far the sweep is, and how its trials stand."""

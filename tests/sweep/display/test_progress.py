@@ -125,6 +125,20 @@ def test_a_failed_trial_is_told_with_its_reason() -> None:
     assert line == "[1/8] batchnorm-bs016-s0 failed: RuntimeError: a bug"
 
 
+def test_the_live_view_says_what_went_wrong_once() -> None:
+    state = board(load())
+    first, second, third = state.plan.grid.trials[:3]
+    for trial in (first, second):
+        bug = "Traceback\n  ...\nRuntimeError: the layer\x1b has a bug, " + "and so on " * 20
+        state.report(trial.trial_id, 0, None, 0.0, Outcome.FAILED, bug)
+    state.report(third.trial_id, 0, None, 0.0, Outcome.OUT_OF_MEMORY, "No memory")
+    text = rendered(View(state, Console(width=WIDTH))())
+    told = f"{first.name} and 1 more: RuntimeError: the layer\\x1b has a bug"
+    assert [line for line in text.splitlines() if told in line]
+    assert f"{third.name}: No memory" in text
+    assert second.name not in text
+
+
 def test_the_live_view_holds_counts_running_trials_and_errors() -> None:
     grid = load()
     completed = record_of(grid.trials[0], 3, Outcome.COMPLETED)
