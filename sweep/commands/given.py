@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +17,25 @@ if TYPE_CHECKING:
     from sweep.grid.layout import Grid
     from trainables.spec import Outcome
 
-GridPath = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
+
+def _files(incomplete: str) -> list[str]:
+    """YAML files, and folders to go on into, for a shell to complete."""
+    found = glob.glob(f"{glob.escape(incomplete)}*")
+    folders = [f"{path}/" for path in found if os.path.isdir(path)]
+    return sorted(folders + [path for path in found if path.endswith((".yaml", ".yml"))])
+
+
+GridPath = Annotated[
+    Path,
+    typer.Argument(metavar="GRID", help="The grid, a YAML file.", autocompletion=_files),
+]
 AtScale = Annotated[
-    str, typer.Option("--scale", help="full, or small: the same cells in minutes, on digits.")
+    str,
+    typer.Option(
+        "--scale",
+        help="full, or small: the same cells in minutes, on digits.",
+        autocompletion=lambda: ["full", "small"],
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -38,6 +56,14 @@ def grid_of(path: Path, scale: str = "full", changes: list[str] | None = None) -
     if scale not in list(Scale):
         raise RefusedError(f"--scale: expected {' or '.join(Scale)}, found {scale!r}")
     return scaled(load_grid(path, changes or []), Scale(scale))
+
+
+def names_of_trials(ctx: typer.Context) -> list[str]:
+    """The names of the trials of the grid that is typed before, for a shell to complete."""
+    try:
+        return [trial.name for trial in grid_of(Path(ctx.params["grid"])).trials]
+    except (RefusedError, KeyError, TypeError):
+        return []
 
 
 def outcomes_of(names: list[str]) -> list[Outcome]:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.given import AtScale, Changes, GridPath, console, grid_of, outcomes_of
+from sweep.commands.given import (
+    AtScale,
+    Changes,
+    GridPath,
+    console,
+    grid_of,
+    names_of_trials,
+    outcomes_of,
+)
 from sweep.commands.refusals import refusals
 from sweep.errors import ExitCode
 
@@ -20,7 +28,11 @@ def run(
         str | None, typer.Option(help="An existing Ray cluster, or `auto`. [default: this machine]")
     ] = None,
     retry: Annotated[
-        list[str] | None, typer.Option(help="Train trials with this outcome again: failed.")
+        list[str] | None,
+        typer.Option(
+            help="Train trials with this outcome again: failed.",
+            autocompletion=lambda: ["failed", "out_of_memory"],
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for a report of what there is at the end.")
@@ -57,7 +69,12 @@ def run(
 
 def reproduce(
     grid: GridPath,
-    trial: Annotated[str, typer.Argument(help="Its id, or its name: groupnorm-bs008-s2.")],
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="Its id, or its name: groupnorm-bs008-s2.", autocompletion=names_of_trials
+        ),
+    ],
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train only so many epochs, for a quick look.")
     ] = None,

@@ -15,10 +15,26 @@ from sweep.errors import ExitCode, RefusedError
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
+def _examples() -> list[str]:
+    from sweep.grid.examples import names
+
+    return names()
+
+
+def _norms() -> list[str]:
+    import normmods
+
+    return list(normmods.names())
+
+
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("grid.yaml"),
     example: Annotated[
-        str, typer.Option(help="A grid that comes with the program: quickstart, assocnorm-table3.")
+        str,
+        typer.Option(
+            help="A grid that comes with the program: quickstart, assocnorm-table3.",
+            autocompletion=_examples,
+        ),
     ] = "",
 ) -> None:
     """Write a commented grid to start from, and beside it the schema that editors use."""
@@ -62,7 +78,12 @@ def parameters(grid: GridPath) -> None:
 
 def check_norm(
     norm: Annotated[
-        str, typer.Argument(metavar="NORM", help="module:attr, or a registered norm's name.")
+        str,
+        typer.Argument(
+            metavar="NORM",
+            help="module:attr, or a registered norm's name.",
+            autocompletion=_norms,
+        ),
     ],
     options: Annotated[
         list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="num_groups=8, …")

@@ -15,9 +15,18 @@ def example(name: str) -> str:
 
     Raises `RefusedError` where there is none of that name.
     """
-    folder = INSTALLED if INSTALLED.is_dir() else IN_A_CLONE
-    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    files = _files()
     if name not in files:
         near = nearest(name, list(files))
         raise RefusedError(f"--example: there is no grid {name!r}{near}")
     return files[name].read_text(encoding="utf-8").partition("\n")[2]
+
+
+def names() -> list[str]:
+    """What `example` knows."""
+    return list(_files())
+
+
+def _files() -> dict[str, Path]:
+    folder = INSTALLED if INSTALLED.is_dir() else IN_A_CLONE
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
