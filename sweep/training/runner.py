@@ -7,7 +7,8 @@ import json
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -102,8 +103,11 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
         TrialTrainable,
         lambda config: PlacementGroupFactory(bundles[trial_ids(config)[0]]),
     )
-    gc.freeze()  # what is imported stays: the collector need not go through it between two trials
-    with tempfile.TemporaryDirectory(prefix="sweep-") as scratch, memory_kills_as_lost_workers():
+    with (
+        tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
+        memory_kills_as_lost_workers(),
+        imports_spared(),
+    ):
         tune.Tuner(
             trainable,
             param_space={"assignments": tune.grid_search(assignments), "width": width},
@@ -124,6 +128,19 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
                 stop=StopInOrder(),
             ),
         ).fit()
+
+
+@contextmanager
+def imports_spared() -> Iterator[None]:
+    """Have the garbage collector not go through all that is imported between two trials.
+
+    Libraries complain at Python's end of what it was not allowed to take down.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:

@@ -21,7 +21,10 @@ def test_a_record_that_cannot_be_read_is_one_line_and_stays_as_it_is(
     place.parent.mkdir(parents=True)
     newer = json.dumps({"record_version": 7, "trial_id": trial_id, "surprise": True}).encode()
     for content, said in (
-        (newer, "has version 7, but this program knows versions up to 1; update the program"),
+        (
+            newer,
+            "has record_version 7, but this program knows versions up to 1; update the program",
+        ),
         (newer[:30], "not a record"),
     ):
         place.write_bytes(content)
