@@ -1,7 +1,7 @@
 """A grid's cells tried in a process of its own, while this one gets ready for what follows.
 
-The driver of a sweep is thus spared PyTorch, half a gigabyte of memory, unless a user's own layer
-has brought it.
+The driver of a sweep is thus spared half a gigabyte of PyTorch, unless a user's own code has
+brought it, and what that code may do to Python.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def examine(grid: Grid) -> Findings:
 def examine_beside(grid: Grid, meanwhile: Callable[[], object]) -> Findings:
     """The same in another process, while this one does something else; raises the same.
 
-    Where this process has PyTorch already, nothing would be saved by another one.
+    Where this process has PyTorch already, another one would save nothing, unless it has to be
+    spared a user's own code. It is tried here too if the other one is killed.
     """
-    if "torch" in sys.modules:
+    if "torch" in sys.modules and not any(trial.spec.own for trial in grid.trials):
         meanwhile()
         return examine(grid)
     context = multiprocessing.get_context("spawn")
@@ -60,6 +61,8 @@ def examine_beside(grid: Grid, meanwhile: Callable[[], object]) -> Findings:
         answer: Findings | Exception = ours.recv()
     except EOFError:
         process.join()
+        if process.exitcode and process.exitcode < 0:
+            return examine(grid)
         what = f"Python was ended (exit code {process.exitcode}) while its cells were tried"
         raise RefusedError(f"{grid.path}: {what}") from None
     finally:
@@ -71,6 +74,7 @@ def examine_beside(grid: Grid, meanwhile: Callable[[], object]) -> Findings:
 
 
 def _answer(grid: Grid, asked: Connection) -> None:
+    sys.stdout = sys.stderr  # the driver's may be read by another program
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         asked.send(examine(grid))

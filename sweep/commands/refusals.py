@@ -28,7 +28,8 @@ def refusals() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:  # storage that cannot be reached, most of the time
-        print(visible(" ".join(str(error).split())), file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(visible(" ".join(told.split())), file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED) from None
     except SystemExit as error:
         print(f"a module of this grid asks Python to exit ({error})", file=sys.stderr)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from trainables import Trial
 
 CHECKPOINT_SHARE = 0.02
-"""Checkpoints take no more of a trial's time than this, however large they are."""
+"""Within an epoch, checkpoints take no more of the time than this, however large."""
 
-CHECKPOINT_PAUSE_S = 5.0
-"""Nobody misses what can be trained again in less than this."""
+CHECKPOINT_PAUSE_S = 1.0
+"""Nobody misses epochs that can be trained again in less than this."""
 
 RECORD, CHECKPOINT, CORRECT = "record", "checkpoint", "correct"
 WRITERS = 3
@@ -113,9 +113,9 @@ class Commits:
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
         """Whether it is time for one: at an epoch's end sooner than within it."""
-        pause = max(CHECKPOINT_PAUSE_S, self._cost_s / CHECKPOINT_SHARE)
+        pause = CHECKPOINT_PAUSE_S
         if within_epoch:
-            pause = max(pause, self._every_s)
+            pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
         return time.monotonic() - self._last > pause
 
     def _write_last(self) -> None:

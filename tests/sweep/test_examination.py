@@ -31,6 +31,14 @@ if __name__ == "__main__":
     assert did == ["did"]
     print("torch" in sys.modules, pickle.dumps(found).hex())
 """
+MODEL = """
+import os
+from torch import nn
+
+def net(in_channels, num_classes, norm):
+    print("my own network")
+    os._exit(7)
+"""
 LONG: dict[str, Any] = {
     "model": {"name": "resnet152"},
     "factors": {"norm": ["batchnorm"], "batch_size": list(range(2, 60)), "seed": 1},
@@ -49,16 +57,16 @@ def started() -> subprocess.Popen[str]:
     )
 
 
-def found_beside(**changes: object) -> object:
+def found_beside(*, has_torch: bool = False, **changes: object) -> object:
     write(**changes)
-    return answered(started())
+    return answered(started(), has_torch=has_torch)
 
 
-def answered(process: subprocess.Popen[str]) -> object:
+def answered(process: subprocess.Popen[str], *, has_torch: bool = False) -> object:
     printed, complaints = process.communicate(timeout=100)
-    assert (process.returncode, complaints) == (0, "")
-    has_torch, found = printed.split()
-    assert has_torch == "False"
+    assert (process.returncode, complaints.replace("my own network\n", "")) == (0, "")
+    torch_is_here, found = printed.split()
+    assert torch_is_here == str(has_torch)
     return pickle.loads(bytes.fromhex(found))
 
 
@@ -78,12 +86,17 @@ def test_a_refusal_has_the_same_lines() -> None:
     assert here.value.args == refused.args
 
 
-def test_a_killed_examination_is_told() -> None:
-    write(**LONG)
+def test_where_it_is_killed_the_cells_are_tried_here() -> None:
+    write()
     process = started()
     os.kill(child_of(process), signal.SIGKILL)
-    refused = answered(process)
-    assert str(refused) == ("grid.yaml: Python was ended (exit code -9) while its cells were tried")
+    assert answered(process, has_torch=True) == examine(load())
+
+
+def test_a_model_that_ends_python_is_refused() -> None:
+    Path("own_nets.py").write_text(MODEL)
+    refused = found_beside(model={"name": "own_nets:net"}, has_torch=True)
+    assert str(refused).endswith(": Python was ended (exit code 7) while its cells were tried")
 
 
 def test_it_ends_with_whoever_asked() -> None:

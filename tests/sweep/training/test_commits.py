@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     found = SimpleNamespace(now=0.0)
     monkeypatch.setattr(module.time, "monotonic", lambda: found.now)
     monkeypatch.setattr(module, "CHECKPOINT_SHARE", 0.02)
-    monkeypatch.setattr(module, "CHECKPOINT_PAUSE_S", 5.0)
+    monkeypatch.setattr(module, "CHECKPOINT_PAUSE_S", 1.0)
     return found
 
 
@@ -126,14 +126,14 @@ def test_of_two_records_the_later_one_stays(folder: TrialFolder, slow: threading
         commits.require_own("a")
 
 
-def test_checkpoints_take_a_fiftieth_of_the_time_at_most(
+def test_an_epoch_ends_in_a_checkpoint_unless_it_took_less_than_a_second(
     folder: TrialFolder, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(*_: object) -> None:
-        clock.now += 1.0
+        clock.now += 2.0
 
     commits = Commits(folder, 60)
-    due = [(4.9, False, False), (5.1, True, False), (59.0, True, False), (61.0, True, True)]
+    due = [(0.9, False, False), (1.1, True, False), (59.0, True, False), (61.0, True, True)]
     for clock.now, at_epoch_end, within in due:
         assert commits.checkpoint_is_due(within_epoch=False) is at_epoch_end
         assert commits.checkpoint_is_due(within_epoch=True) is within
@@ -141,8 +141,10 @@ def test_checkpoints_take_a_fiftieth_of_the_time_at_most(
     clock.now = 100.0
     commits.checkpoint(Small())  # type: ignore[arg-type]
     commits.settle()
-    for clock.now, is_due in ((149.0, False), (150.5, True)):
-        assert commits.checkpoint_is_due(within_epoch=False) is is_due
+    # It took two seconds: within an epoch the next one waits for a hundred.
+    for clock.now, is_due in ((199.0, False), (201.0, True)):
+        assert commits.checkpoint_is_due(within_epoch=False)
+        assert commits.checkpoint_is_due(within_epoch=True) is is_due
 
 
 @pytest.mark.parametrize("tell_of_weights", [False, True])
