@@ -50,7 +50,7 @@ def plan(
         beside = on_stderr() if as_json else console()
         # What the user's own code prints is not for the program that reads the JSON.
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            feasible = checked(grid_of(grid, scale, changes), beside, meanwhile=lambda: None)
+            feasible = checked(grid_of(grid, scale, changes), beside)
             if calibrate:
                 timed(feasible, beside)
         for line in missing_data(feasible):

@@ -10,24 +10,24 @@ from rich.markup import escape
 from sweep import calibration
 from sweep.display.progress import print_plainly, waiting
 from sweep.errors import visible
-from sweep.examination import examine, examine_beside
+from sweep.examination import examine_beside
 from sweep.feasibility import num_cells, require_data
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of
 from sweep.wording import counted
 
 
-def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] | None = None) -> Grid:
+def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] = lambda: None) -> Grid:
     """The grid without the cells that cannot run; says which, and what else to know of it.
 
-    With something to do `meanwhile`, the cells are tried in a process of its own. Raises
-    `RefusedError` where the grid does not allow leaving cells out.
+    The cells are tried in a process of their own `meanwhile`. Raises `RefusedError` where the grid
+    does not allow leaving cells out.
     """
     what = f"checking {counted(num_cells(grid), 'cell')}"
     if not console.is_terminal:
         print_plainly(console, what)
     with waiting(console, what):
-        found = examine_beside(grid, meanwhile) if meanwhile else examine(grid)
+        found = examine_beside(grid, meanwhile)
     for line in found.skipped:
         print_plainly(console, f"skipped: {line}")
     for line in found.notes:

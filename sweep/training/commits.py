@@ -34,9 +34,6 @@ class Commits:
     Writing waits for the disk, and training does not wait for the writing: only the next commit
     does, and `settle`, which raise what went wrong. A record may name epochs that its checkpoints
     do not hold yet; those are trained again, to the same bits.
-
-    Attributes:
-        is_told: whether what the driver reads is on the disk.
     """
 
     def __init__(

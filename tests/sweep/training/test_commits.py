@@ -10,21 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from small_assignments import assignment, folder_of
 
 from sweep.records.record import Record, TrialFolder
 from sweep.records.storage import Storage
 from sweep.training import commits as module
 from sweep.training.commits import Commits, SupersededError
-from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec, TrialSpec
-
-SPEC = TrialSpec(
-    norm=NormSpec(name="batchnorm"),
-    batch_size=8,
-    seed=0,
-    data=DataSpec(name="digits"),
-    model=ModelSpec(name="mlp"),
-    train=TrainSpec(epochs=3),
-)
 
 
 @dataclass
@@ -40,7 +31,7 @@ class Small:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> TrialFolder:
-    return TrialFolder(Storage.at(str(tmp_path)).below("trials", SPEC.trial_id))
+    return folder_of(assignment(str(tmp_path)))
 
 
 @pytest.fixture
@@ -67,7 +58,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def begun(attempt: str = "a") -> Record:
-    record = Record.of(SPEC)
+    record = Record.of(assignment().spec)
     record.attempts.append({"id": attempt})
     return record
 
