@@ -6,21 +6,25 @@
 The plain loop is what people write: `DataLoader`, torchvision's transforms, eager PyTorch,
 `torch.optim.SGD`, and the same network with torch's own norms, or with the formula by plain
 autograd where torch has no such norm. Repetitions alternate; a row gives the median of each and
-their ratio. With `--compile` a third loop alternates with them: ours with compiled steps, its
-ratio to ours eager, and the seconds until its first step was done, which nothing compiled
-earlier shortens. On a CPU one thread runs, and its CPU time counts, so that other work on shared
-cores counts less.
+their ratio. Each loop has a process of its own. With `--compile` a third one alternates with them:
+ours with compiled steps, its ratio to ours eager, and the seconds until its first step was done,
+which nothing compiled earlier shortens. On a CPU one thread runs, and its CPU time counts, so that
+other work on shared cores counts less.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection
 from unittest import mock
 
 import numpy as np
@@ -41,6 +45,10 @@ NORMS = (
     *("batchnorm", "groupnorm", "instancenorm", "layernorm"),
     *("batchrenorm", "renorm_debias", "assocnorm"),
 )
+Make = Callable[..., Iterator[None]]
+Repetition = Callable[[], float]
+"""Takes its steps in the loop's own process; returns the seconds."""
+
 OPTIMIZER = OptimizerSpec(lr=0.01, momentum=0.9, weight_decay=5e-4)
 SMALL_STEPS, LARGE_IMAGES = 100, 64
 """Optimizer steps of a repetition of the small network; images of one of the large."""
@@ -176,26 +184,58 @@ def synchronized(device: str) -> float:
     return time.perf_counter()
 
 
+def serve(asked: Connection, make: Make, spec: TrialSpec, device: str) -> None:
+    """Take a repetition's steps whenever asked to, and answer with the seconds they took."""
+    torch.set_num_threads(1)
+    data = data_for(spec, num_steps(spec.model.name, spec.batch_size) * spec.batch_size, device)
+    loop = make(spec, data, device)
+    while asked.recv():
+        start = synchronized(device)
+        next(loop)
+        asked.send(synchronized(device) - start)
+
+
+@contextmanager
+def loop_beside(make: Make, spec: TrialSpec, device: str) -> Iterator[Repetition]:
+    """A loop in a process of its own, since what a process's memory is like is part of it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, make, spec, device))
+    process.start()
+    theirs.close()
+
+    def repetition() -> float:
+        ours.send(True)
+        return float(ours.recv())
+
+    try:
+        yield repetition
+    finally:
+        ours.send(False)
+        process.join()
+
+
 def measure(
     spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
 ) -> dict[str, float]:
     """Median seconds of the same number of steps in each loop, and of the compilation."""
-    num_images = num_steps(spec.model.name, spec.batch_size) * spec.batch_size
-    data = data_for(spec, num_images, device)
-    loops = {"ours": our_epochs(spec, data, device), "plain": plain_epochs(spec, data, device)}
-    found = {}
+    makers: dict[str, Make] = {"ours": our_epochs, "plain": plain_epochs}
     if with_compiled:
-        loops["compiled"] = our_epochs(spec, data, device, compilation=True)
-        start = time.perf_counter()
-        next(loops["compiled"])
-        found["compile_s"] = time.perf_counter() - start
-    times: dict[str, list[float]] = {name: [] for name in loops}
-    for repetition in range(repetitions + 1):
-        for name, loop in loops.items():
-            start = synchronized(device)
-            next(loop)
-            if repetition:  # the first one warms up
-                times[name].append(synchronized(device) - start)
+        makers["compiled"] = partial(our_epochs, compilation=True)
+    found = {}
+    times: dict[str, list[float]] = {name: [] for name in makers}
+    with ExitStack() as stack:
+        loops = {
+            name: stack.enter_context(loop_beside(make, spec, device))
+            for name, make in makers.items()
+        }
+        for repetition in loops.values():  # the first one warms up
+            start = time.perf_counter()
+            repetition()
+            found["compile_s"] = time.perf_counter() - start
+        for _ in range(repetitions):
+            for name, repetition in loops.items():
+                times[name].append(repetition())
     return found | {name: statistics.median(of_loop) for name, of_loop in times.items()}
 
 
@@ -228,7 +268,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="ours with compiled steps too")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     print(HEAD + (COMPILED_HEAD if options.compile else ""))
     with tempfile.TemporaryDirectory() as empty:
         os.environ["NORM_SWEEP_CACHE"] = empty

@@ -23,6 +23,7 @@ from trainables.epoch import Pace, TrainingEpoch
 from trainables.errors import CheckpointDamaged
 from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
+from trainables.memory import keep_freed
 from trainables.models.build import build_model
 from trainables.models.initialise import initialise
 from trainables.norms import SeededNorms
@@ -94,6 +95,7 @@ class Trial:
         self.spec = spec
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         prepare(self.device)
+        keep_freed()
         self.dataset = load(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
         # The constructors draw weights that `initialise` then replaces.

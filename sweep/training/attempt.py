@@ -96,14 +96,10 @@ class Attempt:
 
     def release(self) -> None:
         """Let go of the model and the optimizer."""
+        from trainables.memory import give_back
+
         self.trial = None
-        if self.assignment.device.startswith("cuda"):
-            import gc
-
-            import torch
-
-            gc.collect()  # a captured graph holds its memory, and is held in a circle
-            torch.cuda.empty_cache()
+        give_back(self.assignment.device)
 
     def is_told_to_stop(self) -> bool:
         """Whether its driver wants it to; read every few seconds."""
