@@ -21,6 +21,7 @@ from sweep.training.commits import Commits, SupersededError
 from sweep.training.resuming import resume
 from sweep.training.usage import Usage
 from trainables.errors import Diverged
+from trainables.memory import give_back, resident
 from trainables.spec import EpochMetrics, Outcome
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Attempt:
         self.record.edition = assignment.edition
         self.trial: Trial | None = None
         self.usage: Usage | None = None
+        self.resident: int | None = None
         self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
         self.stopped_for: str | None = None
         self.notices: list[str] = []
@@ -96,10 +98,8 @@ class Attempt:
 
     def release(self) -> None:
         """Let go of the model and the optimizer."""
-        from trainables.memory import give_back
-
         self.trial = None
-        give_back(self.assignment.device)
+        give_back(self.assignment.device, self.resident)
 
     def is_told_to_stop(self) -> bool:
         """Whether its driver wants it to; read every few seconds."""
@@ -116,6 +116,7 @@ class Attempt:
         import torch
 
         assignment = self.assignment
+        self.resident = resident()
         missing = [path for path in assignment.import_paths if path not in sys.path]
         sys.path[:0] = missing
         torch.set_num_threads(assignment.num_threads)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
+
+from trainables.memory import resident
 
 MEGABYTE = 1e6
-STATM = Path("/proc/self/statm")
 
 
 class Usage:
@@ -34,9 +33,8 @@ class Usage:
         wall, cpu = time.monotonic(), time.process_time()
         found = {"process_cpu_percentage": 100 * (cpu - self._cpu) / max(wall - self._wall, 1e-9)}
         self._wall, self._cpu = wall, cpu
-        if STATM.exists():
-            pages = int(STATM.read_text().split()[1])
-            found["process_memory_megabytes"] = pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+        if (num_bytes := resident()) is not None:
+            found["process_memory_megabytes"] = num_bytes / MEGABYTE
         if self._gpu:
             import torch
 

@@ -11,15 +11,12 @@ import pytest
 SCRIPT = """
 import resource
 import torch
-from trainables.memory import give_back, keep_freed
+from trainables.memory import give_back, keep_freed, resident
 
 def step():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     blocks = [torch.ones(num_bytes // 4) for num_bytes in (2**28, 2**26, 2**23, 2**17)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 
 torch.set_num_threads(1)
 least = resident()
@@ -29,7 +26,7 @@ keep_freed()
 step(), step()
 print(step())
 print(resident() - least)
-give_back("cpu")
+give_back("cpu", least)
 print(resident() - least)
 """
 

@@ -8,8 +8,8 @@ import torch
 from small_grids import load, metrics, record_of
 
 from sweep.records.record import parse
-from sweep.training import usage
 from sweep.training.usage import Usage
+from trainables import memory
 
 
 def burn(seconds: float) -> None:
@@ -43,7 +43,7 @@ def test_memory_grows_with_what_is_held() -> None:
 def test_memory_is_left_out_where_the_system_does_not_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(usage, "STATM", Path("nowhere"))
+    monkeypatch.setattr(memory, "STATM", Path("nowhere"))
     assert set(Usage("cpu").read()) == {"process_cpu_percentage"}
 
 
