@@ -68,7 +68,7 @@ def ran_out_of_memory(error: object) -> bool:
 
 
 def recovery_line(board: Board, trial_id: str, error: object) -> str:
-    """`groupnorm-bs008-s2: its worker died; it goes on from its last checkpoint, after epoch 3`."""
+    """`groupnorm-bs8-s2: its worker died; it goes on from what is kept (epoch 3 of 9 was done)`."""
     state = board.states[trial_id]
     said = str(error)
     if ran_out_of_memory(error):
@@ -78,7 +78,7 @@ def recovery_line(board: Board, trial_id: str, error: object) -> str:
     else:
         what = "its worker died"
     epochs = f"epoch {state.epochs} of {state.trial.spec.train.epochs} was done"
-    return f"{state.trial.name}: {what}; it goes on from its last checkpoint ({epochs})"
+    return f"{state.trial.name}: {what}; it goes on from what is kept ({epochs})"
 
 
 def record_death(board: Board, trial_id: str, error: object) -> None:

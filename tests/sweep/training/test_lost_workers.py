@@ -35,7 +35,7 @@ def test_a_lost_worker_is_told_with_its_reason_and_where_the_trial_goes_on(
     state = board(grid, record_of(grid.trials[0], 2))
     line = recovery_line(state, grid.trials[0].trial_id, error)
     assert line.startswith(f"batchnorm-bs016-s0: {what}")
-    assert line.endswith("; it goes on from its last checkpoint (epoch 2 of 3 was done)")
+    assert line.endswith("; it goes on from what is kept (epoch 2 of 3 was done)")
 
 
 def test_what_is_no_failure_of_the_trial_is_known() -> None:
