@@ -23,6 +23,8 @@ from trainables.stepping.notes import cache_folder
 MOST_KEPT = 32
 """Cells whose compiled steps a process keeps."""
 
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
 LONGEST_REASON = 160
 
 
@@ -121,8 +123,12 @@ def _prepare() -> None:
     of eager execution; and with what it compiles kept where later processes find it.
     """
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
     import torch._inductor.config as inductor
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    # The default, below /tmp, is what torchvision leaves there when it is imported.
+    if os.environ.get(CACHE_VARIABLE, default_cache_dir()) == default_cache_dir():
+        os.environ[CACHE_VARIABLE] = str(cache_folder() / "inductor")
 
     inductor.compile_threads = 1
     inductor.fallback_random = True
