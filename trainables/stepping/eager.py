@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -14,22 +15,44 @@ from trainables.optim import Sgd
 from trainables.precision import forward_passes
 from trainables.spec import TrialSpec
 
-Forward: TypeAlias = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From a model, images and labels to the loss, which gradients reach, and the logits, which none
-do. Labels `(B,)`: `()` and `(B, K)`. Of S networks side by side, labels `(B, S)`: their losses
-`(S,)` and `(B S, K)`."""
+Batch: TypeAlias = Callable[
+    [nn.Module, Tensor, Tensor, int, AbstractContextManager[Any]], tuple[Tensor, Tensor]
+]
+"""From a model, images, labels, the batches of a step and the forward pass's precision to a batch's
+loss and logits, which no gradient reaches; the step's gradients have the batch's added. Labels
+`(B,)`: `()` and `(B, K)`. Of S networks side by side, labels `(B, S)`: `(S,)` and `(B S, K)`."""
 
 Ranges: TypeAlias = list[list[int | None]]
 
 
 def forward(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch's mean loss in nats, and its logits (see `Forward`)."""
+    """A batch's mean loss in nats, which gradients reach, and its logits (see `Batch`)."""
     if y.dim() == 1:
         logits = model(x)
         return F.cross_entropy(logits, y), logits.detach()
     logits = model(x).view(y.numel(), -1)
     each = F.cross_entropy(logits, y.reshape(-1), reduction="none")
     return each.view(y.shape).mean(0), logits.detach()
+
+
+def mean_over_step(loss: Tensor, batches_per_step: int) -> Tensor:
+    """What a batch adds to the loss that a step descends; of S networks, each has its own."""
+    total = loss if loss.dim() == 0 else loss.sum()
+    return total if batches_per_step == 1 else total / batches_per_step
+
+
+def batch(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    batches_per_step: int,
+    precision: AbstractContextManager[Any],
+) -> tuple[Tensor, Tensor]:
+    """A `Batch`, one operation after another."""
+    with precision:
+        loss, logits = forward(model, x, y)
+    mean_over_step(loss, batches_per_step).backward()  # type: ignore[no-untyped-call]
+    return loss.detach(), logits
 
 
 class Steps:
@@ -40,7 +63,7 @@ class Steps:
         spec: says how many batches a step averages the gradients of.
 
     Attributes:
-        forward: what is done with a batch.
+        batch: what is done with a batch.
         number: optimizer steps taken since the trial began.
         compiled: the steps that ran compiled, as ranges `[first, end]`; None: to the last one yet.
         remarks: what a person should know of how the steps were taken, a line each.
@@ -52,7 +75,7 @@ class Steps:
         self.model, self.optimizer = model, optimizer
         self.size = spec.batch_size
         self.batches_per_step = spec.optimizer_batch_size // spec.batch_size
-        self.forward: Forward = forward
+        self.batch: Batch = batch
         self.precision = forward_passes(spec.train, next(model.parameters()).device)
         self.number = 0
         self.compiled: Ranges = []
@@ -80,10 +103,8 @@ class Steps:
         losses, logits = [], []
         pairs = zip(torch.split(images, self.size), torch.split(labels, self.size), strict=True)
         for number, (x, y) in enumerate(pairs, start=1):
-            with self.precision:
-                loss, output = self.forward(self.model, x, y)
-            backward(loss, self.batches_per_step)
-            losses.append(loss.detach())
+            loss, output = self.batch(self.model, x, y, self.batches_per_step, self.precision)
+            losses.append(loss)
             logits.append(output)
             if number % self.batches_per_step == 0:
                 observer.before_update()
@@ -102,7 +123,7 @@ class Steps:
     @property
     def is_compiled(self) -> bool:
         """Whether batches run compiled as things stand."""
-        return self.forward is not forward
+        return self.batch is not batch
 
     def _keep_count(self) -> None:
         """Begin or end a range of compiled steps, if the next step is the first that is other."""
@@ -111,10 +132,3 @@ class Steps:
             self.compiled.append([self.number, None])
         elif was_compiled and not self.is_compiled:
             self.compiled[-1][1] = self.number
-
-
-def backward(loss: Tensor, batches_per_step: int = 1) -> None:
-    """Add a batch's gradients to those of the step; of S networks, each its own."""
-    total = loss if loss.dim() == 0 else loss.sum()
-    share = total if batches_per_step == 1 else total / batches_per_step
-    share.backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from trainables.optim import Sgd
 from trainables.spec import TrialSpec
 from trainables.stepping import eager, graphed, notes
 from trainables.stepping.ability import why_not
-from trainables.stepping.compiled import NotCompilable, compiled_forward, is_ready
+from trainables.stepping.compiled import NotCompilable, compiled_batch, is_ready
 from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import Auto, Given, Policy
 
@@ -119,13 +119,14 @@ class SwitchingSteps(Steps):
         if wanted and not self.is_compiled:
             self._compile(x, y)
         elif not wanted and self.is_compiled:
-            self.forward = eager.forward
+            self.batch = eager.batch
 
     def _compile(self, x: Tensor, y: Tensor) -> None:
         start = time.perf_counter()
         try:
-            with self.precision:
-                self.forward = compiled_forward(self.cell, self.model, x, y)
+            self.batch = compiled_batch(
+                self.cell, self.model, x, y, self.batches_per_step, self.precision
+            )
         except NotCompilable as why:
             self._stay_eager(str(why))
             return
@@ -138,7 +139,7 @@ class SwitchingSteps(Steps):
         self.remarks.append(f"steps are not compiled: {why}")
 
     def _see_whether_it_gave_up(self) -> None:
-        why = getattr(self.forward, "gave_up", None)
+        why = getattr(self.batch, "gave_up", None)
         if why is not None and self.is_compiled:
-            self.forward = eager.forward
+            self.batch = eager.batch
             self._stay_eager(why)

@@ -11,7 +11,7 @@ from trainables.stepping import notes
 from trainables.stepping.policy import Known
 
 SPEC = small_spec()
-CELL = notes.cell_of(SPEC, load(SPEC.data))
+CELL = "{}"
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ def test_cells_are_told_apart_by_what_the_time_depends_on_and_seeds_are_not() ->
     others = [small_spec(batch_size=4), small_spec(norm="groupnorm")]
     cells = {notes.cell_of(spec, data) for spec in (SPEC, *others)}
     assert len(cells | {notes.cell_of(SPEC, data, num_networks=2)}) == 4
-    assert notes.cell_of(small_spec(seed=5), data) == CELL
-    assert notes.cell_of(small_spec(epochs=7), data) == CELL
+    same = {notes.cell_of(spec, data) for spec in (small_spec(seed=5), small_spec(epochs=7))}
+    assert same == {notes.cell_of(SPEC, data)}
 
 
 def test_more_layers_are_expected_to_take_longer() -> None:

@@ -250,7 +250,7 @@ class Double(nn.Module):
 )
 def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
     from trainables.optim import Sgd
-    from trainables.stepping.compiled import compiled_forward
+    from trainables.stepping.compiled import compiled_batch
     from trainables.stepping.eager import Steps
 
     weights = []
@@ -262,7 +262,7 @@ def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
         images, labels = epoch.examples.stretch(0, 20)
         model.train()
         if is_compiled:
-            steps.forward = compiled_forward(f"float64 {norm}", model, images[:2], labels[:2])
+            steps.batch = compiled_batch(f"float64 {norm}", model, images[:2], labels[:2])
         steps.take(images, labels, 0.01, epoch.observer)
         weights.append(model.state_dict())
     for name, expected in weights[0].items():
