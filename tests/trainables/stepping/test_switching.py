@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,9 +55,11 @@ def test_the_first_seed_of_a_cell_is_compiled_and_the_next_is_not() -> None:
     assert second.steps.remarks == []
 
 
-def test_compiled_steps_are_eager_ones_within_rounding() -> None:
+@pytest.mark.parametrize("changes", [{}, {"optimizer_batch_size": 16}, {"channels_last": True}])
+def test_compiled_steps_are_eager_ones_within_rounding(changes: dict[str, Any]) -> None:
     """Over 24 steps the weights differ by less than 1e-4, which is 1,000 roundings of float32."""
-    eager, compiled = Trial(spec_of()), Trial(spec_of(), compilation=True)
+    spec = with_train(spec_of(), **changes)
+    eager, compiled = Trial(spec), Trial(spec, compilation=True)
     epochs = [finish(trial) for trial in (eager, compiled)]
     for (name, expected), found in zip(epochs[0][1].items(), epochs[1][1].values(), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4, msg=name)
