@@ -19,7 +19,7 @@ from trainables.models.layers import activation_after, conv
 from trainables.norms import SeededNorms
 from trainables.optim import lr_for
 from trainables.seeding import GlobalStream
-from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSpec
+from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSpec, is_own
 
 MAP = 3
 """Height and width of the maps on which layers are compared."""
@@ -44,15 +44,18 @@ def layers(spec: TrialSpec) -> Hashable:
 
     A layer without state is known by its parameters and by what it makes of a random input, to
     the bit: GroupNorm of one channel a group is InstanceNorm. One with state, which may take
-    long to show a difference, is known by its name and options.
+    long to show a difference, is known by its name and options, and so is a user's own, which may
+    count its calls, or keep its parameters from being learnt.
     """
     stated = (spec.norm.name, tuple(sorted(spec.norm.options.items(), key=str)))
+    if is_own(spec.norm.name):
+        return stated
     try:
         found = [
             _digest(spec.norm, channels, spec.batch_size)
             for channels in _channels(with_defaults(spec.model), spec.data)
         ]
-    except Exception:  # a user's layer may refuse the small map, or the CPU
+    except Exception:  # a layer may refuse the small map, or the CPU
         return stated
     return stated if None in found else tuple(found)
 

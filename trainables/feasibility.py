@@ -116,6 +116,7 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
     )
 
 
+@torch.inference_mode()
 def _test(
     model: nn.Module,
     spec: TrialSpec,

@@ -98,3 +98,16 @@ class Puts(nn.GroupNorm):
         if x.requires_grad:  # in training, and not when the cell is checked
             torch.zeros(1, device=x.device).put_(torch.zeros(1, dtype=torch.long), torch.ones(1))
         return super().forward(x)
+
+
+class OfItsGradient(nn.GroupNorm):
+    """Differentiates within its forward pass, which testing does not allow."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(1, num_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            copy = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(super().forward(copy).square().sum(), copy)
+        return super().forward(x) + 0 * gradient

@@ -72,5 +72,7 @@ def test_accumulating_one_batch_is_no_accumulation() -> None:
     assert frame(once) == frame(plain) != frame(twice)
 
 
-def test_a_layer_that_cannot_be_tried_is_known_by_its_name_and_options() -> None:
-    assert layers(small_spec("probe_norms:Explodes")) == ("probe_norms:Explodes", ())
+@pytest.mark.parametrize("norm", ["probe_norms:Explodes", "probe_norms:GroupOfOne"])
+def test_a_users_layer_is_known_by_its_name_and_options(norm: str) -> None:
+    """It may count its calls, or keep its parameters from being learnt."""
+    assert layers(small_spec(norm)) == (norm, ())

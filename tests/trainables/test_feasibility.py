@@ -104,6 +104,11 @@ def test_one_pixel_with_several_values_a_statistic_is_feasible(spec: TrialSpec) 
     check(spec)
 
 
+def test_a_layer_that_cannot_be_tested_is_named() -> None:
+    with pytest.raises(Infeasible, match=r"\(OfItsGradient\) cannot take .* in testing: Runtime"):
+        check(small_spec("probe_norms:OfItsGradient"))
+
+
 def test_a_norm_that_cannot_be_built_is_infeasible() -> None:
     with pytest.raises(Infeasible, match="Explodes cannot be built for 8 channels"):
         check(small_spec("probe_norms:Explodes"))

@@ -32,8 +32,12 @@ LONGEST_REASON = 160
 AS_IT_IS: AbstractContextManager[Any] = nullcontext()
 
 
-class NotCompilable(RuntimeError):  # noqa: N818 - a property of a layer or a machine
+class NotCompilable(RuntimeError):  # noqa: N818 - a property of a layer
     """A model whose step cannot be compiled here; the one-line message says why."""
+
+
+class NoCompiler(NotCompilable):
+    """Of a machine, on which no model's can."""
 
 
 class CompiledBatch:
@@ -127,11 +131,11 @@ def compiled_batch(
 ) -> CompiledBatch:
     """The cell's batches, compiled by one of them; no state and no random stream moves.
 
-    Raises `NotCompilable`.
+    Raises `NotCompilable`, and `NoCompiler` where no cell's can be.
     """
     missing = missing_compiler(x.device.type)
     if missing is not None:
-        raise NotCompilable(missing)
+        raise NoCompiler(missing)
     _prepare()
     if cell not in _kept and len(_kept) >= MOST_KEPT:
         _forget()
@@ -142,7 +146,8 @@ def compiled_batch(
     except NotCompilable:
         raise
     except Exception as error:
-        raise NotCompilable(_short(error)) from error
+        kept = f"compiled steps are kept in {cache_folder()}: delete it if it is damaged"
+        raise NotCompilable(f"{_short(error)} ({kept})") from error
 
 
 def _compiled(cell: str, attempt: Callable[[CompiledBatch], object]) -> CompiledBatch:

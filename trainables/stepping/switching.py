@@ -16,7 +16,7 @@ from trainables.optim import Sgd
 from trainables.spec import TrialSpec
 from trainables.stepping import eager, graphed, notes
 from trainables.stepping.ability import why_not
-from trainables.stepping.compiled import NotCompilable, compiled_batch, is_ready
+from trainables.stepping.compiled import NoCompiler, NotCompilable, compiled_batch, is_ready
 from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import Auto, Given, Policy
 
@@ -79,6 +79,7 @@ class SwitchingSteps(Steps):
     ) -> None:
         super().__init__(model, optimizer, spec)
         self.policy, self.cell = policy, cell
+        self.whose = f"steps of {spec.norm.name} at batch size {spec.batch_size}"
         # Of a thread's own time, work of others on the same cores takes nothing.
         own = next(model.parameters()).device.type == "cpu" and torch.get_num_threads() == 1
         self._clock = time.thread_time if own else time.perf_counter
@@ -127,19 +128,22 @@ class SwitchingSteps(Steps):
             self.batch = compiled_batch(
                 self.cell, self.model, x, y, self.batches_per_step, self.precision
             )
+        except NoCompiler as why:
+            self._stay_eager(f"steps are not compiled: {why}")
+            return
         except NotCompilable as why:
-            self._stay_eager(str(why))
+            self._stay_eager(f"{self.whose} are not compiled: {why}")
             return
         finally:
             self.once_s += time.perf_counter() - start
         self.policy.compiled_in(self.once_s)
 
-    def _stay_eager(self, why: str) -> None:
+    def _stay_eager(self, remark: str) -> None:
         self.policy = Given([])
-        self.remarks.append(f"steps are not compiled: {why}")
+        self.remarks.append(remark)
 
     def _see_whether_it_gave_up(self) -> None:
         why = getattr(self.batch, "gave_up", None)
         if why is not None and self.is_compiled:
             self.batch = eager.batch
-            self._stay_eager(why)
+            self._stay_eager(f"{self.whose} are not compiled: {why}")

@@ -114,7 +114,7 @@ def test_a_model_that_cannot_be_compiled_is_trained_eager(name: str) -> None:
     assert_same_bits(finish(trial)[1], finish(Trial(spec))[1])
     assert trial.steps.compiled == []
     (remark,) = trial.steps.remarks
-    assert remark.startswith("steps are not compiled: ")
+    assert remark.startswith("steps of batchnorm at batch size 8 are not compiled: ")
     assert "\n" not in remark
 
 
