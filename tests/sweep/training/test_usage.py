@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 import time
 from pathlib import Path
 
@@ -34,10 +35,11 @@ def test_a_reading_is_of_the_time_since_the_last_one() -> None:
 def test_memory_grows_with_what_is_held() -> None:
     taken = Usage("cpu")
     before = taken.read()["process_memory_megabytes"]
-    held = torch.ones(64_000_000 // 4)
-    after = taken.read()["process_memory_megabytes"]
+    # Straight from the system: the C library may have as much left of what was freed.
+    with mmap.mmap(-1, 64_000_000) as held:
+        held.write(b"x" * len(held))
+        after = taken.read()["process_memory_megabytes"]
     assert 55 < after - before < 200
-    assert held.numel() == 16_000_000
 
 
 def test_memory_is_left_out_where_the_system_does_not_tell(
