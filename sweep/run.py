@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep import interrupts
+from sweep.cluster.at_hand import at_hand
 from sweep.cluster.connection import Cluster, import_ray, require_answer
 from sweep.cluster.inspection import require_ready
 from sweep.cluster.own_modules import own_modules
@@ -103,7 +104,7 @@ def dry_run(
 def _train(
     plan: Plan, console: Console, address: str | None, reign: Reign
 ) -> tuple[Shipped, str | None]:
-    with waiting(console, "starting Ray"):
+    with waiting(console, "starting Ray"), at_hand(plan.grid, len(plan.missing())):
         cluster = Cluster(address, own_modules(plan.grid.import_paths))
     try:
         say = partial(print_plainly, console)

@@ -94,6 +94,7 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
     )
 
     from sweep.training.lost_workers import LOST_WORKERS, memory_kills_as_lost_workers
+    from sweep.training.straight import straight_to_the_trials
     from sweep.training.tune_events import Events, StopInOrder
     from sweep.training.worker import TrialTrainable
 
@@ -106,6 +107,7 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         memory_kills_as_lost_workers(),
+        straight_to_the_trials(),
         imports_spared(),
     ):
         tune.Tuner(

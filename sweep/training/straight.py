@@ -1,0 +1,40 @@
+"""What Tune does on the way to the first trial, and a sweep can do without.
+
+Both take a good second of it; a later Ray may have neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import Any
+
+
+@contextmanager
+def straight_to_the_trials() -> Iterator[None]:
+    """Within the block Tune takes the workers that Ray has at hand, and imports no trackers."""
+    with ExitStack() as stack:
+        # With a variable of its own (for Lightning), an actor is given a new process.
+        stack.enter_context(replaced("ray.tune.execution.class_cache", "DEFAULT_ENV_VARS", {}))
+        # For usage statistics, which are off, it looks which tracker's callbacks it was given.
+        stack.enter_context(
+            replaced("ray.air._internal.usage", "tag_callbacks", lambda callbacks: False)
+        )
+        yield
+
+
+@contextmanager
+def replaced(module_name: str, name: str, value: Any) -> Iterator[None]:
+    """Within the block a module has this value by this name, if it has one at all."""
+    try:
+        module = import_module(module_name)
+        former = getattr(module, name)
+    except (ImportError, AttributeError):
+        yield
+        return
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, former)
