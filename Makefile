@@ -29,19 +29,20 @@ MINUTES ?= 30
 chaos: install
 	PYTHONPATH=tests/servers:tests/e2e $(BIN)/python -m chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# What the documentation says of speed; on a machine without other work, about an hour.
+# What the documentation says of speed, and its tables; an hour and a half without other work.
 bench: install
-	$(BIN)/python -m benchmarks.training --models resnet8 --compile
-	$(BIN)/python -m benchmarks.training --models resnet18 --repetitions 3
-	$(BIN)/python -m benchmarks.sweep startup
-	$(BIN)/python -m benchmarks.sweep overhead
-	$(BIN)/python -m benchmarks.sweep growth
-	$(BIN)/python -m benchmarks.sweep forecast
-	$(BIN)/python -m benchmarks.sweep tracking
-	$(BIN)/python -m benchmarks.seeds cells --models resnet8 --compile
-	$(BIN)/python -m benchmarks.seeds cells --models resnet18 --norms batchnorm --batch-sizes 2 16
-	$(BIN)/python -m benchmarks.seeds quickstart
-	$(BIN)/python -m benchmarks.analysis --trials 1000
+	$(BIN)/python -m benchmarks.training --models resnet8 --compile --publish
+	$(BIN)/python -m benchmarks.training --models resnet18 --repetitions 3 --publish
+	$(BIN)/python -m benchmarks.sweep startup --publish
+	$(BIN)/python -m benchmarks.sweep overhead --publish
+	$(BIN)/python -m benchmarks.sweep growth --publish
+	$(BIN)/python -m benchmarks.sweep forecast --publish
+	$(BIN)/python -m benchmarks.sweep tracking --publish
+	$(BIN)/python -m benchmarks.seeds cells --models resnet8 --batch-sizes 2 --compile --publish
+	$(BIN)/python -m benchmarks.seeds cells --models resnet8 --batch-sizes 16 64 --publish
+	$(BIN)/python -m benchmarks.seeds cells --models resnet18 --batch-sizes 2 --publish
+	$(BIN)/python -m benchmarks.seeds quickstart --publish
+	$(BIN)/python -m benchmarks.page
 
 check: install
 	$(BIN)/ruff check .

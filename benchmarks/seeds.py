@@ -1,8 +1,8 @@
 """What it gains to train several seeds of a cell side by side, as one network.
 
     python -m benchmarks.seeds cells [--models resnet8 resnet18] [--norms ...] [--batch-sizes ...]
-                                     [--compile]
-    python -m benchmarks.seeds quickstart [--seeds 8] [--rounds 1]
+                                     [--compile] [--publish]
+    python -m benchmarks.seeds quickstart [--seeds 8] [--rounds 1] [--publish]
 
 `cells`: steps a second and seed of S seeds side by side, over those of one alone, and the same of
 `seeds_per_trainable: auto` with eight seeds. With `--compile` the same widths once more with
@@ -28,6 +28,7 @@ from unittest import mock
 import torch
 import yaml
 
+from benchmarks.published import publish
 from benchmarks.training import data_for, spec_for
 from trainables import Trial
 from trainables.fused.lockstep import Lockstep
@@ -109,17 +110,21 @@ def cells(options: argparse.Namespace) -> None:
     print(f"{'model':<10} {'norm':<11} {'batch':>5} {heads}")
     for model in options.models:
         for batch_size in options.batch_sizes:
+            by_norm = {}
             for norm in options.norms:
                 spec = spec_for(model, norm, batch_size)
                 by_name, taken = gains(
                     spec, options.repetitions, options.device, with_compiled=options.compile
                 )
+                by_norm[norm] = by_name
                 row = " ".join(f"{by_name[name]:>6.2f}" for name in names)
                 print(f"{model:<10} {norm:<11} {batch_size:>5} {row}  auto: S={taken}", flush=True)
+            if options.publish:
+                publish(f"seeds-{model}-{batch_size}", by_norm)
 
 
-def quickstart(seeds: int, rounds: int) -> None:
-    """Print how long the whole sweep takes, start and MLflow and all."""
+def quickstart(seeds: int, rounds: int) -> dict[str, float]:
+    """How long the whole sweep takes, start and MLflow and all."""
     grid = yaml.safe_load(Path("grids/quickstart.yaml").read_text(encoding="utf-8"))
     grid["factors"]["seed"] = seeds
     took: dict[Any, list[float]] = {1: [], "auto": []}
@@ -138,6 +143,7 @@ def quickstart(seeds: int, rounds: int) -> None:
         f"quickstart with {seeds} seeds: {alone:.0f} s, with auto {together:.0f} s: "
         f"{alone / together:.2f} times as fast"
     )
+    return {"seeds": seeds, "alone_s": alone, "together_s": together}
 
 
 def main() -> None:
@@ -152,11 +158,14 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="with compiled steps too")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--publish", action="store_true", help="for the documentation's tables")
     options = parser.parse_args()
     if options.what == "cells":
         cells(options)
     else:
-        quickstart(options.seeds, options.rounds)
+        found = quickstart(options.seeds, options.rounds)
+        if options.publish:
+            publish("seeds-quickstart", found)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
     python -m benchmarks.sweep forecast
     python -m benchmarks.sweep tracking
 
+With `--publish` a measure is kept for the documentation's tables.
+
 `overhead`: trials of about a second at two slots. The time from the first training step to the
 last, over the sum of the training times over the slots, of `python -m sweep run` and of three
 others that train the same trials and keep nothing but a line each: Ray Tune as its documentation
@@ -21,13 +23,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
 
 import yaml
@@ -41,13 +43,16 @@ from benchmarks.contenders import (
     run_sweep,
     train_alone,
 )
+from benchmarks.published import publish
+
+Figures = dict[str, float]
 
 NUM_EDGE = 200
 """`growth` compares so many trials at either end."""
 
 
-def overhead(trials: int, rounds: int) -> None:
-    """Print each contender's time over the ideal, the median of the rounds."""
+def overhead(trials: int, rounds: int) -> Figures:
+    """Each contender's time over the ideal, the median of the rounds."""
     seconds = json.loads(train_alone(0, 3))[2] / 3
     epochs = max(1, round(1 / seconds))
     print(f"{trials} trials of {epochs} epochs, about {epochs * seconds:.2f} s; {SLOTS} slots")
@@ -58,8 +63,10 @@ def overhead(trials: int, rounds: int) -> None:
                 ratios[name].append(over_ideal(contender(trials, epochs, Path(folder)), trials))
             print(f"  {name:<12} {ratios[name][-1]:.3f}", flush=True)
     print(f"{'':<12} time over the ideal")
-    for name, values in ratios.items():
-        print(f"{name:<12} {statistics.median(values):>19.3f}")
+    medians = {name: statistics.median(values) for name, values in ratios.items()}
+    for name, ratio in medians.items():
+        print(f"{name:<12} {ratio:>19.3f}")
+    return {"trials": trials, **medians}
 
 
 def over_ideal(trained: Iterable[Trained], trials: int) -> float:
@@ -70,8 +77,8 @@ def over_ideal(trained: Iterable[Trained], trials: int) -> float:
     return span * SLOTS / sum(t.training_s for t in trained)
 
 
-def growth(trials: int) -> None:
-    """Print the time per trial at either end of a long sweep of trivial ones."""
+def growth(trials: int) -> Figures:
+    """The time per trial at either end of a long sweep of trivial ones, and the driver's memory."""
     grid = {
         **LAYOUT,
         "data": {"name": "digits", "num_train": 32, "num_test": 20},
@@ -89,6 +96,7 @@ def growth(trials: int) -> None:
         f"{1000 * last:.0f} ms in the last: ratio {last / first:.2f}; "
         f"the driver's memory {memory / 1e6:.0f} MB"
     )
+    return {"trials": trials, "first_s": first, "last_s": last, "memory_bytes": memory}
 
 
 FLOOR = """
@@ -106,8 +114,8 @@ ray.shutdown()
 """
 
 
-def startup(rounds: int) -> None:
-    """Print seconds from the command to the first training step, and those of the floor."""
+def startup(rounds: int) -> Figures:
+    """Seconds from the command to the first training step, and those of the floor."""
     ours, floor = [], []
     grid = {
         **LAYOUT,
@@ -126,10 +134,11 @@ def startup(rounds: int) -> None:
             floor.append(float(done.stdout.split()[-1]) - start)
     mine, least = statistics.median(ours), statistics.median(floor)
     print(f"first training step after {mine:.1f} s; floor {least:.1f} s; ratio {mine / least:.2f}")
+    return {"first_step_s": mine, "floor_s": least}
 
 
-def forecast(rounds: int) -> None:
-    """Print what was foretold after the quickstart's first seed over what the others then took."""
+def forecast(rounds: int) -> Figures:
+    """What was foretold after the quickstart's first seed over what the others then took."""
     foretold, over_bound = [], []
     grid = yaml.safe_load(Path("grids/quickstart.yaml").read_text(encoding="utf-8"))
     for _ in range(rounds):
@@ -146,14 +155,19 @@ def forecast(rounds: int) -> None:
         foretold.append(json.loads(plan.stdout)["left_s"] / took)
         lengths = [trained.ended - trained.begun for trained in others]
         over_bound.append(took / max(sum(lengths) / SLOTS, *lengths))
+    found = {
+        "foretold": statistics.median(foretold),
+        "makespan_over_bound": statistics.median(over_bound),
+    }
     print(
-        f"after the first seed, foretold over taken: {statistics.median(foretold):.2f}; "
-        f"makespan over its lower bound: {statistics.median(over_bound):.2f}"
+        f"after the first seed, foretold over taken: {found['foretold']:.2f}; "
+        f"makespan over its lower bound: {found['makespan_over_bound']:.2f}"
     )
+    return found
 
 
-def tracking(epochs: int) -> None:
-    """Print what it costs a sweep that an epoch goes to MLflow, while a server takes them in."""
+def tracking(epochs: int) -> Figures:
+    """What it costs a sweep that an epoch goes to MLflow, while a server takes them in."""
     from sweep.grid.layout import load_grid
     from sweep.plan import make_plan
     from sweep.tracking.shipping import Shipper
@@ -165,22 +179,23 @@ def tracking(epochs: int) -> None:
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         run_sweep(grid, Path(folder))
-        os.chdir(folder)
-        read = load_grid("grid.yaml")
-        trial_id = next(iter(make_plan(read).records))
-        shipper = Shipper(read)
-        spent = []
-        for _ in range(epochs):
-            start = time.perf_counter()
-            shipper.changed(trial_id)
-            shipper.news()
-            spent.append(time.perf_counter() - start)
-            time.sleep(0.005)
-        shipper.finish()
+        with chdir(folder):
+            read = load_grid("grid.yaml")
+            trial_id = next(iter(make_plan(read).records))
+            shipper = Shipper(read)
+            spent = []
+            for _ in range(epochs):
+                start = time.perf_counter()
+                shipper.changed(trial_id)
+                shipper.news()
+                spent.append(time.perf_counter() - start)
+                time.sleep(0.005)
+            shipper.finish()
+    median, high = statistics.median(spent), sorted(spent)[int(0.99 * epochs)]
     print(
-        f"tracking: {1e3 * statistics.median(spent):.3f} ms of an epoch, "
-        f"{1e3 * sorted(spent)[int(0.99 * epochs)]:.3f} ms at the 99th percentile"
+        f"tracking: {1e3 * median:.3f} ms of an epoch, {1e3 * high:.3f} ms at the 99th percentile"
     )
+    return {"median_s": median, "percentile_99_s": high}
 
 
 def main() -> None:
@@ -189,18 +204,21 @@ def main() -> None:
     parser.add_argument("what", choices=["overhead", "growth", "startup", "forecast", "tracking"])
     parser.add_argument("--trials", type=int)
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--publish", action="store_true", help="for the documentation's tables")
     given = parser.parse_args()
     match given.what:
         case "overhead":
-            overhead(given.trials or 200, given.rounds or 1)
+            figures = overhead(given.trials or 200, given.rounds or 1)
         case "growth":
-            growth(given.trials or 2000)
+            figures = growth(given.trials or 2000)
         case "startup":
-            startup(given.rounds or 3)
+            figures = startup(given.rounds or 5)
         case "forecast":
-            forecast(given.rounds or 3)
+            figures = forecast(given.rounds or 3)
         case _:
-            tracking(given.trials or 1000)
+            figures = tracking(given.trials or 1000)
+    if given.publish:
+        publish(f"sweep-{given.what}", figures)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Training throughput against a careful plain loop, in images per second.
 
-    python benchmarks/training.py [--models resnet8 resnet18] [--norms ...] [--batch-sizes 2 16 64]
-                                  [--compile]
+    python -m benchmarks.training [--models resnet8 resnet18] [--norms ...] [--batch-sizes 2 16 64]
+                                  [--compile] [--publish]
 
 The plain loop is what people write: `DataLoader`, torchvision's transforms, eager PyTorch,
 `torch.optim.SGD`, and the same network with torch's own norms, or with the formula by plain
@@ -36,6 +36,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
 import normmods
+from benchmarks.published import publish
 from trainables import Trial
 from trainables.data.load import Dataset, Split, load
 from trainables.models.build import build_model
@@ -267,18 +268,22 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="ours with compiled steps too")
+    parser.add_argument("--publish", action="store_true", help="for the documentation's tables")
     options = parser.parse_args()
     print(HEAD + (COMPILED_HEAD if options.compile else ""))
     with tempfile.TemporaryDirectory() as empty:
         os.environ["NORM_SWEEP_CACHE"] = empty
         for model in options.models:
             for batch_size in options.batch_sizes:
+                by_norm = {}
                 for norm in options.norms:
                     spec = spec_for(model, norm, batch_size)
-                    found = measure(
+                    by_norm[norm] = found = measure(
                         spec, options.repetitions, options.device, with_compiled=options.compile
                     )
                     print(row(spec, found), flush=True)
+                if options.publish:
+                    publish(f"training-{model}-{batch_size}", by_norm)
 
 
 if __name__ == "__main__":
