@@ -62,7 +62,7 @@ def train_missing(
         growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
         with listening(Listener(board, shipper, reign, may_have_more=growing)):
             try:
-                _tune(assignments, shares, width_of(plan.grid))
+                _tune(assignments, shares, width_of(plan.grid), board.slots)
             except Exception as error:  # Tune's own: what trials raise is in their records
                 board.broken = board.broken or f"Ray: {reason(error)}"
         trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
@@ -83,7 +83,9 @@ def width_of(grid: Grid) -> int | None:
     return None if wanted == "auto" else wanted
 
 
-def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None) -> None:
+def _tune(
+    assignments: list[str], shares: Mapping[str, Share], width: int | None, num_slots: int
+) -> None:
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -93,6 +95,7 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
         TuneConfig,
     )
 
+    from sweep.training.in_order import InOrder, waiting_at_most
     from sweep.training.lost_workers import LOST_WORKERS, memory_kills_as_lost_workers
     from sweep.training.straight import straight_to_the_trials
     from sweep.training.tune_events import Events, StopInOrder
@@ -108,12 +111,14 @@ def _tune(assignments: list[str], shares: Mapping[str, Share], width: int | None
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         memory_kills_as_lost_workers(),
         straight_to_the_trials(),
+        waiting_at_most(num_slots + 1),
         imports_spared(),
     ):
         tune.Tuner(
             trainable,
             param_space={"assignments": tune.grid_search(assignments), "width": width},
             tune_config=TuneConfig(
+                scheduler=InOrder(),  # type: ignore[no-untyped-call]
                 reuse_actors=True,
                 trial_name_creator=_trial_id,
                 trial_dirname_creator=_trial_id,
