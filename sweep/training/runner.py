@@ -111,7 +111,8 @@ def _tune(
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         memory_kills_as_lost_workers(),
         straight_to_the_trials(),
-        waiting_at_most(num_slots + 1),
+        # Of each kind of share, so that a worker that is free finds a trial that fits it.
+        waiting_at_most((num_slots + 1) * len(set(shares.values()))),
         imports_spared(),
     ):
         tune.Tuner(
