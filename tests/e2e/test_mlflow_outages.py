@@ -26,7 +26,9 @@ class Norm(nn.GroupNorm):
         self.calls = 0
 
     def forward(self, x):
-        self.calls += self.training and x.device.type != "meta"
+        if self.training and x.device.type != "meta":
+            self.calls += 1
+            time.sleep(0.03)  # a worker tells of epochs once in a second, and then awaits the gate
         while self.calls > 12 and not Path(GATE).exists():
             time.sleep(0.05)
         return super().forward(x)
