@@ -32,7 +32,7 @@ chaos: install
 # What the documentation says of speed, and its tables; an hour and a half without other work.
 bench: install
 	$(BIN)/python -m benchmarks.training --models resnet8 --compile --publish
-	$(BIN)/python -m benchmarks.training --models resnet18 --repetitions 3 --publish
+	$(BIN)/python -m benchmarks.training --models resnet18 --repetitions 5 --publish
 	$(BIN)/python -m benchmarks.sweep startup --publish
 	$(BIN)/python -m benchmarks.sweep overhead --publish
 	$(BIN)/python -m benchmarks.sweep growth --publish
@@ -42,6 +42,7 @@ bench: install
 	$(BIN)/python -m benchmarks.seeds cells --models resnet8 --batch-sizes 16 64 --publish
 	$(BIN)/python -m benchmarks.seeds cells --models resnet18 --batch-sizes 2 --publish
 	$(BIN)/python -m benchmarks.seeds quickstart --publish
+	$(BIN)/python -m benchmarks.analysis --trials 1000
 	$(BIN)/python -m benchmarks.page
 
 check: install

@@ -8,10 +8,10 @@ for as long as the sweep lasts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from sweep.environment import variable
 from sweep.grid.layout import Grid
 
 PRELOAD = "RAY_preload_python_modules"
@@ -19,17 +19,11 @@ MODULES = ("ray.tune", "torch", "trainables.training", "sweep.training.worker")
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 
 
-@contextmanager
-def at_hand(grid: Grid, num_trials: int) -> Iterator[None]:
+def at_hand(grid: Grid, num_trials: int) -> AbstractContextManager[None]:
     """A Ray that is started within the block has its workers ready, if most will train."""
-    if PRELOAD in os.environ or not most_will_train(grid, num_trials, os.cpu_count() or 1):
-        yield
-        return
-    os.environ[PRELOAD] = ",".join(MODULES)
-    try:
-        yield
-    finally:
-        del os.environ[PRELOAD]
+    if most_will_train(grid, num_trials, os.cpu_count() or 1):
+        return variable(PRELOAD, ",".join(MODULES))
+    return nullcontext()
 
 
 def most_will_train(grid: Grid, num_trials: int, num_cores: int) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
+
+from sweep.environment import variable
 
 WAITING = "TUNE_MAX_PENDING_TRIALS_PG"
 
@@ -48,18 +48,10 @@ def have_a_worker_on_its_way(tune_controller: Any) -> set[Trial]:
         return set()
 
 
-@contextmanager
-def waiting_at_most(number: int) -> Iterator[None]:
+def waiting_at_most(number: int) -> AbstractContextManager[None]:
     """Within the block Tune asks for workers for so many trials beyond those that are trained.
 
     By default it is 200, of which it takes any where two workers are free in the same moment. At
     least as many are wanted as a cluster has slots when it is grown: it grows with what waits.
     """
-    if WAITING in os.environ:
-        yield
-        return
-    os.environ[WAITING] = str(number)
-    try:
-        yield
-    finally:
-        del os.environ[WAITING]
+    return variable(WAITING, str(number))
