@@ -10,28 +10,60 @@ from torch.autograd import Function
 
 from normmods.norm import Norm, refuse_second_derivative, to_channels
 
+_CLIP = 5.0
+"""r is kept within [1 / 5, 5]: a constant of the authors' code."""
+
 
 class MovingAverageBatchNorm(Norm):
-    """MABN (Yan et al. 2020, arXiv 2001.06838).
+    """MABN (Yan et al. 2020, arXiv 2001.06838), as the authors' code has it (megvii-model/MABN).
 
     Normalises by the second moment alone, and steadies it, and the one statistic of the
     backward pass, by simple averages over the latest `history` batches:
 
-        chi2 = mean of x^2 over (B, H, W)             z = x / sqrt(average chi2 + eps)
-        psi  = mean of z * dL/dz over (B, H, W)       dL/dx = (dL/dz - z * average psi) / sqrt(...)
+        chi2 = mean of x^2 over (B, H, W)      s = sqrt(average chi2 + eps)      z = x / s
+        r    = s / sqrt(running_var + eps), clipped to [1/5, 5]         y = weight * r z + bias
+        psi  = mean of r z * dL/d(r z) over (B, H, W)
+        dL/dx = (r * dL/d(r z) - z * average psi) / s
 
-    and y = weight * z + bias. For the first max(`history`, `warmup_steps`) batches the batch's
-    own statistics stand in. The convolution before it is to have centered weights
-    (`normmods.prepare`; the layer refuses to run before). At test time a moving average of the
-    second moments in use normalises.
+    `running_var` is the exponential average of the second moments in use, as it was before the
+    batch; it normalises at test time. s and r are constants to the gradient, but for psi. At
+    batch t, counted from 1,
 
-    The backward pass writes the batch's psi into the state, so each training forward needs its
-    backward before the next forward.
+    - the batch's own chi2 and psi stand in for the averages while t <= `history` or
+      t < `warmup_steps`;
+    - r = 1 while t <= `renormalize_after`.
+
+    The convolution before the layer is to have centered weights (`normmods.prepare`; the layer
+    refuses to run before). The backward pass writes the batch's psi into the state, so each
+    training forward needs its backward before the next forward.
+
+    Departures from the authors' code: it takes the larger of 1000 and the warm-up for
+    `renormalize_after`, which here is an option and must not be below `warmup_steps`; it counts
+    psi by its forward passes, which here have a count of their own, so that forward passes
+    without a backward leave no zeros in the average of psi.
+
+    Args:
+        num_channels: channels of the input.
+        history: batches in an average (the authors': simulated over real batch size).
+        warmup_steps: batches before the averages are used.
+        renormalize_after: batches before r is used; None leaves r out (r = 1 throughout).
+        eps: added to second moments.
+        momentum: weight of the newest batch in `running_var` (the authors' momentum is
+            1 - `momentum`).
 
     Attributes:
         moments: chi2 of the latest batches, (C, history).
         projections: psi of the latest batches, (C, history).
-        running_var: moving average for the test, (C,).
+        running_var: moving average for r and for the test, (C,).
+
+    Raises:
+        ValueError: in the constructor, an option out of range; in `forward`, an input that is
+            not floating (B, C, H, W), or a convolution that is not prepared.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), MovingAverageBatchNorm(8))
+        >>> normmods.prepare(model)(torch.randn(2, 3, 9, 9)).shape
+        torch.Size([2, 8, 7, 7])
     """
 
     batch_dependent = True
@@ -40,6 +72,7 @@ class MovingAverageBatchNorm(Norm):
     projections: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    num_projections_tracked: Tensor
 
     def __init__(
         self,
@@ -47,6 +80,7 @@ class MovingAverageBatchNorm(Norm):
         *,
         history: int = 16,
         warmup_steps: int = 100,
+        renormalize_after: int | None = 1000,
         eps: float = 1e-5,
         momentum: float = 0.02,
     ) -> None:
@@ -55,52 +89,96 @@ class MovingAverageBatchNorm(Norm):
             raise ValueError(f"`history >= 1` must hold, but got history={history}")
         if warmup_steps < 0:
             raise ValueError(f"`warmup_steps >= 0` must hold, but got warmup_steps={warmup_steps}")
+        if renormalize_after is not None and renormalize_after < warmup_steps:
+            raise ValueError(
+                "`renormalize_after >= warmup_steps` must hold, but got renormalize_after="
+                f"{renormalize_after}, warmup_steps={warmup_steps}: choose renormalize_after="
+                f"{warmup_steps} or more, or None for no renormalization"
+            )
         if not 0 <= momentum <= 1:
             raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")
         self.history = history
         self.warmup_steps = warmup_steps
+        self.renormalize_after = renormalize_after
         self.momentum = momentum
         shape = (num_channels, history)
         self.register_buffer("moments", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("projections", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.register_buffer("num_projections_tracked", torch.tensor(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
         values = x.to(self.running_var.dtype)
         if not self.training:
-            z = values * to_channels((self.running_var + self.eps).rsqrt())
+            normalized = values * to_channels((self.running_var + self.eps).rsqrt())
         else:
-            moment = self._averaged(self.moments, values.detach().square().mean((0, 2, 3)))
-            self.running_var.lerp_(moment, self.momentum)
-            z = _Normalize.apply(values, (moment + self.eps).rsqrt(), self)
-            self.num_batches_tracked.add_(1)
-        return (to_channels(self.weight) * z + to_channels(self.bias)).to(x.dtype)
+            std, r = self._divisors(values.detach().square().mean((0, 2, 3)))
+            if torch.compiler.is_compiling():
+                std, r = _keep(torch.stack((std, r))).unbind()
+            normalized = _Normalize.apply(values, std, r, self)
+        return (to_channels(self.weight) * normalized + to_channels(self.bias)).to(x.dtype)
 
-    def _averaged(self, latest: Tensor, newest: Tensor, step: Tensor | None = None) -> Tensor:
-        """Writes a batch's statistic into `latest` and returns the one to use, (C,)."""
-        step = self.num_batches_tracked if step is None else step
+    def _divisors(self, newest: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes a batch's chi2, (C,), into the state; s and r of this batch, (C,) each."""
+        moment = self._averaged(self.moments, self.num_batches_tracked, newest)
+        std = (moment + self.eps).sqrt()
+        r = torch.ones_like(std)
+        if self.renormalize_after is not None:
+            ratio = std / (self.running_var + self.eps).sqrt()
+            renormalizing = self.num_batches_tracked > self.renormalize_after
+            r = torch.where(renormalizing, ratio.clamp(1 / _CLIP, _CLIP), r)
+        self.running_var.lerp_(moment, self.momentum)
+        return std, r
+
+    def _averaged(self, latest: Tensor, count: Tensor, newest: Tensor) -> Tensor:
+        """Counts a batch, writes its statistic into `latest`; the statistic to use, (C,)."""
+        step = count.add_(1)
         latest.index_copy_(1, (step % self.history).view(1), newest[:, None])
-        full = step >= max(self.history, self.warmup_steps)
-        return torch.where(full, latest.mean(1), newest)
+        averaging = (step > self.history) & (step >= self.warmup_steps)
+        return torch.where(averaging, latest.mean(1), newest)
+
+
+@torch.library.custom_op("normmods::keep", mutates_args=())
+def _keep(values: Tensor) -> Tensor:
+    """A copy that a compiled backward pass is given, instead of computing the values again.
+
+    torch.compile may compute cheap values again in the backward pass, from buffers as they are
+    then; `running_var`, behind r, has moved by that time. It never repeats an operator that it
+    does not know.
+    """
+    return values.clone()
+
+
+@_keep.register_fake
+def _(values: Tensor) -> Tensor:
+    return torch.empty_like(values)
 
 
 class _Normalize(Function):
-    """z = x * rstd, whose gradient uses the averaged psi instead of the batch's."""
+    """r z = r * x / std, whose gradient uses the averaged psi instead of the batch's.
+
+    The backward pass counts by itself: a compiled one that read the forward's count would find
+    it counted on already.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rstd: Tensor, layer: MovingAverageBatchNorm) -> Tensor:
-        z = x * to_channels(rstd)
+    def forward(
+        ctx: Any, x: Tensor, std: Tensor, r: Tensor, layer: MovingAverageBatchNorm
+    ) -> Tensor:
+        normalized = x * to_channels(r / std)
         ctx.layer = layer
-        ctx.save_for_backward(z, rstd, layer.num_batches_tracked.clone())
-        return z
+        ctx.save_for_backward(normalized, std, r)
+        return normalized
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         refuse_second_derivative("MABN")
-        z, rstd, step = ctx.saved_tensors
-        projection = (grad * z).mean((0, 2, 3))
-        averaged = ctx.layer._averaged(ctx.layer.projections, projection, step)
-        return (grad - z * to_channels(averaged)) * to_channels(rstd), None, None
+        normalized, std, r = ctx.saved_tensors
+        layer = ctx.layer
+        psi = (grad * normalized).mean((0, 2, 3))
+        psi = layer._averaged(layer.projections, layer.num_projections_tracked, psi)
+        grad_x = grad * to_channels(r / std) - normalized * to_channels(psi / (r * std))
+        return grad_x, None, None, None

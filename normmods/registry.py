@@ -79,7 +79,13 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
     "switchablenorm": ("normmods.switchable:SwitchableNorm", _BATCH),
     "mabn": (
         "normmods.mabn:MovingAverageBatchNorm",
-        {"history": 16, "warmup_steps": 100, "eps": 1e-5, "momentum": 0.02},
+        {
+            "history": 16,
+            "warmup_steps": 100,
+            "renormalize_after": 1000,
+            "eps": 1e-5,
+            "momentum": 0.02,
+        },
     ),
     "dynamictanh": ("normmods.dynamic_tanh:DynamicTanh", {"initial_alpha": 0.5}),
 }
