@@ -12,12 +12,29 @@ from normmods.norm import Norm, like
 
 
 class BatchChannelNorm(Norm):
-    """Batch-channel normalization for micro-batches (Qiao et al. 2019, arXiv 1903.10520).
+    """Batch-channel normalization (Qiao et al. 2019, arXiv 1903.10520 and 1911.09738).
 
-    First each channel is normalised by *estimated* statistics: the batch's mean and biased
-    variance move the estimates, mu <- mu + r (mu_B - mu), r = `momentum`, and these, constants
-    to the gradient, normalise in training as at test time; `weight` and `bias` follow. Then
-    groups of channels are normalised as in GroupNorm, with a scale and shift for each group.
+    First each channel is normalised by *estimated* statistics: the batch moves the estimates,
+
+        mu  <- mu + rate (mu_B - mu)               mu_B = mean of x over (B, H, W)
+        var <- var + rate (var_B - var)            var_B = mean of (x - mu)^2, mu before the batch
+
+    (rate = `momentum`), and these, constants to the gradient, normalise in training as at test
+    time; `weight` and `bias` follow. Then groups of channels are normalised as in GroupNorm, with
+    a scale and shift for each group. That is the form for micro-batches; with `estimate` False,
+    the form for large batches, the first step is `torch.nn.BatchNorm2d`'s.
+
+    The source is the authors' code (joe-siyuan-qiao/Batch-Channel-Normalization, `BCNorm` and
+    `EstBN`). It sets the rate from outside, beginning with 0; here it is an option. It fails where
+    `num_groups` does not divide the channels; here `fewer_groups` decides.
+
+    Args:
+        num_channels: channels of the input, C.
+        num_groups: groups asked for; gcd(num_groups, C) are used where it does not divide C.
+        fewer_groups: False refuses a `num_groups` that does not divide C.
+        estimate: whether estimated statistics normalise in training, or the batch's own.
+        eps: added to both variances.
+        momentum: weight of the newest batch in the estimates.
 
     Attributes:
         group_weight: scale a group, (num_groups,).
@@ -26,8 +43,12 @@ class BatchChannelNorm(Norm):
         running_var: the estimated variances, (C,).
 
     Raises:
-        ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
-            value a channel in training, or one value a group.
+        ValueError: an option is out of range; an input is not floating (B, C, H, W), has one
+            value a group, or, without `estimate`, one value a channel in training.
+
+    Example:
+        >>> BatchChannelNorm(64, num_groups=16)(torch.randn(2, 64, 8, 8)).shape
+        torch.Size([2, 64, 8, 8])
     """
 
     batch_dependent = True
@@ -41,12 +62,14 @@ class BatchChannelNorm(Norm):
         *,
         num_groups: int = 32,
         fewer_groups: bool = True,
+        estimate: bool = True,
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
         super().__init__(num_channels, eps=eps)
         if not 0 <= momentum <= 1:
             raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")
+        self.estimate = estimate
         self.momentum = momentum
         self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
         self.group_weight = nn.Parameter(torch.ones(self.num_groups, dtype=torch.float32))
@@ -60,12 +83,7 @@ class BatchChannelNorm(Norm):
         self._check(x)
         check_group_values(x, self.num_groups)
         values = x.to(self.running_mean.dtype)
-        if self.training:
-            check_batch_values(x)
-            self._estimate(values.detach())
-        # Clones: the next batch moves the estimates while this one's gradient still needs them.
-        mean, var = self.running_mean.clone(), self.running_var.clone()
-        y = functional.batch_norm(values, mean, var, self.weight, self.bias, eps=self.eps)
+        y = self._by_estimates(values) if self.estimate else self._by_batch(values)
         repeats = self.num_channels // self.num_groups
         weight = self.group_weight.repeat_interleave(repeats)
         bias = self.group_bias.repeat_interleave(repeats)
@@ -75,8 +93,31 @@ class BatchChannelNorm(Norm):
         super()._widen(num_networks)
         self.num_groups *= num_networks
 
+    def _by_estimates(self, values: Tensor) -> Tensor:
+        if self.training:
+            self._estimate(values.detach())
+        # Clones: the next batch moves the estimates while this one's gradient still needs them.
+        mean, var = self.running_mean.clone(), self.running_var.clone()
+        return functional.batch_norm(values, mean, var, self.weight, self.bias, eps=self.eps)
+
+    def _by_batch(self, values: Tensor) -> Tensor:
+        if self.training:
+            check_batch_values(values)
+            self.num_batches_tracked.add_(1)
+        return functional.batch_norm(
+            values,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
     def _estimate(self, values: Tensor) -> None:
         var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        about_estimate = var + (mean - self.running_mean).square()
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(var, self.momentum)
+        self.running_var.lerp_(about_estimate, self.momentum)
         self.num_batches_tracked.add_(1)

@@ -7,18 +7,21 @@ from torch import Tensor, nn
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
 from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, to_channels
+from normmods.norm import Norm, one_of, to_channels
 
 _MAP = (2, 3)
 
 
 class EvoNormB0(BatchStatisticsNorm):
-    """EvoNorm-B0 (Liu et al. 2020, arXiv 2004.02967).
+    """EvoNorm-B0 (Liu et al. 2020, arXiv 2004.02967), as in Google's code.
 
         y = weight * x / max(sqrt(s2_batch + eps), v * x + sqrt(s2_map + eps)) + bias
 
     with s2_batch the biased variance over (B, H, W) and s2_map that over (H, W). At test time
-    s2_batch is its moving average (`ema`) or the test batch's (`batch`).
+    s2_batch is its moving average (`ema`) or the test batch's (`batch`). Sources: the paper's
+    appendix and tensorflow/tpu, `resnet_model.evonorm`, whose decay of 0.9 is 1 - `momentum` and
+    whose moving average is of biased variances, from 1, as here; timm's has eps 1e-3 and averages
+    unbiased ones.
 
     Attributes:
         v: v_1, (C,), starts at 1.
@@ -66,14 +69,32 @@ class EvoNormB0(BatchStatisticsNorm):
 
 
 class EvoNormS0(Norm):
-    """EvoNorm-S0 (Liu et al. 2020, arXiv 2004.02967).
+    """EvoNorm-S0 (Liu et al. 2020, arXiv 2004.02967), as in Google's code.
 
         y = weight * x * sigmoid(v * x) / sqrt(s2_group + eps) + bias
 
-    with s2_group the biased variance of the example's group, over (C / num_groups, H, W).
+    with s2_group the biased variance of the example's group, over (C / num_groups, H, W). Source:
+    tensorflow/tpu, `resnet_model.evonorm`. Where `num_groups` does not divide the channels, it
+    takes the largest divisor below; timm's refuses.
+
+    Args:
+        num_channels: channels of the input, C.
+        num_groups: groups asked for.
+        fewer_groups: False refuses a `num_groups` that does not divide C.
+        group_choice: `largest_divisor` of C up to `num_groups`, or `gcd` of both, the groups that
+            `GroupNorm` has there, so that the two layers differ in nothing else.
+        eps: added to the variance.
 
     Attributes:
         v: v_1, (C,), starts at 1.
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W) or has one
+            value a group.
+
+    Example:
+        >>> EvoNormS0(48).num_groups
+        24
     """
 
     replaces_activation = True
@@ -84,10 +105,12 @@ class EvoNormS0(Norm):
         *,
         num_groups: int = 32,
         fewer_groups: bool = True,
+        group_choice: str = "largest_divisor",
         eps: float = 1e-5,
     ) -> None:
         super().__init__(num_channels, eps=eps)
-        self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
+        choice = one_of("group_choice", group_choice, ("largest_divisor", "gcd"))
+        self.num_groups = groups_for(num_channels, num_groups, fewer_groups, choice)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:

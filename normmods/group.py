@@ -11,21 +11,29 @@ from torch.nn import functional
 from normmods.norm import Norm
 
 
-def groups_for(num_channels: int, num_groups: int, fewer_groups: bool) -> int:
-    """The groups that `num_channels` are split into: `gcd(num_groups, num_channels)`.
+def groups_for(num_channels: int, num_groups: int, fewer_groups: bool, choice: str = "gcd") -> int:
+    """The groups that `num_channels` are split into where `num_groups` were asked for.
+
+    `choice` is `gcd`, gcd(num_groups, num_channels), or `largest_divisor`, the largest divisor of
+    `num_channels` that is not above `num_groups`; the two differ for 48 channels and 32 groups,
+    16 and 24.
 
     Raises:
         ValueError: `num_groups` is not positive, or does not divide and `fewer_groups` is False.
     """
     if num_groups < 1:
         raise ValueError(f"`num_groups >= 1` must hold, but got num_groups={num_groups}")
+    groups = math.gcd(num_groups, num_channels)
+    if choice == "largest_divisor":
+        most = min(num_groups, num_channels)
+        groups = next(n for n in range(most, 0, -1) if num_channels % n == 0)
     if num_channels % num_groups and not fewer_groups:
         raise ValueError(
             f"`num_channels % num_groups == 0` must hold, but got num_channels={num_channels}, "
             f"num_groups={num_groups}: choose a divisor, or fewer_groups=True for "
-            f"{math.gcd(num_groups, num_channels)} groups"
+            f"{groups} groups"
         )
-    return math.gcd(num_groups, num_channels)
+    return groups
 
 
 def check_group_values(x: Tensor, num_groups: int) -> None:

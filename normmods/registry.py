@@ -68,14 +68,17 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
     "groupnorm_ws": ("normmods.weight_forms:GroupNormWS", {**_GROUPS, "eps": 1e-5}),
     "batchchannelnorm": (
         "normmods.batch_channel:BatchChannelNorm",
-        {**_GROUPS, "eps": 1e-5, "momentum": 0.1},
+        {**_GROUPS, "estimate": True, "eps": 1e-5, "momentum": 0.1},
     ),
     "frn_tlu": (
         "normmods.filter_response:FilterResponseNorm",
         {"eps": 1e-6, "learn_eps": False},
     ),
     "evonorm_b0": ("normmods.evonorm:EvoNormB0", _BATCH),
-    "evonorm_s0": ("normmods.evonorm:EvoNormS0", {**_GROUPS, "eps": 1e-5}),
+    "evonorm_s0": (
+        "normmods.evonorm:EvoNormS0",
+        {**_GROUPS, "group_choice": "largest_divisor", "eps": 1e-5},
+    ),
     "switchablenorm": ("normmods.switchable:SwitchableNorm", _BATCH),
     "mabn": (
         "normmods.mabn:MovingAverageBatchNorm",

@@ -23,7 +23,9 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("groupnorm", {"num_groups": 2}),
     ("batchrenorm", {"warmup_steps": 1, "r_ramp_steps": 2, "d_ramp_steps": 2}),
     ("frn_tlu", {"learn_eps": True}),
-    ("mabn", {"history": 2, "warmup_steps": 1}),
+    ("mabn", {"history": 2, "warmup_steps": 1, "renormalize_after": 1}),
+    ("batchchannelnorm", {"estimate": False}),
+    ("evonorm_s0", {"num_groups": 3}),
     ("ghostbatchnorm", {"ghost_size": 2}),
     ("batchnorm", {"momentum": None}),
 ]
