@@ -26,11 +26,17 @@ class BatchStatisticsNorm(Norm):
 
     `eval_statistics` may be changed at any time (see `normmods.using_eval_statistics`):
     `ema`, moving averages of the training batches'; `batch`, the test batch's own; where
-    `eval_choices` has it, `precise`, those that `normmods.recompute_precise` pooled.
+    `eval_choices` has it, `precise`, those that `normmods.recompute_precise` pooled, whose
+    variance is of all values less `precise_correction`.
     """
 
     batch_dependent = True
     eval_choices: ClassVar[tuple[str, ...]] = ("ema", "batch")
+    precise_correction: ClassVar[int] = 1
+
+    precise_mean: Tensor
+    precise_var: Tensor
+    precise_count: Tensor
 
     def __init__(
         self, num_channels: int, *, eps: float, momentum: float | None, eval_statistics: str
@@ -40,6 +46,15 @@ class BatchStatisticsNorm(Norm):
             raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")
         self.momentum = momentum
         self.eval_statistics = one_of("eval_statistics", eval_statistics, self.eval_choices)
+
+    def _check_precise(self, x: Tensor) -> None:
+        if x.is_meta or torch.compiler.is_compiling():
+            return
+        if int(self.precise_count) == 0:
+            raise ValueError(
+                "`precise_count > 0` must hold for eval_statistics='precise', but got "
+                "precise_count=0: call normmods.recompute_precise(model, batches) first"
+            )
 
     def extra_repr(self) -> str:
         """The channel count, eps, momentum and the test statistics in use."""
@@ -66,9 +81,6 @@ class BatchNorm(BatchStatisticsNorm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-    precise_mean: Tensor
-    precise_var: Tensor
-    precise_count: Tensor
 
     def __init__(
         self,
@@ -110,12 +122,3 @@ class BatchNorm(BatchStatisticsNorm):
         if self.momentum is None:
             return 1.0 / float(self.num_batches_tracked)
         return self.momentum
-
-    def _check_precise(self, x: Tensor) -> None:
-        if x.is_meta or torch.compiler.is_compiling():
-            return
-        if int(self.precise_count) == 0:
-            raise ValueError(
-                "`precise_count > 0` must hold for eval_statistics='precise', but got "
-                "precise_count=0: call normmods.recompute_precise(model, batches) first"
-            )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normmods.batch import BatchNorm, BatchStatisticsNorm
+from normmods.batch import BatchStatisticsNorm
 
 
 def eval_choices(model: nn.Module) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def using_eval_statistics(model: nn.Module, choice: str) -> Iterator[None]:
 
 
 def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Recomputes the `precise` statistics of every `BatchNorm` of `model` over `batches`.
+    """Recomputes the `precise` statistics of every layer of `model` that has them over `batches`.
 
     Each batch of inputs passes once through the model as it is at test time (no dropout, no
     random numbers), normalised by that batch's statistics. Every layer pools the sums of what
@@ -60,7 +60,9 @@ def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
     Raises:
         ValueError: `batches` is empty.
     """
-    pooled = {layer: _PooledMoments() for layer in _layers(model) if isinstance(layer, BatchNorm)}
+    pooled = {
+        layer: _PooledMoments() for layer in _layers(model) if "precise" in layer.eval_choices
+    }
     if not pooled:
         return
     modes = {module: module.training for module in model.modules()}
@@ -101,14 +103,15 @@ class _PooledMoments:
         self.mean = self.mean + shift * count / total
         self.count = total
 
-    def store(self, layer: BatchNorm) -> None:
-        """Writes the pooled mean and unbiased variance into the layer's buffers."""
+    def store(self, layer: BatchStatisticsNorm) -> None:
+        """Writes the pooled mean and variance into the layer's buffers."""
         if self.count == 0:
             raise ValueError(
-                "`batches` must reach every BatchNorm, but got none: pass at least one batch"
+                "`batches` must reach every layer with precise statistics, but got none: "
+                "pass at least one batch"
             )
         layer.precise_mean.copy_(self.mean)
-        layer.precise_var.copy_(self.squares / max(self.count - 1, 1))
+        layer.precise_var.copy_(self.squares / max(self.count - layer.precise_correction, 1))
         layer.precise_count.fill_(self.count)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +18,36 @@ class SwitchableNorm(BatchStatisticsNorm):
 
     over k = instance, layer and batch statistics, p and q the softmax of three learned numbers
     each. All variances are biased; layer and batch statistics follow from the instance's. At test
-    time the batch's are moving averages (`ema`) or the test batch's (`batch`).
+    time the batch's are moving averages (`ema`), the test batch's (`batch`), or the paper's batch
+    averages (`precise`): the mean and variance of all training values that
+    `normmods.recompute_precise` was given, with the parameters frozen.
+
+    Departures from the authors' code (switchablenorms/Switchable-Normalization, `SwitchNorm2d`):
+    its instance variance is unbiased, against the print; its moving averages start from variance
+    0; with `using_moving_average=False` it sums the batches' mean and mean^2 + var, whose division
+    by the number of batches it leaves to the caller, and which for equal batches are `precise`.
 
     Attributes:
         mean_logits: behind p, (3,), start at 1, in the order instance, layer, batch.
         var_logits: behind q, (3,).
+        precise_mean: batch average of the means, (C,).
+        precise_var: batch average of the variances, (C,).
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
+            value a channel where the batch's statistics are used; `precise` before
+            `normmods.recompute_precise`.
+
+    Example:
+        >>> layer = SwitchableNorm(8)
+        >>> recompute_precise(layer, [torch.randn(32, 8, 4, 4) for _ in range(10)])
+        >>> with using_eval_statistics(layer, "precise"):
+        ...     layer.eval()(torch.randn(2, 8, 4, 4)).shape
+        torch.Size([2, 8, 4, 4])
     """
+
+    eval_choices = ("ema", "precise", "batch")
+    precise_correction = 0
 
     running_mean: Tensor
     running_var: Tensor
@@ -39,9 +65,11 @@ class SwitchableNorm(BatchStatisticsNorm):
         super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
         self.mean_logits = nn.Parameter(torch.ones(3, dtype=torch.float32))
         self.var_logits = nn.Parameter(torch.ones(3, dtype=torch.float32))
-        self.register_buffer("running_mean", torch.zeros(num_channels, dtype=torch.float32))
-        self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
+        for kind in ("running", "precise"):
+            self.register_buffer(f"{kind}_mean", torch.zeros(num_channels, dtype=torch.float32))
+            self.register_buffer(f"{kind}_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.register_buffer("precise_count", torch.tensor(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
@@ -72,6 +100,9 @@ class SwitchableNorm(BatchStatisticsNorm):
     def _batch_moments(self, mean: Tensor, var: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training and self.eval_statistics == "ema":
             return self.running_mean, self.running_var
+        if not self.training and self.eval_statistics == "precise":
+            self._check_precise(x)
+            return self.precise_mean, self.precise_var
         check_batch_values(x)
         batch_mean, batch_var = _pooled(mean, var, dim=0)
         if self.training:
@@ -79,6 +110,14 @@ class SwitchableNorm(BatchStatisticsNorm):
             self.running_mean.lerp_(batch_mean.detach()[0], self.momentum)
             self.running_var.lerp_(batch_var.detach()[0], self.momentum)
         return batch_mean, batch_var
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # States saved before the layer had batch averages lack them: it keeps its own.
+        for name in ("precise_mean", "precise_var", "precise_count"):
+            state_dict.setdefault(prefix + name, getattr(self, name))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _pooled(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
