@@ -6,7 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from normmods.errors import NormError
-from normmods.registry import REQUIRED, build, complete_options, load, names, options
+from normmods.registry import (
+    REQUIRED,
+    build,
+    complete_options,
+    load,
+    names,
+    options,
+    recorded_options,
+)
 
 if TYPE_CHECKING:
     from normmods.assoc import AssocNorm
@@ -57,6 +65,7 @@ __all__ = [
     "options",
     "prepare",
     "recompute_precise",
+    "recorded_options",
     "using_eval_statistics",
 ]
 

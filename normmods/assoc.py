@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,6 +27,22 @@ class AssocNorm(Norm):
 
     with the decoded (B, N) spread from groups to channels; M = max(2, N // `reduction`).
 
+    Departures from print, and what print leaves open:
+
+    - M, the absence of biases in the three maps, and `weight` and `bias` a channel are not
+      printed; only these give the parameters of the paper's Table 4.
+    - With `key_features` `channel` the statistics of channels feed the autoencoder and standardise
+      as well; the paper speaks of the features alone.
+    - Where N does not divide C, gcd(N, C) groups are used.
+    - The encoder is shared by mu and var, and gradients pass through both into x.
+    - The authors' later code lets the variance make the scale and the mean the shift (`pairing`).
+
+    Variances are never negative, so with the printed initial values, N(0, 1), a hidden unit of
+    the variance is off for every example with probability 1/2, and stays off: relu passes no
+    gradient. With M = 2 both are off in a quarter of the layers, whose shift then is `bias` alone
+    (with `variance_to_weight`, whose scale then is constant). `python -m sweep check-norm
+    assocnorm` counts it; `encoder_init` `first_positive` avoids it.
+
     Args:
         num_channels: channels of the input, C.
         num_groups: groups asked for; gcd(num_groups, C) are used where it does not divide C.
@@ -37,11 +54,15 @@ class AssocNorm(Norm):
             `none`, sigmoid(z), with no weight and bias at all.
         pairing: `mean_to_weight` as printed, or `variance_to_weight`, with mu and var swapped.
         eps: added to the variance.
+        encoder_init: `normal`, N(0, 1) as printed, or `first_positive`, where the first hidden
+            unit has the absolute values of N(0, pi / (2 N)), so that it is on for any variances.
+            Its answer to equal ones, sqrt(N) times them on average, is the root mean square of
+            the printed one's.
 
     Attributes:
         encoder: (M, N), shared by mu and var.
         weight_decoder: (N, M).
-        bias_decoder: (N, M). All three start from N(0, 1), one draw a layer.
+        bias_decoder: (N, M). All three start from one draw a layer.
 
     Raises:
         ValueError: in the constructor, an option out of range; in `forward`, an input that is
@@ -62,6 +83,7 @@ class AssocNorm(Norm):
         bias: str = "after",
         pairing: str = "mean_to_weight",
         eps: float = 1e-5,
+        encoder_init: str = "normal",
     ) -> None:
         super().__init__(num_channels, eps=eps)
         if reduction < 1:
@@ -72,6 +94,7 @@ class AssocNorm(Norm):
         self.hidden = max(2, groups // reduction)
         one_of("bias", bias, ("after", "before", "multiply", "none"))
         one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
+        self.encoder_init = one_of("encoder_init", encoder_init, ("normal", "first_positive"))
         self._form = Form(groups, eps, entry=bias, swapped=pairing == "variance_to_weight")
         if bias == "none":
             self.weight = self.bias = None
@@ -82,8 +105,11 @@ class AssocNorm(Norm):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draws the three maps anew from N(0, 1), in one draw from torch's global generator."""
+        """Draws the three maps anew, in one draw from torch's global generator."""
         drawn = torch.randn(3, self.encoder.numel(), dtype=torch.float32)
+        if self.encoder_init == "first_positive":
+            groups = self.encoder.shape[1]
+            drawn[0, :groups] = drawn[0, :groups].abs() * math.sqrt(math.pi / (2 * groups))
         maps = (self.encoder, self.weight_decoder, self.bias_decoder)
         for parameter, values in zip(maps, drawn, strict=True):
             parameter.copy_(values.view_as(parameter))

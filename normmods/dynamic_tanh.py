@@ -11,6 +11,8 @@ from normmods.norm import Norm, to_channels
 class DynamicTanh(Norm):
     """Dynamic tanh (Zhu et al. 2025, arXiv 2503.10622): y = weight * tanh(alpha x) + bias.
 
+    As the authors' code (jiachenzhu/DyT, `DynamicTanh` with channels first): one alpha a layer.
+
     Attributes:
         alpha: one learned number, (1,), starting at `initial_alpha`.
     """

@@ -15,7 +15,8 @@ class FilterResponseNorm(Norm):
         y  = max(weight * x / sqrt(nu + eps + |learned_eps|) + bias, threshold)
 
     The maximum with a learned threshold a channel is the activation. On 1x1 maps x / sqrt(nu)
-    is a sign, so the paper learns eps there: `learn_eps` starts |learned_eps| at 1e-4.
+    is a sign, so the paper learns eps there: `learn_eps` starts |learned_eps| at 1e-4. eps is
+    the paper's 1e-6; timm's `FilterResponseNormTlu2d` has 1e-5 and learns none.
 
     Attributes:
         threshold: tau of the TLU, (C,).

@@ -15,6 +15,9 @@ class GhostBatchNorm(BatchNorm):
     own statistics, and each part moves the running averages in turn, by torch's conventions.
     With `ghost_size` at or above the batch size it is `BatchNorm`.
 
+    Departure from print: the paper averages deviations, sqrt(variance + eps); the averages here
+    are torch's, of unbiased variances.
+
     Raises:
         ValueError: as `BatchNorm`, for any part; `ghost_size` is not positive.
     """

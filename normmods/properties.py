@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from normmods.initial_gradients import initial_gradients
 from normmods.registry import OptionValue
 from normmods.subject import Subject, Violation, difference, same, tensors
 from normmods.weight_forms import prepare
@@ -250,6 +251,7 @@ PROPERTIES: dict[str, Callable[[Subject], str]] = {
         dtype,
         memory_format,
         gradients,
+        initial_gradients,
         evaluation,
         state_round_trip,
         batch_independence,

@@ -62,6 +62,7 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
             "bias": "after",
             "pairing": "mean_to_weight",
             "eps": 1e-5,
+            "encoder_init": "normal",
         },
     ),
     "ghostbatchnorm": ("normmods.ghost:GhostBatchNorm", {"ghost_size": 32, **_BATCH}),
@@ -92,6 +93,11 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
     ),
     "dynamictanh": ("normmods.dynamic_tanh:DynamicTanh", {"initial_alpha": 0.5}),
 }
+
+
+_ADDED_LATER: dict[str, tuple[str, ...]] = {"assocnorm": ("encoder_init",)}
+"""Options that a norm began without and whose default is what it did before. While one has its
+default, `recorded_options` leaves it out, so that the ids of old trials hold."""
 
 
 def names() -> tuple[str, ...]:
@@ -140,6 +146,17 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
             "the layer's signature has no default for it"
         )
     return cast("dict[str, OptionValue]", completed)
+
+
+def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The `complete` options as a trial's spec holds them, and as its id covers them.
+
+    Without those that the norm began without and that have their default:
+    `recorded_options("assocnorm", {..., "encoder_init": "normal"})` lacks `encoder_init`.
+    """
+    added = _ADDED_LATER.get(name, ())
+    defaults = options(name)
+    return {k: v for k, v in complete.items() if k not in added or v != defaults[k]}
 
 
 def load(name: str) -> Callable[..., nn.Module]:

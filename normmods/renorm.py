@@ -117,6 +117,10 @@ class BatchRenorm(_Renorm):
     `warmup_steps` batches are plain batch normalization (r = 1, d = 0), then the clips open
     linearly over `r_ramp_steps` and `d_ramp_steps` (Ioffe: 5000, 35000 and 20000).
 
+    The averages start from mean 0 and deviation 1 and hold sigma, eps included, as in the paper.
+    Keras's `BatchNormalization(renorm=True)` differs: at test time it uses a separate average of
+    the variance.
+
     Args:
         num_channels: channels of the input.
         eps: added to the variance.
@@ -187,8 +191,18 @@ class RenormDebias(_Renorm):
 
         mu_t = mu_{t-1} + g_t (mu_B - mu_{t-1}),   g_t = (1 - alpha) / (1 - alpha^t)
 
-    and is exact at t = 1, where g_1 = 1. (The algorithm as printed multiplies alpha^t in twice
-    a step, against its equation 13; there is one t here.)
+    and is exact at t = 1, where g_1 = 1.
+
+    Departures from print:
+
+    - The printed algorithm multiplies alpha^t in twice a step, against its equation 13; there is
+      one t here.
+    - The printed algorithm writes the corrected averages back into m and s; fed back, a constant
+      input of 1 has a mean of 50 at t = 2 and soon overflows. m and s stay uncorrected here.
+    - eps is inside sigma: sigma_B = sqrt(biased variance + eps), and s averages that.
+
+    Print takes r_max = 3, d_max = 5 and alpha = 0.99, as the defaults, and the test batch's own
+    statistics at test time; `eval_statistics` `ema` agrees with it wherever nothing is clipped.
 
     Args:
         num_channels: channels of the input.

@@ -14,7 +14,9 @@ from normmods.norm import Norm
 class StandardizedWeight(nn.Module):
     """Weight standardization (Qiao et al. 2019, arXiv 1903.10520, equations 6 to 8).
 
-    Every output channel's weights, over (C_in, kH, kW), get mean 0 and biased variance 1.
+    Every output channel's weights, over (C_in, kH, kW), get mean 0 and biased variance 1, with
+    1e-5 inside the root, as printed. The authors' code (`layers.Conv2d` of
+    joe-siyuan-qiao/Batch-Channel-Normalization) takes the unbiased variance.
     """
 
     eps = 1e-5

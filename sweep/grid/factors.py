@@ -168,7 +168,9 @@ class _Reader:
         # A default that is no plain value is part of the layer's code, not of the grid.
         stated = {k: in_full(known.get(k), v) for k, v in options.items()}
         complete = {k: v for k, v in {**known, **stated}.items() if is_plain(v)}
-        return _ABSENT if wrong else NormSpec(name=name, options=complete)
+        if wrong:
+            return _ABSENT
+        return NormSpec(name=name, options=normmods.recorded_options(name, complete))
 
 
 def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:

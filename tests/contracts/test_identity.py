@@ -82,6 +82,18 @@ def test_an_id_can_be_computed_from_a_record_by_anybody(
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == trial.trial_id
 
 
+def test_a_norm_s_option_added_later_is_part_of_the_id_where_it_is_not_the_default(
+    quickstart: dict[str, Any], tmp_path: Path
+) -> None:
+    found = {}
+    for encoder_init in ("normal", "first_positive"):
+        norm = {"name": "assocnorm", "num_groups": 8, "encoder_init": encoder_init}
+        grid = {**quickstart, "factors": {**quickstart["factors"], "norm": [norm]}}
+        found[encoder_init] = ids(grid, tmp_path)["assocnorm-bs064-s0"]
+    assert found["normal"] == PINNED["assocnorm-bs064-s0"]
+    assert found["first_positive"] != found["normal"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -82,6 +82,43 @@ def test_initial_values_come_from_one_draw() -> None:
     assert torch.equal(layer.bias, torch.zeros(64))
 
 
+def dead_shares(**options: str) -> tuple[float, float]:
+    """Of 400 new layers' variance paths: hidden units off for all examples, paths without any."""
+    units, paths = 0.0, 0
+    for seed in range(400):
+        torch.manual_seed(seed)
+        layer = normmods.build("assocnorm", 64, **options)
+        layer(torch.randn(4, 64, 16, 16)).sum().backward()
+        off = layer.bias_decoder.grad.abs().sum(0) == 0
+        units += float(off.float().mean()) / 400
+        paths += int(off.all())
+    return units, paths / 400
+
+
+def test_a_quarter_of_layers_start_without_a_gradient_for_the_variance() -> None:
+    """A row's sum is negative with probability 1/2, both rows' with 1/4 (3 standard errors)."""
+    units, paths = dead_shares()
+    assert abs(units - 1 / 2) < 3 * math.sqrt(0.25 / 800) + 0.04  # variances are not quite equal
+    assert abs(paths - 1 / 4) < 3 * math.sqrt(0.1875 / 400) + 0.04
+    units, paths = dead_shares(encoder_init="first_positive")
+    assert units < 0.3
+    assert paths == 0
+
+
+def test_first_positive_changes_the_first_row_alone_and_answers_alike_to_equal_variances() -> None:
+    answers = []
+    for seed in range(300):
+        torch.manual_seed(seed)
+        printed = normmods.build("assocnorm", 64)
+        torch.manual_seed(seed)
+        layer = normmods.build("assocnorm", 64, encoder_init="first_positive")
+        assert bool((layer.encoder[0] > 0).all())
+        assert torch.equal(layer.encoder[1:], printed.encoder[1:])
+        assert torch.equal(layer.bias_decoder, printed.bias_decoder)
+        answers.append(layer.encoder[0].sum().item())
+    assert abs(sum(answers) / 300 - math.sqrt(32)) < 0.1
+
+
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="reduction=0"):
         normmods.build("assocnorm", 64, reduction=0)
@@ -91,6 +128,8 @@ def test_options_out_of_range_are_refused() -> None:
         normmods.build("assocnorm", 64, key_features="pixel")
     with pytest.raises(ValueError, match="pairing='both'"):
         normmods.build("assocnorm", 64, pairing="both")
+    with pytest.raises(ValueError, match="encoder_init='zero'"):
+        normmods.build("assocnorm", 64, encoder_init="zero")
     with pytest.raises(ValueError, match="num_channels=48, num_groups=32"):
         normmods.build("assocnorm", 48, fewer_groups=False)
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
+
 import broken_norms
 import pytest
 import torch
 from torch import nn
 
 import normmods
+from normmods.initial_gradients import initial_gradients
 from normmods.properties import PROPERTIES
+from normmods.subject import Subject
 
 WRONG = {
     broken_norms.LeaksAcrossExamples: ("batch_independence", "leak into each other"),
@@ -47,6 +51,22 @@ def test_a_broken_layer_is_named_for_what_is_wrong(layer: type[nn.Module]) -> No
     line = next(line for line in str(report).splitlines() if property_name in line)
     assert line.startswith("FAIL")
     assert text in line
+
+
+def test_parameters_that_start_without_a_gradient_are_counted() -> None:
+    """By symmetry in a quarter of new layers for two hidden units (see AssocNorm)."""
+    printed, mended = (
+        initial_gradients(Subject(normmods.load("assocnorm"), 48, {"encoder_init": init}))
+        for init in ("normal", "first_positive")
+    )
+    found = re.search(r"bias_decoder has none in (\d+)", printed)
+    assert found is not None
+    assert 10 <= int(found[1]) <= 38
+    assert "bias_decoder" not in mended
+    batchnorm = initial_gradients(Subject(normmods.load("batchnorm"), 48, {}))
+    assert batchnorm.startswith("every parameter has one")
+    identity = initial_gradients(Subject(lambda num_channels: nn.Identity(), 48, {}))
+    assert identity == "there is no parameter"
 
 
 def test_every_line_is_one_line_and_the_random_state_stays() -> None:

@@ -65,6 +65,16 @@ def test_complete_options_fills_in_defaults() -> None:
     assert completed == {"num_groups": 8, "fewer_groups": True, "eps": 1e-5}
 
 
+def test_an_option_added_later_counts_once_it_is_not_the_default() -> None:
+    complete = normmods.complete_options("assocnorm", {})
+    recorded = normmods.recorded_options("assocnorm", complete)
+    assert complete == {**recorded, "encoder_init": "normal"}
+    other = {**complete, "encoder_init": "first_positive"}
+    assert normmods.recorded_options("assocnorm", other) == other
+    groupnorm = normmods.complete_options("groupnorm", {})
+    assert normmods.recorded_options("groupnorm", groupnorm) == groupnorm
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mynorms.py").write_text(
