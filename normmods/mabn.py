@@ -93,7 +93,7 @@ class MovingAverageBatchNorm(Norm):
             raise ValueError(
                 "`renormalize_after >= warmup_steps` must hold, but got renormalize_after="
                 f"{renormalize_after}, warmup_steps={warmup_steps}: choose renormalize_after="
-                f"{warmup_steps} or more, or None for no renormalization"
+                f"{warmup_steps} or more, or None (null in a grid) for r = 1 throughout"
             )
         if not 0 <= momentum <= 1:
             raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")

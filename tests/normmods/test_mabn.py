@@ -123,14 +123,12 @@ def test_options_out_of_range_are_refused(bad: dict[str, float]) -> None:
         normmods.build("mabn", 3, **bad)
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiled_steps_are_the_eager_ones_through_every_change_of_the_schedule(
-    backend: str,
-) -> None:
+def test_compiled_steps_are_the_eager_ones_through_every_change_of_the_schedule() -> None:
+    """With inductor, which computes cheap values again in the backward pass."""
     options = {"history": 2, "warmup_steps": 4, "renormalize_after": 6, "momentum": 0.3}
     layer, twin = (normmods.prepare(normmods.build("mabn", 3, **options)).double() for _ in "12")
     torch.compiler.reset()
-    compiled = torch.compile(twin, fullgraph=True, backend=backend)
+    compiled = torch.compile(twin, fullgraph=True)
     for step in range(9):
         x = random_input((2, 3, 2, 3), seed=step) * (1 + step % 3)
         upstream = random_input((2, 3, 2, 3), seed=100 + step)

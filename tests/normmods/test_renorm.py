@@ -109,6 +109,47 @@ def test_warmup_opens_the_clips_linearly(warmup: int, r_ramp: int, d_ramp: int) 
 
 
 @pytest.mark.parametrize("name", RENORMS)
+def test_outputs_gradients_and_state_over_more_steps_than_the_schedule(name: str) -> None:
+    """Against autograd through the formula, r and d of it by plain arithmetic."""
+    schedule = {"warmup_steps": 30, "r_ramp_steps": 50, "d_ramp_steps": 20}
+    options = schedule if name == "batchrenorm" else {}
+    layer = randomised(normmods.build(name, 3, momentum=0.05, **options))
+    debias, alpha = name == "renorm_debias", 0.95
+    m, s = torch.zeros(3).double(), torch.full((3,), 0.0 if debias else 1.0).double()
+    clipped = 0
+    for t in range(1, 121):
+        x = (random_input((2, 3, 2, 2), seed=t) * (1 + t % 5) + t % 3).requires_grad_()
+        upstream = random_input((2, 3, 2, 2), seed=500 + t)
+        mean = x.mean((0, 2, 3))
+        sigma = ((x - mean[:, None, None]).square().mean((0, 2, 3)) + 1e-5).sqrt()
+        mu_b, sigma_b = mean.detach(), sigma.detach()
+        r_max = 3.0 if debias else warmed_clip(t, 1.0, 3.0, 30, 50)
+        d_max = 5.0 if debias else warmed_clip(t, 0.0, 5.0, 30, 20)
+        if debias:
+            m, s = alpha * m + (1 - alpha) * mu_b, alpha * s + (1 - alpha) * sigma_b
+        correction = 1 - alpha**t if debias else 1.0
+        mu, std = m / correction, s / correction
+        r = (sigma_b / std).clamp(1 / r_max, r_max)
+        d = ((mu_b - mu) / std).clamp(-d_max, d_max)
+        clipped += int((r != sigma_b / std).sum())
+        if not debias:
+            m, s = alpha * m + (1 - alpha) * mu_b, alpha * s + (1 - alpha) * sigma_b
+        z = (x - mean[:, None, None]) / sigma[:, None, None]
+        z = z * r[:, None, None] + d[:, None, None]
+        y = z * layer.weight[:, None, None] + layer.bias[:, None, None]
+        inputs = (x, *layer.parameters())
+        wanted = (y, *torch.autograd.grad(y, inputs, upstream))
+        ours = layer(x)
+        found = (ours, *torch.autograd.grad(ours, inputs, upstream))
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+        correction = 1 - alpha**t if debias else 1.0
+        torch.testing.assert_close(layer.running_mean, m / correction)
+        torch.testing.assert_close(layer.running_std, s / correction)
+    assert clipped > 0
+
+
+@pytest.mark.parametrize("name", RENORMS)
 def test_clipped_fraction_counts_channels(name: str) -> None:
     layer = normmods.build(name, 4)
     with pytest.raises(ValueError, match="needs a batch"):
