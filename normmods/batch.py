@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from normmods.norm import Norm, one_of
+from normmods.dispatch import entry, is_recorded, is_transformed
+from normmods.norm import one_of
+from normmods.running import RunningStatisticsNorm
 
 
 def check_batch_values(x: Tensor) -> None:
     """Refuses inputs with one value a channel: a batch of 1 on a 1x1 map has no variance."""
-    if x.shape[0] * x.shape[2] * x.shape[3] == 1:
+    if not is_recorded(x) and x.shape[0] * x.shape[2] * x.shape[3] == 1:
         raise ValueError(
             "`B * H * W > 1` must hold for statistics of the batch, but got one value a channel: "
             f"x.shape={tuple(x.shape)}: use a larger batch or map, or a norm that does not "
@@ -21,7 +23,7 @@ def check_batch_values(x: Tensor) -> None:
         )
 
 
-class BatchStatisticsNorm(Norm):
+class BatchStatisticsNorm(RunningStatisticsNorm):
     """A norm with statistics of the batch in training and a choice of them at test time.
 
     `eval_statistics` may be changed at any time (see `normmods.using_eval_statistics`):
@@ -29,7 +31,6 @@ class BatchStatisticsNorm(Norm):
     `eval_choices` has it, `precise`, those that `normmods.recompute_precise` pooled.
     """
 
-    batch_dependent = True
     eval_choices: ClassVar[tuple[str, ...]] = ("ema", "batch")
 
     def __init__(
@@ -54,6 +55,8 @@ class BatchNorm(BatchStatisticsNorm):
 
     Standardises by the batch's mean and biased variance over (B, H, W); the running variance is
     unbiased and `momentum` is the weight of the newest batch, None for a plain average.
+    `load_state_dict` takes the state of torch's layer, whose precise statistics are then yet to be
+    recomputed.
     `eval_statistics` is `ema`, `precise` or `batch` (see `BatchStatisticsNorm`).
 
     Raises:
@@ -62,6 +65,7 @@ class BatchNorm(BatchStatisticsNorm):
     """
 
     eval_choices = ("ema", "precise", "batch")
+    synchronizable = True
 
     running_mean: Tensor
     running_var: Tensor
@@ -85,6 +89,7 @@ class BatchNorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("precise_count", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -107,12 +112,21 @@ class BatchNorm(BatchStatisticsNorm):
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""
         self.num_batches_tracked.add_(1)
-        if self.momentum is None:
-            return 1.0 / float(self.num_batches_tracked)
-        return self.momentum
+        return self._newest_share()
+
+    def _same_as_synchronized(self) -> bool:
+        return self.synchronizable and self.eval_statistics == "ema"
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Takes the state of a torch batch norm too, which has no precise statistics."""
+        if f"{prefix}running_mean" in state_dict:
+            for name, initial in (("mean", 0), ("var", 1), ("count", 0)):
+                key, buffer = f"{prefix}precise_{name}", getattr(self, f"precise_{name}")
+                state_dict.setdefault(key, torch.full_like(buffer, initial))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _check_precise(self, x: Tensor) -> None:
-        if x.is_meta or torch.compiler.is_compiling():
+        if is_recorded(x) or x.is_meta or torch.compiler.is_compiling() or is_transformed():
             return
         if int(self.precise_count) == 0:
             raise ValueError(

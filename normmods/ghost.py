@@ -19,6 +19,8 @@ class GhostBatchNorm(BatchNorm):
         ValueError: as `BatchNorm`, for any part; `ghost_size` is not positive.
     """
 
+    synchronizable = False
+
     def __init__(
         self,
         num_channels: int,

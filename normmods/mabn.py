@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from normmods.norm import Norm, refuse_second_derivative, to_channels
+from normmods.dispatch import entry, is_transformed
+from normmods.norm import to_channels
+from normmods.running import RunningStatisticsNorm
 
 
-class MovingAverageBatchNorm(Norm):
+class MovingAverageBatchNorm(RunningStatisticsNorm):
     """MABN (Yan et al. 2020, arXiv 2001.06838).
 
     Normalises by the second moment alone, and steadies it, and the one statistic of the
@@ -34,8 +36,8 @@ class MovingAverageBatchNorm(Norm):
         running_var: moving average for the test, (C,).
     """
 
-    batch_dependent = True
     weight_form = "centered"
+    counts_empty_batches = False
     moments: Tensor
     projections: Tensor
     running_var: Tensor
@@ -66,6 +68,7 @@ class MovingAverageBatchNorm(Norm):
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -73,8 +76,14 @@ class MovingAverageBatchNorm(Norm):
         if not self.training:
             z = values * to_channels((self.running_var + self.eps).rsqrt())
         else:
+            if is_transformed():
+                raise RuntimeError(
+                    "mabn in training is differentiated by loss.backward() alone, for its backward "
+                    "pass writes statistics of the gradient, but got torch.func or forward-mode "
+                    "differentiation: call layer.eval(), or use another norm"
+                )
             moment = self._averaged(self.moments, values.detach().square().mean((0, 2, 3)))
-            self.running_var.lerp_(moment, self.momentum)
+            self.running_var.lerp_(moment, self._newest_share(uncounted=1))
             z = _Normalize.apply(values, (moment + self.eps).rsqrt(), self)
             self.num_batches_tracked.add_(1)
         return (to_channels(self.weight) * z + to_channels(self.bias)).to(x.dtype)
@@ -99,7 +108,12 @@ class _Normalize(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        refuse_second_derivative("MABN")
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "mabn has no second derivative in training, for its gradient uses averages over "
+                "past batches and is not the derivative of a function of the input, but got "
+                "create_graph=True: call layer.eval(), or use another norm"
+            )
         z, rstd, step = ctx.saved_tensors
         projection = (grad * z).mean((0, 2, 3))
         averaged = ctx.layer._averaged(ctx.layer.projections, projection, step)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
+from normmods.dispatch import entry
 from normmods.norm import to_channels
 
 
@@ -26,7 +27,6 @@ class SwitchableNorm(BatchStatisticsNorm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-    momentum: float
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class SwitchableNorm(BatchStatisticsNorm):
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -76,8 +77,9 @@ class SwitchableNorm(BatchStatisticsNorm):
         batch_mean, batch_var = _pooled(mean, var, dim=0)
         if self.training:
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(batch_mean.detach()[0], self.momentum)
-            self.running_var.lerp_(batch_var.detach()[0], self.momentum)
+            share = self._newest_share()
+            self.running_mean.lerp_(batch_mean.detach()[0], share)
+            self.running_var.lerp_(batch_var.detach()[0], share)
         return batch_mean, batch_var
 
 
