@@ -65,5 +65,5 @@ def test_a_layer_made_float64_computes_in_float64(name: str, training: bool) -> 
 
 def test_a_layer_without_weight_and_bias_is_held_to_it_too() -> None:
     layer = prepared("assocnorm", bias="none")
-    with pytest.raises(ValueError, match="dtype=torch.float64"):
+    with pytest.raises(ValueError, match=r"dtype=torch\.float64"):
         layer(batch(dtype=torch.float64))
