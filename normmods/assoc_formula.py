@@ -53,9 +53,9 @@ def associated(
 
 
 def mapped(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
-    """(..., B, S I) through each network's own map, (S O, I) or (..., S O, I): (..., B, S O)."""
+    """(..., B, S I) through each network's own map, (S O, I): (..., B, S O)."""
     if networks == 1:
-        return linear(rows, maps) if maps.dim() == 2 else torch.bmm(rows, maps.mT)
+        return linear(rows, maps)
     return joined(apart(rows, networks) @ torch.unflatten(maps, -2, (networks, -1)).mT)
 
 

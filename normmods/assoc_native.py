@@ -55,7 +55,7 @@ class Associate(Function):
         keys = torch.stack((var, mean) if form.swapped else (mean, var))
         hidden = mapped(keys, encoder, form.num_networks).relu_()
         decoders = torch.stack((weight_decoder, bias_decoder))
-        decoded = mapped(hidden, decoders, form.num_networks)
+        decoded = _mapped_each(hidden, decoders, form.num_networks)
         learned = None
         if weight is not None and bias is not None:
             learned = torch.stack((weight, bias)).view(2, 1, form.num_groups, -1)
@@ -106,6 +106,11 @@ class Associate(Function):
         of_decoders = _map_gradients(grad_decoded, hidden, networks)
         learned_grads = (None, None) if grad_learned is None else grad_learned.unbind()
         return grad_x, grad_encoder, of_decoders[0], of_decoders[1], *learned_grads, None
+
+
+def _mapped_each(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
+    """(2, B, S I), each through maps of its own, (2, S O, I): (2, B, S O)."""
+    return torch.bmm(rows, maps.mT) if networks == 1 else mapped(rows, maps, networks)
 
 
 def _mapped_back(grads: Tensor, maps: Tensor, networks: int) -> Tensor:

@@ -70,7 +70,7 @@ def test_a_state_of_before_torch_counted_batches_is_taken() -> None:
 @pytest.mark.parametrize("name", ["batchnorm", "batchrenorm"])
 def test_a_state_without_running_statistics_is_refused_by_their_names(name: str) -> None:
     state = nn.BatchNorm2d(CHANNELS, track_running_stats=False).state_dict()
-    with pytest.raises(RuntimeError, match="Missing key.*running_mean"):
+    with pytest.raises(RuntimeError, match=r"Missing key.*running_mean"):
         normmods.build(name, CHANNELS).load_state_dict(state)
 
 
