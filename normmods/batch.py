@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from normmods.dispatch import entry, is_recorded, is_transformed
-from normmods.norm import one_of
+from normmods.norm import one_of, to_channels
 from normmods.running import RunningStatisticsNorm
 
 
@@ -105,9 +105,19 @@ class BatchNorm(BatchStatisticsNorm):
 
     def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
         """Normalised by the batch's own statistics, which move the averages if `track`."""
+        if is_recorded(x) and not track:  # torch's kernel is exported for one batch size alone
+            return self._by_recorded_batch(x)
         mean, var = (self.running_mean, self.running_var) if track else (None, None)
         newest = self._track() if track else 0.0
         return functional.batch_norm(x, mean, var, self.weight, self.bias, True, newest, self.eps)
+
+    def _by_recorded_batch(self, x: Tensor) -> Tensor:
+        """The same by plain operations."""
+        values = x.to(self.weight.dtype)
+        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        scale = self.weight * (var + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
 
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""

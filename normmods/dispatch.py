@@ -57,6 +57,7 @@ def needs_reference(x: Tensor) -> bool:
         or x.device.type != "cpu"
         or torch.compiler.is_compiling()
         or is_transformed()
+        or torch._C._len_torch_dispatch_stack() > 0  # make_fx, for one, records operations so
     )
 
 
