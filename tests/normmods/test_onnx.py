@@ -71,7 +71,7 @@ def evaluated(name: str, choice: str) -> nn.Module:
 def held_to_torch(cases: list[tuple[str, str]], *, dynamo: bool, sizes: tuple[int, ...]) -> None:
     layers = [evaluated(*case) for case in cases]
     any_size = len(sizes) > 1
-    model = exported(SideBySide(layers), batch(4), dynamo=dynamo, any_size=any_size)
+    model = exported(SideBySide(layers).eval(), batch(4), dynamo=dynamo, any_size=any_size)
     for size in sizes:
         x = batch(5, size)
         x = torch.cat([x, x.flip(2)], 2) if any_size else x
