@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from normmods.assoc_native import Associate, Form, mapped
+from normmods.assoc_formula import Form, associated
+from normmods.assoc_native import Associate
+from normmods.dispatch import entry, needs_reference
 from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, like, one_of, to_channels, without_autocast
-
-Activation = Callable[[Tensor], Tensor]
+from normmods.norm import Norm, like, one_of, without_autocast
 
 
 class AssocNorm(Norm):
@@ -114,54 +113,27 @@ class AssocNorm(Norm):
         for parameter, values in zip(maps, drawn, strict=True):
             parameter.copy_(values.view_as(parameter))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
 
-        Eager on a CPU it takes the native kernels (see `normmods.assoc_native`), elsewhere and
-        under `torch.compile`, which fuses it as well, the reference.
+        Eager on a CPU it takes the native kernels (see `normmods.assoc_native`), elsewhere,
+        under `torch.compile`, which fuses it as well, and under `torch.func` the reference.
         """
         self._check(x)
         check_group_values(x, self.num_groups)
         with without_autocast(x):
-            if x.device.type != "cpu" or torch.compiler.is_compiling():
+            if needs_reference(x):
                 return self.reference(x)
-            y = Associate.apply(
-                x.to(self.encoder.dtype).contiguous(),
-                self.encoder,
-                self.weight_decoder,
-                self.bias_decoder,
-                self.weight,
-                self.bias,
-                self._form,
-            )
-            return like(y, x)
+            values = x.to(self.encoder.dtype).contiguous()
+            return like(Associate.apply(values, *self._learned(), self._form), x)
 
     def reference(self, x: Tensor) -> Tensor:
         """The formula, step by step; differentiable any number of times."""
-        values = x.to(self.encoder.dtype)
-        groups = torch.unflatten(values, 1, (self.num_groups, -1))
-        var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0)
-        key_of_weight, key_of_bias = (var, mean) if self._form.swapped else (mean, var)
-        weight = self._entered(torch.sigmoid, key_of_weight, self.weight_decoder, self.weight)
-        bias = self._entered(torch.tanh, key_of_bias, self.bias_decoder, self.bias)
-        scale = weight / (var + self.eps).sqrt()[..., None]
-        shift = bias - mean[..., None] * scale
-        return (groups * to_channels(scale) + to_channels(shift)).flatten(1, 2).to(x.dtype)
+        return associated(x.to(self.encoder.dtype), *self._learned(), self._form).to(x.dtype)
 
-    def _entered(
-        self, activation: Activation, key: Tensor, decoder: Tensor, learned: Tensor | None
-    ) -> Tensor:
-        """w or b, (B, N, C / N), from the statistics that key it, (B, N)."""
-        hidden = torch.relu(mapped(key, self.encoder, self.num_networks))
-        decoded = mapped(hidden, decoder, self.num_networks)[..., None]
-        if learned is None:
-            return activation(decoded)
-        learned = learned.view(self.num_groups, -1)
-        if self._form.entry == "before":
-            return activation(decoded + learned)
-        if self._form.entry == "multiply":
-            return activation(decoded) * learned
-        return activation(decoded) + learned
+    def _learned(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+        return self.encoder, self.weight_decoder, self.bias_decoder, self.weight, self.bias
 
     def _widen(self, num_networks: int) -> None:
         super()._widen(num_networks)

@@ -6,14 +6,15 @@ kernels alone; everything between them works on (B, N) statistics and (B, C) res
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn.functional import linear
 
-from normmods.norm import refuse_second_derivative
+from normmods.assoc_formula import Form, apart, associated, joined, mapped
+from normmods.dispatch import differentiable_gradients
 
 _SMALL = 2**16
 """Values up to which a pass over a map costs less than the arithmetic that saves it."""
@@ -25,24 +26,13 @@ _tanh_backward_ = _aten.tanh_backward.grad_input
 _relu_backward_ = _aten.threshold_backward.grad_input
 
 
-class Form(NamedTuple):
-    """The options of an AssocNorm that decide its formula; groups of all networks together."""
-
-    num_groups: int
-    eps: float
-    entry: str
-    swapped: bool
-    num_networks: int = 1
-
-
 class Associate(Function):
     """`apply(x, encoder, weight_decoder, bias_decoder, weight, bias, form)`, x contiguous.
 
     All in one dtype. Pairs of tensors that the formula treats alike (the statistics that key the
     scale and the shift, the two decoders, ...) are stacked, the scale's first. Of S networks side
     by side (`Norm.widened`) only the three maps, (S M, N) and (S N, M), tell one from another.
-    Differentiable once: a second derivative raises `RuntimeError`; `AssocNorm.reference` has them
-    all.
+    With `create_graph=True` the gradients are those of `normmods.assoc_formula.associated`.
     """
 
     @staticmethod
@@ -65,7 +55,7 @@ class Associate(Function):
         keys = torch.stack((var, mean) if form.swapped else (mean, var))
         hidden = mapped(keys, encoder, form.num_networks).relu_()
         decoders = torch.stack((weight_decoder, bias_decoder))
-        decoded = mapped(hidden, decoders, form.num_networks)
+        decoded = _mapped_each(hidden, decoders, form.num_networks)
         learned = None
         if weight is not None and bias is not None:
             learned = torch.stack((weight, bias)).view(2, 1, form.num_groups, -1)
@@ -73,15 +63,19 @@ class Associate(Function):
         _rescale_(y, rescaling[0], rescaling[1])
         ctx.form = form
         ctx.save_for_backward(
-            x, encoder, decoders, keys, rstd, hidden, activated, learned, rescaling[0]
+            *(x, encoder, decoders, keys, rstd, hidden, activated, learned, rescaling[0]),
+            *(weight_decoder, bias_decoder, weight, bias),
         )
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of all inputs but `form`."""
-        refuse_second_derivative("AssocNorm")
-        x, encoder, decoders, keys, rstd, hidden, activated, learned, scale = ctx.saved_tensors
+        x, encoder, decoders, keys, rstd, hidden, activated, learned, scale = ctx.saved_tensors[:9]
+        if torch.is_grad_enabled():
+            inputs = (x, encoder, *ctx.saved_tensors[9:])
+            found = differentiable_gradients(partial(associated, form=ctx.form), inputs, grad)
+            return (*found, None)
         batch, channels, height, width = x.shape
         form, area = ctx.form, height * width
         groups, networks, mean_at = form.num_groups, form.num_networks, int(form.swapped)
@@ -114,35 +108,23 @@ class Associate(Function):
         return grad_x, grad_encoder, of_decoders[0], of_decoders[1], *learned_grads, None
 
 
-def mapped(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
-    """(..., B, S I) through each network's own map, (S O, I) or (..., S O, I): (..., B, S O)."""
-    if networks == 1:
-        return linear(rows, maps) if maps.dim() == 2 else torch.bmm(rows, maps.mT)
-    return _joined(_apart(rows, networks) @ torch.unflatten(maps, -2, (networks, -1)).mT)
+def _mapped_each(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
+    """(2, B, S I), each through maps of its own, (2, S O, I): (2, B, S O)."""
+    return torch.bmm(rows, maps.mT) if networks == 1 else mapped(rows, maps, networks)
 
 
 def _mapped_back(grads: Tensor, maps: Tensor, networks: int) -> Tensor:
     """The gradient of `mapped`'s rows, (2, B, S I), from that of its result."""
     if networks == 1:
         return torch.matmul(grads, maps)
-    return _joined(_apart(grads, networks) @ torch.unflatten(maps, -2, (networks, -1)))
+    return joined(apart(grads, networks) @ torch.unflatten(maps, -2, (networks, -1)))
 
 
 def _map_gradients(grads: Tensor, rows: Tensor, networks: int) -> Tensor:
     """The gradient of `mapped`'s maps, (2, S O, I)."""
     if networks == 1:
         return torch.bmm(grads.mT, rows)
-    return (_apart(grads, networks).mT @ _apart(rows, networks)).flatten(1, 2)
-
-
-def _apart(rows: Tensor, networks: int) -> Tensor:
-    """(..., B, S I) as (..., S, B, I)."""
-    return torch.unflatten(rows, -1, (networks, -1)).transpose(-3, -2)
-
-
-def _joined(rows: Tensor) -> Tensor:
-    """(..., S, B, O) as (..., B, S O)."""
-    return rows.transpose(-3, -2).flatten(-2)
+    return (apart(grads, networks).mT @ apart(rows, networks)).flatten(1, 2)
 
 
 def _add_affine_(grad_x: Tensor, x: Tensor, mean: Tensor, slope: Tensor, level: Tensor) -> Tensor:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from normmods.norm import Norm, one_of
+from normmods.dispatch import entry, is_recorded, is_transformed
+from normmods.norm import one_of, to_channels
+from normmods.running import RunningStatisticsNorm
 
 
 def check_batch_values(x: Tensor) -> None:
     """Refuses inputs with one value a channel: a batch of 1 on a 1x1 map has no variance."""
-    if x.shape[0] * x.shape[2] * x.shape[3] == 1:
+    if not is_recorded(x) and x.shape[0] * x.shape[2] * x.shape[3] == 1:
         raise ValueError(
             "`B * H * W > 1` must hold for statistics of the batch, but got one value a channel: "
             f"x.shape={tuple(x.shape)}: use a larger batch or map, or a norm that does not "
@@ -21,7 +23,7 @@ def check_batch_values(x: Tensor) -> None:
         )
 
 
-class BatchStatisticsNorm(Norm):
+class BatchStatisticsNorm(RunningStatisticsNorm):
     """A norm with statistics of the batch in training and a choice of them at test time.
 
     `eval_statistics` may be changed at any time (see `normmods.using_eval_statistics`):
@@ -30,7 +32,6 @@ class BatchStatisticsNorm(Norm):
     variance is of all values less `precise_correction`.
     """
 
-    batch_dependent = True
     eval_choices: ClassVar[tuple[str, ...]] = ("ema", "batch")
     precise_correction: ClassVar[int] = 1
 
@@ -48,7 +49,7 @@ class BatchStatisticsNorm(Norm):
         self.eval_statistics = one_of("eval_statistics", eval_statistics, self.eval_choices)
 
     def _check_precise(self, x: Tensor) -> None:
-        if x.is_meta or torch.compiler.is_compiling():
+        if is_recorded(x) or x.is_meta or torch.compiler.is_compiling() or is_transformed():
             return
         if int(self.precise_count) == 0:
             raise ValueError(
@@ -69,6 +70,8 @@ class BatchNorm(BatchStatisticsNorm):
 
     Standardises by the batch's mean and biased variance over (B, H, W); the running variance is
     unbiased and `momentum` is the weight of the newest batch, None for a plain average.
+    `load_state_dict` takes the state of torch's layer, whose precise statistics are then yet to be
+    recomputed.
     `eval_statistics` is `ema`, `precise` or `batch` (see `BatchStatisticsNorm`).
 
     Raises:
@@ -77,6 +80,7 @@ class BatchNorm(BatchStatisticsNorm):
     """
 
     eval_choices = ("ema", "precise", "batch")
+    synchronizable = True
 
     running_mean: Tensor
     running_var: Tensor
@@ -97,6 +101,7 @@ class BatchNorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("precise_count", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -112,13 +117,32 @@ class BatchNorm(BatchStatisticsNorm):
 
     def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
         """Normalised by the batch's own statistics, which move the averages if `track`."""
+        if is_recorded(x) and not track:  # torch's kernel is exported for one batch size alone
+            return self._by_recorded_batch(x)
         mean, var = (self.running_mean, self.running_var) if track else (None, None)
         newest = self._track() if track else 0.0
         return functional.batch_norm(x, mean, var, self.weight, self.bias, True, newest, self.eps)
 
+    def _by_recorded_batch(self, x: Tensor) -> Tensor:
+        """The same by plain operations."""
+        values = x.to(self.weight.dtype)
+        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        scale = self.weight * (var + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
+
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""
         self.num_batches_tracked.add_(1)
-        if self.momentum is None:
-            return 1.0 / float(self.num_batches_tracked)
-        return self.momentum
+        return self._newest_share()
+
+    def _same_as_synchronized(self) -> bool:
+        return self.synchronizable and self.eval_statistics == "ema"
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Takes the state of a torch batch norm too, which has no precise statistics."""
+        if f"{prefix}running_mean" in state_dict:
+            for name, initial in (("mean", 0), ("var", 1), ("count", 0)):
+                key, buffer = f"{prefix}precise_{name}", getattr(self, f"precise_{name}")
+                state_dict.setdefault(key, torch.full_like(buffer, initial))
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -7,11 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from normmods.batch import check_batch_values
+from normmods.dispatch import entry
 from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, like
+from normmods.norm import like
+from normmods.running import RunningStatisticsNorm
 
 
-class BatchChannelNorm(Norm):
+class BatchChannelNorm(RunningStatisticsNorm):
     """Batch-channel normalization (Qiao et al. 2019, arXiv 1903.10520 and 1911.09738).
 
     First each channel is normalised by *estimated* statistics: the batch moves the estimates,
@@ -51,7 +53,6 @@ class BatchChannelNorm(Norm):
         torch.Size([2, 64, 8, 8])
     """
 
-    batch_dependent = True
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -78,6 +79,7 @@ class BatchChannelNorm(Norm):
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -111,13 +113,14 @@ class BatchChannelNorm(Norm):
             self.weight,
             self.bias,
             self.training,
-            self.momentum,
+            self._newest_share() if self.training else 0.0,
             self.eps,
         )
 
     def _estimate(self, values: Tensor) -> None:
         var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
         about_estimate = var + (mean - self.running_mean).square()
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(about_estimate, self.momentum)
+        share = self._newest_share(uncounted=1)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(about_estimate, share)
         self.num_batches_tracked.add_(1)

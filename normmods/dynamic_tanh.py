@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from normmods.dispatch import entry
 from normmods.norm import Norm, to_channels
 
 
@@ -21,6 +22,7 @@ class DynamicTanh(Norm):
         super().__init__(num_channels, eps=0.0)
         self.alpha = nn.Parameter(torch.full((1,), initial_alpha, dtype=torch.float32))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The squashed `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)

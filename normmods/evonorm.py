@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
+from normmods.dispatch import entry
 from normmods.group import check_group_values, groups_for
 from normmods.norm import Norm, one_of, to_channels
 
@@ -31,7 +32,6 @@ class EvoNormB0(BatchStatisticsNorm):
     replaces_activation = True
     running_var: Tensor
     num_batches_tracked: Tensor
-    momentum: float
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class EvoNormB0(BatchStatisticsNorm):
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -64,7 +65,7 @@ class EvoNormB0(BatchStatisticsNorm):
         var = values.var((0, 2, 3), correction=0)
         if self.training:
             self.num_batches_tracked.add_(1)
-            self.running_var.lerp_(var.detach(), self.momentum)
+            self.running_var.lerp_(var.detach(), self._newest_share())
         return var
 
 
@@ -113,6 +114,7 @@ class EvoNormS0(Norm):
         self.num_groups = groups_for(num_channels, num_groups, fewer_groups, choice)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)

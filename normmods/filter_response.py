@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from normmods.dispatch import entry
 from normmods.norm import Norm, to_channels
 
 
@@ -31,6 +32,7 @@ class FilterResponseNorm(Norm):
         initial = nn.Parameter(torch.tensor(1e-4, dtype=torch.float32))
         self.learned_eps = initial if learn_eps else None
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 from normmods.batch import BatchNorm, check_batch_values
 
@@ -22,6 +23,8 @@ class GhostBatchNorm(BatchNorm):
         ValueError: as `BatchNorm`, for any part; `ghost_size` is not positive.
     """
 
+    synchronizable = False
+
     def __init__(
         self,
         num_channels: int,
@@ -37,6 +40,11 @@ class GhostBatchNorm(BatchNorm):
         self.ghost_size = ghost_size
 
     def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
+        if isinstance(x, Proxy):
+            raise ValueError(
+                "the number of parts depends on the batch size, but got a bare GhostBatchNorm with "
+                f"eval_statistics={self.eval_statistics!r} to trace: trace a model that holds it"
+            )
         parts = torch.split(x, self.ghost_size)
         check_batch_values(parts[-1])
         return torch.cat([super(GhostBatchNorm, self)._by_batch(p, track=track) for p in parts])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from normmods.dispatch import entry, is_recorded
 from normmods.norm import Norm
 
 
@@ -38,7 +39,7 @@ def groups_for(num_channels: int, num_groups: int, fewer_groups: bool, choice: s
 
 def check_group_values(x: Tensor, num_groups: int) -> None:
     """Refuses inputs with one value a group and example: standardised, they are all zero."""
-    if x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
+    if not is_recorded(x) and x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
         raise ValueError(
             "`(C / num_groups) * H * W > 1` must hold, but got one value a group: "
             f"x.shape={tuple(x.shape)}, num_groups={num_groups}: "
@@ -70,11 +71,13 @@ class GroupNorm(Norm):
         super().__init__(num_channels, eps=eps)
         self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
         check_group_values(x, self.num_groups)
-        if x.dtype in (torch.float16, torch.bfloat16) and x.device.type != "cpu":
+        reduced = not is_recorded(x) and x.dtype in (torch.float16, torch.bfloat16)
+        if reduced and x.device.type != "cpu":
             # Only the CPU kernel takes reduced inputs beside float32 parameters.
             y = functional.group_norm(x.float(), self.num_groups, self.weight, self.bias, self.eps)
             return y.to(x.dtype)

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from normmods.norm import Norm, refuse_second_derivative, to_channels
+from normmods.dispatch import entry, is_transformed
+from normmods.norm import to_channels
+from normmods.running import RunningStatisticsNorm
 
 _CLIP = 5.0
 """r is kept within [1 / 5, 5]: a constant of the authors' code."""
 
 
-class MovingAverageBatchNorm(Norm):
+class MovingAverageBatchNorm(RunningStatisticsNorm):
     """MABN (Yan et al. 2020, arXiv 2001.06838), as the authors' code has it (megvii-model/MABN).
 
     Normalises by the second moment alone, and steadies it, and the one statistic of the
@@ -66,8 +68,8 @@ class MovingAverageBatchNorm(Norm):
         torch.Size([2, 8, 7, 7])
     """
 
-    batch_dependent = True
     weight_form = "centered"
+    counts_empty_batches = False
     moments: Tensor
     projections: Tensor
     running_var: Tensor
@@ -108,6 +110,7 @@ class MovingAverageBatchNorm(Norm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("num_projections_tracked", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -115,6 +118,12 @@ class MovingAverageBatchNorm(Norm):
         if not self.training:
             normalized = values * to_channels((self.running_var + self.eps).rsqrt())
         else:
+            if is_transformed():
+                raise RuntimeError(
+                    "mabn in training is differentiated by loss.backward() alone, for its backward "
+                    "pass writes statistics of the gradient, but got torch.func or forward-mode "
+                    "differentiation: call layer.eval(), or use another norm"
+                )
             std, r = self._divisors(values.detach().square().mean((0, 2, 3)))
             if torch.compiler.is_compiling():
                 std, r = _keep(torch.stack((std, r))).unbind()
@@ -130,7 +139,7 @@ class MovingAverageBatchNorm(Norm):
             ratio = std / (self.running_var + self.eps).sqrt()
             renormalizing = self.num_batches_tracked > self.renormalize_after
             r = torch.where(renormalizing, ratio.clamp(1 / _CLIP, _CLIP), r)
-        self.running_var.lerp_(moment, self.momentum)
+        self.running_var.lerp_(moment, self._newest_share())
         return std, r
 
     def _averaged(self, latest: Tensor, count: Tensor, newest: Tensor) -> Tensor:
@@ -175,7 +184,12 @@ class _Normalize(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        refuse_second_derivative("MABN")
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "mabn has no second derivative in training, for its gradient uses averages over "
+                "past batches and is not the derivative of a function of the input, but got "
+                "create_graph=True: call layer.eval(), or use another norm"
+            )
         normalized, std, r = ctx.saved_tensors
         layer = ctx.layer
         psi = (grad * normalized).mean((0, 2, 3))

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from normmods.dispatch import is_recorded, is_transformed
+
 _REDUCED = (torch.float16, torch.bfloat16)
 
 
@@ -22,7 +24,10 @@ class Norm(nn.Module):
     a model leaves its own out, and `weight_form` what it needs of the convolution before it
     (None, "standardized" or "centered"; see `normmods.prepare`). Parameters and buffers are
     float32 and stay so under `.half()` and `.bfloat16()`: a bfloat16 moving average stops short
-    of its target.
+    of its target. A float32 layer takes float32, float16 and bfloat16 input, a layer made float64
+    by `.double()` takes float64; the output has the input's dtype. Any other pair is refused, as
+    torch's batch and group norms refuse it. A batch without values gives an output without
+    values, and leaves the statistics as they are.
 
     Attributes:
         weight: scale a channel, (C,).
@@ -30,7 +35,8 @@ class Norm(nn.Module):
         num_networks: networks that the layer serves side by side (see `widened`), S.
 
     Raises:
-        ValueError: `num_channels` is not positive, or `eps` negative.
+        ValueError: `num_channels` is not positive, or `eps` negative; in `forward`, an input that
+            is not floating (B, C, H, W) in one of the dtypes above.
     """
 
     batch_dependent: ClassVar[bool] = False
@@ -41,7 +47,7 @@ class Norm(nn.Module):
     bias: nn.Parameter
 
     def __init__(self, num_channels: int, *, eps: float) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # what else a subclass derives from is set up by the subclass
         if num_channels < 1:
             raise ValueError(f"`num_channels >= 1` must hold, but got num_channels={num_channels}")
         if not 0 <= eps < math.inf:
@@ -82,7 +88,14 @@ class Norm(nn.Module):
         return to_channels(numbers.repeat_interleave(self.num_channels // self.num_networks))
 
     def _check(self, x: Tensor) -> None:
-        """Refuses what is not a floating (B, C, H, W); reads the shape alone."""
+        """Refuses what is not a floating (B, C, H, W); reads the shape and dtype alone."""
+        if not self.prepared:
+            raise ValueError(
+                f"`prepared` must hold, but got a {type(self).__name__} whose convolution is not "
+                f"{self.weight_form}: call normmods.prepare(model) once the model is built"
+            )
+        if is_recorded(x):
+            return
         if x.dim() != 4:
             raise ValueError(
                 f"`x.dim() == 4` must hold, but got x.shape={tuple(x.shape)}: "
@@ -98,11 +111,21 @@ class Norm(nn.Module):
                 f"`x.is_floating_point()` must hold, but got x.dtype={x.dtype}: "
                 "convert it, for example with x.float()"
             )
-        if not self.prepared:
+        self._check_dtype(x)
+
+    def _check_dtype(self, x: Tensor) -> None:
+        """Refuses what would be computed in fewer digits than it has, or more than it has."""
+        own = (self.weight if self.weight is not None else next(self.parameters())).dtype
+        taken = (own, *_REDUCED) if own == torch.float32 else (own,)
+        if x.dtype not in taken:
             raise ValueError(
-                f"`prepared` must hold, but got a {type(self).__name__} whose convolution is not "
-                f"{self.weight_form}: call normmods.prepare(model) once the model is built"
+                f"`x.dtype` must be one of {', '.join(map(str, taken))} for a layer in {own}, but "
+                f"got x.dtype={x.dtype}: convert the input with x.to({own}), or the layer, for "
+                "example with layer.double() or layer.float()"
             )
+
+    def _meet_empty_batch(self) -> None:
+        """What a training batch without values changes: nothing."""
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Norm:
         def unless_reduced(tensor: Tensor) -> Tensor:
@@ -129,6 +152,8 @@ def to_channels(per_channel: Tensor) -> Tensor:
 
 def like(y: Tensor, x: Tensor) -> Tensor:
     """`y`, contiguous, in the dtype and memory format of `x`."""
+    if is_recorded(x) or is_transformed():
+        return y.to(x.dtype)
     if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         y = y.contiguous(memory_format=torch.channels_last)
     return y.to(x.dtype)
@@ -136,22 +161,9 @@ def like(y: Tensor, x: Tensor) -> Tensor:
 
 def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
     """Keeps float32 arithmetic float32 where autocast would reduce it."""
-    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+    if not is_recorded(x) and not x.is_meta and torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()
-
-
-def refuse_second_derivative(layer: str) -> None:
-    """Called in a backward written by hand, where grad mode is on only to differentiate again.
-
-    Raises:
-        RuntimeError: the caller asked for `create_graph=True`.
-    """
-    if torch.is_grad_enabled():
-        raise RuntimeError(
-            f"{layer}'s fast path is differentiable once, but got create_graph=True: "
-            "call the layer's reference(x) where second derivatives are needed"
-        )
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

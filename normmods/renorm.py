@@ -10,8 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
-from normmods.norm import to_channels
-from normmods.renorm_native import Renormalize, batch_moments
+from normmods.dispatch import entry, is_transformed, needs_reference
+from normmods.renorm_native import (
+    Renormalize,
+    batch_moments,
+    differentiable_moments,
+    renormalized,
+)
 
 Clip = Any
 """A float, or a 0-d tensor while a warm-up opens it."""
@@ -21,13 +26,13 @@ class _Renorm(BatchStatisticsNorm):
     """What both share: y = weight * ((x - mu_B) / sigma_B * r + d) + bias.
 
     mu_B is the batch's mean and sigma_B = sqrt(biased variance + eps), over (B, H, W); r and d
-    are constants to the gradient. The state holds averages of sigma, not of the variance.
+    are constants to the gradient. The state holds averages of sigma, not of the variance;
+    `load_state_dict` takes the state of `torch.nn.BatchNorm2d` as well.
     """
 
+    counts_empty_batches = False
     running_mean: Tensor
     running_std: Tensor
-    num_batches_tracked: Tensor
-    momentum: float
 
     def __init__(
         self,
@@ -40,6 +45,8 @@ class _Renorm(BatchStatisticsNorm):
         eval_statistics: str,
     ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        if momentum is None:
+            raise ValueError("`0 <= momentum <= 1` must hold, but got momentum=None")
         if not r_max >= 1:
             raise ValueError(f"`r_max >= 1` must hold, but got r_max={r_max}")
         if not d_max >= 0:
@@ -51,35 +58,40 @@ class _Renorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self._latest: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
 
-        Eager on a CPU it takes the native kernels (see `normmods.renorm_native`), elsewhere and
-        under `torch.compile`, which fuses it as well, the reference.
+        Eager on a CPU it takes the native kernels (see `normmods.renorm_native`), elsewhere,
+        under `torch.compile`, which fuses it as well, and under `torch.func` the reference.
         """
         self._check(x)
         if not self.training and self.eval_statistics == "ema":
             var = self.running_std.square()
             return functional.batch_norm(x, self.running_mean, var, self.weight, self.bias, eps=0.0)
         check_batch_values(x)
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        if needs_reference(x):
             return self.reference(x)
         values = x.to(self.weight.dtype)
         mean, var = batch_moments(values)
         std = (var + self.eps).sqrt_()
         r, d = self._correction(mean, std)
-        y: Tensor = Renormalize.apply(values, self.weight, self.bias, mean, std, r, d)
+        y: Tensor = Renormalize.apply(values, self.weight, self.bias, mean, std, r, d, self.eps)
         return y.to(x.dtype)
 
     def reference(self, x: Tensor) -> Tensor:
         """The formula, step by step; in training it moves the state once, as `forward` does."""
         values = x.to(self.weight.dtype)
-        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
-        std = (var + self.eps).sqrt()
+        mean, std = differentiable_moments(values, self.eps)
         r, d = self._correction(mean.detach(), std.detach())
-        scale = self.weight * r / std
-        shift = self.weight * d + self.bias - mean * scale
-        return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
+        return renormalized(values, self.weight, self.bias, mean, std, r, d).to(x.dtype)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Takes a torch batch norm's state too: its variance becomes a sigma with eps in it."""
+        theirs, ours = f"{prefix}running_var", f"{prefix}running_std"
+        if theirs in state_dict and ours not in state_dict:
+            state_dict[ours] = (state_dict.pop(theirs) + self.eps).sqrt()
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def clipped_fraction(self) -> Tensor:
         """Share of channels whose r or d the latest batch clipped, of each network, (S,).
@@ -101,11 +113,14 @@ class _Renorm(BatchStatisticsNorm):
         raise NotImplementedError
 
     def _clip(self, mean: Tensor, std: Tensor, r_max: Clip, d_max: Clip) -> tuple[Tensor, Tensor]:
+        if self.momentum is None:  # the averages are being recomputed: plain batch normalization
+            return torch.ones_like(std), torch.zeros_like(mean)
         ratio = std / self.running_std
         shift = (mean - self.running_mean) / self.running_std
         r = ratio.clamp(1 / r_max, r_max)
         d = shift.clamp(-d_max, d_max)
-        self._latest = (ratio, shift, r, d)
+        if not is_transformed():
+            self._latest = (ratio, shift, r, d)
         return r, d
 
 
@@ -170,8 +185,9 @@ class BatchRenorm(_Renorm):
         d_max = self._opened(0.0, self.d_max, self.d_ramp_steps)
         r, d = self._clip(mean, std, r_max, d_max)
         if self.training:
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_std.lerp_(std, self.momentum)
+            share = self._newest_share()
+            self.running_mean.lerp_(mean, share)
+            self.running_std.lerp_(std, share)
         return r, d
 
     def _opened(self, closed: float, opened: float, ramp_steps: int) -> Clip:
@@ -246,6 +262,8 @@ class RenormDebias(_Renorm):
     def _newest_weight(self) -> Any:
         """Counts the batch and returns its g_t, a float or a 0-d tensor."""
         step = self.num_batches_tracked.add_(1)
+        if self.momentum is None:
+            return self._newest_share()
         if step.is_cpu and not torch.compiler.is_compiling():
             return math.expm1(self._log_alpha) / math.expm1(int(step) * self._log_alpha)
         # In float64: 1 - alpha^t would lose half its digits in float32.

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from normmods.norm import refuse_second_derivative
+from normmods.dispatch import differentiable_gradients
+from normmods.norm import to_channels
 
 _batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
 
@@ -24,10 +25,25 @@ def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, var
 
 
-class Renormalize(Function):
-    """`apply(x, weight, bias, mean, std, r, d)`, the moments being those of x itself.
+def differentiable_moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, with `eps` in it, of (B, H, W), (C,) each."""
+    var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+    return mean, (var + eps).sqrt()
 
-    All in one dtype. Differentiable once: a second derivative raises `RuntimeError`.
+
+def renormalized(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor, r: Tensor, d: Tensor
+) -> Tensor:
+    """weight * ((x - mean) / std * r + d) + bias, by plain operations."""
+    scale = weight * r / std
+    shift = weight * d + bias - mean * scale
+    return x * to_channels(scale) + to_channels(shift)
+
+
+class Renormalize(Function):
+    """`apply(x, weight, bias, mean, std, r, d, eps)`, the moments being those of x itself.
+
+    All in one dtype. With `create_graph=True` the gradients are those of `renormalized`.
     """
 
     @staticmethod
@@ -40,21 +56,29 @@ class Renormalize(Function):
         std: Tensor,
         r: Tensor,
         d: Tensor,
+        eps: float,
     ) -> Tensor:
         """weight * ((x - mean) / std * r + d) + bias."""
         scale = weight * r
         shift = torch.addcmul(bias, weight, d)
         y = torch.native_batch_norm(x, scale, shift, mean, std * std, False, 0.0, 0.0)[0]
-        ctx.save_for_backward(x, scale, mean, std, r, d)
+        ctx.eps = eps
+        ctx.save_for_backward(x, scale, mean, std, r, d, weight, bias)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x, weight and bias."""
-        refuse_second_derivative("batch renormalization")
-        x, scale, mean, std, r, d = ctx.saved_tensors
+        x, scale, mean, std, r, d, weight, bias = ctx.saved_tensors
+        if torch.is_grad_enabled():
+
+            def formula(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+                return renormalized(x, weight, bias, *differentiable_moments(x, ctx.eps), r, d)
+
+            found = differentiable_gradients(formula, (x, weight, bias), grad)
+            return (*found, None, None, None, None, None)
         grad_x, grad_scale, grad_bias = _batch_norm_backward(
             grad, x, scale, None, None, mean, std.reciprocal(), True, 0.0, (True, True, True)
         )
         grad_weight = torch.addcmul(grad_scale * r, grad_bias, d)
-        return grad_x, grad_weight, grad_bias, None, None, None, None
+        return grad_x, grad_weight, grad_bias, None, None, None, None, None

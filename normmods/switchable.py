@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
+from normmods.dispatch import entry
 from normmods.norm import to_channels
 
 
@@ -52,7 +53,6 @@ class SwitchableNorm(BatchStatisticsNorm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-    momentum: float
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class SwitchableNorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("precise_count", torch.tensor(0))
 
+    @entry
     def forward(self, x: Tensor) -> Tensor:
         """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
@@ -107,8 +108,9 @@ class SwitchableNorm(BatchStatisticsNorm):
         batch_mean, batch_var = _pooled(mean, var, dim=0)
         if self.training:
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(batch_mean.detach()[0], self.momentum)
-            self.running_var.lerp_(batch_var.detach()[0], self.momentum)
+            share = self._newest_share()
+            self.running_mean.lerp_(batch_mean.detach()[0], share)
+            self.running_var.lerp_(batch_var.detach()[0], share)
         return batch_mean, batch_var
 
     def _load_from_state_dict(

@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 from normmods.group import GroupNorm
 from normmods.norm import Norm
+from normmods.pickled_weights import make_picklable
 
 
 class StandardizedWeight(nn.Module):
@@ -90,3 +91,4 @@ def _give_form(name: str, norm: Norm, convolution: nn.Conv2d | None) -> None:
         )
     if norm.weight_form is not None and not parametrize.is_parametrized(convolution, "weight"):
         parametrize.register_parametrization(convolution, "weight", _FORMS[norm.weight_form]())
+        make_picklable(convolution)

@@ -1,0 +1,100 @@
+"""What layers that keep statistics of training batches share with torch's batch norms."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from normmods.norm import Norm
+
+
+class RunningStatisticsNorm(Norm, _BatchNorm):
+    """A norm with running statistics, known as a batch norm to torch's own tools.
+
+    `torch.optim.swa_utils.update_bn` resets the statistics and averages those of all batches with
+    equal weights: while `momentum` is None, each batch counts as much as any before.
+    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` replaces the layers that compute what its own
+    layer computes, and is refused by the others.
+
+    Attributes:
+        num_batches_tracked: training batches so far, (), int64.
+        counts_empty_batches: whether a training batch without values is counted, as torch's
+            batch norm counts it; not where the count enters a formula.
+        synchronizable: whether torch's `SyncBatchNorm` computes the same.
+    """
+
+    batch_dependent = True
+    counts_empty_batches: ClassVar[bool] = True
+    synchronizable: ClassVar[bool] = False
+
+    momentum: float | None
+    num_batches_tracked: Tensor
+
+    def reset_running_stats(self) -> None:
+        """Sets the statistics, and the count of batches, to what they are in a new layer.
+
+        Statistics that `normmods.recompute_precise` wrote stay.
+        """
+        for name, buffer in self.named_buffers(recurse=False):
+            if not name.startswith("precise"):
+                buffer.fill_(1 if name.endswith(("_var", "_std")) else 0)
+
+    def reset_parameters(self) -> None:
+        """Sets weight and bias to 1 and 0, and the statistics to those of a new layer."""
+        self.reset_running_stats()
+        for parameter, value in ((self.weight, 1.0), (self.bias, 0.0)):
+            parameter.data.fill_(value)
+
+    def _newest_share(self, *, uncounted: int = 0) -> float:
+        """The weight of the newest batch in the averages; `uncounted` if it is not yet counted."""
+        if self.momentum is None:
+            return 1.0 / (float(self.num_batches_tracked) + uncounted)
+        return self.momentum
+
+    def _meet_empty_batch(self) -> None:
+        if self.counts_empty_batches:
+            self.num_batches_tracked.add_(1)
+
+    def _same_as_synchronized(self) -> bool:
+        """Whether a `SyncBatchNorm` with this layer's parameters and statistics computes as it."""
+        return self.synchronizable
+
+    @property
+    def num_features(self) -> int:  # type: ignore[override]
+        """The channels, as torch's `convert_sync_batchnorm` reads them.
+
+        Raises:
+            TypeError: torch's `SyncBatchNorm` would compute something else than this layer.
+        """
+        if not self._same_as_synchronized():
+            raise TypeError(
+                f"torch's SyncBatchNorm computes batch normalization with moving averages, but "
+                f"got a {type(self).__name__}({self.extra_repr()}): pass "
+                "convert_sync_batchnorm a model whose norms are normmods.BatchNorm with "
+                "eval_statistics='ema'"
+            )
+        return self.num_channels
+
+    @property
+    def affine(self) -> bool:  # type: ignore[override]
+        """Always: the layer has a weight and a bias."""
+        return True
+
+    @property
+    def track_running_stats(self) -> bool:  # type: ignore[override]
+        """Always: the layer keeps statistics."""
+        return True
+
+    @track_running_stats.setter
+    def track_running_stats(self, tracked: bool) -> None:
+        if not tracked:
+            raise TypeError(
+                f"a {type(self).__name__} keeps running statistics always, but got "
+                "track_running_stats=False: for a test by the test batch's own statistics use "
+                "eval_statistics='batch' where the layer has it"
+            )
+
+    def _check_input_dim(self, input: Any) -> None:  # noqa: A002 - torch's name
+        self._check(input)
