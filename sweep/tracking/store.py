@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweep.grid.layout import Grid
 from sweep.tracking.credentials import take_out_of_uri
-from sweep.tracking.names import experiment_tags
+from sweep.tracking.names import experiment_tags, outdated_tags
 from sweep.tracking.view import KNOWN_TO, means_key, views
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def experiment(client: MlflowClient, grid: Grid) -> str:
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment_id)
     tags = experiment_tags(grid)
-    further_parts = f"sweep.expected.{grid.name}#"
-    outdated = {key: "[]" for key in known if key.startswith(further_parts)}
-    for key, value in {**outdated, **tags}.items():
+    for key, value in {**outdated_tags(grid, known), **tags}.items():
         if known.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id

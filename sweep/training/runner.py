@@ -159,6 +159,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         sweep_uri=plan.folder.storage.uri,
         data_root=grid.data_root,
         device=share.device,
+        cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),
         source=source_digest(trial.spec.own, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,

@@ -130,6 +130,7 @@ class Events(Callback):
             for trial_id, told in result["trials"].items():
                 _report(board, trial_id, told)
                 listener.shipper.changed(trial_id)
+            listener.reign.stop_cells(board.repeated.stopped)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker and are given another one."""
@@ -164,7 +165,7 @@ def _report(board: Board, trial_id: str, told: dict[str, Any]) -> None:
 
 
 class StopInOrder(Stopper):
-    """Ends the sweep when one traceback has ended several trials, or when it cannot go on."""
+    """Ends the sweep when one traceback ends trials of every kind, or when it cannot go on."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No single trial is stopped from outside."""

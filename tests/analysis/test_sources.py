@@ -274,6 +274,27 @@ def test_runs_the_grid_no_longer_asks_for_are_left_out_too(
     assert "2 trials are left out" in trials.notes[0]
 
 
+def test_of_two_trainings_of_a_cell_the_one_that_the_grid_asks_for_counts(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid of one epoch, then of two: the experiment holds both, under the same labels."""
+    before = make_sweep(norms=("batchnorm",), batch_sizes=(16, 2), num_epochs=1)
+    now = make_sweep(norms=("batchnorm",), batch_sizes=(16, 2), num_epochs=2)
+    records = before["records"] | now["records"]
+    asked = {**now["sweep"], "asked_ids": list(now["records"])}
+    every = {**asked, "trials": before["sweep"]["trials"] + now["sweep"]["trials"]}
+    uri = f"sqlite:///{store}"
+    write_mlflow({"sweep": every, "records": records}, uri, tmp_path / "artifacts")
+    folder = write_folder({"sweep": now["sweep"], "records": records}, tmp_path / "runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for found in (load("small"), load(folder)):
+        assert sorted(found.trials["trial_id"]) == sorted(now["records"])
+        assert set(found.settings["train.epochs"]) == {"2"}
+        assert found.notes == (
+            "6 trials are left out: their sweep's grid no longer asks for them.",
+        )
+
+
 def test_a_damaged_record_is_named(ragged: dict[str, Any], tmp_path: Path) -> None:
     folder = write_folder(ragged, tmp_path)
     broken = next((folder / "trials").glob("*/record.json"))
