@@ -67,7 +67,8 @@ class Cluster:
                     environment = {"py_modules": staged} if staged else None
                     ray.init(address=address, runtime_env=environment, **quiet)
             else:
-                ray.init(address="local", include_dashboard=False, **quiet)
+                with interrupts.children_spared_hangups():
+                    ray.init(address="local", include_dashboard=False, **quiet)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
             interrupts.install()

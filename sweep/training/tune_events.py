@@ -19,6 +19,7 @@ from sweep.display.board import Board
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
 from sweep.training.assignment import trial_ids
+from sweep.training.losses import LOST_WORKERS, Losses
 from sweep.training.lost_workers import (
     error_of,
     is_lost_worker,
@@ -42,6 +43,7 @@ class Listener:
     board: Board
     shipper: Shipper
     reign: Reign
+    losses: Losses
     may_have_more: frozenset[str] = frozenset()
     stopping_since: float | None = None
     last_look: float = 0.0
@@ -78,6 +80,13 @@ class Listener:
             record_death(self.board, trial_id, error)
             self.shipper.changed(trial_id)
 
+    def may_go_on(self, tune_trial: Any) -> bool:
+        """Whether trials that have lost their worker are given another one."""
+        error, left = error_of(tune_trial), self.left_of(tune_trial)
+        if not left or getattr(error, "preempted", False):
+            return True
+        return self.losses.count(left) <= LOST_WORKERS
+
     def _hear_of_tracking(self) -> None:
         """Have the board say when MLflow goes out of reach, and when it is back."""
         news = self.shipper.news()
@@ -106,6 +115,11 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def may_go_on(tune_trial: Any) -> bool:
+    """Whether every listener has trials that lost their worker given another one."""
+    return all(listener.may_go_on(tune_trial) for listener in _listeners)
 
 
 class Events(Callback):
