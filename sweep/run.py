@@ -17,6 +17,7 @@ from sweep.cluster.at_hand import at_hand
 from sweep.cluster.connection import Cluster, import_ray, require_answer
 from sweep.cluster.inspection import require_ready
 from sweep.cluster.own_modules import own_modules
+from sweep.cluster.temporary_folder import require_temporary_folder
 from sweep.display import tables
 from sweep.display.board import Board
 from sweep.display.checking import checked
@@ -57,6 +58,7 @@ def run(
     for line in changed_sources(plan):
         print_plainly(console, f"note: {line}")
     if plan.missing():
+        require_temporary_folder(address)
         feasible = checked(grid, console, meanwhile=import_ray)
         with waiting(console, "checking the data"):
             require_data(feasible, download=True)
@@ -87,12 +89,15 @@ def dry_run(
     """
     require_free(folder_of(grid))
     require_answer(address)
+    require_temporary_folder(address)
     plan = replace(make_plan(grid, retry), grid=checked(grid, console, import_ray))
     for line in missing_data(plan.grid):
         print_plainly(console, f"note: {line}")
     plan.folder.storage.require_writable()
     with waiting(console, "starting Ray"):
-        cluster = Cluster(address, own_modules(plan.grid.import_paths))
+        cluster = Cluster(
+            address, own_modules(plan.grid.import_paths), partial(print_plainly, console)
+        )
     try:
         share = cluster.capacity.shares(plan.grid)[0]
         slots = cluster.capacity.slots(share)
@@ -109,10 +114,10 @@ def dry_run(
 def _train(
     plan: Plan, console: Console, address: str | None, reign: Reign
 ) -> tuple[Shipped, Board]:
+    say, board = partial(print_plainly, console), None
     with waiting(console, "starting Ray"), at_hand(plan.grid, len(plan.missing())):
-        cluster = Cluster(address, own_modules(plan.grid.import_paths))
+        cluster = Cluster(address, own_modules(plan.grid.import_paths), say)
     try:
-        say = partial(print_plainly, console)
         plan = replace(plan, grid=usable(plan.grid, cluster, say))
         share = cluster.capacity.shares(plan.grid)[0]
         cluster.capacity.slots(share)  # refuses what fits on no node
@@ -121,16 +126,19 @@ def _train(
             with waiting(console, "visiting the nodes"):
                 require_ready(plan, cluster.capacity, share)
         packing = packed(plan, cluster, say, partial(waiting, console))
-        board = Board(plan, slots=packing.slots_at_first(plan))
+        board = Board(plan, slots=packing.slots_at_first(plan), logs=cluster.logs)
         interrupts.install(board.interrupt)
         save_expected(plan)
         shipper = Shipper(plan.grid)
         with shown(board, console):
             train_missing(plan, cluster, packing, board, shipper, reign)
     finally:
-        cluster.shut_down()
+        is_read = board is not None and bool(board.broken or board.num_lost)
+        cluster.shut_down(keep_logs=is_read)
     if board.broken:
         print_plainly(console, f"stopped: {board.broken}", "red")
+    if is_read:
+        print_plainly(console, f"what Ray says of it: {cluster.logs}")
     with waiting(console, "bringing MLflow up to date"):
         limit_s = CUT_SHORT_S if board.is_stopping else None
         return shipper.finish(limit_s), board

@@ -51,7 +51,8 @@ class Board:
     """States of all trials of a plan; `on_end` is told of each trial that ends.
 
     `interrupted` asks the sweep to stop, `broken` says what keeps it from going on, `unreached`
-    why MLflow is out of reach at present.
+    why MLflow is out of reach at present; `num_lost` counts workers that were lost, of which Ray's
+    `logs` (a folder, or in words) may say more.
     """
 
     plan: Plan
@@ -62,6 +63,8 @@ class Board:
     interrupted: bool = False
     broken: str | None = None
     unreached: str | None = None
+    num_lost: int = 0
+    logs: str = "Ray's logs"
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}

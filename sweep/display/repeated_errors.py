@@ -80,12 +80,11 @@ def _is_beyond(state: TrialState, epochs: int) -> bool:
 
 def _is_everywhere(struck: Iterable[GridTrial], asked: Iterable[GridTrial]) -> bool:
     """Whether the trials struck differ in whatever the trials asked for differ in, but the seed."""
-    asked, struck = list(asked), list(struck)
+    levels_struck, levels_asked = (
+        list(zip(*((t.norm, t.variant, t.spec.batch_size) for t in trials), strict=True))
+        for trials in (struck, asked)
+    )
     return all(
-        len({read(trial) for trial in struck}) >= min(2, len({read(trial) for trial in asked}))
-        for read in (
-            lambda trial: trial.norm,
-            lambda trial: trial.variant,
-            lambda trial: trial.spec.batch_size,
-        )
+        len(set(some)) >= min(2, len(set(every)))
+        for some, every in zip(levels_struck, levels_asked, strict=True)
     )

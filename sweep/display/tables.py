@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweep.continuation import continuation
 from sweep.display.progress import duration, print_plainly
 from sweep.display.repeated_errors import Stop
 from sweep.grid.expansion import GridTrial
@@ -68,16 +69,9 @@ def occupation_table(seconds: Sequence[float]) -> Table:
 
 def print_continuation(console: Console, plan: Plan) -> None:
     """Of a sweep that was begun before, what this run goes on with."""
-    missing = plan.missing()
-    begun = sum(trial.trial_id in plan.records for trial in missing)
-    done = len(plan.grid.trials) - len(missing)
-    if missing and (begun or done):
-        new = len(missing) - begun
-        print_plainly(
-            console,
-            f"going on: {counted(done, 'trial')} done before, {begun} from their last "
-            f"checkpoints, {new} from the beginning",
-        )
+    line = continuation(plan).line() if plan.missing() else None
+    if line is not None:
+        print_plainly(console, line)
 
 
 def print_outcome(console: Console, *, before: Plan, after: Plan, stops: Sequence[Stop]) -> None:

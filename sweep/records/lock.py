@@ -67,7 +67,7 @@ class Holder:
 
     def is_dead(self) -> bool:
         """Whether the holder is gone: silent, or a process of this host that is no more."""
-        is_gone = self.host == socket.gethostname() and self.started != _started(self.pid)
+        is_gone = self.host == socket.gethostname() and self.started != process_start(self.pid)
         return is_gone or self.is_silent
 
     def to_json(self) -> bytes:
@@ -144,7 +144,7 @@ class Reign:
 @contextmanager
 def driving(folder: SweepFolder) -> Iterator[Reign]:
     """Hold the sweep's lock; `RefusedError` names the holder if a living one has it."""
-    mine = Holder(socket.gethostname(), os.getpid(), now(), _started(os.getpid()))
+    mine = Holder(socket.gethostname(), os.getpid(), now(), process_start(os.getpid()))
     if not folder.storage.create(LOCK, mine.to_json()):
         require_free(folder)
         folder.storage.write(LOCK, mine.to_json())
@@ -214,7 +214,7 @@ def _read(folder: SweepFolder) -> Holder | None:
         return None
 
 
-def _started(pid: int) -> str:
+def process_start(pid: int) -> str:
     """When the process began, as the kernel counts; empty if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat") as file:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ray.tune.experiment import Trial
 
@@ -45,18 +45,11 @@ class Losses:
             return self._reached.get(trial_id, (0, 0))
 
 
-class Judge(Protocol):
-    """Who decides whether a trial that has lost its worker is given another one."""
-
-    def __call__(self, trial: Any) -> bool:
-        """Whether Tune's trial is given another worker; called once for each loss."""
-
-
 @contextmanager
-def recovery_decided_by(may_go_on: Judge) -> Iterator[None]:
-    """Within the block it decides, and not Tune, which counts every failure of a trial.
+def recovery_decided_by(may_go_on: Callable[[Any], bool]) -> Iterator[None]:
+    """Within the block it decides whether Tune's trial that lost its worker is given another one.
 
-    A later Ray may have no such method, and then does count.
+    It is called once for each loss; Tune itself counts every failure of a trial. A later Ray may have no such method, and then does count.
     """
     trial_class: Any = Trial
     should_recover = getattr(trial_class, "should_recover", None)

@@ -92,7 +92,7 @@ def record_death(board: Board, trial_id: str, error: object) -> None:
         record = folder.load() or Record.of(state.trial.spec)
         record.outcome = outcome
         record.error = {"type": "WorkerDied", "message": why, "traceback": why}
-        folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
+        folder.save_traceback(f"{why}; {board.logs} may say more\n")
         folder.save(record)
     except (OSError, RecordDamagedError):
         board.lose(trial_id, why)

@@ -150,6 +150,7 @@ class Events(Callback):
         """Trials have lost their worker and are given another one."""
         for listener in _listeners:
             board = listener.board
+            board.num_lost += not board.is_stopping
             if not board.is_stopping:
                 for trial_id in listener.left_of(trial):
                     board.notice(recovery_line(board, trial_id, error_of(trial)))
@@ -157,6 +158,7 @@ class Events(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker too often."""
         for listener in _listeners:
+            listener.board.num_lost += not listener.board.is_stopping
             for trial_id in listener.left_of(trial):
                 listener.give_up(trial_id, error_of(trial))
 

@@ -112,7 +112,12 @@ def test_a_status_shows_the_rest_where_records_are_damaged() -> None:
 
 def test_a_run_says_what_it_goes_on_with() -> None:
     assert printed(print_continuation, make_plan(load())) == []
-    assert printed(print_continuation, some_ended()) == [
+    begun = some_ended()
+    assert printed(print_continuation, begun) == [
+        "going on: 4 trials done before, 0 from their last checkpoints, 4 from the beginning"
+    ]
+    begun.folder.trial(begun.grid.trials[4].trial_id).save_checkpoint(2, 0, b"weights")
+    assert printed(print_continuation, begun) == [
         "going on: 4 trials done before, 1 from their last checkpoints, 3 from the beginning"
     ]
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
