@@ -116,6 +116,8 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
     elif shipped.place:
         command = f"{shipped.place.command}, then " if shipped.place.command else ""
         rows.append(("MLflow", f"{command}{shipped.place.link}"))
+    if shipped.remark:
+        rows.append(("", shipped.remark))
     for name, text in rows:
         print_plainly(console, f"{name:<8} {text}")
 

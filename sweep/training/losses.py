@@ -49,7 +49,8 @@ class Losses:
 def recovery_decided_by(may_go_on: Callable[[Any], bool]) -> Iterator[None]:
     """Within the block it decides whether Tune's trial that lost its worker is given another one.
 
-    It is called once for each loss; Tune itself counts every failure of a trial. A later Ray may have no such method, and then does count.
+    It is called once for each loss. Tune itself counts every failure of a trial, and so does a
+    later Ray that has no such method.
     """
     trial_class: Any = Trial
     should_recover = getattr(trial_class, "should_recover", None)
