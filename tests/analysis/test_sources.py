@@ -252,6 +252,23 @@ def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("exempt", [False, True])
+def test_a_proxy_that_stands_between_is_named(
+    exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    if exempt:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        load("small")
+    assert ("HTTP_PROXY sends this through a proxy" in str(caught.value)) is not exempt
+    assert str(caught.value).endswith("export no_proxy=127.0.0.1") is not exempt
+
+
 def test_records_the_grid_no_longer_asks_for_are_left_out_with_a_note(
     places: tuple[Path, Path], ragged: dict[str, Any], tmp_path: Path
 ) -> None:
