@@ -33,6 +33,7 @@ def main() -> None:
         try:
             app()
         finally:
+            interrupts.leave_a_dead_terminal()
             sys.stdout.flush()
     except BrokenPipeError:
         from sweep.display.output import discard

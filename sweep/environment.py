@@ -1,10 +1,12 @@
-"""Variables of the environment that tell Ray something, for as long as it is to hold."""
+"""What tells Ray something for as long as it is to hold: variables, and names in its modules."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 
 @contextmanager
@@ -18,3 +20,19 @@ def variable(name: str, value: str) -> Iterator[None]:
         yield
     finally:
         del os.environ[name]
+
+
+@contextmanager
+def replaced(module_name: str, name: str, value: Any) -> Iterator[None]:
+    """Within the block a module has this value by this name, if it has one at all."""
+    try:
+        module = import_module(module_name)
+        former = getattr(module, name)
+    except (ImportError, AttributeError):
+        yield
+        return
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, former)

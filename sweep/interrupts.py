@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once, except while trials train.
+"""Ctrl-C, SIGTERM and a terminal that goes away (SIGHUP): at once, except while trials train.
 
 Python's own KeyboardInterrupt can strike inside an import and leave half a module behind. A sweep
 needs no unwinding: records are whole at any moment, and a dead driver's lock is free.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -26,7 +28,9 @@ LONGEST_S = 28.0
 
 
 def install(stop: Callable[[], None] | None = None) -> None:
-    """Set both handlers; to be repeated after `ray.init`, which sets one of its own.
+    """Set the handlers; to be repeated after `ray.init`, which sets one of its own.
+
+    A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
 
     With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once,
     and so does the time that is set for it.
@@ -35,10 +39,11 @@ def install(stop: Callable[[], None] | None = None) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         asked.append(number)
+        leave_a_dead_terminal()
         if stop is None or len(asked) > 1:
             _end()
         else:
-            os.write(2, b"interrupted: trials are being put aside; once more to end at once\n")
+            _tell(b"interrupted: trials are being put aside; once more to end at once\n")
             in_vain = threading.Timer(LONGEST_S, _end)
             in_vain.daemon = True
             in_vain.start()
@@ -46,6 +51,31 @@ def install(stop: Callable[[], None] | None = None) -> None:
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
+
+
+@contextmanager
+def children_spared_hangups() -> Iterator[None]:
+    """Within the block processes are born that no SIGHUP ends, which reaches all of a terminal.
+
+    They inherit that it is blocked. This process meets one that comes meanwhile at the end.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def leave_a_dead_terminal() -> None:
+    """Send what is written to a terminal that has gone nowhere: each write would raise."""
+    for number in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
 
 
 def start_spared(process: BaseProcess) -> None:
@@ -62,9 +92,15 @@ def start_spared(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
+def _tell(line: bytes) -> None:
+    with suppress(OSError):  # nobody is left to read it
+        os.write(2, line)
+
+
 def _end() -> None:
-    sys.stdout.flush()
-    if sys.stdout.isatty():
-        os.write(1, SHOW_CURSOR)
-    os.write(2, b"interrupted; run the same command again to go on\n")
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        if sys.stdout.isatty():
+            os.write(1, SHOW_CURSOR)
+    _tell(b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sweep import calibration
 from sweep.calibration import CellTime
@@ -19,6 +19,7 @@ from trainables.spec import Outcome
 class Plan:
     """A grid held against its records. Trials whose outcome is in `retry` count as missing.
 
+    So do those in `untried` (trial ids), whose outcome is that of an attempt before this command.
     `damaged` says of each trial whose record cannot be read why not.
     """
 
@@ -29,12 +30,14 @@ class Plan:
     costs: CostModel = field(default_factory=CostModel)
     damaged: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[Cell, CellTime] = field(default_factory=dict)
+    untried: frozenset[str] = frozenset()
 
     def outcome(self, trial: GridTrial) -> Outcome | None:
         """The trial's outcome, or None if it has none or is to be tried again."""
         record = self.records.get(trial.trial_id)
         outcome = record.outcome if record else None
-        return None if outcome in self.retry else outcome
+        is_to_come = outcome in self.retry or trial.trial_id in self.untried
+        return None if is_to_come else outcome
 
     def epochs_done(self, trial: GridTrial) -> int:
         """Epochs that the trial's record holds."""
@@ -91,6 +94,24 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool =
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))
     return plan
+
+
+def plan_after(before: Plan, ended: Container[str] = ()) -> Plan:
+    """How the trials of a plan stand after they were to be trained.
+
+    A trial that was to be tried again, whose record is what it was and that is not among those
+    that have `ended` (trial ids), was not tried: it has no outcome of this command.
+    """
+    after = make_plan(before.grid)
+    untried = (
+        trial.trial_id
+        for trial in before.missing()
+        if trial.trial_id not in ended
+        and trial.trial_id in before.records
+        and before.records[trial.trial_id].outcome is not None
+        and before.records[trial.trial_id] == after.records.get(trial.trial_id)
+    )
+    return replace(after, untried=frozenset(untried))
 
 
 def save_expected(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,15 +17,17 @@ from sweep.cluster.at_hand import at_hand
 from sweep.cluster.connection import Cluster, import_ray, require_answer
 from sweep.cluster.inspection import require_ready
 from sweep.cluster.own_modules import own_modules
+from sweep.cluster.temporary_folder import require_temporary_folder
 from sweep.display import tables
 from sweep.display.board import Board
 from sweep.display.checking import checked
 from sweep.display.progress import print_plainly, shown, waiting
-from sweep.errors import ExitCode
+from sweep.display.repeated_errors import Stop
+from sweep.errors import ExitCode, RefusedError
 from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
 from sweep.packing.measure import packed, usable
-from sweep.plan import Plan, folder_of, make_plan, save_expected
+from sweep.plan import Plan, folder_of, make_plan, plan_after, save_expected
 from sweep.records.lock import Reign, driving, require_free
 from sweep.remarks import changed_sources, missing_data
 from sweep.tracking.shipping import Shipped, Shipper, ship_all
@@ -49,28 +52,32 @@ def run(
     """
     require_free(folder_of(grid))  # at once, and not after checks that take long
     require_answer(address)
+    if report is not None:
+        require_folder(report)
     plan = make_plan(grid, retry)
     for line in changed_sources(plan):
         print_plainly(console, f"note: {line}")
     if plan.missing():
+        require_temporary_folder(address)
         feasible = checked(grid, console, meanwhile=import_ray)
         with waiting(console, "checking the data"):
             require_data(feasible, download=True)
         plan = replace(plan, grid=feasible)
         tables.print_continuation(console, plan)
     plan.folder.storage.require_writable()
-    stopped_by: str | None = None
+    ended, stops = frozenset[str](), list[Stop]()
     with driving(plan.folder) as reign:
         if plan.missing():
-            shipped, stopped_by = _train(plan, console, address, reign)
+            shipped, board = _train(plan, console, address, reign)
+            ended, stops = board.ended, board.repeated.stops()
         else:
             save_expected(plan)
             shipped = ship_all(plan.grid)
-    now = make_plan(plan.grid)
-    tables.print_outcome(console, before=plan, after=now, stopped_by=stopped_by)
-    reported = report is not None and write_report(now, shipped, report)
-    tables.print_places(console, now, shipped, reported=reported)
-    return exit_code(now, shipped, stopped_by)
+    now = plan_after(plan, ended)
+    tables.print_outcome(console, before=plan, after=now, stops=stops)
+    reported = report is None or write_report(now, shipped, report, console)
+    tables.print_places(console, now, shipped, reported=reported and report is not None)
+    return exit_code(now, shipped, reported=reported)
 
 
 def dry_run(
@@ -82,12 +89,15 @@ def dry_run(
     """
     require_free(folder_of(grid))
     require_answer(address)
+    require_temporary_folder(address)
     plan = replace(make_plan(grid, retry), grid=checked(grid, console, import_ray))
     for line in missing_data(plan.grid):
         print_plainly(console, f"note: {line}")
     plan.folder.storage.require_writable()
     with waiting(console, "starting Ray"):
-        cluster = Cluster(address, own_modules(plan.grid.import_paths))
+        cluster = Cluster(
+            address, own_modules(plan.grid.import_paths), partial(print_plainly, console)
+        )
     try:
         share = cluster.capacity.shares(plan.grid)[0]
         slots = cluster.capacity.slots(share)
@@ -103,11 +113,11 @@ def dry_run(
 
 def _train(
     plan: Plan, console: Console, address: str | None, reign: Reign
-) -> tuple[Shipped, str | None]:
+) -> tuple[Shipped, Board]:
+    say, board = partial(print_plainly, console), None
     with waiting(console, "starting Ray"), at_hand(plan.grid, len(plan.missing())):
-        cluster = Cluster(address, own_modules(plan.grid.import_paths))
+        cluster = Cluster(address, own_modules(plan.grid.import_paths), say)
     try:
-        say = partial(print_plainly, console)
         plan = replace(plan, grid=usable(plan.grid, cluster, say))
         share = cluster.capacity.shares(plan.grid)[0]
         cluster.capacity.slots(share)  # refuses what fits on no node
@@ -116,36 +126,55 @@ def _train(
             with waiting(console, "visiting the nodes"):
                 require_ready(plan, cluster.capacity, share)
         packing = packed(plan, cluster, say, partial(waiting, console))
-        board = Board(plan, slots=packing.slots_at_first(plan))
+        board = Board(plan, slots=packing.slots_at_first(plan), logs=cluster.logs)
         interrupts.install(board.interrupt)
         save_expected(plan)
         shipper = Shipper(plan.grid)
         with shown(board, console):
             train_missing(plan, cluster, packing, board, shipper, reign)
     finally:
-        cluster.shut_down()
+        is_read = board is not None and bool(board.broken or board.num_lost)
+        cluster.shut_down(keep_logs=is_read)
     if board.broken:
         print_plainly(console, f"stopped: {board.broken}", "red")
+    if is_read:
+        print_plainly(console, f"what Ray says of it: {cluster.logs}")
     with waiting(console, "bringing MLflow up to date"):
-        limit_s = None if board.num() == len(board.states) else CUT_SHORT_S
-        return shipper.finish(limit_s), board.repeated_error
+        limit_s = CUT_SHORT_S if board.is_stopping else None
+        return shipper.finish(limit_s), board
 
 
-def write_report(plan: Plan, shipped: Shipped, out: Path) -> bool:
-    """Have the analysis write a report, in a process of its own; whether it did."""
+def require_folder(report: Path) -> None:
+    """Raise `RefusedError` unless a report can be written to this folder, made if need be."""
+    there = next(path for path in (report, *report.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise RefusedError(f"--report {report}: expected a folder, found the file {there}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RefusedError(f"--report {report}: the folder {there} cannot be written")
+
+
+def write_report(plan: Plan, shipped: Shipped, out: Path, console: Console) -> bool:
+    """Have the analysis write a report, in a process of its own; whether it did.
+
+    Where no trial has a result there is none to write, and a line says so.
+    """
     if not plan.num(Outcome.COMPLETED, Outcome.DIVERGED):
-        return False
+        print_plainly(console, "no report is written, since no trial has a result")
+        return True
     source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
     sys.stdout.flush()
     command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
-    return subprocess.run(command, check=False).returncode == 0
+    code = subprocess.run(command, check=False).returncode
+    if code != 0:
+        what = f"no report is written to {out}: `python -m analysis report` ended with {code}"
+        print_plainly(console, what, "red")
+    return code == 0
 
 
-def exit_code(plan: Plan, shipped: Shipped, stopped_by: str | None) -> ExitCode:
-    """What the records and MLflow say, which is not always what Ray says."""
-    failed = plan.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-    if plan.missing() and not stopped_by:
+def exit_code(plan: Plan, shipped: Shipped, *, reported: bool = True) -> ExitCode:
+    """What the records, MLflow and the report say, which is not always what Ray says."""
+    if plan.missing():
         return ExitCode.INCOMPLETE
-    if failed:
+    if plan.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY):
         return ExitCode.FAILED
-    return ExitCode.NOT_TRACKED if shipped.error else ExitCode.DONE
+    return ExitCode.NOT_TRACKED if shipped.error or not reported else ExitCode.DONE

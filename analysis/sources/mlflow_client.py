@@ -14,6 +14,7 @@ from analysis.sources.assemble import METRIC_NAMES, Bits, Found
 from analysis.sources.correctness import read_bits
 from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
 from analysis.sources.place import CORRECT
+from analysis.sources.proxy import proxy_remark
 from analysis.sources.run_cache import History, recall, remember
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def read_with_client(uri: str, name: str) -> Found:
             read = pool.map(lambda run: _history(client, run), new)
             fresh = dict(zip((run.run_id for run in new), read, strict=True))
     except MlflowException as error:
-        raise InputError(f"MLflow at {uri} cannot be read: {str(error).splitlines()[0]}") from error
+        said = f"{str(error).splitlines()[0]}{proxy_remark(uri)}"
+        raise InputError(f"MLflow at {uri} cannot be read: {said}") from error
     remember(new, fresh)
     histories |= fresh
     points = [point for history in histories.values() for point in history.points]

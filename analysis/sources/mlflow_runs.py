@@ -11,9 +11,18 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.sources.assemble import Bits, Found, edition_of, empty_curves, settings_of, utc
+from analysis.sources.assemble import (
+    Bits,
+    Found,
+    edition_of,
+    empty_curves,
+    settings_of,
+    strangers_note,
+    utc,
+)
 
 EXPECTED_TAG = "sweep.expected."
+ASKED_TAG = "sweep.trials."
 REFERENCE_TAG = "sweep.reference."
 TRIAL_TAG = "sweep.trial_id"
 
@@ -48,7 +57,10 @@ def found_in(
 
     `correct` holds by run id which test examples were right.
     """
-    trials = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
+    there = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
+    asked = _asked_ids(tags)
+    trials = {run_id: run for run_id, run in there.items() if _is_asked(run, asked)}
+    strangers = len(there) - len(trials)
     ids = _ids(trials.values())
     found = Found(
         name=name,
@@ -57,11 +69,28 @@ def found_in(
         expected=_expected(tags),
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
-        correct={ids[run_id]: bits for run_id, bits in correct.items()},
+        correct={ids[run_id]: bits for run_id, bits in correct.items() if run_id in ids},
+        notes=[strangers_note(strangers)] if strangers else [],
     )
     for run in trials.values():
         found.add_packages(_packages(run.tags))
     return found
+
+
+def _asked_ids(tags: Mapping[str, str]) -> dict[str, set[str]]:
+    """By sweep the ids of the trials that its grid asks for; older sweeps do not say."""
+    asked: dict[str, set[str]] = {}
+    for key, text in tags.items():
+        if key.startswith(ASKED_TAG):
+            sweep = key.removeprefix(ASKED_TAG).partition(":")[0]
+            asked.setdefault(sweep, set()).update(json.loads(text))
+    return asked
+
+
+def _is_asked(run: Run, asked: Mapping[str, set[str]]) -> bool:
+    """Whether the grid as it stands asks for the run's trial, as far as it says."""
+    ids = asked.get(run.tags.get("sweep.name", ""))
+    return ids is None or run.tags[TRIAL_TAG] in ids
 
 
 def _ids(runs: Iterable[Run]) -> dict[str, str]:
@@ -76,7 +105,7 @@ def _ids(runs: Iterable[Run]) -> dict[str, str]:
 def _curves(ids: Mapping[str, str], points: Iterable[Point]) -> pd.DataFrame:
     """One row per trial and epoch; of several values for one step the newest counts."""
     columns = ["run_id", "metric", "epoch", "timestamp", "value"]
-    long = pd.DataFrame.from_records(list(points), columns=columns)
+    long = pd.DataFrame.from_records([p for p in points if p[0] in ids], columns=columns)
     if long.empty:
         return empty_curves()
     newest = long.sort_values("timestamp", kind="stable")

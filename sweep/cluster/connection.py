@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import platform
 import signal
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,15 @@ from typing import Any
 from sweep import interrupts
 from sweep.cluster.capacity import Capacity
 from sweep.cluster.own_modules import stage
+from sweep.cluster.starting import start_here
+from sweep.cluster.temporary_folder import (
+    keep_session,
+    mark_session,
+    ray_folder,
+    remove_dead_sessions,
+    remove_session,
+    require_temporary_folder,
+)
 from sweep.errors import NotStartedError, RefusedError
 
 QUIET = {
@@ -31,6 +41,11 @@ QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # a lost worker is ours to tell
 }
 
+BOUNDED_LOGS = {"RAY_ROTATION_MAX_BYTES": "10000000", "RAY_ROTATION_BACKUP_COUNT": "1"}
+"""What a worker prints is kept in files of this size, two for each stream: the newest of it."""
+
+OF_A_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
 ANSWER_S = 10.0
 """So long a cluster's head may take to accept a connection."""
 
@@ -38,6 +53,8 @@ ANSWER_S = 10.0
 def import_ray() -> None:
     """Import Ray and Tune, which takes a second or two and is quiet afterwards."""
     os.environ.update(QUIET)
+    for name, value in BOUNDED_LOGS.items():
+        os.environ.setdefault(name, value)
     import ray.tune  # noqa: F401
 
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
@@ -48,9 +65,18 @@ class Cluster:
     """A connection to Ray: this machine, or the cluster at `address`.
 
     To a cluster go the Python files of the `own_modules`, which its nodes do not have.
+
+    Attributes:
+        is_remote: whether it is a cluster's.
+        session: the folder of a Ray that was started here, in which its logs are; else None.
     """
 
-    def __init__(self, address: str | None, own_modules: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        own_modules: Sequence[Path] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
         if address and address.startswith("ray://"):
             raise RefusedError(
                 f"address {address}: a sweep is driven from within its cluster; "
@@ -67,7 +93,8 @@ class Cluster:
                     environment = {"py_modules": staged} if staged else None
                     ray.init(address=address, runtime_env=environment, **quiet)
             else:
-                ray.init(address="local", include_dashboard=False, **quiet)
+                remove_dead_sessions()
+                start_here(quiet, say)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
             interrupts.install()
@@ -84,15 +111,40 @@ class Cluster:
                     f"no Ray cluster to use at {address!r}: {said}; it has to run there with "
                     f"{here}, as here, and let in this machine's token"
                 ) from None
+            require_temporary_folder(address)  # which may have become full meanwhile
+            if isinstance(error, OSError) and error.errno in OF_A_FOLDER:
+                raise RefusedError(f"Ray does not start in {ray_folder()}: {said}") from None
             raise NotStartedError(f"Ray does not start on this machine: {said}") from None
         self.is_remote = address is not None
+        self.session = None if address else _session()
         self.capacity = Capacity(nodes, _that_may_come() if address else ())
 
-    def shut_down(self) -> None:
-        """Disconnect; a Ray that was started here ends."""
+    @property
+    def logs(self) -> str:
+        """Where Ray's logs are: a folder of this machine, or in words where it is a cluster's."""
+        return "Ray's logs on its nodes" if self.session is None else f"{self.session}/logs"
+
+    def shut_down(self, *, keep_logs: bool = False) -> None:
+        """Disconnect; a Ray that was started here ends, and its logs go unless they are kept."""
         import ray
 
         ray.shutdown()
+        if self.session is not None and keep_logs:
+            keep_session(self.session)
+        elif self.session is not None:
+            remove_session(self.session)
+
+
+def _session() -> Path | None:
+    """The folder of the session that was just started, marked as this process's."""
+    with suppress(ImportError, AttributeError):  # Ray does not promise this call
+        from ray._private import worker
+
+        node: Any = worker._global_node
+        session = Path(node.get_session_dir_path())
+        mark_session(session)
+        return session
+    return None
 
 
 def require_answer(address: str | None) -> None:

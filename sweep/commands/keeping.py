@@ -28,6 +28,8 @@ def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> No
     if shipped.place is None:
         print(f"MLflow cannot be reached: {visible(shipped.error or '')}", file=sys.stderr)
         raise typer.Exit(ExitCode.NOT_TRACKED)
+    if shipped.remark:
+        print(visible(shipped.remark))
     up_to_date = counted(len(standing.records), "run")
     print(f"{up_to_date} up to date, {shipped.num_touched} of them just now")
     print(f"{shipped.place.command or 'open'}: {shipped.place.link}")

@@ -45,7 +45,7 @@ def run(
 
     Exit codes: 0 every trial has an outcome and MLflow has it; 1 some trial failed; 2 the grid
     or the command is wrong and nothing was started; 3 interrupted or incomplete; 4 trained, but
-    MLflow could not be brought up to date.
+    MLflow could not be brought up to date, or the report could not be written.
 
     Examples:
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
+from sweep.display.repeated_errors import RepeatedErrors
 from sweep.grid.expansion import GridTrial
 from sweep.plan import Plan
 from sweep.schedule import makespan
 from trainables.spec import Outcome
 
-REPEATED_ERRORS = 3
-"""So many trials that end in one and the same traceback stop the sweep: it is a bug."""
-
 
 def unreached_line(error: str) -> str:
     """What is said while MLflow is out of reach."""
     return f"MLflow cannot be reached, training goes on: {error}"
+
+
+def stopped_line(cell: str, error: str) -> str:
+    """What is said when a cell is stopped."""
+    last = error.strip().splitlines()[-1:] or ["no message"]
+    return (
+        f"{cell} is stopped, because several trials ended in the same error; trials of other "
+        f"cells go on: {last[0]}"
+    )
 
 
 @dataclass
@@ -45,7 +51,8 @@ class Board:
     """States of all trials of a plan; `on_end` is told of each trial that ends.
 
     `interrupted` asks the sweep to stop, `broken` says what keeps it from going on, `unreached`
-    why MLflow is out of reach at present.
+    why MLflow is out of reach at present; `num_lost` counts workers that were lost, of which Ray's
+    `logs` (a folder, or in words) may say more.
     """
 
     plan: Plan
@@ -53,10 +60,11 @@ class Board:
     on_end: Callable[[TrialState], None] = lambda state: None
     on_notice: Callable[[str], None] = lambda line: None
     notices: list[str] = field(default_factory=list)
-    errors: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     broken: str | None = None
     unreached: str | None = None
+    num_lost: int = 0
+    logs: str = "Ray's logs"
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
@@ -67,6 +75,7 @@ class Board:
             last = record.epochs[-1]["test_error"] if record and record.epochs else None
             outcome, epochs = self.plan.outcome(trial), self.plan.epochs_done(trial)
             self.states[trial.trial_id] = TrialState(trial, outcome, epochs, last)
+        self.repeated = RepeatedErrors(self.states)
 
     def start(self, trial_id: str) -> None:
         """A worker has taken the trial. While the sweep stops, it only hands it back."""
@@ -92,9 +101,10 @@ class Board:
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
         if outcome is not None:
             state.is_running, state.error = False, error
-            if error:
-                self.errors[error] += 1
             self.on_end(state)
+            if error:
+                for cell in self.repeated.note(state, error):
+                    self.notice(stopped_line(cell, error))
 
     def interrupt(self) -> None:
         """Ask the sweep to stop; called from a signal's handler."""
@@ -125,14 +135,14 @@ class Board:
         self.notice(f"{state.trial.name} was given up: {why}")
 
     @property
-    def repeated_error(self) -> str | None:
-        """The traceback that has ended too many trials, if any."""
-        return next((e for e, n in self.errors.items() if n >= REPEATED_ERRORS), None)
-
-    @property
     def is_stopping(self) -> bool:
         """Whether the sweep is to end before all its trials have."""
-        return self.interrupted or bool(self.broken) or self.repeated_error is not None
+        return self.interrupted or bool(self.broken) or self.repeated.ended_by is not None
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """Ids of the trials that have an outcome, of this command or of one before."""
+        return frozenset(key for key, state in self.states.items() if state.outcome is not None)
 
     @property
     def running(self) -> list[TrialState]:

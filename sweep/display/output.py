@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from typing import IO, Any, cast
 
 from rich.console import Console
+
+
+class ToTheEnd:
+    """Standard output, written to without an error where its terminal has gone away."""
+
+    def write(self, text: str) -> int:
+        """As `sys.stdout.write`; of a terminal that has gone, nothing is asked any more."""
+        try:
+            return sys.stdout.write(text)
+        except OSError as error:
+            _give_up_on_terminal(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """As `sys.stdout.flush`."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            _give_up_on_terminal(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 class Output(Console):
     """A console that says nothing more once nobody reads; what it reports on goes on."""
 
+    def __init__(self) -> None:
+        super().__init__(file=cast(IO[str], ToTheEnd()))
+
     def on_broken_pipe(self) -> None:
         """Rich's own way would be to exit."""
         self.quiet = True
         discard()
+
+
+def _give_up_on_terminal(error: OSError) -> None:
+    if error.errno != errno.EIO:
+        raise error
+    discard()
 
 
 def on_stderr() -> Console:

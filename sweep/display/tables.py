@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweep.continuation import continuation
 from sweep.display.progress import duration, print_plainly
+from sweep.display.repeated_errors import Stop
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.parameters import AddedParameters
@@ -67,32 +69,38 @@ def occupation_table(seconds: Sequence[float]) -> Table:
 
 def print_continuation(console: Console, plan: Plan) -> None:
     """Of a sweep that was begun before, what this run goes on with."""
-    missing = plan.missing()
-    begun = sum(trial.trial_id in plan.records for trial in missing)
-    done = len(plan.grid.trials) - len(missing)
-    if missing and (begun or done):
-        new = len(missing) - begun
-        print_plainly(
-            console,
-            f"going on: {counted(done, 'trial')} done before, {begun} from their last "
-            f"checkpoints, {new} from the beginning",
-        )
+    line = continuation(plan).line() if plan.missing() else None
+    if line is not None:
+        print_plainly(console, line)
 
 
-def print_outcome(console: Console, *, before: Plan, after: Plan, stopped_by: str | None) -> None:
+def print_outcome(console: Console, *, before: Plan, after: Plan, stops: Sequence[Stop]) -> None:
     """What a run did, and what went wrong."""
     print_edition(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
-    if stopped_by:
-        left = len(after.missing())
-        untrained = f"{counted(left, 'trial')} {'is' if left == 1 else 'are'} left untrained"
-        what = f"stopped, because several trials ended in the same error; {untrained}:"
-        print_plainly(console, what, "red")
-        print_plainly(console, stopped_by.rstrip())
+    for stop in stops:
+        print_plainly(console, stop_line(after, stop), "red")
+        print_plainly(console, stop.error.rstrip())
     print_accidents(console, after)
-    if after.missing() and not stopped_by:
+    if after.missing() and stops:
+        again = f"`python -m sweep run {after.grid.arguments}` trains what is left untrained"
+        print_plainly(console, f"when the cause of the error is mended, {again}", "yellow")
+    elif after.missing():
         print_plainly(console, "run the same command again to go on", "yellow")
+
+
+def stop_line(plan: Plan, stop: Stop) -> str:
+    """What an error that came several times has stopped, and how many trials it leaves."""
+    left = [t for t in plan.missing() if stop.is_sweep or t.cell_name in stop.cells]
+    are = "is" if len(left) == 1 else "are"
+    untrained = f"{counted(len(left), 'trial')} {are} left untrained"
+    if stop.is_sweep:
+        return f"stopped, because several trials ended in the same error; {untrained}:"
+    cells = ", ".join(stop.cells[:MOST_TRIALS_SHOWN])
+    more = len(stop.cells) - MOST_TRIALS_SHOWN
+    cells += f" and {more} more" if more > 0 else ""
+    return f"{cells} stopped, because several trials ended in the same error; {untrained}:"
 
 
 def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bool) -> None:
@@ -108,6 +116,8 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
     elif shipped.place:
         command = f"{shipped.place.command}, then " if shipped.place.command else ""
         rows.append(("MLflow", f"{command}{shipped.place.link}"))
+    if shipped.remark:
+        rows.append(("", shipped.remark))
     for name, text in rows:
         print_plainly(console, f"{name:<8} {text}")
 

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, auto
@@ -42,7 +42,8 @@ class Holder:
     """Who drives a sweep. `started` tells a process from a later one with the same number.
 
     `beat` is when the lock was last renewed, in seconds since 1970; `token` is this driver's and
-    no other's; `stopping` tells its workers to put their trials aside.
+    no other's; `stopping` tells its workers to put their trials aside, `stopped` only those of
+    the cells that it names.
     """
 
     host: str
@@ -52,6 +53,7 @@ class Holder:
     beat: float = field(default_factory=time.time)
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     stopping: bool = False
+    stopped: tuple[str, ...] = ()
 
     @property
     def who(self) -> str:
@@ -65,7 +67,7 @@ class Holder:
 
     def is_dead(self) -> bool:
         """Whether the holder is gone: silent, or a process of this host that is no more."""
-        is_gone = self.host == socket.gethostname() and self.started != _started(self.pid)
+        is_gone = self.host == socket.gethostname() and self.started != process_start(self.pid)
         return is_gone or self.is_silent
 
     def to_json(self) -> bytes:
@@ -94,6 +96,13 @@ class Reign:
         """Tell the workers to put their trials aside."""
         if not self.holder.stopping:
             self.holder = replace(self.holder, stopping=True)
+            self._wake.set()
+
+    def stop_cells(self, cells: Iterable[str]) -> None:
+        """Tell the workers to put the trials of these cells aside, by name."""
+        stopped = tuple(cells)
+        if stopped != self.holder.stopped:
+            self.holder = replace(self.holder, stopped=stopped)
             self._wake.set()
 
     def beat(self) -> None:
@@ -135,7 +144,7 @@ class Reign:
 @contextmanager
 def driving(folder: SweepFolder) -> Iterator[Reign]:
     """Hold the sweep's lock; `RefusedError` names the holder if a living one has it."""
-    mine = Holder(socket.gethostname(), os.getpid(), now(), _started(os.getpid()))
+    mine = Holder(socket.gethostname(), os.getpid(), now(), process_start(os.getpid()))
     if not folder.storage.create(LOCK, mine.to_json()):
         require_free(folder)
         folder.storage.write(LOCK, mine.to_json())
@@ -172,8 +181,8 @@ def current_holder(folder: SweepFolder) -> Holder | None:
         return None
 
 
-def orders(folder: SweepFolder, token: str) -> Orders:
-    """What a worker of the driver with this token is to do.
+def orders(folder: SweepFolder, token: str, cell: str = "") -> Orders:
+    """What a worker of the driver with this token is to do with a trial of the cell of this name.
 
     Raises `FileNotFoundError` where there is no lock: the driver has ended, or the storage with it.
     """
@@ -187,7 +196,8 @@ def orders(folder: SweepFolder, token: str) -> Orders:
         return Orders.GO_ON
     if holder.token != token:
         return Orders.LEAVE
-    return Orders.STOP if holder.stopping or holder.is_silent else Orders.GO_ON
+    is_over = holder.stopping or holder.is_silent or cell in holder.stopped
+    return Orders.STOP if is_over else Orders.GO_ON
 
 
 def _gone(folder: SweepFolder) -> str:
@@ -198,12 +208,13 @@ def _read(folder: SweepFolder) -> Holder | None:
     """The lock's holder; None if the lock says nothing."""
     content = folder.storage.read(LOCK)
     try:
-        return Holder(**json.loads(content))
-    except (ValueError, TypeError):
+        plain = json.loads(content)
+        return Holder(**{**plain, "stopped": tuple(plain.get("stopped", ()))})
+    except (ValueError, TypeError, AttributeError):
         return None
 
 
-def _started(pid: int) -> str:
+def process_start(pid: int) -> str:
     """When the process began, as the kernel counts; empty if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat") as file:

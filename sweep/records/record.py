@@ -199,6 +199,10 @@ class TrialFolder:
                 name = _checkpoint(epoch, steps)
                 yield name, self.storage.read(name)
 
+    def newest_checkpoint(self) -> tuple[int, int] | None:
+        """Epochs, and steps into the next one, of the newest checkpoint; None if there is none."""
+        return next(iter(self._checkpoints()), None)
+
     def delete_checkpoints(self) -> None:
         """Delete them all: what they continue is no longer wanted."""
         for epoch, steps in self._checkpoints():

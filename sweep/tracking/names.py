@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.grid.expansion import GridTrial
@@ -15,8 +15,16 @@ LONGEST_TAG = 4000
 """Characters; what MLflow takes differs between its versions and stores."""
 
 
+EMPTY = "[]"
+"""The value of a part of a tag that a smaller grid no longer needs."""
+
+
 def experiment_tags(grid: Grid) -> dict[str, str]:
-    """Which trials the grid expects, in short, and which norm it compares the others with."""
+    """Which trials the grid expects, and which norm it compares the others with.
+
+    `sweep.expected.NAME` holds their cells and seeds in short, `sweep.trials.NAME` their ids: an
+    experiment keeps the runs of trials that the grid trained before a held field was changed.
+    """
     groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     seeds: dict[tuple[str, str, int], list[int]] = {}
     for trial in grid.trials:
@@ -29,21 +37,29 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
         for (norm, variant, of_cell), sizes in groups.items()
         for i in range(0, len(of_cell), 500)
     ]
-    tags = dict(_expected_tags(f"sweep.expected.{grid.name}", blocks))
+    tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
+    tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
 
 
-def _expected_tags(key: str, blocks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The blocks in as many tags (`key`, `key:2`, …) as MLflow's limit on a tag's length asks."""
+def outdated_tags(grid: Grid, known: Mapping[str, str]) -> dict[str, str]:
+    """The further parts of a larger grid's tags among those that are `known`, emptied."""
+    further = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
+    return {key: EMPTY for key in known if key.startswith(further)}
+
+
+def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """The items in as many tags (`key`, `key:2`, …) as MLflow's limit on a tag's length asks."""
     part: list[str] = []
-    number = 1
-    for text in (json.dumps(block, separators=(",", ":")) for block in blocks):
-        if part and sum(map(len, part)) + len(text) > LONGEST_TAG:
+    length, number = 0, 1
+    for text in (json.dumps(item, separators=(",", ":")) for item in items):
+        if part and length + len(text) > LONGEST_TAG - len(EMPTY):
             yield (key if number == 1 else f"{key}:{number}"), f"[{','.join(part)}]"
-            part, number = [], number + 1
+            part, length, number = [], 0, number + 1
         part.append(text)
+        length += len(text) + 1
     yield (key if number == 1 else f"{key}:{number}"), f"[{','.join(part)}]"
 
 

@@ -11,7 +11,7 @@ from sweep.grid.layout import Grid
 from sweep.tracking.cells import Cells, Result, Spread
 from sweep.tracking.place import Place
 from sweep.tracking.runs import Runs
-from sweep.tracking.view import means_key, seeds_key
+from sweep.tracking.view import FETCHED_AT_ONCE, means_key, seeds_key
 from sweep.wording import counted
 from trainables.spec import Outcome
 
@@ -45,6 +45,12 @@ def experiment_note(grid: Grid, place: Place) -> str:
     seeds = {trial.spec.seed for trial in grid.trials}
     further = f", crossed with {_listed(grid.further)}" if grid.further else ""
     reference = f", held against {_code(grid.reference)}" if grid.reference else ""
+    first_ones = ""
+    if len(grid.trials) > FETCHED_AT_ONCE:
+        first_ones = (
+            f"\n\n**This page reads {FETCHED_AT_ONCE} runs at a time:** of the {len(grid.trials)} "
+            f"trials the charts show the first ones, until you choose *Load more* below the list."
+        )
     return f"""\
 ### {_code(grid.name)}: how do {counted(len(norms), "norm")} hold up as the batch gets small?
 
@@ -55,7 +61,8 @@ def experiment_note(grid: Grid, place: Place) -> str:
 {_edition(grid)}{_links(grid, place)}
 
 Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the mean over its seeds,
-with a band from the lowest to the highest. Whether a difference is real is the report's to say.
+with a band from the lowest to the highest. Whether a difference is real is the report's to \
+say.{first_ones}
 
 ```sh
 python -m sweep status {grid.arguments}

@@ -6,9 +6,12 @@ import os
 import re
 
 from sweep.tracking.credentials import URI, hidden
+from sweep.tracking.proxy import proxy_remark
 
 LONGEST = 300
 OF_A_CONNECTION = re.compile(r"HTTPS?Connection(Pool)?\(|connection to server|timeout exception")
+OF_A_PROXY = re.compile(r"proxy|error code (403|407|502|503|504)", re.IGNORECASE)
+"""What MLflow says where a proxy does not know the server, or lets nobody through."""
 BECAME = {
     r"refused": "connection refused",
     r"timed? ?out": "timed out",
@@ -33,4 +36,12 @@ def reason(error: Exception) -> str:
             if re.search(pattern, str(error), re.IGNORECASE):
                 text = f"{hidden(os.environ.get(URI, 'its server'))}: {what}"
                 break
+    if OF_A_CONNECTION.search(str(error)) or OF_A_PROXY.search(str(error)):
+        remark = proxy_remark(os.environ.get(URI, ""))
+        if remark is not None:
+            return f"{_short(text)}; {remark}"
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -39,12 +39,16 @@ FINISH = "finish"
 
 @dataclass(frozen=True)
 class Shipped:
-    """What became of shipping: where the experiment is, or why it could not be reached."""
+    """What became of shipping: where the experiment is, or why it could not be reached.
+
+    `remark` is a line on what a person should know of the store, None where there is nothing.
+    """
 
     place: Place | None = None
     num_touched: int = 0
     error: str | None = None
     is_final: bool = True
+    remark: str | None = None
 
 
 class Shipper:
@@ -128,7 +132,7 @@ def ship_all(
             num_touched = tracker.ship(wanted, ended=True)
             if is_wanted():
                 tracker.review.complete()
-            return Shipped(tracker.place, num_touched)
+            return Shipped(tracker.place, num_touched, remark=tracker.remark)
         except Exception as error:
             tracker = None
             if time.monotonic() > deadline or not is_wanted():

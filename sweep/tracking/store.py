@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from sweep.grid.layout import Grid
 from sweep.tracking.credentials import take_out_of_uri
-from sweep.tracking.names import experiment_tags
+from sweep.tracking.moved import follow
+from sweep.tracking.names import experiment_tags, outdated_tags
 from sweep.tracking.view import KNOWN_TO, means_key, views
+from sweep.wording import counted
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -85,12 +87,20 @@ def experiment(client: MlflowClient, grid: Grid) -> str:
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment_id)
     tags = experiment_tags(grid)
-    further_parts = f"sweep.expected.{grid.name}#"
-    outdated = {key: "[]" for key in known if key.startswith(further_parts)}
-    for key, value in {**outdated, **tags}.items():
+    for key, value in {**outdated_tags(grid, known), **tags}.items():
         if known.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id
+
+
+def follow_folder(client: MlflowClient, experiment_id: str) -> str | None:
+    """Have the experiment's artifacts be where its store is now; a line on it if they were not."""
+    database = _sqlite_file(str(client.tracking_uri))
+    found = follow(database, experiment_id) if database is not None else None
+    if found is None:
+        return None
+    again = f", {counted(found.num_absent, 'run')} of them anew" if found.num_absent else ""
+    return f"this folder was moved: artifacts are in {found.now}{again}, no more in {found.before}"
 
 
 def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | None:

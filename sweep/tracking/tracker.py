@@ -25,7 +25,7 @@ from sweep.tracking.notes import NOTE
 from sweep.tracking.place import Place
 from sweep.tracking.review import Review
 from sweep.tracking.runs import DIGEST, Runs, Shown, end_ms
-from sweep.tracking.store import at_its_pleasure, connect, experiment, show_views
+from sweep.tracking.store import at_its_pleasure, connect, experiment, follow_folder, show_views
 from sweep.tracking.view import CELL, COLOUR, colours
 from trainables.spec import Outcome
 
@@ -42,7 +42,12 @@ STATUS = {
 
 
 class Tracker:
-    """Ships records of one grid. The sweep's lock keeps a second one away."""
+    """Ships records of one grid. The sweep's lock keeps a second one away.
+
+    Attributes:
+        place: where to look at the experiment.
+        remark: a line on what a person should know of the store, if there is something.
+    """
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -50,6 +55,7 @@ class Tracker:
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = connect()
         experiment_id = experiment(self.client, grid)
+        self.remark = follow_folder(self.client, experiment_id)
         view = show_views(self.client, experiment_id, grid)
         self.place = Place(experiment_id, hidden(str(self.client.tracking_uri)), view)
         self.runs = Runs(self.client, experiment_id, grid.name)

@@ -19,6 +19,7 @@ class Assignment:
         source: names the bits of the files of a user's own layer, model and data set; empty where
             there is none.
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
+        cell: name of the trial's cell, which the driver may stop by itself.
         may_have_more: whether the trial can be given more of the device, should this be too little.
         compilation: whether the trial's steps run compiled, or `auto`.
         cuda_graphs: whether they are replayed from a CUDA graph, where that works.
@@ -36,6 +37,7 @@ class Assignment:
     retry: bool = False
     edition: str | None = None
     driver: str = ""
+    cell: str = ""
     may_have_more: bool = False
     checkpoint_every_s: float = 60.0
     compilation: bool | Literal["auto"] = False

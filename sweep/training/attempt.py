@@ -106,7 +106,7 @@ class Attempt:
         if not self.assignment.driver or time.monotonic() - self.last_orders < ORDERS_EVERY_S:
             return False
         self.last_orders = time.monotonic()
-        told = orders(self.sweep, self.assignment.driver)
+        told = orders(self.sweep, self.assignment.driver, self.assignment.cell)
         if told is Orders.LEAVE:
             raise SupersededError("another `run` has taken the sweep over")
         return told is Orders.STOP

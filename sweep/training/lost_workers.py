@@ -13,10 +13,8 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 
 from sweep.display.board import Board
 from sweep.records.record import Record, RecordDamagedError
+from sweep.training.losses import LOST_WORKERS
 from trainables.spec import Outcome
-
-LOST_WORKERS = 3
-"""How often a trial is moved to another worker because its own was lost."""
 
 
 @contextmanager
@@ -82,19 +80,19 @@ def recovery_line(board: Board, trial_id: str, error: object) -> str:
 
 
 def record_death(board: Board, trial_id: str, error: object) -> None:
-    """Record that every worker of the trial died; nobody else is left to do so."""
+    """Record that worker after worker of the trial died; nobody else is left to do so."""
     outcome = Outcome.OUT_OF_MEMORY if ran_out_of_memory(error) else Outcome.FAILED
     folder = board.plan.folder.trial(trial_id)
     state = board.states[trial_id]
     cause = "ended by Ray, since the machine ran out of memory"
     if outcome is Outcome.FAILED:
         cause = "a crash, or killed for its memory"
-    why = f"its worker process died {LOST_WORKERS + 1} times ({cause})"
+    why = f"its worker process died {LOST_WORKERS + 1} times at one and the same point ({cause})"
     try:
         record = folder.load() or Record.of(state.trial.spec)
         record.outcome = outcome
         record.error = {"type": "WorkerDied", "message": why, "traceback": why}
-        folder.save_traceback(f"{why}; Ray's logs in /tmp/ray may say more\n")
+        folder.save_traceback(f"{why}; {board.logs} may say more\n")
         folder.save(record)
     except (OSError, RecordDamagedError):
         board.lose(trial_id, why)

@@ -10,11 +10,16 @@ if TYPE_CHECKING:
 
 
 def resume(attempt: Attempt, trial: Trial) -> None:
-    """Load the trial's last checkpoint, if there is one; notes what was damaged or has changed."""
+    """Load the trial's last checkpoint, if there is one, and note what was damaged.
+
+    Epochs of another layer, model or data set than today's are forgotten, so that no trial is half
+    of one and half of another; the driver has said so (`sweep.continuation`).
+    """
     from trainables import CheckpointDamaged
 
-    if what := _what_has_changed(attempt, trial):
-        _start_over(attempt, what)
+    if _has_changed(attempt, trial):
+        attempt.record.epochs.clear()
+        attempt.folder.delete_checkpoints()
     damaged = []
     for name, content in attempt.folder.checkpoints(up_to=len(attempt.record.epochs)):
         try:
@@ -28,19 +33,8 @@ def resume(attempt: Attempt, trial: Trial) -> None:
         attempt.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
 
 
-def _what_has_changed(attempt: Attempt, trial: Trial) -> str | None:
-    """What of the user's own is not as it was for the epochs on record, if something is."""
+def _has_changed(attempt: Attempt, trial: Trial) -> bool:
+    """Whether something of the user's own is not as it was for the epochs on record."""
     before = attempt.record.attempts[-1] if attempt.record.attempts else {}
-    given, digest = attempt.assignment, trial.dataset.digest
-    if before.get("source", given.source) != given.source:
-        return f"the source of {' or '.join(given.spec.own)} has changed"
-    if before.get("data", digest) != digest:
-        return f"{given.spec.data.name} has other images or labels than before"
-    return None
-
-
-def _start_over(attempt: Attempt, what: str) -> None:
-    """Forget epochs of another layer than today's: no trial is half of one, half of another."""
-    attempt.notices.append(f"{what}: its unfinished trials start again from the first epoch")
-    attempt.record.epochs.clear()
-    attempt.folder.delete_checkpoints()
+    source, digest = attempt.assignment.source, trial.dataset.digest
+    return (before.get("source", source), before.get("data", digest)) != (source, digest)

@@ -36,9 +36,10 @@ def train_missing(
 
     Trials that ran out of memory come again when all others are done, with more of the device.
     """
+    from sweep.training.losses import Losses
     from sweep.training.tune_events import Listener, listening
 
-    trials = plan.missing()
+    trials, losses = plan.missing(), Losses(plan.folder)
     ladders = {trial.trial_id: packing.shares(trial) for trial in trials}
     while trials:
         shares = {trial.trial_id: ladders[trial.trial_id].pop(0) for trial in trials}
@@ -60,7 +61,7 @@ def train_missing(
             for together in groups(plan, trials, board.slots)
         ]
         growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
-        with listening(Listener(board, shipper, reign, may_have_more=growing)):
+        with listening(Listener(board, shipper, reign, losses, may_have_more=growing)):
             try:
                 _tune(assignments, shares, width_of(plan.grid), board.slots)
             except Exception as error:  # Tune's own: what trials raise is in their records
@@ -96,9 +97,10 @@ def _tune(
     )
 
     from sweep.training.in_order import InOrder, waiting_at_most
-    from sweep.training.lost_workers import LOST_WORKERS, memory_kills_as_lost_workers
+    from sweep.training.losses import LOST_WORKERS, recovery_decided_by
+    from sweep.training.lost_workers import memory_kills_as_lost_workers
     from sweep.training.straight import straight_to_the_trials
-    from sweep.training.tune_events import Events, StopInOrder
+    from sweep.training.tune_events import Events, StopInOrder, may_go_on
     from sweep.training.worker import TrialTrainable
 
     # Those of one trial are those of all that share its trainable: they are of one cell.
@@ -110,6 +112,7 @@ def _tune(
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         memory_kills_as_lost_workers(),
+        recovery_decided_by(may_go_on),
         straight_to_the_trials(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
         waiting_at_most((num_slots + 1) * len(set(shares.values()))),
@@ -159,6 +162,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         sweep_uri=plan.folder.storage.uri,
         data_root=grid.data_root,
         device=share.device,
+        cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),
         source=source_digest(trial.spec.own, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
-from typing import Any
+
+from sweep.environment import replaced
 
 
 @contextmanager
@@ -22,19 +22,3 @@ def straight_to_the_trials() -> Iterator[None]:
             replaced("ray.air._internal.usage", "tag_callbacks", lambda callbacks: False)
         )
         yield
-
-
-@contextmanager
-def replaced(module_name: str, name: str, value: Any) -> Iterator[None]:
-    """Within the block a module has this value by this name, if it has one at all."""
-    try:
-        module = import_module(module_name)
-        former = getattr(module, name)
-    except (ImportError, AttributeError):
-        yield
-        return
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, former)

@@ -19,6 +19,7 @@ from sweep.display.board import Board
 from sweep.records.lock import Reign
 from sweep.tracking.shipping import Shipper
 from sweep.training.assignment import trial_ids
+from sweep.training.losses import LOST_WORKERS, Losses
 from sweep.training.lost_workers import (
     error_of,
     is_lost_worker,
@@ -42,6 +43,7 @@ class Listener:
     board: Board
     shipper: Shipper
     reign: Reign
+    losses: Losses
     may_have_more: frozenset[str] = frozenset()
     stopping_since: float | None = None
     last_look: float = 0.0
@@ -78,6 +80,13 @@ class Listener:
             record_death(self.board, trial_id, error)
             self.shipper.changed(trial_id)
 
+    def may_go_on(self, tune_trial: Any) -> bool:
+        """Whether trials that have lost their worker are given another one."""
+        error, left = error_of(tune_trial), self.left_of(tune_trial)
+        if not left or getattr(error, "preempted", False):
+            return True
+        return self.losses.count(left) <= LOST_WORKERS
+
     def _hear_of_tracking(self) -> None:
         """Have the board say when MLflow goes out of reach, and when it is back."""
         news = self.shipper.news()
@@ -108,6 +117,11 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+def may_go_on(tune_trial: Any) -> bool:
+    """Whether every listener has trials that lost their worker given another one."""
+    return all(listener.may_go_on(tune_trial) for listener in _listeners)
+
+
 class Events(Callback):
     """Starts, results and lost workers. An exception here would end the sweep: none is raised."""
 
@@ -130,11 +144,13 @@ class Events(Callback):
             for trial_id, told in result["trials"].items():
                 _report(board, trial_id, told)
                 listener.shipper.changed(trial_id)
+            listener.reign.stop_cells(board.repeated.stopped)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker and are given another one."""
         for listener in _listeners:
             board = listener.board
+            board.num_lost += not board.is_stopping
             if not board.is_stopping:
                 for trial_id in listener.left_of(trial):
                     board.notice(recovery_line(board, trial_id, error_of(trial)))
@@ -142,6 +158,7 @@ class Events(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker too often."""
         for listener in _listeners:
+            listener.board.num_lost += not listener.board.is_stopping
             for trial_id in listener.left_of(trial):
                 listener.give_up(trial_id, error_of(trial))
 
@@ -164,7 +181,7 @@ def _report(board: Board, trial_id: str, told: dict[str, Any]) -> None:
 
 
 class StopInOrder(Stopper):
-    """Ends the sweep when one traceback has ended several trials, or when it cannot go on."""
+    """Ends the sweep when one traceback ends trials of every kind, or when it cannot go on."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No single trial is stopped from outside."""

@@ -198,6 +198,10 @@ def _tags(about: dict[str, Any]) -> list[tuple[str, str]]:
         for norm in dict.fromkeys(trial["norm"] for trial in about["trials"])
     ]
     tags = [(f"sweep.expected.{about['name']}", json.dumps(blocks))]
+    if "asked_ids" in about:
+        half = len(about["asked_ids"]) // 2
+        for key, ids in (("", about["asked_ids"][:half]), (":2", about["asked_ids"][half:])):
+            tags.append((f"sweep.trials.{about['name']}{key}", json.dumps(ids)))
     if about["reference"]:
         tags.append((f"sweep.reference.{about['name']}", about["reference"]))
     return tags

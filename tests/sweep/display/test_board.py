@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from small_grids import board, factors, load, record_of
 
-from sweep.display.board import REPEATED_ERRORS, Board, TrialState
+from sweep.display.board import Board, TrialState
 from trainables.spec import Outcome
 
 
@@ -55,18 +55,6 @@ def test_a_lost_worker_is_not_an_outcome() -> None:
     state.lose(grid.trials[0].trial_id, "no space left")
     assert state.notices == [f"{grid.trials[0].name} was given up: no space left"]
     assert (state.running, state.num()) == ([], 0)
-
-
-def test_one_error_in_several_trials_is_a_bug_and_several_errors_are_not() -> None:
-    grid = load()
-    state = board(grid)
-    ids = [trial.trial_id for trial in grid.trials]
-    for i in range(REPEATED_ERRORS):
-        report(state, ids[i], 0, None, outcome=Outcome.FAILED, error=f"error {i}")
-    assert state.repeated_error is None
-    for i in range(REPEATED_ERRORS - 1):
-        report(state, ids[3 + i], 0, None, outcome=Outcome.FAILED, error="error 0")
-    assert state.repeated_error == "error 0"
 
 
 def test_the_time_that_is_left() -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from small_grids import factors, load, record_of, save
 
+from sweep.display.repeated_errors import Stop
 from sweep.display.status import print_status
 from sweep.display.tables import (
     counts,
@@ -18,7 +19,7 @@ from sweep.display.tables import (
     print_plan,
 )
 from sweep.errors import ExitCode
-from sweep.plan import Plan, make_plan
+from sweep.plan import Plan, make_plan, plan_after
 from sweep.records.lock import Holder
 from sweep.run import exit_code
 from sweep.tracking.place import Place
@@ -111,7 +112,12 @@ def test_a_status_shows_the_rest_where_records_are_damaged() -> None:
 
 def test_a_run_says_what_it_goes_on_with() -> None:
     assert printed(print_continuation, make_plan(load())) == []
-    assert printed(print_continuation, some_ended()) == [
+    begun = some_ended()
+    assert printed(print_continuation, begun) == [
+        "going on: 4 trials done before, 0 from their last checkpoints, 4 from the beginning"
+    ]
+    begun.folder.trial(begun.grid.trials[4].trial_id).save_checkpoint(2, 0, b"weights")
+    assert printed(print_continuation, begun) == [
         "going on: 4 trials done before, 1 from their last checkpoints, 3 from the beginning"
     ]
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
@@ -147,16 +153,53 @@ def test_a_status_tells_what_trains_from_what_was_interrupted_and_how_often() ->
 
 def test_the_end_of_a_run_says_what_it_did() -> None:
     before, after = make_plan(load()), some_ended()
-    lines = printed(print_outcome, before=before, after=after, stopped_by=None)
+    lines = printed(print_outcome, before=before, after=after, stops=[])
     assert lines[0].endswith("4 missing; trained now: 4")
     assert lines[-1] == "run the same command again to go on"
-    lines = printed(print_outcome, before=before, after=after, stopped_by="a [bold]\ntraceback\n")
+    stop = Stop("a [bold]\ntraceback\n", (), is_sweep=True)
+    lines = printed(print_outcome, before=before, after=after, stops=[stop])
     assert lines[1:4] == [
         "stopped, because several trials ended in the same error; 4 trials are left untrained:",
         "a [bold]",
         "traceback",
     ]
     assert "run the same command again to go on" not in lines
+    assert lines[-1] == (
+        "when the cause of the error is mended, `python -m sweep run grid.yaml` trains what is "
+        "left untrained"
+    )
+
+
+def test_a_run_that_stopped_a_cell_says_how_many_of_its_trials_are_left() -> None:
+    grid = load(**factors(batch_size=[8], seed=4))
+    of_cell = [trial for trial in grid.trials if trial.norm == "groupnorm"]
+    after = save(grid, *(record_of(trial, 0, Outcome.FAILED) for trial in of_cell[:3]))
+    stops = [Stop("RuntimeError: odd\n", ("groupnorm-bs008",))]
+    lines = printed(print_outcome, before=make_plan(grid), after=after, stops=stops)
+    assert lines[1:3] == [
+        "groupnorm-bs008 stopped, because several trials ended in the same error; "
+        "1 trial is left untrained:",
+        "RuntimeError: odd",
+    ]
+
+
+def test_what_was_to_be_tried_again_and_was_not_has_no_outcome_of_this_command() -> None:
+    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
+    record = record_of(grid.trials[0], 1, Outcome.FAILED)
+    save(grid, record)
+    before = make_plan(grid, [Outcome.FAILED])
+    interrupted = plan_after(before)
+    lines = printed(print_outcome, before=before, after=interrupted, stops=[])
+    assert lines == ["1 trial: 1 missing; trained now: 0", "run the same command again to go on"]
+    assert exit_code(interrupted, SHIPPED) is ExitCode.INCOMPLETE
+    # It failed in the same words, before there was anything to record but that.
+    tried = plan_after(before, {record.trial_id})
+    assert counts(tried) == "1 trial: 1 failed"
+    assert exit_code(tried, SHIPPED) is ExitCode.TRIALS_FAILED
+    # It was begun, and interrupted.
+    record.outcome = record.error = None
+    save(grid, record)
+    assert counts(plan_after(before)) == "1 trial: 1 missing"
 
 
 def test_the_last_lines_say_where_everything_is() -> None:
@@ -180,23 +223,23 @@ def test_a_message_in_brackets_is_no_markup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "shipped", "stopped_by", "expected"),
+    ("outcomes", "shipped", "reported", "expected"),
     [
-        ([Outcome.COMPLETED, Outcome.DIVERGED], SHIPPED, None, ExitCode.DONE),
-        ([Outcome.COMPLETED, Outcome.DIVERGED], UNREACHED, None, ExitCode.NOT_TRACKED),
-        ([Outcome.COMPLETED, Outcome.FAILED], SHIPPED, None, ExitCode.TRIALS_FAILED),
-        ([Outcome.COMPLETED, Outcome.OUT_OF_MEMORY], UNREACHED, None, ExitCode.TRIALS_FAILED),
-        ([Outcome.FAILED], SHIPPED, None, ExitCode.INCOMPLETE),
-        ([Outcome.FAILED], SHIPPED, "Traceback", ExitCode.TRIALS_FAILED),
-        ([], UNREACHED, None, ExitCode.INCOMPLETE),
+        ([Outcome.COMPLETED, Outcome.DIVERGED], SHIPPED, True, ExitCode.DONE),
+        ([Outcome.COMPLETED, Outcome.DIVERGED], UNREACHED, True, ExitCode.NOT_TRACKED),
+        ([Outcome.COMPLETED, Outcome.DIVERGED], SHIPPED, False, ExitCode.NOT_TRACKED),
+        ([Outcome.COMPLETED, Outcome.FAILED], SHIPPED, False, ExitCode.TRIALS_FAILED),
+        ([Outcome.COMPLETED, Outcome.OUT_OF_MEMORY], UNREACHED, True, ExitCode.TRIALS_FAILED),
+        ([Outcome.FAILED], SHIPPED, True, ExitCode.INCOMPLETE),
+        ([], UNREACHED, False, ExitCode.INCOMPLETE),
     ],
 )
 def test_exit_codes(
-    outcomes: list[Outcome], shipped: Shipped, stopped_by: str | None, expected: ExitCode
+    outcomes: list[Outcome], shipped: Shipped, reported: bool, expected: ExitCode
 ) -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=2))
     records = [record_of(t, 3, o) for t, o in zip(grid.trials, outcomes, strict=False)]
-    assert exit_code(save(grid, *records), shipped, stopped_by) is expected
+    assert exit_code(save(grid, *records), shipped, reported=reported) is expected
 
 
 def test_the_exit_codes_are_those_of_the_readme() -> None:

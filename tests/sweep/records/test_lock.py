@@ -52,6 +52,17 @@ def test_a_second_driver_is_told_who_has_the_sweep(folder: SweepFolder) -> None:
     assert current_holder(folder) is None
 
 
+def test_a_driver_may_stop_the_trials_of_some_cells(folder: SweepFolder) -> None:
+    with driving(folder) as reign:
+        reign.stop_cells(["groupnorm-bs002"])
+        deadline = time.monotonic() + 30
+        while orders(folder, reign.token, "groupnorm-bs002") is not Orders.STOP:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert orders(folder, reign.token, "groupnorm-bs016") is Orders.GO_ON
+        assert orders(folder, reign.token) is Orders.GO_ON
+
+
 def test_of_two_that_begin_at_once_one_is_refused(
     folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,3 +98,13 @@ def test_an_experiments_note_is_short_whatever_the_grid() -> None:
     assert "crossed with `train.optimizer.lr`" in note
     assert "**Trials:** 3600, of 10 seeds" in note
     assert "(#/experiments/7/runs?viewStateShareKey=means-small&" in note
+
+
+def test_a_large_sweeps_note_says_that_the_page_shows_the_first_runs_alone() -> None:
+    place = Place("7", "http://tracking:5000")
+    of_100 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=100))
+    of_101 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=101))
+    assert "Load more" not in experiment_note(of_100, place)
+    note = experiment_note(of_101, place)
+    assert "of the 101 trials the charts show the first ones" in note
+    assert "reads 100 runs at a time" in note

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -72,6 +73,64 @@ def test_a_server_that_does_not_answer(hanging: str, monkeypatch: pytest.MonkeyP
 
 def test_a_server_that_hangs_up(hanging_up: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(hanging_up, monkeypatch) == f"{hanging_up}: connection broken off"
+
+
+@pytest.fixture
+def refusing_proxy() -> Iterator[str]:
+    """A proxy that knows no such server, as it says."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(403)
+            self.end_headers()
+            self.wfile.write(b"<html>not from here</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_proxy_that_nobody_serves_is_named_with_its_variable(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://me:secret@127.0.0.1:9")
+    said = told("http://127.0.0.1:5055", monkeypatch)
+    assert said.startswith("http://127.0.0.1:5055: connection refused; ")
+    assert f"{variable} sends this through the proxy http://me:***@127.0.0.1:9; " in said
+    assert said.endswith("export no_proxy=127.0.0.1")
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_proxy_that_lets_nobody_through_is_named(
+    refusing_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", refusing_proxy)
+    monkeypatch.setenv("no_proxy", "example.org")
+    said = told("http://127.0.0.1:5055", monkeypatch)
+    assert f"http_proxy sends this through the proxy {refusing_proxy}; " in said
+    assert said.endswith("export no_proxy=example.org,127.0.0.1")
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_server_that_is_exempt_from_the_proxy_is_reached_directly(
+    refusing_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", refusing_proxy)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert told(NOBODY, monkeypatch).endswith("127.0.0.1:9: connection refused")
 
 
 def test_no_postgresql_there(monkeypatch: pytest.MonkeyPatch) -> None:

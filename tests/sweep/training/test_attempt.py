@@ -98,7 +98,7 @@ def test_a_layer_that_was_edited_is_not_mixed_with_what_it_was() -> None:
     edited = Attempt(replace(given, source="after"))
     while not edited.is_done:
         edited.step()
-    assert "has changed: its unfinished trials start again" in edited.notices[0]
+    assert edited.notices == []  # the driver says it, once for all trials
     assert [attempt["from_epoch"] for attempt in edited.record.attempts] == [0, 0]
     assert [attempt["source"] for attempt in edited.record.attempts] == ["before", "after"]
     assert [epoch["epoch"] for epoch in edited.record.epochs] == [1, 2]
@@ -116,7 +116,7 @@ def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
     later = Attempt(given)
     while not later.is_done:
         later.step()
-    assert later.notices[0].startswith("own_pixels:pixels has other images or labels than before")
+    assert later.notices == []
     assert [entry["from_epoch"] for entry in later.record.attempts] == [0, 0]
     before, after = (entry["data"] for entry in later.record.attempts)
     assert before != after

@@ -1,0 +1,64 @@
+"""How often a trial may lose its worker: losses count only where it got no further between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.tune.experiment import Trial
+
+from sweep.records.record import SweepFolder
+
+LOST_WORKERS = 3
+"""How often a trial is moved to another worker, because its own was lost, without progress."""
+
+Mark = tuple[int, int]
+
+
+@dataclass
+class Losses:
+    """Counts the losses of trials that share a worker, since one of them last came further.
+
+    What they have reached is read from their checkpoints, from which another worker goes on.
+    """
+
+    folder: SweepFolder
+    _reached: dict[str, Mark] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, trial_ids: Sequence[str]) -> int:
+        """Note a loss of these trials' worker; how many there were at what they have reached."""
+        first = trial_ids[0]
+        marks = {trial_id: self._mark(trial_id) for trial_id in trial_ids}
+        further = any(mark > self._reached.get(key, (-1, -1)) for key, mark in marks.items())
+        for key, mark in marks.items():
+            self._reached[key] = max(mark, self._reached.get(key, mark))
+        self._counts[first] = 1 if further else self._counts.get(first, 0) + 1
+        return self._counts[first]
+
+    def _mark(self, trial_id: str) -> Mark:
+        try:
+            return self.folder.trial(trial_id).newest_checkpoint() or (0, 0)
+        except OSError:  # a storage that cannot be read just now
+            return self._reached.get(trial_id, (0, 0))
+
+
+@contextmanager
+def recovery_decided_by(may_go_on: Callable[[Any], bool]) -> Iterator[None]:
+    """Within the block it decides whether Tune's trial that lost its worker is given another one.
+
+    It is called once for each loss. Tune itself counts every failure of a trial, and so does a
+    later Ray that has no such method.
+    """
+    trial_class: Any = Trial
+    should_recover = getattr(trial_class, "should_recover", None)
+    if should_recover is None:
+        yield
+        return
+    trial_class.should_recover = may_go_on
+    try:
+        yield
+    finally:
+        trial_class.should_recover = should_recover
