@@ -32,8 +32,6 @@ Reference = Annotated[
 ]
 
 
-
-
 def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import PackageNotFoundError, version
@@ -69,7 +67,7 @@ def start() -> None:
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "python -m analysis"
             said = " ".join(error.format_message().split()).rstrip(".")
-            typer.echo(f"{command}: {shown(said)}; {command} -h lists what there is", err=True)
+            typer.echo(f"{command}: {shown(said)} (`{command} -h` shows what there is)", err=True)
         code = 2
     sys.exit(code)
 

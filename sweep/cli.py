@@ -89,9 +89,8 @@ def _exit_code_of(commands: typer.Typer) -> ExitCode:
 
 
 def usage_line(error: Exception) -> str:
-    """`norm-sweep run: No such option: --repot …; norm-sweep run -h lists what there is`."""
+    """`norm-sweep run: No such option: --repot … (`norm-sweep run -h` shows what there is)`."""
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
-    if context is None:
-        return f"norm-sweep: {said}; norm-sweep -h lists what there is"
-    return f"{context.command_path}: {said}; {context.command_path} -h lists what there is"
+    command = context.command_path if context is not None else "norm-sweep"
+    return f"{command}: {said} (`{command} -h` shows what there is)"

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
-OWN = ("sweep", "normmods", "trainables", "analysis")
+OWN = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
 LIBRARIES = frozenset(
-    "alembic annotated_types click cloudpickle fsspec grpc jinja2 matplotlib mlflow numpy packaging "
-    "pandas pyarrow pydantic ray requests rich scipy sklearn sqlalchemy statsmodels torch "
-    "torchvision typer yaml".split()
+    {
+        *("alembic", "annotated_types", "click", "cloudpickle", "fsspec", "grpc", "jinja2"),
+        *("matplotlib", "mlflow", "numpy", "packaging", "pandas", "pyarrow", "pydantic", "ray"),
+        *("requests", "rich", "scipy", "sklearn", "sqlalchemy", "statsmodels", "torch"),
+        *("torchvision", "typer", "yaml"),
+    }
 )
 """Packages that the program imports. None of them is a single file."""
 

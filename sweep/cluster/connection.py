@@ -52,7 +52,7 @@ def without_working_folder() -> Any:
     """
     from ray.job_config import JobConfig
 
-    class WithoutWorkingFolder(JobConfig):  # type: ignore[misc]
+    class WithoutWorkingFolder(JobConfig):
         def _runtime_env_has_working_dir(self) -> bool:
             return True  # what Ray asks before it adds the folder
 

@@ -23,6 +23,7 @@ from sweep.grid.complaints import problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
 from sweep.grid.source import Source
+from sweep.grid.taken_names import complain_of_taken_names
 from sweep.import_order import own_modules_last
 from trainables.spec import is_own
 
@@ -170,6 +171,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     apply(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
     own_modules_last(import_paths)
+    complain_of_taken_names(source, import_paths)
     data_root = _take_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))
