@@ -1,4 +1,4 @@
-"""The command line: `python -m analysis report EXPERIMENT --out report/`."""
+"""The command line: `norm-sweep report EXPERIMENT --out report/`."""
 
 from __future__ import annotations
 

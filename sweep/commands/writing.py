@@ -53,7 +53,7 @@ def init(
             raise RefusedError(f"{path} is there already; it was left as it is") from None
         except OSError as error:
             raise RefusedError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}; try `python -m sweep plan {path}`")
+    print(f"wrote {path}; try `norm-sweep plan {path}`")
 
 
 def schema(
@@ -97,9 +97,9 @@ def check_norm(
 
     Examples:
 
-      python -m sweep check-norm my_layers:MyNorm
+      norm-sweep check-norm my_layers:MyNorm
 
-      python -m sweep check-norm groupnorm num_groups=8
+      norm-sweep check-norm groupnorm num_groups=8
     """
     with refusals():
         from sweep.grid.source import scalar

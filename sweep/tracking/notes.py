@@ -58,8 +58,8 @@ Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the m
 with a band from the lowest to the highest. Whether a difference is real is the report's to say.
 
 ```sh
-python -m sweep status {grid.arguments}
-python -m analysis report {shlex.quote(grid.experiment)} --out report/{grid.name}
+norm-sweep status {grid.arguments}
+norm-sweep report {shlex.quote(grid.experiment)} --out report/{grid.name}
 {_reproduce(grid, grid.trials[0])}
 ```"""
 
@@ -145,7 +145,7 @@ def _links(grid: Grid, place: Place) -> str:
 
 
 def _reproduce(grid: Grid, trial: GridTrial) -> str:
-    return f"python -m sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
+    return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
 def _edition(grid: Grid) -> str:
