@@ -1,6 +1,6 @@
 """Comparisons of norms that a careful reviewer would accept, over one tidy frame of trials.
 
-Names are handed on when they are first asked for, so that `norm-sweep --help` and
+Names are handed on when they are first asked for, so that `python -m analysis --help` and
 `import analysis` load neither pandas nor matplotlib.
 """
 

@@ -9,10 +9,12 @@ import sys
 def main() -> None:
     """Run the command that is typed; ends the process."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if not sys.flags.safe_path and sys.path[0] in ("", os.getcwd()) and home in sys.path[1:]:
-        del sys.path[0]  # `python -m` has put it there, and a `sweep.py` may lie in it
+    path = sys.path[:]
+    if home in path[1:]:
+        del sys.path[0]  # the working folder, after `python -m`: a `sweep.py` may lie in it
     from sweep.import_order import put_working_folder_last
 
+    sys.path[:] = path
     put_working_folder_last()
 
     from norm_sweep.cli import app

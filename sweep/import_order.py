@@ -38,7 +38,10 @@ def put_working_folder_last() -> None:
     program needs and would be imported in its place.
     """
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError:  # the folder has been deleted
+        here = ""
     if not sys.flags.safe_path and sys.path and sys.path[0] in ("", here):
         del sys.path[0]
         if home not in map(os.path.abspath, sys.path):  # a clone that is not installed

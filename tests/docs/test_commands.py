@@ -117,13 +117,9 @@ def cli(program: str) -> tuple[object, object]:
         from mlflow.cli import cli as mlflow
 
         return CliRunner(), mlflow
-    if program == "norm-sweep":
-        from analysis.cli import app as analysis
+    from norm_sweep.cli import app as norm_sweep
 
-        return typer.testing.CliRunner(), analysis
-    from sweep.cli import app as sweep
-
-    return typer.testing.CliRunner(), sweep
+    return typer.testing.CliRunner(), norm_sweep
 
 
 def test_what_is_not_run_is_shown_somewhere() -> None:
