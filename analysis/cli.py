@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,16 @@ import typer
 from analysis.errors import InputError
 from analysis.options import Options
 
+COLUMNS = shutil.get_terminal_size().columns
+NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
+"""Where help is plain text: in a panel the names of options would be cut off."""
+
 app = typer.Typer(
+    rich_markup_mode=None if NARROW else "rich",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], **NARROW},
     help="Comparisons of norms over batch sizes that a careful reviewer would accept.",
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from typing import Annotated
 
@@ -15,6 +17,10 @@ from sweep.tracking.credentials import take_out_of_uri
 HELP = "Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow."
 
 
+NARROWEST_PANELS = 70
+"""Columns below which help is plain text: in panels the names of options would be cut off."""
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from sweep.provenance import code_version
@@ -25,12 +31,15 @@ def _print_version(asked: bool) -> None:
 
 def new_app(name: str) -> typer.Typer:
     """A command line without commands, which knows `-h`, `--help` and `--version`."""
+    columns = shutil.get_terminal_size().columns
+    narrow = {"terminal_width": columns} if columns < NARROWEST_PANELS else {}
     made = typer.Typer(
         name=name,
+        rich_markup_mode=None if narrow else "rich",
         help=HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], **narrow},
     )
 
     @made.callback()
@@ -60,6 +69,7 @@ app.command(name="check-norm")(writing.check_norm)
 
 def main(commands: typer.Typer = app) -> None:
     """Run the command that is typed and end the process with its exit code."""
+    open_standard_streams()
     interrupts.install()
     take_out_of_uri()
     code = ExitCode.DONE
@@ -73,6 +83,20 @@ def main(commands: typer.Typer = app) -> None:
 
         discard()
     sys.exit(code)
+
+
+def open_standard_streams() -> None:
+    """Have something to read from and to write to where the caller has closed a stream (`>&-`).
+
+    The next file to be opened would otherwise get its number, and what is printed.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _exit_code_of(commands: typer.Typer) -> ExitCode:

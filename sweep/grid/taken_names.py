@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sweep.cluster.own_modules import INSTALLED
 from sweep.grid.source import Loc, Source
 
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
@@ -44,13 +45,20 @@ def taken_imports(folders: Sequence[str]) -> Iterator[str]:
 def _imported_by_own(folders: Sequence[str]) -> set[str]:
     """Names of modules that the user's own modules hold, or hold something of."""
     names = set()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None) or ""
-        if any(Path(file).is_relative_to(folder) for folder in folders):
-            for value in vars(module).values():
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        if top not in INSTALLED and _is_from(top, module, folders):
+            for value in list(vars(module).values()):
                 home = value.__name__ if isinstance(value, ModuleType) else _home(value)
                 names.add(home.partition(".")[0])
     return names - {""}
+
+
+def _is_from(top: str, module: ModuleType, folders: Sequence[str]) -> bool:
+    """Whether a module, or its package, lies directly in one of the folders."""
+    file = Path(getattr(module, "__file__", None) or "/")
+    places = [Path(folder, top) for folder in folders]
+    return any(file == place.with_suffix(".py") or place in file.parents for place in places)
 
 
 def _home(value: object) -> str:
