@@ -66,7 +66,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3.12 demo"; exit 2; }
 	@echo "installing into $(VENV) (once; several GB, most of it PyTorch)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check "uv>=0.5"
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)

@@ -48,7 +48,7 @@ def test_names_of_options_are_whole_in_any_terminal(folder: Folder, columns: int
     ("typed", "expected"),
     [
         (("norm_sweep", "pln"), "No such command 'pln'. Did you mean 'plan'?"),
-        (("norm_sweep", "reprot"), "No such command 'reprot'. Did you mean 'report'?"),
+        (("norm_sweep", "reprot"), "No such command 'reprot'. Did you mean 'report'"),
         (("sweep", "run", "g.yaml", "--repot"), "No such option: --repot (Possible options: "),
         (("analysis", "report", "x", "--were", "a=1"), "No such option: --were (Possible opt"),
         (("sweep", "plan"), "Missing argument 'GRID'"),
