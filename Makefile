@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test test-slow test-cluster chaos bench check format schema install lock clean
 
 demo: install
-	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
+	@$(BIN)/norm-sweep run grids/quickstart.yaml --report report/quickstart
 
 # As many at a time as there are cores, up to four.
 IN_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
@@ -52,8 +52,8 @@ check: install
 
 # What editors are given and docs/grid.md shows, from the classes that check a grid.
 schema: install
-	$(BIN)/python -m sweep schema > grids/grid.schema.json
-	$(BIN)/python -m sweep schema --markdown > docs/grid.md
+	$(BIN)/norm-sweep schema > grids/grid.schema.json
+	$(BIN)/norm-sweep schema --markdown > docs/grid.md
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -66,7 +66,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3.12 demo"; exit 2; }
 	@echo "installing into $(VENV) (once; several GB, most of it PyTorch)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check "uv>=0.5"
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)

@@ -1,5 +1,13 @@
 """`python -m analysis`."""
 
-from analysis.cli import app
+import os
+import sys
 
-app(prog_name="python -m analysis")
+if __name__ == "__main__":
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not sys.flags.safe_path and home in sys.path[1:]:
+        del sys.path[0]  # the working folder: nothing is imported from it, such as a `random.py`
+
+    from analysis.cli import start
+
+    start()

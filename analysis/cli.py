@@ -1,7 +1,8 @@
-"""The command line: `python -m analysis report EXPERIMENT --out report/`."""
+"""The command line: `norm-sweep report EXPERIMENT --out report/`."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,16 @@ import typer
 from analysis.errors import InputError
 from analysis.options import Options
 
+COLUMNS = shutil.get_terminal_size().columns
+NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
+"""Where help is plain text: in a panel the names of options would be cut off."""
+
 app = typer.Typer(
+    rich_markup_mode=None if NARROW else "rich",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], **NARROW},
     help="Comparisons of norms over batch sizes that a careful reviewer would accept.",
 )
 
@@ -31,9 +38,44 @@ Reference = Annotated[
 ]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"norm-sweep {version('norm-sweep')}")
+        except PackageNotFoundError:
+            typer.echo("norm-sweep, not installed")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """Comparisons of norms over batch sizes that a careful reviewer would accept."""
+
+
+def start() -> None:
+    """Run the command that is typed; a mistake in what was typed is one line and exit code 2."""
+    try:
+        code = app(prog_name="python -m analysis", standalone_mode=False)
+    except Exception as error:
+        # Typer's own errors have this method; their classes have moved between its versions.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "python -m analysis"
+            said = " ".join(error.format_message().split()).rstrip(".")
+            typer.echo(f"{command}: {shown(said)} (`{command} -h` shows what there is)", err=True)
+        code = 2
+    sys.exit(code)
 
 
 Margin = Annotated[

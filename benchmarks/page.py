@@ -65,7 +65,7 @@ def overhead() -> str:
     """A row per way to train the same trials."""
     found = published("sweep-overhead")
     rows = [
-        ["`python -m sweep run`", two(found["sweep run"])],
+        ["`norm-sweep run`", two(found["sweep run"])],
         ["joblib, a pool of two", two(found["joblib"])],
         ["`xargs -P 2`, a Python process a trial", two(found["xargs -P 2"])],
         ["Ray Tune as its documentation shows it", two(found["ray tune"])],
@@ -140,7 +140,7 @@ def in_short() -> str:
         ["ResNet-18, arithmetic alone", span("resnet18", 2), span("resnet18", 64)],
     ]
     beside = [
-        ["`python -m sweep run`", two(found["sweep run"])],
+        ["`norm-sweep run`", two(found["sweep run"])],
         ["joblib, which keeps nothing", two(found["joblib"])],
         ["a process per trial; plain Ray Tune", others],
     ]

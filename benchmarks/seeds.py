@@ -9,7 +9,7 @@
 compiled steps, over one alone that is not compiled: S=1 is what compiling brings by itself, the
 others what both bring together. Repetitions alternate; medians. On a CPU one thread runs, and its
 own time counts.
-`quickstart`: wall time of `python -m sweep run` of the quickstart without and with `auto`.
+`quickstart`: wall time of `norm-sweep run` of the quickstart without and with `auto`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
 With `--publish` a measure is kept for the documentation's tables.
 
 `overhead`: trials of about a second at two slots. The time from the first training step to the
-last, over the sum of the training times over the slots, of `python -m sweep run` and of three
+last, over the sum of the training times over the slots, of `norm-sweep run` and of three
 others that train the same trials and keep nothing but a line each: Ray Tune as its documentation
 shows it, a Python process per trial under `xargs -P 2`, and a joblib pool. They take turns.
 `growth`: trials of one update; the last 200 against the first 200, and the driver's memory.

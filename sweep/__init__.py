@@ -1,9 +1,13 @@
 """Orchestration: a grid becomes trials on Ray Tune, records and MLflow runs."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import importlib
+
+TYPE_CHECKING = False  # `typing` is loaded later: see `sweep.import_order`
 if TYPE_CHECKING:
+    from typing import Any
+
     from sweep.grid.layout import load_grid
 
 __all__ = ["load_grid"]

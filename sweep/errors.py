@@ -21,7 +21,7 @@ def visible(text: str) -> str:
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `python -m sweep run`, which docs/operations.md explains."""
+    """Exit codes of `norm-sweep run`, which docs/operations.md explains."""
 
     DONE = 0
     FAILED = 1

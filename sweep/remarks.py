@@ -9,6 +9,7 @@ from dataclasses import fields
 from sweep.cluster.own_modules import source_digest
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.taken_names import taken_imports
 from sweep.plan import Plan
 from sweep.wording import counted
 from trainables.spec import ScheduleSpec, TrainSpec
@@ -21,7 +22,12 @@ def remarks(grid: Grid) -> list[str]:
     """A line each: settings without effect, a likely slip of units, cells that are one."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
-    return [*dict.fromkeys(lines), *_not_compiled(grid), *_coincident(grid)]
+    return [
+        *dict.fromkeys(lines),
+        *_not_compiled(grid),
+        *_coincident(grid),
+        *taken_imports(grid.import_paths),
+    ]
 
 
 def changed_sources(plan: Plan) -> list[str]:

@@ -22,6 +22,9 @@ from analysis.sources.assemble import (
 from analysis.sources.correctness import read_bits
 from analysis.sources.place import CORRECT, SWEEP_FILE
 
+RECORD_VERSION = 1
+"""The newest form of a record that is known here."""
+
 
 def read_records(folder: Path) -> Found:
     """What the sweep in `folder` expects and what its records hold.
@@ -48,7 +51,7 @@ def read_records(folder: Path) -> Found:
     strangers = 0
     for path in sorted((folder / "trials").glob("*/record.json")):
         if path.parent.name in labels:
-            _add(found, curves, _json(path), labels[path.parent.name])
+            _read_one(found, curves, path, labels[path.parent.name])
             bits = read_bits(path.with_name(CORRECT))
             if bits is not None:
                 found.correct[path.parent.name] = bits
@@ -69,6 +72,25 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object, but holds a {type(content).__name__}")
     return content
+
+
+def _read_one(
+    found: Found, curves: list[dict[str, Any]], path: Path, label: dict[str, Any]
+) -> None:
+    record = _json(path)
+    version = record.get("record_version", RECORD_VERSION)
+    if not isinstance(version, int) or version > RECORD_VERSION:
+        raise InputError(
+            f"{path} has record_version {version}, but this program knows versions up to "
+            f"{RECORD_VERSION}; update the program"
+        )
+    try:
+        _add(found, curves, record, label)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        said = f"lacks {error}" if isinstance(error, KeyError) else f"is not a record: {error}"
+        raise InputError(
+            f"{path} {said}; put back a copy of it, or delete it to train the trial again"
+        ) from error
 
 
 def _add(

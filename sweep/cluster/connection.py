@@ -61,6 +61,21 @@ def import_ray() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def without_working_folder() -> Any:
+    """Settings of a job whose workers import nothing from the folder of this process.
+
+    Ray would put it before everything else, so that a `random.py` there would be Python's own.
+    A worker looks for a user's modules in the grid's import paths, after everything else.
+    """
+    from ray.job_config import JobConfig
+
+    class WithoutWorkingFolder(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # what Ray asks before it adds the folder
+
+    return WithoutWorkingFolder()
+
+
 class Cluster:
     """A connection to Ray: this machine, or the cluster at `address`.
 
@@ -86,6 +101,7 @@ class Cluster:
         import ray
 
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        quiet["job_config"] = without_working_folder()
         try:
             if address:
                 with tempfile.TemporaryDirectory(prefix="sweep-") as folder:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sweep.errors import RefusedError
 
-INSTALLED = {"sweep", "normmods", "trainables", "analysis"}
+INSTALLED = {"sweep", "normmods", "trainables", "analysis", "norm_sweep"}
 """The project's own packages, which each node has."""
 
 NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}

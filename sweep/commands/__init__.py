@@ -1,1 +1,1 @@
-"""The commands of `python -m sweep`, by what they are for."""
+"""The commands of `norm-sweep`, by what they are for."""

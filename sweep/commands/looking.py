@@ -33,9 +33,9 @@ def plan(
 
     Examples:
 
-      python -m sweep plan grid.yaml --calibrate
+      norm-sweep plan grid.yaml --calibrate
 
-      python -m sweep plan grid.yaml --set factors.seed=10 --json
+      norm-sweep plan grid.yaml --set factors.seed=10 --json
     """
     with refusals():
         from sweep.display.checking import checked, timed
@@ -78,9 +78,9 @@ def status(
 
     Examples:
 
-      python -m sweep status grid.yaml --watch
+      norm-sweep status grid.yaml --watch
 
-      python -m sweep status grid.yaml --json
+      norm-sweep status grid.yaml --json
     """
     with refusals():
         from sweep.display.plain_data import status_data

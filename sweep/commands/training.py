@@ -49,11 +49,11 @@ def run(
 
     Examples:
 
-      python -m sweep run grid.yaml --report report
+      norm-sweep run grid.yaml --report report
 
-      python -m sweep run grid.yaml --set train.epochs=2 --set factors.seed=1
+      norm-sweep run grid.yaml --set train.epochs=2 --set factors.seed=1
 
-      python -m sweep run grid.yaml --address auto
+      norm-sweep run grid.yaml --address auto
     """
     with refusals():
         read, outcomes = grid_of(grid, scale, changes), outcomes_of(retry or [])
@@ -93,9 +93,9 @@ def reproduce(
 
     Examples:
 
-      python -m sweep reproduce grid.yaml groupnorm-bs008-s2
+      norm-sweep reproduce grid.yaml groupnorm-bs008-s2
 
-      python -m sweep reproduce grid.yaml groupnorm-bs008-s2 --steps 20
+      norm-sweep reproduce grid.yaml groupnorm-bs008-s2 --steps 20
 
       python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def init(
             raise RefusedError(f"{path} is there already; it was left as it is") from None
         except OSError as error:
             raise RefusedError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}; try `python -m sweep plan {path}`")
+    print(f"wrote {path}; try `norm-sweep plan {path}`")
 
 
 def schema(
@@ -96,9 +97,9 @@ def check_norm(
 
     Examples:
 
-      python -m sweep check-norm my_layers:MyNorm
+      norm-sweep check-norm my_layers:MyNorm
 
-      python -m sweep check-norm groupnorm num_groups=8
+      norm-sweep check-norm groupnorm num_groups=8
     """
     with refusals():
         from sweep.grid.source import scalar
@@ -107,6 +108,7 @@ def check_norm(
         for name, sign, _ in given:
             if not name.isidentifier() or not sign:
                 raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
+        _find_own_module(norm)
         import normmods
 
         chosen = {name: scalar(value) for name, _, value in given}
@@ -117,3 +119,15 @@ def check_norm(
         report = normmods.check_norm(norm, num_channels=channels, **chosen)
     print(report)
     raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
+
+
+def _find_own_module(norm: str) -> None:
+    """Have `module:attr` imported from the working folder; raises `RefusedError`."""
+    from sweep.grid.taken_names import taken_name
+    from sweep.import_order import own_modules_last
+
+    here = os.getcwd()
+    own_modules_last([here])
+    taken = taken_name(norm.partition(":")[0].partition(".")[0], [here]) if ":" in norm else None
+    if taken:
+        raise RefusedError(f"{norm}: {taken}")

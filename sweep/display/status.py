@@ -47,7 +47,7 @@ def who_runs(plan: Plan, holder: Holder | None) -> Iterator[str]:
         yield "nobody is running it"
     elif holder.is_dead():
         yield f"nobody is running it: the last one ({holder.who}) died"
-        yield f"`python -m sweep sync {plan.grid.arguments}` makes MLflow say so too"
+        yield f"`norm-sweep sync {plan.grid.arguments}` makes MLflow say so too"
     else:
         yield f"running: {holder.who}"
 

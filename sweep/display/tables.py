@@ -109,10 +109,10 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
     if not reported and plan.num(Outcome.COMPLETED):
         source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
         out = f"report/{plan.grid.name}"
-        rows.append(("report", f"python -m analysis report {shlex.quote(source)} --out {out}"))
+        rows.append(("report", f"norm-sweep report {shlex.quote(source)} --out {out}"))
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
-        rows.append(("", f"`python -m sweep sync {plan.grid.arguments}` brings it up to date"))
+        rows.append(("", f"`norm-sweep sync {plan.grid.arguments}` brings it up to date"))
     elif shipped.place:
         command = f"{shipped.place.command}, then " if shipped.place.command else ""
         rows.append(("MLflow", f"{command}{shipped.place.link}"))
@@ -159,7 +159,7 @@ def print_accidents(console: Console, plan: Plan) -> None:
         print_plainly(console, f"and {len(trials) - MOST_TRIALS_SHOWN} more")
     again = [f"--retry {outcome}" for outcome in ACCIDENTS if plan.num(outcome)]
     if again:
-        command = f"python -m sweep run {plan.grid.arguments} {' '.join(again)}"
+        command = f"norm-sweep run {plan.grid.arguments} {' '.join(again)}"
         print_plainly(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
 
 

@@ -43,7 +43,7 @@ def scaled(grid: Grid, scale: Scale) -> Grid:
         if name in DATASETS and not DATASETS[name].trainable:
             raise RefusedError(
                 f"{grid.path}: {name} is known by its dimensions alone, so there is nothing to "
-                f"train at any scale: `python -m sweep parameters {grid.path}` prints the counts"
+                f"train at any scale: `norm-sweep parameters {grid.path}` prints the counts"
             )
     seeds = list(dict.fromkeys(trial.spec.seed for trial in grid.trials))[:MOST_SEEDS]
     full = [trial for trial in grid.trials if trial.spec.seed in seeds]

@@ -9,7 +9,6 @@ import math
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ from sweep.grid.complaints import problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
 from sweep.grid.source import Source
+from sweep.grid.taken_names import complain_of_taken_names
+from sweep.import_order import own_modules_last
 from trainables.spec import is_own
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -169,7 +170,8 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         raise GridError(str(file), [problem])
     apply(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
-    sys.path[:0] = [folder for folder in import_paths if folder not in sys.path]
+    own_modules_last(import_paths)
+    complain_of_taken_names(source, import_paths)
     data_root = _take_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))

@@ -11,8 +11,8 @@ from sweep.grid.schema import IMPORT_PATH, fields
 
 HEAD = """# Every field of a grid
 
-`python -m sweep init` writes a grid with comments to start from. This page is made from the
-schema that checks grids (`python -m sweep schema`), which editors use to complete and check one
+`norm-sweep init` writes a grid with comments to start from. This page is made from the
+schema that checks grids (`norm-sweep schema`), which editors use to complete and check one
 while it is written: the first line of a grid, `# yaml-language-server: $schema=…`, tells them
 where it is.
 

@@ -110,7 +110,7 @@ def read(path: Path) -> Source:
             content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
-        raise RefusedError(f"{path}: no such file; `python -m sweep init` writes one") from None
+        raise RefusedError(f"{path}: no such file; `norm-sweep init` writes one") from None
     except IsADirectoryError:
         raise RefusedError(f"{path}: expected a grid, found a folder") from None
     except OSError as error:

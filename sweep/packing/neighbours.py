@@ -25,7 +25,7 @@ class Neighbours:
     """
 
     def __init__(self, import_paths: Sequence[str] = ()) -> None:
-        paths = os.pathsep.join([*import_paths, *(path for path in sys.path if path)])
+        paths = os.pathsep.join([*(path for path in sys.path if path), *import_paths])
         self._environment = {**os.environ, "PYTHONPATH": paths}
         self._processes: list[subprocess.Popen[str]] = []
         self._context_bytes: int | None = None

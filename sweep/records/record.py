@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,6 +117,9 @@ def parse(content: bytes, place: str) -> Record:
                 what = f"has {name} {version}, but this program knows versions up to {known}"
                 raise RecordDamagedError(f"{place}: {what}; update the program")
         data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
+        unknown = set(data) - {field.name for field in fields(Record)}
+        if unknown:
+            raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
         record = Record(**data)
         _require_sound(record)
         return record

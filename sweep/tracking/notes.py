@@ -65,8 +65,8 @@ with a band from the lowest to the highest. Whether a difference is real is the 
 say.{first_ones}
 
 ```sh
-python -m sweep status {grid.arguments}
-python -m analysis report {shlex.quote(grid.experiment)} --out report/{grid.name}
+norm-sweep status {grid.arguments}
+norm-sweep report {shlex.quote(grid.experiment)} --out report/{grid.name}
 {_reproduce(grid, grid.trials[0])}
 ```"""
 
@@ -152,7 +152,7 @@ def _links(grid: Grid, place: Place) -> str:
 
 
 def _reproduce(grid: Grid, trial: GridTrial) -> str:
-    return f"python -m sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
+    return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
 def _edition(grid: Grid) -> str:

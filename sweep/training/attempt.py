@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 import traceback
 import uuid
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sweep.import_order import own_modules_last
 from sweep.provenance import provenance
 from sweep.records.lock import Orders, orders
 from sweep.records.record import Record, SweepFolder, TrialFolder, now
@@ -117,8 +117,7 @@ class Attempt:
 
         assignment = self.assignment
         self.resident = resident()
-        missing = [path for path in assignment.import_paths if path not in sys.path]
-        sys.path[:0] = missing
+        own_modules_last(assignment.import_paths)
         torch.set_num_threads(assignment.num_threads)
         with self.own_errors():
             from trainables import Trial, data

@@ -1,4 +1,4 @@
-"""`python -m analysis report`: what it writes, what it prints, how it refuses."""
+"""`norm-sweep report`: what it writes, what it prints, how it refuses."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Laptop:
 
     def sweep(self, *arguments: str) -> list[str]:
         """What `ray` is given to run one of the project's commands on the head."""
-        command = f"cd {PROJECT} && .venv/bin/python -m sweep {' '.join(arguments)}"
+        command = f"cd {PROJECT} && .venv/bin/norm-sweep {' '.join(arguments)}"
         return ["exec", str(self.file), command]
 
     @contextmanager

@@ -14,13 +14,13 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "clusters").rglob("*.md")),
 ]
-PROGRAMS = ("python -m sweep", "python -m analysis", "norm-sweep", "make", "mlflow", "ray")
+PROGRAMS = ("norm-sweep", "python -m sweep", "python -m analysis", "make", "mlflow", "ray")
 NOT_RUN = {
     "make": "installs everything, or runs these tests",
     "ray": "needs a cluster",
     "mlflow ui": "serves until it is stopped",
     "mlflow server": "serves until it is stopped",
-    "python -m sweep run grids/": "trains for hours",
+    "norm-sweep run grids/": "trains for hours",
     "norm-sweep --install-completion": "changes the shell of whoever runs the tests",
 }
 """What begins so has its options looked up in its help (`make`: its target in the Makefile)."""
@@ -86,7 +86,9 @@ def shell_lines(page: Path) -> list[str]:
             text = block.text.replace("\\\n", " ")
             lines += [re.sub(r"\s+#.*", "", line) for line in text.splitlines() if line.strip()]
     elsewhere = [line for line in lines if not is_ours(bare(line)) or bare(line)[:4] == "ray "]
-    nested = [part for line in elsewhere for part in re.findall(r"python -m sweep [^'\"]+", line)]
+    nested = [
+        part for line in elsewhere for part in re.findall(r"(?<=bin/)norm-sweep [^'\"]+", line)
+    ]
     return lines + nested
 
 

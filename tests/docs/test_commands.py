@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_those_that_end_by_themselves_do_what_they_say(folder: Path) -> None:
-    done = typed(folder, "python -m sweep run grid.yaml --set factors.seed=5")
+    done = typed(folder, "norm-sweep run grid.yaml --set factors.seed=5")
     assert done.returncode == 0, done.stdout
     commands = [command for command in COMMANDS if command.is_run and not command.is_mention]
     assert len(commands) > 12
@@ -117,13 +117,9 @@ def cli(program: str) -> tuple[object, object]:
         from mlflow.cli import cli as mlflow
 
         return CliRunner(), mlflow
-    if program == "python -m analysis":
-        from analysis.cli import app as analysis
+    from norm_sweep.cli import app as norm_sweep
 
-        return typer.testing.CliRunner(), analysis
-    from sweep.cli import app as sweep
-
-    return typer.testing.CliRunner(), sweep
+    return typer.testing.CliRunner(), norm_sweep
 
 
 def test_what_is_not_run_is_shown_somewhere() -> None:

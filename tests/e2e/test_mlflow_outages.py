@@ -91,7 +91,7 @@ def test_a_server_that_dies_is_told_by_sync(
     assert "4 completed" in output
     assert output.count(UNREACHABLE) <= 1  # it may have ended before that was known
     assert output.count("not up to date") == 1
-    assert "`python -m sweep sync grid.yaml` brings it up to date" in output
+    assert "`norm-sweep sync grid.yaml` brings it up to date" in output
     in_vain = folder.sweep("sync", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
     assert (in_vain.returncode, in_vain.stdout) == (4, "")
     assert len(in_vain.stderr.splitlines()) == 1
@@ -178,7 +178,7 @@ def test_a_machine_that_loses_power_leaves_what_sync_puts_right(
     process.wait()
     assert "RUNNING" in statuses(server.uri)
     status = folder.sweep("status", "grid.yaml")
-    assert "`python -m sweep sync grid.yaml`" in status.stdout
+    assert "`norm-sweep sync grid.yaml`" in status.stdout
     for _ in range(2):
         synced = folder.sweep("sync", "grid.yaml", MLFLOW_TRACKING_URI=server.uri)
         assert synced.returncode == 0, synced.stderr

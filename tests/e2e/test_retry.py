@@ -28,7 +28,7 @@ def test_what_failed_is_trained_again_where_that_is_asked_for(folder: Folder) ->
     failed = folder.sweep("run", "grid.yaml")
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert "4 trials: 2 completed, 2 failed; trained now: 4" in failed.stdout
-    assert "`python -m sweep run grid.yaml --retry failed` trains them again" in failed.stdout
+    assert "`norm-sweep run grid.yaml --retry failed` trains them again" in failed.stdout
     tracebacks = sorted(folder.path.glob("runs/small/trials/*/traceback.txt"))
     assert len(tracebacks) == 2
     status = folder.sweep("status", "grid.yaml").stdout

@@ -49,6 +49,10 @@ class Folder:
     def python_code(self, code: str) -> subprocess.CompletedProcess[str]:
         return self._run("-c", code)
 
+    def isolated(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As an installed script runs: Python looks for no module in the working folder."""
+        return self._run("-P", "-c", code, *arguments)
+
     def _run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("sweep", "normmods", "trainables", "analysis")
+PACKAGES = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
 TINY = [
     *("--set", "train.epochs=1", "--set", "factors.seed=1", "--set", "factors.batch_size=[16,4]"),
     *("--set", "data.num_train=64", "--set", "data.num_test=40", "--set", "model.width=8"),

@@ -83,7 +83,7 @@ def test_a_status_names_what_runs_and_what_went_wrong() -> None:
     assert "nobody is running it" in printed(print_status, plan, None)
     lines = printed(print_status, plan, replace(HOLDER, beat=0.0))
     assert f"nobody is running it: the last one ({HOLDER.who}) died" in lines
-    assert "`python -m sweep sync grid.yaml` makes MLflow say so too" in lines
+    assert "`norm-sweep sync grid.yaml` makes MLflow say so too" in lines
 
 
 def test_a_status_counts_what_runs_apart_and_explains_its_marks() -> None:

@@ -137,5 +137,5 @@ def test_norms_that_become_one_are_trained_once() -> None:
 
 def test_a_grid_that_trains_nothing_has_no_small_edition() -> None:
     grid = load(data={"name": "imagenet"})
-    with pytest.raises(RefusedError, match=r"`python -m sweep parameters grid\.yaml`"):
+    with pytest.raises(RefusedError, match=r"`norm-sweep parameters grid\.yaml`"):
         scaled(grid, Scale.SMALL)

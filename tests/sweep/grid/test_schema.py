@@ -37,7 +37,7 @@ def test_shipped_grids_hold_to_it_and_point_to_it(path: Path) -> None:
 
 
 def test_the_shipped_files_are_of_today() -> None:
-    """`python -m sweep schema` writes one, `--markdown` the other."""
+    """`norm-sweep schema` writes one, `--markdown` the other."""
     assert json.loads((ROOT / "grids/grid.schema.json").read_text(encoding="utf-8")) == schema()
     assert (ROOT / "docs/grid.md").read_text(encoding="utf-8").rstrip() == reference().rstrip()
 

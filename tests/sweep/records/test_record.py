@@ -159,7 +159,7 @@ def damaged(**changes: Any) -> bytes:
         (lambda: b"{}", "not a record"),
         (lambda: b'{"record_version": 1}', "not a record"),
         (lambda: damaged(outcome="won"), "not a record: 'won' is not a valid Outcome"),
-        (lambda: damaged(surprise=1), "not a record"),
+        (lambda: damaged(surprise=1), "not a record: unknown field 'surprise'; "),
         (lambda: damaged(record_version="1"), "not a record"),
         (lambda: damaged(spec_version="1"), "not a record"),
         (lambda: damaged(spec_version=99), "has spec_version 99, but this program knows"),

@@ -43,7 +43,7 @@ def test_a_run_begins_with_a_note_and_gets_its_cells_mean_when_that_is_there(que
     (first,) = notes(query).values()
     assert "**`groupnorm` at batch size 8, seed 0**" in first
     assert "**Outcome:** none yet" in first
-    assert "```sh\npython -m sweep reproduce grid.yaml groupnorm-bs008-s0\n```" in first
+    assert "```sh\nnorm-sweep reproduce grid.yaml groupnorm-bs008-s0\n```" in first
     tracker.ship(records[:2])
     assert notes(query)["groupnorm-bs008-s0"] == first
     tracker.ship(records[2:])
