@@ -17,6 +17,7 @@ from analysis.inference import ALPHA
 from analysis.ranks import Ranks, rank
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, in_short, missing_trials
+from analysis.reporting.dependence_section import depends
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.methods import METHODS
@@ -84,6 +85,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
         name=trials.name,
         edition=edition_of(trials),
         sections=(
+            *_depends(found),
             *_overall(found),
             *_unconfounded(found),
             *map(_section, found, suffixes),
@@ -126,6 +128,13 @@ def _section(findings: Findings, suffix: str) -> Section:
         figures=tuple(gallery(findings, suffix)),
         tables=(*tables, *(table for table in further if table)),
     )
+
+
+def _depends(found: Sequence[Findings]) -> Iterator[Section]:
+    """That a norm is better or worse depends on a factor of the grid; before anything else."""
+    lines = depends(found)
+    if lines:
+        yield Section("What depends on the variant", (), tuple(lines), (), (), (), ())
 
 
 def _overall(found: Sequence[Findings]) -> Iterator[Section]:

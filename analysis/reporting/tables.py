@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import Cell, Comparison, Gap
+from analysis.cell import Cell
+from analysis.comparison import Comparison
+from analysis.family import Gap
 from analysis.findings import Findings
 from analysis.inference import Mean
-from analysis.wording import number, p_value, signed
+from analysis.learnt import both_guess
+from analysis.wording import digits_for, number, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def _error(cell: Cell | None, best: bool, asked: bool) -> Shown:
 
 def margin(mean: Mean) -> str:
     """Half an interval's width, or nothing where there is no interval."""
-    return "" if np.isnan(mean.half_width) else number(mean.half_width)
+    return "" if np.isnan(mean.half_width) else number(mean.half_width, digits_for(mean))
 
 
 def gap_table(comparison: Comparison) -> Table:
@@ -184,6 +187,8 @@ def _gap(gap: Gap, comparison: Comparison) -> Shown:
         return Shown("–")
     p = p_value(gap.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
+    if both_guess(comparison, gap):
+        return Shown(signed(paired.value, digits_for(paired)), note="both at chance")
     lost = comparison.rests_on_diverged(gap)
     note += "\n† diverged" if lost else ""
     return Shown(signed(paired.value), margin(paired), note, gap.distinguishable, diverged=lost)
