@@ -9,6 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.asked import asked_for, crossed
 from analysis.best import Best, Columns, between_others, lowest
 from analysis.cell import Cell
 from analysis.errors import InputError
@@ -17,7 +18,7 @@ from analysis.inference import Difference, difference, t_interval
 from analysis.learnt import Cells, cells_where, guessed
 from analysis.robustness import auec, error_table
 from analysis.same_network import same_networks
-from analysis.schema import STRATUM, Trials, norms_in_order, scored
+from analysis.schema import STRATUM, LeftOut, Trials, norms_in_order, scored
 from analysis.strata import label_of, variant_order
 
 
@@ -28,6 +29,7 @@ class Comparison:
     `expected` is what a grid asked for; where none did (`asked` is false), every norm at every
     batch size with the norm's own seeds. `report` holds all comparisons of the report, this one
     among them, whose p values are adjusted together; it is empty where this one stands alone.
+    `made_by_sweep` and `left_out` are as in `Trials`.
     """
 
     label: str
@@ -37,6 +39,8 @@ class Comparison:
     epochs: pd.DataFrame
     expected: pd.DataFrame
     asked: bool = True
+    made_by_sweep: bool = True
+    left_out: tuple[LeftOut, ...] = ()
     report: list[Comparison] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -213,8 +217,10 @@ class Comparison:
     @cached_property
     def _columns(self) -> tuple[Columns, Columns]:
         """Values by norm and seed: AUEC (under None), and the error at each batch size."""
-        single = {size: self._distinct(self.errors(size)) for size in self.batch_sizes}
-        return {None: self._distinct(self.auec)}, {**single}
+        single: dict[int | None, dict[str, pd.Series[float]]] = {
+            size: self._distinct(self.errors(size)) for size in self.batch_sizes
+        }
+        return {None: self._distinct(self.auec)}, single
 
     @cached_property
     def _between_others(self) -> tuple[list[float], list[float]]:
@@ -267,7 +273,7 @@ def _place(part: pd.DataFrame) -> tuple[object, ...]:
 
 
 def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Comparison:
-    asked = _asked(trials.expected, part) if trials.asked else _crossed(part)
+    asked = asked_for(trials.expected, part) if trials.asked else crossed(part)
     present = set(asked["norm"])
     return Comparison(
         label=label_of({key: str(part[key].iloc[0]) for key in STRATUM}),
@@ -277,20 +283,10 @@ def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Com
         epochs=trials.epochs[trials.epochs["trial_id"].isin(part["trial_id"])],
         expected=asked,
         asked=trials.asked,
+        made_by_sweep=trials.made_by_sweep,
+        left_out=tuple(
+            item
+            for item in trials.left_out
+            if item.variant == part["variant"].iloc[0] and item.sweep in set(part["sweep"])
+        ),
     )
-
-
-def _asked(expected: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """What the grids of the trials `part` ask for, and whatever else is there."""
-    expected = expected[
-        (expected["variant"] == part["variant"].iloc[0]) & expected["sweep"].isin(part["sweep"])
-    ]
-    return pd.concat([expected, part[expected.columns]]).drop_duplicates(
-        ["norm", "batch_size", "seed"], ignore_index=True
-    )
-
-
-def _crossed(part: pd.DataFrame) -> pd.DataFrame:
-    """Every norm of the trials `part` at every batch size, with the seeds that the norm has."""
-    seeds = part[["norm", "seed"]].drop_duplicates()
-    return seeds.merge(part[["batch_size"]].drop_duplicates(), how="cross")

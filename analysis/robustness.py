@@ -109,7 +109,7 @@ def safe_range(errors: pd.DataFrame, margin: float, usable: Sequence[bool] = ())
     without a bound, so that it may be longer. It also ends before a batch size that is not
     `usable`, since nothing is learnt there; missing where `b_max` is not.
     """
-    sizes = list(errors.columns)
+    sizes = [int(size) for size in errors.columns]
     usable = usable or [True] * len(sizes)
     if len(sizes) < 2 or not usable[0]:
         return np.nan

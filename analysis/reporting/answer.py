@@ -21,6 +21,7 @@ from analysis.reporting.dependence_section import depends
 from analysis.reporting.level_and_rise import level_and_rise
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
+from analysis.reporting.sources_line import unlike_sources
 from analysis.reporting.time_table import without_curves
 from analysis.reporting.unconfounded_section import in_words
 from analysis.reporting.unpaired import lacking, unpaired
@@ -66,6 +67,7 @@ def summary(found: Sequence[Findings]) -> list[str]:
     only = found[0]
     lines = [
         *coverage(only.comparison)[:1],
+        *unlike_sources(only.comparison),
         *at_bounds(only)[:1],
         *_primary(only)[:2],
         smallest_batch(only.comparison),
@@ -78,6 +80,7 @@ def answer(findings: Findings) -> list[str]:
     """The paragraphs at the top of the report."""
     comparison = findings.comparison
     return [
+        *unlike_sources(comparison),
         *at_bounds(findings),
         *_same(comparison),
         *_primary(findings),
@@ -90,7 +93,11 @@ def answer(findings: Findings) -> list[str]:
 
 def _first(findings: Findings, one_by_one: int) -> list[str]:
     """What a line for each comparison has room for: what is at a bound, and what is declared."""
-    return [*at_bounds(findings)[:1], *_primary(findings, one_by_one)]
+    return [
+        *unlike_sources(findings.comparison),
+        *at_bounds(findings)[:1],
+        *_primary(findings, one_by_one),
+    ]
 
 
 def _same(comparison: Comparison) -> list[str]:

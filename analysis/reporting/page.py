@@ -20,7 +20,7 @@ from analysis.reporting.coverage import coverage, in_short, missing_trials
 from analysis.reporting.dependence_section import depends
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.methods import METHODS
+from analysis.reporting.methods import METHODS, NOT_BY_SEED
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
 from analysis.reporting.published_table import published_tables
@@ -91,10 +91,16 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
             *map(_section, found, suffixes),
         ),
         notes=(*notes(trials, [item.comparison for item in found]), *without_curves(found)),
-        methods=METHODS,
+        methods=_methods(trials),
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),
     )
+
+
+def _methods(trials: Trials) -> tuple[tuple[str, str], ...]:
+    if trials.made_by_sweep:
+        return METHODS
+    return tuple(NOT_BY_SEED if name == NOT_BY_SEED[0] else (name, text) for name, text in METHODS)
 
 
 def edition_of(trials: Trials) -> str:

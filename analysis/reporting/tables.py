@@ -95,12 +95,16 @@ def error_table(comparison: Comparison) -> Table:
     apart = {size: best.norm for size, best in winners.items() if best and not best.rivals}
     if len(comparison.norms) == 1:
         apart = {}
+    left_out = {(item.norm, size) for item in comparison.left_out for size in item.batch_sizes}
     rows = tuple(
         (
             norm,
             tuple(
                 _error(
-                    comparison.cells.get((norm, size)), apart.get(size) == norm, comparison.asked
+                    comparison.cells.get((norm, size)),
+                    apart.get(size) == norm,
+                    comparison.asked,
+                    "not trained" if (norm, size) in left_out else "not asked for",
                 )
                 for size in comparison.batch_sizes
             ),
@@ -132,9 +136,9 @@ def top5_table(by_top5: Comparison) -> Table:
     return replace(table, title="Top-5 test error", notes=(note, *table.notes))
 
 
-def _error(cell: Cell | None, best: bool, asked: bool) -> Shown:
+def _error(cell: Cell | None, best: bool, asked: bool, absent: str) -> Shown:
     if cell is None:
-        return Shown("", note="not asked for")
+        return Shown("", note=absent)
     note = f"{len(cell.ended)} of {len(cell.seeds)}" if asked else f"n = {len(cell.ended)}"
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"

@@ -8,15 +8,17 @@ from typing import Any
 
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.left_out import as_data
 from sweep.records.record import Record
 from sweep.wording import steps_in_words
 
+LEFT_OUT = "sweep.left_out."
 LONGEST_TAG = 4000
 """Characters; what MLflow takes differs between its versions and stores."""
 
 
 def experiment_tags(grid: Grid) -> dict[str, str]:
-    """Which trials the grid expects, in short, and which norm it compares the others with."""
+    """Which trials the grid expects, and which cells it leaves out and why; the reference."""
     groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     seeds: dict[tuple[str, str, int], list[int]] = {}
     for trial in grid.trials:
@@ -30,6 +32,8 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
         for i in range(0, len(of_cell), 500)
     ]
     tags = dict(_expected_tags(f"sweep.expected.{grid.name}", blocks))
+    if grid.left_out:
+        tags |= dict(_expected_tags(f"{LEFT_OUT}{grid.name}", as_data(grid)))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -68,6 +72,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     }
     for key in ("code_version", "python", "host", "device", "platform"):
         tags[f"sweep.{key}"] = record.provenance.get(key)
+    tags["sweep.source"] = record.attempts[-1].get("source") or None if record.attempts else None
     packages = record.provenance.get("packages")
     if packages:
         tags["sweep.packages"] = json.dumps(packages, separators=(",", ":"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweep.grid.layout import Grid
 from sweep.tracking.credentials import take_out_of_uri
-from sweep.tracking.names import experiment_tags
+from sweep.tracking.names import LEFT_OUT, experiment_tags
 from sweep.tracking.view import KNOWN_TO, means_key, views
 
 if TYPE_CHECKING:
@@ -86,7 +86,12 @@ def experiment(client: MlflowClient, grid: Grid) -> str:
             client.restore_experiment(experiment_id)
     tags = experiment_tags(grid)
     further_parts = f"sweep.expected.{grid.name}#"
-    outdated = {key: "[]" for key in known if key.startswith(further_parts)}
+    left_out = f"{LEFT_OUT}{grid.name}"
+    outdated = {
+        key: "[]"
+        for key in known
+        if key.startswith(further_parts) or key.partition(":")[0] == left_out
+    }
     for key, value in {**outdated, **tags}.items():
         if known.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
