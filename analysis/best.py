@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from analysis.inference import ALPHA, holm, paired_mean, t_test
+from analysis.inference import ALPHA, SAME, holm, paired_mean, t_test
 
-SAME = 1e-9
-"""Points of error below which two means are the same but for rounding."""
+Columns = Mapping[int | None, Mapping[str, "pd.Series[float]"]]
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,10 @@ class Best:
 
 
 def lowest(
-    columns: Mapping[int | None, Mapping[str, pd.Series[float]]],
+    columns: Columns,
     reference: str,
     against_reference: Mapping[tuple[str, int | None], float],
+    beside: Sequence[float] = (),
 ) -> dict[int | None, Best | None]:
     """In each column (a batch size, or None: AUEC) the norm with the lowest mean.
 
@@ -42,24 +42,29 @@ def lowest(
     and of the sign that the means have.
     Against the `reference` the adjusted p are given, the same as in the table of gaps, so that the
     two never disagree. All other pairs, of all columns, are one more family for Holm: that allows
-    for the best having been picked by the same data, and for as many columns as there are.
+    for the best having been picked by the same data, and for as many columns as there are. The
+    family holds also the p values `beside`, of the report's other comparisons.
     """
-    pairs = [
-        (first, second, column)
-        for column, values in columns.items()
-        for first, second in combinations([n for n, v in values.items() if len(v)], 2)
-        if reference not in (first, second)
-    ]
-    adjusted = holm([t_test(paired_mean(columns[c][a], columns[c][b])) for a, b, c in pairs])
-    p: dict[tuple[frozenset[str], int | None], float] = {
-        (frozenset((first, second)), column): float(value)
-        for (first, second, column), value in zip(pairs, adjusted, strict=True)
-    }
+    raw = between_others(columns, reference)
+    adjusted = holm([*raw.values(), *beside])[: len(raw)]
+    p = {key: float(value) for key, value in zip(raw, adjusted, strict=True)}
     p |= {
         (frozenset((norm, reference)), column): value
         for (norm, column), value in against_reference.items()
     }
     return {column: _best(values, column, p) for column, values in columns.items()}
+
+
+def between_others(
+    columns: Columns, reference: str
+) -> dict[tuple[frozenset[str], int | None], float]:
+    """In each column the p, unadjusted, of every pair of norms that are not the reference."""
+    return {
+        (frozenset((first, second)), column): t_test(paired_mean(values[first], values[second]))
+        for column, values in columns.items()
+        for first, second in combinations([n for n, v in values.items() if len(v)], 2)
+        if reference not in (first, second)
+    }
 
 
 def _best(

@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
-from analysis.best import Best, lowest
+from analysis.asked import asked_for, crossed
+from analysis.best import Best, Columns, between_others, lowest
+from analysis.cell import Cell
 from analysis.errors import InputError
-from analysis.inference import ALPHA, Difference, Mean, difference, holm, t_interval
+from analysis.family import Gap, family
+from analysis.inference import Difference, difference, t_interval
+from analysis.learnt import Cells, cells_where, guessed
 from analysis.robustness import auec, error_table
 from analysis.same_network import same_networks
-from analysis.schema import STRATUM, Trials, norms_in_order, scored
+from analysis.schema import STRATUM, LeftOut, Trials, norms_in_order, scored
 from analysis.strata import label_of, variant_order
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A norm at a batch size: what was asked for, how it ended, and its mean error (percent)."""
-
-    norm: str
-    batch_size: int
-    seeds: tuple[int, ...]
-    ended: tuple[int, ...]
-    diverged: tuple[int, ...]
-    error: Mean
-    survivors: Mean
-
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """Seeds asked for that have no result."""
-        return tuple(seed for seed in self.seeds if seed not in self.ended)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A norm's difference from the reference, in percentage points, with its adjusted p.
-
-    `family` counts the comparisons that p is adjusted for.
-    """
-
-    norm: str
-    batch_size: int | None
-    difference: Difference
-    p_adjusted: float
-    family: int
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether the adjusted p is below 5 %."""
-        return bool(self.p_adjusted < ALPHA)
 
 
 @dataclass(frozen=True)
@@ -61,7 +27,9 @@ class Comparison:
     """One stratum's trials. `norms` has the reference first; `batch_sizes` fall.
 
     `expected` is what a grid asked for; where none did (`asked` is false), every norm at every
-    batch size with the norm's own seeds.
+    batch size with the norm's own seeds. `report` holds all comparisons of the report, this one
+    among them, whose p values are adjusted together; it is empty where this one stands alone.
+    `made_by_sweep` and `left_out` are as in `Trials`.
     """
 
     label: str
@@ -71,6 +39,14 @@ class Comparison:
     epochs: pd.DataFrame
     expected: pd.DataFrame
     asked: bool = True
+    made_by_sweep: bool = True
+    left_out: tuple[LeftOut, ...] = ()
+    report: list[Comparison] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def others(self) -> list[Comparison]:
+        """The other comparisons of the same report."""
+        return [item for item in self.report if item is not self]
 
     @property
     def reference(self) -> str:
@@ -81,6 +57,11 @@ class Comparison:
     def scored(self) -> pd.DataFrame:
         """The trials that ended with a result, with `error` in percent."""
         return scored(self.trials)
+
+    @cached_property
+    def at_chance(self) -> Cells:
+        """The cells of which no trial has learnt anything."""
+        return cells_where(self.scored, guessed(self.scored))
 
     @cached_property
     def same(self) -> tuple[tuple[str, ...], ...]:
@@ -162,21 +143,41 @@ class Comparison:
 
         Norms that are the same network are there once, and none that is the reference's.
         """
-        others = self.distinct[1:]
-        found = [difference(self.auec[norm], self.auec[self.reference]) for norm in others]
-        return family([(norm, None) for norm in others], found)
+        keys = [(norm, None) for norm in self.distinct[1:]]
+        return family(keys, self._declared, [p for item in self.others for p in item.declared_p])
+
+    @cached_property
+    def _declared(self) -> list[Difference]:
+        first = self.auec[self.reference]
+        return [difference(self.auec[norm], first) for norm in self.distinct[1:]]
+
+    @property
+    def is_unpaired(self) -> bool:
+        """Whether no norm has a whole seed in common with the reference."""
+        return all(found.paired.num == 0 for found in self._declared)
+
+    @property
+    def declared_p(self) -> list[float]:
+        """The p, unadjusted, of each declared comparison: Welch's where nothing can be paired."""
+        return [found.welch_p if self.is_unpaired else found.p for found in self._declared]
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """Differences from the reference at each batch size: exploratory, Holm over all."""
+        beside = [found.p for item in self.others for found in item._single.values()]
+        return family(list(self._single), list(self._single.values()), beside)
+
+    @cached_property
+    def _single(self) -> dict[tuple[str, int | None], Difference]:
         columns = {size: self.errors(size) for size in self.batch_sizes}
         empty = pd.Series(dtype=float)
-        pairs = [(norm, size) for norm in self.distinct[1:] for size in self.batch_sizes]
-        found = [
-            difference(columns[size].get(norm, empty), columns[size].get(self.reference, empty))
-            for norm, size in pairs
-        ]
-        return family(pairs, found)
+        return {
+            (norm, size): difference(
+                columns[size].get(norm, empty), columns[size].get(self.reference, empty)
+            )
+            for norm in self.distinct[1:]
+            for size in self.batch_sizes
+        }
 
     def errors(self, batch_size: int) -> dict[str, pd.Series[float]]:
         """Per norm the errors (percent) at `batch_size`, indexed by seed."""
@@ -199,14 +200,34 @@ class Comparison:
     @cached_property
     def _best(self) -> dict[int | None, Best | None]:
         # AUEC is the declared measure; the single batch sizes are exploratory, and one family.
-        declared: dict[int | None, dict[str, pd.Series[float]]] = {None: self._distinct(self.auec)}
+        found: dict[int | None, Best | None] = {}
+        for place, gaps in enumerate((self.primary, self.gaps)):
+            beside = [p for item in self.others for p in item._between_others[place]]
+            columns = self._columns[place]
+            found |= lowest(columns, self.reference, _adjusted(gaps), beside)
+        return {size: None if self._is_guessed(size) else best for size, best in found.items()}
+
+    def _is_guessed(self, batch_size: int | None) -> bool:
+        """Whether no norm has learnt anything at a batch size (None: at any of them)."""
+        there = [(c.norm, c.batch_size) for c in self.cells.values() if c.ended]
+        if batch_size is not None:
+            there = [key for key in there if key[1] == batch_size]
+        return set(there) <= self.at_chance
+
+    @cached_property
+    def _columns(self) -> tuple[Columns, Columns]:
+        """Values by norm and seed: AUEC (under None), and the error at each batch size."""
         single: dict[int | None, dict[str, pd.Series[float]]] = {
             size: self._distinct(self.errors(size)) for size in self.batch_sizes
         }
-        return {
-            **lowest(declared, self.reference, _adjusted(self.primary)),
-            **lowest(single, self.reference, _adjusted(self.gaps)),
-        }
+        return {None: self._distinct(self.auec)}, single
+
+    @cached_property
+    def _between_others(self) -> tuple[list[float], list[float]]:
+        declared, single = (
+            list(between_others(columns, self.reference).values()) for columns in self._columns
+        )
+        return declared, single
 
     def _distinct(self, values: dict[str, pd.Series[float]]) -> dict[str, pd.Series[float]]:
         return {norm: found for norm, found in values.items() if norm in self.distinct}
@@ -216,19 +237,10 @@ def _adjusted(gaps: Sequence[Gap]) -> dict[tuple[str, int | None], float]:
     return {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
 
 
-def family(keys: Sequence[tuple[str, int | None]], found: Sequence[Difference]) -> tuple[Gap, ...]:
-    """Differences of norms at batch sizes as one family, adjusted together by Holm."""
-    adjusted = holm([item.p for item in found])
-    size = int(np.count_nonzero(~np.isnan(adjusted)))
-    return tuple(
-        Gap(norm, batch_size, item, float(p), size)
-        for (norm, batch_size), item, p in zip(keys, found, adjusted, strict=True)
-    )
-
-
 def comparisons(trials: Trials, reference: str | None = None) -> tuple[Comparison, ...]:
     """One comparison for each data set, network and variant; nothing is averaged over them.
 
+    The claims of all of them are one family.
     `reference` names the norm the others are compared with, else the one that the sweep
     declares, else its first. Raises `InputError` for a norm that is not there, or where no
     trial has ended with a result.
@@ -246,7 +258,12 @@ def comparisons(trials: Trials, reference: str | None = None) -> tuple[Compariso
         raise InputError(f"no norm {chosen!r} in {trials.name}{guess}. It has: {', '.join(order)}")
     order.sort(key=lambda norm: norm != chosen)
     groups = [part for _, part in trials.trials.groupby(STRATUM)]
-    return tuple(_comparison(trials, part, order) for part in sorted(groups, key=_place))
+    report: list[Comparison] = []
+    report += [
+        replace(_comparison(trials, part, order), report=report)
+        for part in sorted(groups, key=_place)
+    ]
+    return tuple(report)
 
 
 def _place(part: pd.DataFrame) -> tuple[object, ...]:
@@ -256,7 +273,7 @@ def _place(part: pd.DataFrame) -> tuple[object, ...]:
 
 
 def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Comparison:
-    asked = _asked(trials.expected, part) if trials.asked else _crossed(part)
+    asked = asked_for(trials.expected, part) if trials.asked else crossed(part)
     present = set(asked["norm"])
     return Comparison(
         label=label_of({key: str(part[key].iloc[0]) for key in STRATUM}),
@@ -266,20 +283,10 @@ def _comparison(trials: Trials, part: pd.DataFrame, order: Sequence[str]) -> Com
         epochs=trials.epochs[trials.epochs["trial_id"].isin(part["trial_id"])],
         expected=asked,
         asked=trials.asked,
+        made_by_sweep=trials.made_by_sweep,
+        left_out=tuple(
+            item
+            for item in trials.left_out
+            if item.variant == part["variant"].iloc[0] and item.sweep in set(part["sweep"])
+        ),
     )
-
-
-def _asked(expected: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """What the grids of the trials `part` ask for, and whatever else is there."""
-    expected = expected[
-        (expected["variant"] == part["variant"].iloc[0]) & expected["sweep"].isin(part["sweep"])
-    ]
-    return pd.concat([expected, part[expected.columns]]).drop_duplicates(
-        ["norm", "batch_size", "seed"], ignore_index=True
-    )
-
-
-def _crossed(part: pd.DataFrame) -> pd.DataFrame:
-    """Every norm of the trials `part` at every batch size, with the seeds that the norm has."""
-    seeds = part[["norm", "seed"]].drop_duplicates()
-    return seeds.merge(part[["batch_size"]].drop_duplicates(), how="cross")

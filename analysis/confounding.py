@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.comparison import Cell, Comparison
+from analysis.cell import Cell
+from analysis.comparison import Comparison
 from analysis.inference import Mean, difference, t_interval
 from analysis.robustness import degradation, error_table
 from analysis.schema import STRATUM

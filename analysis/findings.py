@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import Comparison, Gap, comparisons
+from analysis.comparison import Comparison, comparisons
 from analysis.decomposition import Decomposed, decomposed
+from analysis.family import Gap
 from analysis.inference import ALPHA, equivalence, holm
+from analysis.learnt import tells_nothing
 from analysis.measures import Measures, default_margin, measure
 from analysis.options import Options
 from analysis.published import Published, matching
@@ -30,13 +32,15 @@ class Findings:
     """A comparison with its measures, equivalence tests and times to the threshold.
 
     `trial_settings` has a row per trial and a column per setting; `correct` says which test
-    examples they had right. Both are as in `Trials`.
+    examples they had right. Both are as in `Trials`. `report` holds the findings of the whole
+    report, these among them.
     """
 
     comparison: Comparison
     options: Options
     trial_settings: pd.DataFrame = field(default_factory=pd.DataFrame)
     correct: Mapping[str, Bits] = field(default_factory=dict)
+    report: list[Findings] = field(default_factory=list, repr=False, compare=False)
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, ...]]:
@@ -57,10 +61,26 @@ class Findings:
 
     @cached_property
     def equivalent(self) -> dict[str, float]:
-        """Per norm the Holm-adjusted p that its AUEC lies within the margin of the reference's."""
-        gaps = self.comparison.primary
-        adjusted = holm([equivalence(gap.difference.paired, self.margin) for gap in gaps])
-        return {gap.norm: float(p) for gap, p in zip(gaps, adjusted, strict=True)}
+        """Per norm the Holm-adjusted p that its AUEC lies within the margin of the reference's.
+
+        One family in the whole report, as the differences are. Missing where being alike is no
+        evidence, as neither of the two has learnt anything.
+        """
+        raw = self._equivalence_p
+        beside = [p for item in self.report if item is not self for p in item._equivalence_p]
+        adjusted = holm([*raw, *beside])[: len(raw)]
+        return {
+            gap.norm: float(p) for gap, p in zip(self.comparison.primary, adjusted, strict=True)
+        }
+
+    @cached_property
+    def _equivalence_p(self) -> list[float]:
+        return [
+            np.nan
+            if tells_nothing(self.comparison, gap.norm)
+            else equivalence(gap.difference.paired, self.margin)
+            for gap in self.comparison.primary
+        ]
 
     def is_equivalent(self, gap: Gap) -> bool:
         """Whether `gap.norm` may be called as robust as the reference, within the margin."""
@@ -112,15 +132,18 @@ class Findings:
 
 def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
     """One `Findings` for each comparison that `trials` hold."""
-    return tuple(
+    report: list[Findings] = []
+    report += [
         Findings(
             item,
             options,
             trials.settings.loc[list(item.trials["trial_id"])],
             trials.correct,
+            report,
         )
         for item in comparisons(trials, options.reference)
-    )
+    ]
+    return tuple(report)
 
 
 def _by_size(text: str) -> tuple[float, str]:

@@ -22,6 +22,8 @@ from scipy import special
 from analysis.errors import InputError
 
 MIN_SEEDS = 3
+SAME = 1e-9
+"""Values that differ by no more are equal but for rounding, whatever their unit."""
 CONFIDENCE = 0.95
 ALPHA = 0.05
 
@@ -51,15 +53,16 @@ class Mean:
 def t_interval(values: Sequence[float] | Floats, confidence: float = CONFIDENCE) -> Mean:
     """Mean and Student t interval of `values` (any unit); missing values are left out.
 
-    No interval is given for fewer than `MIN_SEEDS` values, nor where all are equal: no spread
-    among so few seeds is no evidence of certainty.
+    No interval is given for fewer than `MIN_SEEDS` values, nor where all are equal (to within
+    `SAME`, as 8.29 - 8.19 is not quite 8.54 - 8.44): no spread among so few seeds is no evidence
+    of certainty.
     """
     kept = np.asarray(values, dtype=float)
     kept = kept[~np.isnan(kept)]
     num = len(kept)
     mean = float(kept.mean()) if num else np.nan
     sd = float(kept.std(ddof=1)) if num > 1 else np.nan
-    if num < MIN_SEEDS or np.ptp(kept) == 0:
+    if num < MIN_SEEDS or np.ptp(kept) <= SAME:
         return Mean(mean, sd, np.nan, num)
     quantile = special.stdtrit(num - 1, (1 + confidence) / 2)
     return Mean(mean, sd, float(quantile * sd / np.sqrt(num)), num)
@@ -99,7 +102,7 @@ def difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Difference:
     mean = t_interval(first - second)
     welch, welch_p = _welch(norm.dropna().to_numpy(float), reference.dropna().to_numpy(float))
     correlation = np.nan
-    if len(first) >= MIN_SEEDS and np.ptp(first) > 0 and np.ptp(second) > 0:
+    if len(first) >= MIN_SEEDS and min(np.ptp(first), np.ptp(second)) > SAME:
         correlation = float(np.corrcoef(first, second)[0, 1])
     return Difference(mean, t_test(mean), welch, welch_p, correlation)
 
@@ -124,7 +127,7 @@ def _welch(first: Floats, second: Floats) -> tuple[Mean, float]:
     """Welch's interval and p for the difference of two means (Welch 1947)."""
     sizes = (len(first), len(second))
     value = float(first.mean() - second.mean()) if min(sizes) else np.nan
-    if min(sizes) < MIN_SEEDS or (np.ptp(first) == 0 and np.ptp(second) == 0):
+    if min(sizes) < MIN_SEEDS or max(np.ptp(first), np.ptp(second)) <= SAME:
         return Mean(value, np.nan, np.nan, min(sizes)), np.nan
     parts = np.array([first.var(ddof=1) / sizes[0], second.var(ddof=1) / sizes[1]])
     se = float(np.sqrt(parts.sum()))

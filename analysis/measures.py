@@ -20,6 +20,7 @@ from analysis.robustness import (
     slope,
     split_regret,
     worst_case,
+    worst_rise,
 )
 
 MARGIN, MARGIN_MANY_CLASSES = 0.5, 1.0
@@ -30,8 +31,9 @@ class Measures:
     """One norm's measures over the common batch sizes; points are percentage points of error.
 
     `degradation` is D at the smallest batch size, `relative` the logarithm of it as a factor,
-    `safe` in octaves, `regret_*` plugged in and `split_regret_*` with the best chosen on other
-    seeds.
+    `rise` the highest over the best larger batch size, `safe` in octaves, `regret_*` plugged in
+    and `split_regret_*` with the best chosen on other seeds, over the batch sizes at which some
+    norm has learnt something.
     """
 
     norm: str
@@ -40,6 +42,7 @@ class Measures:
     relative: Mean
     slope: Mean
     last_octave: Mean
+    rise: float
     worst: float
     safe: float
     diverged: int
@@ -71,7 +74,9 @@ def measure(comparison: Comparison, margin: float, rng: np.random.Generator) -> 
     if not sizes:
         return {}
     tables = {norm: error_table(comparison.scored, norm, sizes) for norm in comparison.norms}
-    plain, split = regret(tables), split_regret(tables, rng)
+    learnt = [b for b in sizes if any((norm, b) not in comparison.at_chance for norm in tables)]
+    above = {norm: table[learnt] for norm, table in tables.items()}
+    plain, split = regret(above), split_regret(above, rng)
     return {
         norm: _measures(comparison, norm, tables[norm], margin, _summary(plain, split, norm))
         for norm in comparison.norms
@@ -83,7 +88,8 @@ def _summary(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, f
     result: dict[str, float] = {}
     for name, table in (("regret", plain), ("split_regret", split)):
         row = table.loc[[norm]].to_numpy(float)
-        result |= {f"{name}_mean": float(row.mean()), f"{name}_max": float(row.max())}
+        mean, most = (row.mean(), row.max()) if row.size else (np.nan, np.nan)
+        result |= {f"{name}_mean": float(mean), f"{name}_max": float(most)}
     return result
 
 
@@ -101,8 +107,9 @@ def _measures(
         relative=over_seeds(relative_degradation(table).iloc[:, -1]),
         slope=over_seeds(slope(table)),
         last_octave=over_seeds(last_octave_slope(table)),
+        rise=worst_rise(table),
         worst=worst_case(table),
-        safe=safe_range(table, margin),
+        safe=safe_range(table, margin, [(norm, b) not in comparison.at_chance for b in table]),
         diverged=int(ended["diverged"].sum()),
         ended=len(ended),
         **regrets,

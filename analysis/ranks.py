@@ -53,6 +53,7 @@ def rank(found: Sequence[Comparison]) -> Ranks | None:
         return None
     from scipy import stats
 
+    table = table.round(9)  # equal but for rounding is a tie
     means = table.rank(axis=1).mean().sort_values(kind="stable")
     names = [str(name) for name in means.index]
     p = float(stats.friedmanchisquare(*(table[name] for name in names)).pvalue)

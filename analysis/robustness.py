@@ -87,19 +87,40 @@ def last_octave_slope(errors: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(rise / (steps[-1] - steps[-2]), index=errors.index)
 
 
-def safe_range(errors: pd.DataFrame, margin: float) -> float:
+def worst_rise(errors: pd.DataFrame) -> float:
+    """`max_b (mean_s e(b) - min_b'>=b mean_s e(b'))`: points; 0 where the error never rises.
+
+    The most that a smaller batch costs over the best of the larger ones. Unlike a slope it sees
+    the rise of an error that falls first. Missing where a batch size has no result.
+
+    >>> worst_rise(pd.DataFrame([[36.0, 29.0, 27.0, 35.0]], columns=[64, 16, 4, 2]))
+    8.0
+    """
+    means = errors.mean()
+    return float((means - means.cummin()).max()) if means.notna().all() else np.nan
+
+
+def safe_range(errors: pd.DataFrame, margin: float, usable: Sequence[bool] = ()) -> float:
     """Octaves the batch can shrink from `b_max` at a cost of at most `margin` points.
 
-    The longest run of batch sizes from `b_max` on whose one-sided 95 % upper bound of D(b) is at
-    most `margin`; missing where it runs up to a batch size without a bound, so that it may be
-    longer.
+    The longest run of batch sizes from `b_max` on at which the error's rise over that of every
+    larger batch size has a one-sided 95 % upper bound of at most `margin` (each of these bounds
+    has to hold, so that no adjustment is needed); missing where the run ends at a batch size
+    without a bound, so that it may be longer. It also ends before a batch size that is not
+    `usable`, since nothing is learnt there; missing where `b_max` is not.
     """
-    costs = degradation(errors)
-    bounds = [upper_bound(costs[size].to_numpy(float)) for size in costs.columns[1:]]
-    past = next((place for place, bound in enumerate(bounds) if not bound <= margin), len(bounds))
-    if not bounds or (past < len(bounds) and np.isnan(bounds[past])):
+    sizes = [int(size) for size in errors.columns]
+    usable = usable or [True] * len(sizes)
+    if len(sizes) < 2 or not usable[0]:
         return np.nan
-    return float(halvings(errors.columns)[past])
+    for place in range(1, len(sizes)):
+        rises = (errors[sizes[place]] - errors[larger] for larger in sizes[:place])
+        bounds = np.array([upper_bound(rise.to_numpy(float)) for rise in rises])
+        if not usable[place] or (bounds > margin).any():
+            return float(halvings(sizes)[place - 1])
+        if np.isnan(bounds).any():
+            return np.nan
+    return float(halvings(sizes)[-1])
 
 
 def regret(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

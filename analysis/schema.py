@@ -71,6 +71,7 @@ TRIAL_COLUMNS = (
     ),
     Column("model", "text", "", "name of the network"),
     Column("num_test", "int", "examples", "size of the test set"),
+    Column("source_digest", "text", "", "digest of the user's own modules that it ran"),
     Column("weights_digest", "text", "", "equal where the final weights are equal to the bit"),
     Column("device", "text", "", "device it was trained on"),
     Column("host", "text", "", "machine it was trained on"),
@@ -114,12 +115,25 @@ EXPECTED_COLUMNS = tuple(
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A norm at some batch sizes that a sweep's grid crosses and does not train, and why not."""
+
+    sweep: str
+    norm: str
+    variant: str
+    batch_sizes: tuple[int, ...]
+    why: str
+
+
+@dataclass(frozen=True)
 class Trials:
     """Everything one report is made from.
 
     `settings` holds a trial's settings as text, one row per trial and one column per setting
     (`train.epochs`, ...), indexed by `trial_id`; `notes` what was set aside while reading.
-    `asked` is whether a grid says which trials there should be.
+    `asked` is whether a grid says which trials there should be, `left_out` what that grid crosses
+    and does not train. `made_by_sweep` is false of somebody else's table, of which it is not known
+    that a seed gives every norm the same start. `warnings` are for the terminal too.
     `packages` names every version that was used; `correct` holds by `trial_id` which test
     examples were right after the last epoch, shape `(ceil(num_test / 8),)`, as
     `numpy.packbits` packs them, for those trials that kept it.
@@ -131,7 +145,10 @@ class Trials:
     expected: pd.DataFrame
     settings: pd.DataFrame
     asked: bool = True
+    made_by_sweep: bool = True
+    left_out: tuple[LeftOut, ...] = ()
     reference: str | None = None
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import special
 
 from analysis.comparison import Comparison
-from analysis.inference import CONFIDENCE, MIN_SEEDS
+from analysis.inference import CONFIDENCE, MIN_SEEDS, SAME
 from analysis.robustness import auec
 
 Floats = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ def crossed_mean(differences: Floats) -> CrossedMean:
     of_rest = float((rest**2).sum() / ((seeds - 1) * (examples - 1)) / (seeds * examples))
     total = max(of_seeds + of_examples - of_rest, of_seeds, of_examples)
     spread = of_seeds**2 / (seeds - 1) + of_examples**2 / (examples - 1)
-    if of_seeds == 0 or spread == 0:
+    if of_seeds <= SAME**2 or spread == 0:
         return CrossedMean(value, np.nan, half_examples, np.nan, seeds, examples)
     half_seeds = _half_width(of_seeds, seeds - 1)
     both = max(_half_width(total, total**2 / spread), half_seeds, half_examples)

@@ -20,4 +20,5 @@ def by_top5(comparison: Comparison) -> Comparison | None:
     diverged = trials["outcome"] == "diverged"
     chance = (100 - 5 * (100 - trials["chance_error"])).clip(lower=0)
     trials = trials.assign(test_error=trials[COLUMN], chance_error=chance)
-    return replace(comparison, trials=trials[diverged | trials[COLUMN].notna()])
+    kept = trials[diverged | trials[COLUMN].notna()]
+    return replace(comparison, trials=kept, report=[])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, log10
 
 import numpy as np
 
-from analysis.comparison import Gap
-from analysis.inference import Mean
+from analysis.family import Gap
+from analysis.inference import SAME, Mean
 
 MINUS = "−"
 
@@ -24,6 +25,34 @@ def signed(value: float, digits: int = 2) -> str:
     """A difference, with its sign."""
     text = number(value, digits)
     return f"+{text}" if value > 0 and float(text) else text
+
+
+def digits_for(mean: Mean) -> int:
+    """Digits after the point for a difference and its interval: 2, or more for a small one.
+
+    So many that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
+
+    >>> digits_for(Mean(0.31, 0.1, 0.12, 5)), digits_for(Mean(0.003, 0.001, 0.0012, 5))
+    (2, 4)
+    """
+    shown = [mean.half_width]
+    if not mean.low <= 0 <= mean.high:
+        shown += [mean.value, mean.low, mean.high]
+    return _digits(shown)
+
+
+def points(value: float) -> str:
+    """A number of points, with so many digits that it does not look like 0.
+
+    >>> points(3.256), points(0.00123)
+    ('3.26', '0.0012')
+    """
+    return number(value, _digits([value]))
+
+
+def _digits(values: Sequence[float]) -> int:
+    smallest = min((abs(value) for value in values if abs(value) > SAME), default=1.0)
+    return 2 if smallest >= 0.005 else ceil(-log10(smallest)) + 1
 
 
 def p_value(p: float) -> str:
@@ -55,7 +84,21 @@ def interval(gap: Gap) -> str:
 
 def between(mean: Mean) -> str:
     """An interval in words: `0.20 to 0.82`."""
-    return f"{number(mean.low)} to {number(mean.high)}"
+    digits = digits_for(mean)
+    return f"{number(mean.low, digits)} to {number(mean.high, digits)}"
+
+
+def told_apart(values: Sequence[float], most: int = 4) -> int:
+    """Digits after the point at which values that differ look different: 2, `most` at most.
+
+    >>> told_apart([6.204, 6.197, 7.1]), told_apart([0.2, 0.2])
+    (3, 2)
+    """
+    for digits in range(2, most):
+        texts = {number(value, digits) for value in values}
+        if len(texts) == len({number(value, 9) for value in values}):
+            return digits
+    return most
 
 
 def listed(items: Sequence[object], most: int = 12) -> str:

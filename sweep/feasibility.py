@@ -8,11 +8,12 @@ from dataclasses import replace
 from sweep.errors import RefusedError
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.left_out import infeasible
 from trainables.spec import DataSpec, is_own
 
 
 def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
-    """The grid, and a line for each cell that cannot run and was left out.
+    """The grid, and a line for each cell that cannot run and was left out (`Grid.left_out`).
 
     Each distinct cell is built and run once on the meta device. `RefusedError` names every
     infeasible cell unless the grid says `infeasible: skip`.
@@ -29,7 +30,8 @@ def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
     kept = tuple(trial for trial in grid.trials if _as_cell(trial) not in reasons)
     if not kept:
         raise RefusedError(*lines, f"{grid.path}: no cell of the grid can run")
-    return replace(grid, trials=kept), lines
+    left_out = (*grid.left_out, *infeasible(reasons.values()))
+    return replace(grid, trials=kept, left_out=left_out), lines
 
 
 def _lines(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:

@@ -10,6 +10,7 @@ from sweep.calibration import CellTime
 from sweep.cost import Cell, CostModel, cell
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.left_out import as_data
 from sweep.records.record import Record, RecordDamagedError, SweepFolder
 from sweep.records.storage import Storage
 from trainables.spec import Outcome
@@ -134,5 +135,6 @@ def save_expected(plan: Plan) -> None:
             "reference": grid.reference,
             **({"edition": grid.edition} if grid.edition else {}),
             "trials": trials,
+            "left_out": as_data(grid),
         }
     )

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.comparison import Gap
+from analysis.family import Gap
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
 from analysis.findings import Findings
 from analysis.wording import p_value, signed

@@ -9,6 +9,7 @@ from matplotlib.patheffects import withStroke
 
 from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
 from analysis.findings import Findings
+from analysis.learnt import learnt_nothing
 
 ALT = (
     "Scatter plot of each norm's average error over batch sizes (level) against the rise of its "
@@ -19,12 +20,18 @@ MANY = 5
 
 
 def draw(findings: Findings) -> Figure | None:
-    """AUEC (percent) across, slope (points per halving) up, both with 95 % t intervals."""
+    """AUEC (percent) across, slope (points per halving) up, both with 95 % t intervals.
+
+    Norms that have learnt nothing are left out: their errors cannot rise.
+    """
     by_norm = looks(findings.comparison.norms)
+    nothing = learnt_nothing(findings.comparison)
     shown = {
         norm: found
         for norm, found in findings.measures.items()
-        if not np.isnan(found.auec.value) and not np.isnan(found.slope.value)
+        if not np.isnan(found.auec.value)
+        and not np.isnan(found.slope.value)
+        and norm not in nothing
     }
     if len(shown) < 2:
         return None
@@ -54,7 +61,7 @@ def draw(findings: Findings) -> Figure | None:
         axes.text(
             1.0,
             1.02,
-            "nearer to 0: flatter",
+            "slope of a straight line",
             transform=axes.transAxes,
             color=SOFT,
             va="bottom",

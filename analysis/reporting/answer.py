@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.best import SAME
-from analysis.comparison import Comparison, Gap
+from analysis.comparison import Comparison
 from analysis.confounding import unconfounded
+from analysis.family import Gap
 from analysis.findings import Findings, findings_of
-from analysis.inference import ALPHA, MIN_SEEDS, smallest_detectable
-from analysis.measures import Measures
+from analysis.inference import ALPHA, MIN_SEEDS, SAME, smallest_detectable
+from analysis.learnt import learnt_nothing
 from analysis.options import Options
-from analysis.reporting.best_by_size import UNLIKE, by_batch_size, shared_seeds, smallest_batch
+from analysis.reporting.best_by_size import by_batch_size, smallest_batch
+from analysis.reporting.bounds import at_bounds, no_norm_has_learnt
 from analysis.reporting.coverage import coverage
+from analysis.reporting.dependence_section import depends
+from analysis.reporting.level_and_rise import level_and_rise
 from analysis.reporting.one_norm import one_norm
 from analysis.reporting.power import closest_call
+from analysis.reporting.sources_line import unlike_sources
 from analysis.reporting.time_table import without_curves
 from analysis.reporting.unconfounded_section import in_words
 from analysis.reporting.unpaired import lacking, unpaired
 from analysis.schema import Trials
-from analysis.wording import counted, equals, interval, listed, number, signed
+from analysis.wording import counted, digits_for, equals, interval, listed, number, points, signed
 
 MOST_DIVERGED = 6
 """Cells with diverged trials that are named one by one; the table of errors has all."""
 
 MANY = 4
 """Other norms beyond which the declared comparison is told in groups."""
+
+
+FEW = 3
+"""Norms of a group that are named; the tables have all."""
 
 
 _TWO_HEAPS = (
@@ -48,9 +56,10 @@ def summary(found: Sequence[Findings]) -> list[str]:
         apart = unconfounded([item.comparison for item in found])
         lines = [line for item in apart for line in in_words(item)]
         return [
+            *depends(found),
             *lines,
             *(
-                f"{item.comparison.label or 'All data'}: {' '.join(_primary(item, one_by_one=1))}"
+                f"{item.comparison.label or 'All data'}: {' '.join(_first(item, one_by_one=1))}"
                 for item in found
             ),
             *without_curves(found),
@@ -58,6 +67,8 @@ def summary(found: Sequence[Findings]) -> list[str]:
     only = found[0]
     lines = [
         *coverage(only.comparison)[:1],
+        *unlike_sources(only.comparison),
+        *at_bounds(only)[:1],
         *_primary(only)[:2],
         smallest_batch(only.comparison),
         *without_curves(found),
@@ -69,12 +80,23 @@ def answer(findings: Findings) -> list[str]:
     """The paragraphs at the top of the report."""
     comparison = findings.comparison
     return [
+        *unlike_sources(comparison),
+        *at_bounds(findings),
         *_same(comparison),
         *_primary(findings),
         *closest_call(findings),
         *by_batch_size(comparison),
-        *_axes(findings),
+        *level_and_rise(findings),
         *_diverged(comparison),
+    ]
+
+
+def _first(findings: Findings, one_by_one: int) -> list[str]:
+    """What a line for each comparison has room for: what is at a bound, and what is declared."""
+    return [
+        *unlike_sources(findings.comparison),
+        *at_bounds(findings)[:1],
+        *_primary(findings, one_by_one),
     ]
 
 
@@ -94,6 +116,8 @@ def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
     """
     comparison = findings.comparison
     sizes = comparison.common_batch_sizes
+    if no_norm_has_learnt(findings):
+        return []
     if len(comparison.distinct) == 1:
         return one_norm(comparison)
     if not sizes:
@@ -103,17 +127,22 @@ def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
         if len(sizes) > 1
         else f"At batch size {sizes[0]}"
     )
-    if all(gap.difference.paired.num == 0 for gap in comparison.primary):
+    if comparison.is_unpaired:
         return unpaired(comparison, where)
-    if len(comparison.primary) > one_by_one:
-        return _grouped(findings, where)
-    texts = [_gap(g, comparison) + _equivalence(findings, g) for g in comparison.primary]
-    return [f"{where}, {texts[0]}", *(f"Likewise, {text}" for text in texts[1:])]
+    nothing = learnt_nothing(comparison)
+    gaps = [g for g in comparison.primary if not {g.norm, comparison.reference} <= set(nothing)]
+    if len(gaps) > one_by_one:
+        return _grouped(findings, gaps, where)
+    texts = [_gap(gap, comparison) + _equivalence(findings, gap) for gap in gaps]
+    return [f"{where}, {texts[0]}", *texts[1:]]
 
 
-def _grouped(findings: Findings, where: str) -> list[str]:
-    """Many norms against the reference in three sentences: worse, better, and undecided."""
-    gaps = sorted(findings.comparison.primary, key=lambda gap: gap.difference.paired.value)
+def _grouped(findings: Findings, gaps: Sequence[Gap], where: str) -> list[str]:
+    """Many norms against the reference in three sentences: worse, better, and undecided.
+
+    Of each group the `FEW` furthest from the reference are named; the table of gaps has all.
+    """
+    gaps = sorted(gaps, key=lambda gap: -abs(gap.difference.paired.value))
     name = findings.comparison.reference
     apart = [gap for gap in gaps if gap.distinguishable]
     groups = (
@@ -124,22 +153,22 @@ def _grouped(findings: Findings, where: str) -> list[str]:
     )
     told = [(verb, members) for verb, members in groups if members]
     lines = [
-        f"{'Likewise' if place else where}, the {'error' if len(members) == 1 else 'errors'} of "
-        f"{listed([_size(gap) for gap in members])} {'is' if len(members) == 1 else 'are'} {verb} "
-        f"{name}'s{_how(members[0], told_before=place > 0)}."
+        f"{'The' if place else f'{where}, the'} {'error' if len(members) == 1 else 'errors'} of "
+        f"{listed([_size(gap) for gap in members], FEW)} {'is' if len(members) == 1 else 'are'} "
+        f"{verb} {name}'s{_how(members[0], told_before=place > 0)}."
         for place, (verb, members) in enumerate(told)
     ]
     same = [gap.norm for gap in gaps if findings.is_equivalent(gap)]
     if same:
         margin = f"{findings.margin:g}"
-        lines.append(f"Equivalent to {name} within ±{margin} points: {listed(same)}.")
+        lines.append(f"Equivalent to {name} within ±{margin} points: {listed(same, MANY)}.")
     return lines
 
 
 def _how(gap: Gap, *, told_before: bool) -> str:
     """What the numbers after the norms' names are, and whose the verdict is."""
     if np.isnan(gap.p_adjusted):
-        return " (points; too few seeds in common, or all with the same difference)"
+        return " (points; too few seeds in common, or the same difference in every seed)"
     if told_before:
         return ""
     return (
@@ -150,8 +179,9 @@ def _how(gap: Gap, *, told_before: bool) -> str:
 
 def _size(gap: Gap) -> str:
     paired = gap.difference.paired
-    half = "" if np.isnan(paired.half_width) else f" ± {number(paired.half_width)}"
-    return f"{gap.norm} ({signed(paired.value)}{half})"
+    digits = digits_for(paired)
+    half = "" if np.isnan(paired.half_width) else f" ± {number(paired.half_width, digits)}"
+    return f"{gap.norm} ({signed(paired.value, digits)}{half})"
 
 
 def _gap(gap: Gap, comparison: Comparison) -> str:
@@ -161,12 +191,13 @@ def _gap(gap: Gap, comparison: Comparison) -> str:
     if np.isnan(paired.value):
         return f"{gap.norm} and {reference} have no seed in common yet."
     size = f"{gap.norm}'s error equals {reference}'s"
-    if paired.value:
+    if abs(paired.value) > SAME:
         side = "higher" if paired.value > 0 else "lower"
-        size = f"{gap.norm}'s error is {number(abs(paired.value))} points {side} than {reference}'s"
+        points = number(abs(paired.value), digits_for(paired))
+        size = f"{gap.norm}'s error is {points} points {side} than {reference}'s"
     if np.isnan(paired.half_width):
         why = (
-            "all seeds give the same difference, so no interval"
+            "the same in every seed, so there is no interval and no test"
             if paired.num >= MIN_SEEDS
             else f"over {counted(paired.num, 'seed')}, too few for an interval"
         )
@@ -175,7 +206,8 @@ def _gap(gap: Gap, comparison: Comparison) -> str:
         return f"{size} ({interval(gap)})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
-        f"the difference is {signed(paired.value)} points ({interval(gap)}). {_found(gap)}"
+        f"the difference is {signed(paired.value, digits_for(paired))} points ({interval(gap)}). "
+        f"{_found(gap)}"
     )
 
 
@@ -184,7 +216,7 @@ def _found(gap: Gap) -> str:
     paired = gap.difference.paired
     detectable = smallest_detectable(paired.num, alpha=ALPHA / gap.family) * paired.sd
     return (
-        f"A difference of {number(detectable)} points would be found four times in five by "
+        f"A difference of {points(detectable)} points would be found four times in five by "
         f"{counted(paired.num, 'seed')}."
     )
 
@@ -200,48 +232,6 @@ def _equivalence(findings: Findings, gap: Gap) -> str:
     if gap.distinguishable:
         return ""
     return f" Nor are they shown to be equivalent within {margin}."
-
-
-def _axes(findings: Findings) -> list[str]:
-    """Level and slope are two axes: which norm is lowest, which is flattest."""
-    measures = [
-        m
-        for norm, m in findings.measures.items()
-        if norm in findings.comparison.distinct
-        and not np.isnan(m.slope.value)
-        and m.diverged < m.ended  # at the error of guessing everywhere is flat, and no merit
-    ]
-    if len(measures) < 2:
-        return []
-    best = _least(measures, lambda m: m.auec.value)
-    flat = _least(measures, lambda m: abs(m.slope.value))
-    level = (
-        f"{listed([m.norm for m in best])} {'has' if len(best) == 1 else 'share'} the lowest "
-        f"average error ({number(best[0].auec.value)} %)"
-    )
-    slope = f"{signed(flat[0].slope.value)} points per halving of the batch"
-    if best == flat:
-        also = "is also the flattest" if len(best) == 1 else "are also the flattest"
-        text = f"{level} and {also} ({slope})"
-    else:
-        own = ", ".join(f"{signed(m.slope.value)}" for m in best)
-        are = "is" if len(flat) == 1 else "are"
-        text = f"{level}; {listed([m.norm for m in flat])} {are} the flattest ({slope}, not {own})"
-    return [f"As measured, not tested: {text}.{_contrary(findings.comparison)}"]
-
-
-def _least(measures: Sequence[Measures], value: Callable[[Measures], float]) -> list[Measures]:
-    """Those of the measures whose `value` is the lowest, or the same but for rounding."""
-    lowest = min(map(value, measures))
-    return [m for m in measures if value(m) - lowest < SAME]
-
-
-def _contrary(comparison: Comparison) -> str:
-    """That the lowest average is one of other seeds, where shared seeds say otherwise."""
-    best = comparison.best(None)
-    if not best or not best.contrary:
-        return ""
-    return f" {UNLIKE}: over the seeds that both have, {shared_seeds(best)}."
 
 
 def _diverged(comparison: Comparison) -> list[str]:

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from analysis.best import Best
 from analysis.comparison import Comparison
-from analysis.wording import listed, number
+from analysis.wording import listed, number, told_apart
 
 MANY = 5
 """Norms beyond which only the best and the worst are named."""
+FEW = 3
+"""Norms that a sentence names; the tables have all."""
 MOST_GROUPS = 4
 """Groups of batch sizes beyond which they are told in one sentence."""
 UNLIKE = "The norms have results under different seeds, so that their means are not comparable"
-WHY_NOT = "fewer than three in common, or each with the same difference"
+WHY_NOT = "fewer than three in common, or the same difference in every one"
 
 
 def by_batch_size(comparison: Comparison) -> list[str]:
@@ -38,7 +40,7 @@ def _in_one_sentence(groups: Mapping[Best, Sequence[int]]) -> str:
     """Which norm is lowest at which batch sizes, and at which of them it is set apart."""
     lowest: dict[str, list[int]] = {}
     for best, sizes in groups.items():
-        lowest.setdefault(listed([best.norm, *best.tied]), []).extend(sizes)
+        lowest.setdefault(listed([best.norm, *best.tied], FEW), []).extend(sizes)
     parts = [f"{who} at {listed(sorted(sizes, reverse=True))}" for who, sizes in lowest.items()]
     apart = sorted((b for best in groups if not best.rivals for b in groups[best]), reverse=True)
     where = f"At {listed(apart)} only" if apart else "At none of them"
@@ -57,7 +59,7 @@ def _stands(comparison: Comparison, best: Best, batch_size: int) -> str:
             f"over the seeds that both have, {shared_seeds(best)}"
         )
     if best.tied:
-        return f"{listed([best.norm, *best.tied])} share the lowest mean error"
+        return f"{listed([best.norm, *best.tied], FEW)} share the lowest mean error"
     others = _others(comparison, best, batch_size)
     all_others = len(others) == len(comparison.distinct) - 1
     return f"{best.norm} has the lowest mean error, {_apart(best, others, all_others=all_others)}"
@@ -80,17 +82,17 @@ def _apart(best: Best, others: Sequence[str], *, all_others: bool) -> str:
         return "and no other norm has a result"
     every, any_ = ("every other norm", "any other norm")
     if len(others) == 1 or not all_others:
-        every = any_ = listed(others)
+        every = any_ = listed(others, FEW)
     tested = tuple(name for name in best.rivals if name not in best.untested)
     if not best.rivals:
         return f"distinguishable from {every}"
     if not tested:
-        whom = any_ if len(best.untested) == len(others) else listed(best.untested)
+        whom = any_ if len(best.untested) == len(others) else listed(best.untested, FEW)
         return f"as measured; these seeds cannot test it against {whom} ({WHY_NOT})"
-    whom = any_ if len(tested) == len(others) else listed(tested)
+    whom = any_ if len(tested) == len(others) else listed(tested, FEW)
     text = f"but these seeds do not distinguish it from {whom}"
     if best.untested:
-        return f"{text}, and cannot test it against {listed(best.untested)} ({WHY_NOT})"
+        return f"{text}, and cannot test it against {listed(best.untested, FEW)} ({WHY_NOT})"
     return text
 
 
@@ -103,8 +105,9 @@ def smallest_batch(comparison: Comparison) -> str:
             means = sorted(ended, key=lambda cell: cell.error.value)
             if len(means) > MANY:
                 means = [means[0], means[-1]]
+            digits = told_apart([cell.error.value for cell in means])
             shown = (" to " if len(means) < len(ended) else ", ").join(
-                f"{cell.norm} {number(cell.error.value)} %" for cell in means
+                f"{cell.norm} {number(cell.error.value, digits)} %" for cell in means
             )
             return f"At batch size {size}: {shown}; {_stands(comparison, best, size)}."
     return ""

@@ -39,7 +39,22 @@ def coverage(comparison: Comparison) -> list[str]:
             "Not trained to one specification: the spec version, which says what settings mean, "
             f"is {listed(parts)}. Differences may come of that."
         )
-    return lines
+    if not comparison.made_by_sweep and len(comparison.norms) > 1:
+        lines.append(
+            "Rows of one seed are compared with each other: right if one seed gave every norm the "
+            "same initial weights, data order or split. The table does not say so; where it did "
+            "not, read welch_p in tables/gaps.csv, which pairs nothing."
+        )
+    return [*lines, *left_out(comparison)]
+
+
+def left_out(comparison: Comparison) -> list[str]:
+    """Which cells the grid crosses and does not train, with the reason; a line for each reason."""
+    return [
+        f"Not trained: {item.norm} at batch size{'s'[: len(item.batch_sizes) > 1]} "
+        f"{listed(item.batch_sizes)}: {item.why}."
+        for item in comparison.left_out
+    ]
 
 
 def in_short(lines: list[str]) -> list[str]:

@@ -59,7 +59,8 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
     (
         "level-and-slope",
         "Level and slope",
-        "How good a norm is on average, and how flat, are two things. Bars are 95 % t intervals.",
+        "How good a norm is on average, and how steep, are two things. Bars are 95 % t intervals. "
+        "An error that falls and rises again may have a slope of 0: the table has its worst rise.",
         level_and_slope.ALT,
         level_and_slope.draw,
     ),

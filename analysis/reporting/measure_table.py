@@ -11,7 +11,7 @@ from analysis.findings import Findings
 from analysis.inference import Mean
 from analysis.measures import Measures
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.wording import number, signed
+from analysis.wording import listed, number, signed
 
 
 def measure_frame(findings: Findings) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
     lost = any(findings.comparison.diverged_in(norm, None) for norm, _ in found)
     level = Table(
         "Level and slope",
-        ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst"),
+        ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst rise", "worst"),
         tuple(
             (norm, _level(measures, findings.comparison.diverged_in(norm, None)))
             for norm, measures in found
@@ -54,9 +54,10 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
         (
             "AUEC: error averaged over batch sizes on the log axis, %. D: rise of error from the "
             "largest batch, points; below, as a factor. Slope: points per halving of the batch, "
-            "by least squares, and over the last octave alone. Worst: highest mean error, %; like "
-            "AUEC unknown (–) where a batch size has no result."
-            + (" †: diverged trials, counted at chance error." if lost else ""),
+            "by least squares, and over the last octave alone. Worst rise: the most that the mean "
+            "error at a batch size lies above the lowest at any larger one, points; a slope of 0 "
+            "may hide one. Worst: highest mean error, %; like AUEC unknown (–) where a batch size "
+            "has no result." + (" †: diverged trials, counted at chance error." if lost else ""),
         ),
     )
     safety = Table(
@@ -66,15 +67,29 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
         (
             "Regret: mean error above the lowest norm's, points, over batch sizes; it comes out "
             "too large, as the lowest of noisy means is too low. Below, without this bias: the "
-            "best chosen on half the seeds, scores from the rest.",
-            "Safe range: how often the batch can be halved before the 95 % upper bound of D "
-            f"passes {findings.margin:g} points; unknown (–) where it gets as far as a batch size "
-            "with too few seeds for a bound. Diverged: of all trials that ended; "
+            "best chosen on half the seeds, scores from the rest." + _guessed_at(findings),
+            "Safe range: how often the batch can be halved before the 95 % upper bound of the rise "
+            f"over some larger batch size passes {findings.margin:g} points, or nothing is learnt "
+            "any more; unknown (–) where it gets as far as a batch size with too few seeds for a "
+            "bound, or nothing is learnt at the largest. Diverged: of all trials that ended; "
             "below, Clopper and Pearson's 95 % interval.",
         ),
     )
     # At a single batch size there is neither rise nor slope, and AUEC is the error itself.
     return (level, safety) if len(findings.comparison.common_batch_sizes) > 1 else (safety,)
+
+
+def _guessed_at(findings: Findings) -> str:
+    """That batch sizes at which no norm has learnt anything are no part of regret."""
+    comparison = findings.comparison
+    sizes = [
+        b
+        for b in comparison.common_batch_sizes
+        if all((norm, b) in comparison.at_chance for norm in findings.measures)
+    ]
+    if not sizes:
+        return ""
+    return f" Without batch size{'s'[: len(sizes) > 1]} {listed(sizes)}: nothing is learnt there."
 
 
 def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
@@ -83,6 +98,7 @@ def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
         Shown(signed(m.degradation.value), margin(m.degradation), _relative(m.relative.value)),
         Shown(signed(m.slope.value), margin(m.slope)),
         Shown(signed(m.last_octave.value), margin(m.last_octave)),
+        Shown(number(m.rise)),
         Shown(number(m.worst)),
     )
 

@@ -14,13 +14,30 @@ from analysis.wording import counted, listed
 def notes(trials: Trials, found: Sequence[Comparison]) -> list[str]:
     """Sentences on trials that are absent, of other versions, or not trained alike."""
     unlike = [line for item in found for line in _unlike(item, trials.settings)]
-    return [*trials.notes, *_unstarted(trials), *_mixed(trials.trials), *dict.fromkeys(unlike)]
+    return [
+        *trials.notes,
+        *_unstarted(trials),
+        *_left_out(trials),
+        *_mixed(trials.trials),
+        *dict.fromkeys(unlike),
+    ]
 
 
 def _unstarted(trials: Trials) -> list[str]:
     """Variants that were asked for and of which no trial has been started."""
     absent = set(trials.expected["variant"]) - set(trials.trials["variant"])
     return [f"Not started: {listed(sorted(absent))}."] if absent else []
+
+
+def _left_out(trials: Trials) -> list[str]:
+    """Variants of which every cell is left out: no section of the report is of them."""
+    there = set(trials.trials["variant"])
+    return [
+        f"Not trained: {item.norm} at batch sizes {listed(item.batch_sizes)}, {item.variant}: "
+        f"{item.why}."
+        for item in trials.left_out
+        if item.variant not in there
+    ]
 
 
 def _mixed(trials: pd.DataFrame) -> list[str]:

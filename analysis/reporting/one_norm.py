@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.comparison import Comparison, Gap, family
+from analysis.comparison import Comparison
+from analysis.family import Gap, family
 from analysis.inference import difference
 from analysis.wording import counted, interval, number, signed
 

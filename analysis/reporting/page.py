@@ -17,9 +17,10 @@ from analysis.inference import ALPHA
 from analysis.ranks import Ranks, rank
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, in_short, missing_trials
+from analysis.reporting.dependence_section import depends
 from analysis.reporting.gallery import Drawn, gallery
 from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.methods import METHODS
+from analysis.reporting.methods import METHODS, NOT_BY_SEED
 from analysis.reporting.notes import notes
 from analysis.reporting.power import power
 from analysis.reporting.published_table import published_tables
@@ -84,15 +85,22 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
         name=trials.name,
         edition=edition_of(trials),
         sections=(
+            *_depends(found),
             *_overall(found),
             *_unconfounded(found),
             *map(_section, found, suffixes),
         ),
         notes=(*notes(trials, [item.comparison for item in found]), *without_curves(found)),
-        methods=METHODS,
+        methods=_methods(trials),
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),
     )
+
+
+def _methods(trials: Trials) -> tuple[tuple[str, str], ...]:
+    if trials.made_by_sweep:
+        return METHODS
+    return tuple(NOT_BY_SEED if name == NOT_BY_SEED[0] else (name, text) for name, text in METHODS)
 
 
 def edition_of(trials: Trials) -> str:
@@ -126,6 +134,13 @@ def _section(findings: Findings, suffix: str) -> Section:
         figures=tuple(gallery(findings, suffix)),
         tables=(*tables, *(table for table in further if table)),
     )
+
+
+def _depends(found: Sequence[Findings]) -> Iterator[Section]:
+    """That a norm is better or worse depends on a factor of the grid; before anything else."""
+    lines = depends(found)
+    if lines:
+        yield Section("What depends on the variant", (), tuple(lines), (), (), (), ())
 
 
 def _overall(found: Sequence[Findings]) -> Iterator[Section]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.comparison import Gap
+from analysis.family import Gap
 from analysis.findings import Findings
 from analysis.inference import ALPHA, seeds_needed, smallest_detectable
+from analysis.learnt import tells_nothing
 from analysis.published import printed_gap
-from analysis.wording import counted, listed, number, signed
+from analysis.wording import counted, digits_for, listed, number, points, signed
 
 
 def power(findings: Findings) -> list[str]:
@@ -28,9 +29,9 @@ def _detectable(gaps: list[Gap]) -> str:
         for gap in gaps
     )
     fewest = min(gap.difference.paired.num for gap in gaps)
-    span = number(found[0])
-    if number(found[-1]) != span:
-        span = f"{span} to {number(found[-1])}"
+    span = points(found[0])
+    if points(found[-1]) != span:
+        span = f"{span} to {points(found[-1])}"
     alone = f"{number(smallest_detectable(fewest))} standard deviations of the paired differences"
     strictest = number(smallest_detectable(fewest, alpha=ALPHA / family))
     among = f" by itself, and {strictest} as the first of {family} by Holm" if family > 1 else ""
@@ -65,7 +66,8 @@ def closest_call(findings: Findings) -> list[str]:
     """How many more seeds would settle the closest call, were its difference the true one.
 
     The closest call is the norm with the smallest p that is shown to be neither different nor
-    equivalent. Holm multiplies its p by the number of norms whose p is no smaller.
+    equivalent. Holm multiplies its p by the number of p values in the report that are no smaller.
+    A norm that has learnt nothing is no call at all.
     """
     gaps = findings.comparison.primary
     comparison = findings.comparison
@@ -77,11 +79,13 @@ def closest_call(findings: Findings) -> list[str]:
         if gap.p_adjusted >= ALPHA
         and not findings.is_equivalent(gap)
         and not comparison.diverges_in_part(gap.norm)
+        and not tells_nothing(comparison, gap.norm)
     ]
     if not undecided:
         return []
     closest = min(undecided, key=lambda gap: gap.difference.p)
-    family = sum(gap.difference.p >= closest.difference.p for gap in gaps)
+    report = comparison.report or [comparison]
+    family = sum(p >= closest.difference.p for item in report for p in item.declared_p)
     paired = closest.difference.paired
     needed = seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / family)
     more = (
@@ -90,8 +94,9 @@ def closest_call(findings: Findings) -> list[str]:
         else f"{counted(max(1, needed - paired.num), 'more seed')} would show it four times in five"
     )
     return [
-        f"The closest call is {closest.norm}: were its difference of {signed(paired.value)} points "
-        f"the true one, and the spread as seen, {more}."
+        f"The closest call is {closest.norm}: were its difference of "
+        f"{signed(paired.value, digits_for(paired))} points the true one, and the spread as seen, "
+        f"{more}."
     ]
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import Cell, Comparison, Gap
+from analysis.cell import Cell
+from analysis.comparison import Comparison
+from analysis.family import Gap
 from analysis.findings import Findings
 from analysis.inference import Mean
-from analysis.wording import number, p_value, signed
+from analysis.learnt import both_guess
+from analysis.wording import digits_for, number, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,16 @@ def error_table(comparison: Comparison) -> Table:
     apart = {size: best.norm for size, best in winners.items() if best and not best.rivals}
     if len(comparison.norms) == 1:
         apart = {}
+    left_out = {(item.norm, size) for item in comparison.left_out for size in item.batch_sizes}
     rows = tuple(
         (
             norm,
             tuple(
                 _error(
-                    comparison.cells.get((norm, size)), apart.get(size) == norm, comparison.asked
+                    comparison.cells.get((norm, size)),
+                    apart.get(size) == norm,
+                    comparison.asked,
+                    "not trained" if (norm, size) in left_out else "not asked for",
                 )
                 for size in comparison.batch_sizes
             ),
@@ -129,9 +136,9 @@ def top5_table(by_top5: Comparison) -> Table:
     return replace(table, title="Top-5 test error", notes=(note, *table.notes))
 
 
-def _error(cell: Cell | None, best: bool, asked: bool) -> Shown:
+def _error(cell: Cell | None, best: bool, asked: bool, absent: str) -> Shown:
     if cell is None:
-        return Shown("", note="not asked for")
+        return Shown("", note=absent)
     note = f"{len(cell.ended)} of {len(cell.seeds)}" if asked else f"n = {len(cell.ended)}"
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"
@@ -144,7 +151,7 @@ def _error(cell: Cell | None, best: bool, asked: bool) -> Shown:
 
 def margin(mean: Mean) -> str:
     """Half an interval's width, or nothing where there is no interval."""
-    return "" if np.isnan(mean.half_width) else number(mean.half_width)
+    return "" if np.isnan(mean.half_width) else number(mean.half_width, digits_for(mean))
 
 
 def gap_table(comparison: Comparison) -> Table:
@@ -184,6 +191,8 @@ def _gap(gap: Gap, comparison: Comparison) -> Shown:
         return Shown("–")
     p = p_value(gap.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
+    if both_guess(comparison, gap):
+        return Shown(signed(paired.value, digits_for(paired)), note="both at chance")
     lost = comparison.rests_on_diverged(gap)
     note += "\n† diverged" if lost else ""
     return Shown(signed(paired.value), margin(paired), note, gap.distinguishable, diverged=lost)

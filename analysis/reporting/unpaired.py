@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.comparison import Comparison, Gap
+from analysis.comparison import Comparison
+from analysis.family import Gap
 from analysis.inference import ALPHA, Mean, holm
 from analysis.wording import between, equals, listed, number
 
@@ -48,7 +49,8 @@ def lacking(comparison: Comparison, norm: str) -> str:
 
 def _welch(comparison: Comparison) -> list[str]:
     gaps = comparison.primary
-    adjusted = holm([gap.difference.welch_p for gap in gaps])
+    beside = [p for item in comparison.others for p in item.declared_p]
+    adjusted = holm([*comparison.declared_p, *beside])[: len(gaps)]
     return [
         _one(gap, comparison.reference, float(p)) for gap, p in zip(gaps, adjusted, strict=True)
     ]

@@ -19,6 +19,7 @@ from analysis.schema import (
     METRICS,
     ON_REQUEST,
     TRIAL_COLUMNS,
+    LeftOut,
     Trials,
     recorded,
     tidy,
@@ -38,7 +39,7 @@ class Found:
     `rows` are trials without their curves, `curves` one row per trial and epoch with the columns
     `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text, `correct` which
     test examples were right, packed as in `Trials`. `expected` is empty where no grid says which
-    trials there should be.
+    trials there should be. `made_by_sweep`, `left_out` and `warnings` are as in `Trials`.
     """
 
     name: str
@@ -47,6 +48,9 @@ class Found:
     expected: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     reference: str | None = None
+    made_by_sweep: bool = True
+    left_out: list[LeftOut] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     packages: dict[str, set[str]] = field(default_factory=dict)
     correct: dict[str, Bits] = field(default_factory=dict)
@@ -68,7 +72,8 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         trials = trials.merge(_last_epoch(found.curves), on="trial_id", how="left")
     trials = tidy(trials, (*TRIAL_COLUMNS, *ON_REQUEST)).sort_values(_SORT, ignore_index=True)
     settings = _settings(found, list(trials["trial_id"]))
-    trials = _one_edition(trials, settings)
+    if found.made_by_sweep:
+        trials = _one_edition(trials, settings)
     if where:
         kept = _matching(settings.assign(sweep=trials["sweep"].to_numpy()), where)
         trials, settings = trials[kept].reset_index(drop=True), settings[kept]
@@ -86,6 +91,9 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         expected=_in_order(tidy(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings,
         asked=bool(found.expected),
+        made_by_sweep=found.made_by_sweep,
+        left_out=tuple(found.left_out),
+        warnings=tuple(found.warnings),
         reference=found.reference,
         notes=(*found.notes, *([strangers_note(strangers)] if strangers else [])),
         packages={name: " and ".join(sorted(v)) for name, v in sorted(found.packages.items())},
@@ -96,8 +104,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
 def _one_edition(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     """Trials of one sweep on the same part of the data are of one edition, the newest's.
 
-    A record says what its grid replaced when it was trained; the grid may have grown since. What
-    has no settings has no grid, and its editions are as they were written.
+    A record says what its grid replaced when it was trained; the grid may have grown since.
     """
     if settings.columns.empty:
         return trials
@@ -107,6 +114,13 @@ def _one_edition(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     limited = trials[trials["edition"] != ""].sort_values("started", kind="stable")
     newest = limited.groupby(keys)["edition"].transform("last")
     return trials.assign(edition=newest.reindex(trials.index).fillna(""))
+
+
+def left_out_of(sweep: str, items: Any) -> list[LeftOut]:
+    """What `sweep` leaves out of its grid, as its `sweep.json` or its experiment's tag has it."""
+    return [
+        LeftOut(sweep, i["norm"], i["variant"], tuple(i["batch_sizes"]), i["why"]) for i in items
+    ]
 
 
 def strangers_note(num: int) -> str:

@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import InputError
+from analysis.schema import LeftOut
 from analysis.sources.assemble import (
     Bits,
     Found,
     edition_of,
     empty_curves,
+    left_out_of,
     settings_of,
     strangers_note,
     utc,
@@ -23,6 +25,7 @@ from analysis.sources.assemble import (
 
 EXPECTED_TAG = "sweep.expected."
 ASKED_TAG = "sweep.trials."
+LEFT_OUT_TAG = "sweep.left_out."
 REFERENCE_TAG = "sweep.reference."
 TRIAL_TAG = "sweep.trial_id"
 
@@ -67,6 +70,7 @@ def found_in(
         rows=[_row(run, ids[run_id]) for run_id, run in trials.items()],
         curves=_curves(ids, points),
         expected=_expected(tags),
+        left_out=_left_out(tags),
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
         correct={ids[run_id]: bits for run_id, bits in correct.items() if run_id in ids},
@@ -135,6 +139,7 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         ),
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
+        "source_digest": tags.get("sweep.source"),
         "weights_digest": tags.get("sweep.weights_digest"),
         "device": tags.get("sweep.device"),
         "host": tags.get("sweep.host"),
@@ -163,6 +168,15 @@ def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
         for block in json.loads(text)
         for batch_size in block["batch_sizes"]
         for seed in block["seeds"]
+    ]
+
+
+def _left_out(tags: Mapping[str, str]) -> list[LeftOut]:
+    return [
+        item
+        for key, text in sorted(tags.items())
+        if key.startswith(LEFT_OUT_TAG)
+        for item in left_out_of(key.removeprefix(LEFT_OUT_TAG).partition(":")[0], json.loads(text))
     ]
 
 

@@ -15,6 +15,7 @@ from analysis.sources.assemble import (
     edition_of,
     empty_curves,
     flat,
+    left_out_of,
     settings_of,
     strangers_note,
     utc,
@@ -42,6 +43,7 @@ def read_records(folder: Path) -> Found:
         }
         found = Found(name=sweep["experiment"], rows=[], curves=empty_curves())
         found.reference = sweep.get("reference")
+        found.left_out = left_out_of(sweep["name"], sweep.get("left_out") or [])
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{folder / SWEEP_FILE} lacks {error}; write it anew with `run`"
@@ -107,6 +109,7 @@ def _add(
             "num_test": record.get("num_test"),
             "spec_version": record.get("spec_version"),
             "code_version": provenance.get("code_version"),
+            "source_digest": (record.get("attempts") or [{}])[-1].get("source"),
             "weights_digest": record.get("weights_digest"),
             "device": provenance.get("device"),
             "host": provenance.get("host"),

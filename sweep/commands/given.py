@@ -82,3 +82,12 @@ def console() -> Console:
     from sweep.display.output import Output
 
     return Output()
+
+
+def without_skipped(read: Grid) -> Grid:
+    """The grid without the cells that it skips as infeasible, for commands that train nothing."""
+    if not read.skip_infeasible:
+        return read
+    from sweep.feasibility import without_infeasible
+
+    return without_infeasible(read)[0]

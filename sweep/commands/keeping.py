@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.given import AtScale, Changes, GridPath, grid_of
+from sweep.commands.given import AtScale, Changes, GridPath, grid_of, without_skipped
 from sweep.commands.refusals import refusals
 from sweep.errors import ExitCode, RefusedError, visible
 from sweep.wording import counted
@@ -20,7 +20,7 @@ def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> No
         from sweep.records.lock import driving
         from sweep.tracking.shipping import ship_all
 
-        standing = make_plan(grid_of(grid, scale, changes))
+        standing = make_plan(without_skipped(grid_of(grid, scale, changes)))
         if not standing.records:
             raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
         with driving(standing.folder):

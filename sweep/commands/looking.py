@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.commands.given import AsJson, AtScale, Changes, GridPath, console, grid_of
+from sweep.commands.given import (
+    AsJson,
+    AtScale,
+    Changes,
+    GridPath,
+    console,
+    grid_of,
+    without_skipped,
+)
 from sweep.commands.refusals import refusals
 from sweep.errors import RefusedError
 
@@ -90,7 +98,7 @@ def status(
         if watch and as_json:
             raise RefusedError("--watch and --json exclude each other")
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            read = _feasible(grid_of(grid, scale, changes))
+            read = without_skipped(grid_of(grid, scale, changes))
         standing, holder = _standing(read)
         if as_json:
             print(json.dumps(status_data(standing, holder), indent=1))
@@ -101,14 +109,6 @@ def status(
         sys.stdout.flush()
         if standing.damaged:
             raise RefusedError(*standing.damaged.values())
-
-
-def _feasible(read: Grid) -> Grid:
-    if not read.skip_infeasible:
-        return read
-    from sweep.feasibility import without_infeasible
-
-    return without_infeasible(read)[0]
 
 
 def _standing(read: Grid) -> tuple[Plan, Holder | None]:

@@ -22,6 +22,7 @@ from sweep.grid.changes import apply
 from sweep.grid.complaints import problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import read_factors
+from sweep.grid.left_out import LeftOut, excluded
 from sweep.grid.source import Source
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.import_order import own_modules_last
@@ -128,6 +129,7 @@ class Grid:
     `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
     where the trials are smaller than the file's (see `sweep.grid.edition`). `apart` names the
     (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
+    `left_out` names the cells that are crossed and not trained, and why not.
     """
 
     path: Path
@@ -146,6 +148,7 @@ class Grid:
     apart: frozenset[tuple[str, str]] = frozenset()
     changes: tuple[str, ...] = ()
     log_models: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def arguments(self) -> str:
@@ -195,6 +198,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         checkpoint_every_s=layout.checkpoint_every_s,
         changes=tuple(changes),
         log_models=layout.tracking.log_models,
+        left_out=excluded(factors, trials),
     )
 
 

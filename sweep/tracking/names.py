@@ -8,22 +8,24 @@ from typing import Any
 
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.left_out import as_data
 from sweep.records.record import Record
 from sweep.wording import steps_in_words
 
+LEFT_OUT = "sweep.left_out."
 LONGEST_TAG = 4000
 """Characters; what MLflow takes differs between its versions and stores."""
-
 
 EMPTY = "[]"
 """The value of a part of a tag that a smaller grid no longer needs."""
 
 
 def experiment_tags(grid: Grid) -> dict[str, str]:
-    """Which trials the grid expects, and which norm it compares the others with.
+    """Which trials the grid expects, which cells it leaves out and why, and its reference norm.
 
     `sweep.expected.NAME` holds their cells and seeds in short, `sweep.trials.NAME` their ids: an
     experiment keeps the runs of trials that the grid trained before a held field was changed.
+    `sweep.left_out.NAME` holds the cells that were left out, each with the reason.
     """
     groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     seeds: dict[tuple[str, str, int], list[int]] = {}
@@ -39,15 +41,22 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     ]
     tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
+    if grid.left_out:
+        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
 
 
 def outdated_tags(grid: Grid, known: Mapping[str, str]) -> dict[str, str]:
-    """The further parts of a larger grid's tags among those that are `known`, emptied."""
+    """Those `known` tags emptied that hold parts of a larger grid, or cells no longer left out."""
     further = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
-    return {key: EMPTY for key in known if key.startswith(further)}
+    left_out = f"{LEFT_OUT}{grid.name}"
+    return {
+        key: EMPTY
+        for key in known
+        if key.startswith(further) or key.partition(":")[0] == left_out
+    }
 
 
 def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
@@ -84,6 +93,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     }
     for key in ("code_version", "python", "host", "device", "platform"):
         tags[f"sweep.{key}"] = record.provenance.get(key)
+    tags["sweep.source"] = record.attempts[-1].get("source") or None if record.attempts else None
     packages = record.provenance.get("packages")
     if packages:
         tags["sweep.packages"] = json.dumps(packages, separators=(",", ":"))

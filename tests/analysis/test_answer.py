@@ -93,7 +93,7 @@ def test_each_data_set_has_every_norm_in_the_headline(tmp_path: Path) -> None:
     lines = headline(trials)
     assert [line.partition(":")[0] for line in lines] == ["DIGITS, cnn", "digits, cnn"]
     assert all(
-        re.search(r"of b \(\+.*\) and c \(\+.*\) are higher than a's", line) for line in lines
+        re.search(r"of c \(\+.*\) and b \(\+.*\) are higher than a's", line) for line in lines
     )
     out = report(trials, tmp_path / "out").parent
     assert (out / "figures" / "forest-digits-cnn.svg").is_file()

@@ -1,0 +1,71 @@
+"""Norms at chance or without an error: what nothing can be compared of is named."""
+
+from __future__ import annotations
+
+from analysis.findings import Findings
+from analysis.learnt import learnt_nothing, without_error
+from analysis.wording import listed
+
+RATE = "train.optimizer.lr"
+FEW = 3
+
+
+def no_norm_has_learnt(findings: Findings) -> bool:
+    """Whether every norm that has a result has learnt nothing at any batch size."""
+    comparison = findings.comparison
+    there = {cell.norm for cell in comparison.cells.values() if cell.ended}
+    return there <= set(learnt_nothing(comparison))
+
+
+def at_bounds(findings: Findings) -> list[str]:
+    """Sentences on norms that are at chance, or at zero error, wherever they have a result."""
+    comparison = findings.comparison
+    nothing = learnt_nothing(comparison)
+    if no_norm_has_learnt(findings):
+        return [
+            f"No trial has learnt anything: every one diverged or ended at {_chance(findings)}. "
+            f"Norms are not compared, and being alike is no result here. {_look(findings)}"
+        ]
+    lines = []
+    if nothing:
+        has = "has" if len(nothing) == 1 else "have"
+        lines.append(
+            f"{listed(nothing, FEW)} {has} learnt nothing at any batch size: every trial diverged "
+            f"or ended at {_chance(findings)}. An error that cannot rise is no merit. "
+            f"{_look(findings)}"
+        )
+    sizes = [
+        size
+        for size in comparison.batch_sizes
+        if comparison.errors(size)
+        and all((norm, size) in comparison.at_chance for norm in comparison.errors(size))
+    ]
+    if sizes:
+        plural = "s" if len(sizes) > 1 else ""
+        lines.append(
+            f"At batch size{plural} {listed(sizes)} no norm has learnt anything, so none is called "
+            "the best there."
+        )
+    perfect = without_error(comparison)
+    if perfect:
+        makes, they = ("makes", "it holds") if len(perfect) == 1 else ("make", "they hold")
+        lines.append(
+            f"{listed(perfect, FEW)} {makes} no error at any batch size (0 %), and no error can be "
+            f"lower: how {they} up cannot be seen on so easy a test set."
+        )
+    return lines
+
+
+def _chance(findings: Findings) -> str:
+    """The error of guessing, and what the noise was taken from."""
+    trials = findings.comparison.scored
+    levels = sorted(trials["chance_error"].dropna().unique())
+    level = f" ({listed([f'{value:g}' for value in levels])} %)" if levels else ""
+    return f"the error of guessing{level}, within the noise of the test set"
+
+
+def _look(findings: Findings) -> str:
+    rates = findings.settings.get(RATE) or findings.settings.get("lr")
+    if rates:
+        return f"Look at the learning rate first: it is {listed(rates, FEW)}."
+    return "Look at the learning rate first."
