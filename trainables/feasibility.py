@@ -101,7 +101,7 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
         require_logits(spec.model, logits, batch_size, data.num_classes)
         for path, layer in watched.items():
             if layer in norms.built and shapes[path][2:].numel() == 1:
-                _refuse_constant(spec, path, shapes[path])
+                _refuse_constant(spec, path, norms.another(layer, shapes[path][1]), shapes[path])
         if spec.train.watch is not None:
             layer_at(model, spec.train.watch)
         _test(model.eval(), spec, data, device, watched)
@@ -190,12 +190,12 @@ def _forward(
     return shapes, output
 
 
-def _refuse_constant(spec: TrialSpec, path: str, shape: torch.Size) -> None:
-    """Raise `Infeasible` for a norm that maps any two inputs of a 1x1 map's shape to the same.
+def _refuse_constant(spec: TrialSpec, path: str, layer: nn.Module, shape: torch.Size) -> None:
+    """Raise `Infeasible` for a new `layer` that maps any two inputs of `shape` to the same.
 
     One value a statistic is its own mean: some layers then return their bias without a word.
     """
-    layer = normmods.prepare(SeededNorms(spec.norm, seed=spec.seed)(shape[1])).train()
+    normmods.prepare(layer).train()
     stream = generator(spec.seed, "norm", "probe")
     with torch.no_grad():
         first, second = (layer(torch.randn(shape, generator=stream)) for _ in range(2))
