@@ -22,6 +22,10 @@ class NormOptionError(NormError):
     """An option that the norm does not have, or one it needs and was not given."""
 
 
+class WeightFormWarning(UserWarning):
+    """A convolution or a norm that `normmods.prepare` leaves as it is; the message says why."""
+
+
 class ImportPathError(ValueError):
     """A `package.module:attr` that cannot be had, whatever it was to be."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from normmods.affine import ScaleAndShift
 from normmods.batch import BatchStatisticsNorm, check_batch_values
 from normmods.dispatch import entry
 from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, one_of, to_channels
+from normmods.norm import BEFORE_SUM, Norm, one_of, to_channels
 
 _MAP = (2, 3)
 
@@ -40,8 +41,10 @@ class EvoNormB0(BatchStatisticsNorm):
         eps: float = 1e-5,
         momentum: float = 0.1,
         eval_statistics: str = "ema",
+        before_sum: str = "affine",
     ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
+        self.before_sum = one_of("before_sum", before_sum, BEFORE_SUM)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
@@ -57,6 +60,10 @@ class EvoNormB0(BatchStatisticsNorm):
         scaled = values / torch.maximum(of_batch, to_channels(self.v) * values + of_map)
         y: Tensor = to_channels(self.weight) * scaled + to_channels(self.bias)
         return y.to(x.dtype)
+
+    def without_activation(self) -> Norm:
+        """Weight and bias alone, as in the authors' code; itself with `before_sum: nonlinear`."""
+        return self if self.before_sum == "nonlinear" else ScaleAndShift(self.num_channels)
 
     def _batch_variance(self, values: Tensor) -> Tensor:
         if not self.training and self.eval_statistics == "ema":
@@ -108,8 +115,10 @@ class EvoNormS0(Norm):
         fewer_groups: bool = True,
         group_choice: str = "largest_divisor",
         eps: float = 1e-5,
+        before_sum: str = "affine",
     ) -> None:
         super().__init__(num_channels, eps=eps)
+        self.before_sum = one_of("before_sum", before_sum, BEFORE_SUM)
         choice = one_of("group_choice", group_choice, ("largest_divisor", "gcd"))
         self.num_groups = groups_for(num_channels, num_groups, fewer_groups, choice)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
@@ -128,6 +137,10 @@ class EvoNormS0(Norm):
         scaled = (swish * (var + self.eps).rsqrt()).flatten(1, 2)
         y: Tensor = to_channels(self.weight) * scaled + to_channels(self.bias)
         return y.to(x.dtype)
+
+    def without_activation(self) -> Norm:
+        """Weight and bias alone, as in the authors' code; itself with `before_sum: nonlinear`."""
+        return self if self.before_sum == "nonlinear" else ScaleAndShift(self.num_channels)
 
     def _widen(self, num_networks: int) -> None:
         super()._widen(num_networks)

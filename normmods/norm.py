@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 from normmods.dispatch import is_recorded, is_transformed
 
+BEFORE_SUM = ("affine", "nonlinear")
+"""What a layer that ends in an activation is where none follows, as before a residual sum: without
+the non-linearity, or as everywhere else."""
+
 _REDUCED = (torch.float16, torch.bfloat16)
 
 
@@ -58,6 +62,13 @@ class Norm(nn.Module):
         self.prepared = self.weight_form is None
         self.weight = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(num_channels, dtype=torch.float32))
+
+    def without_activation(self) -> Norm:
+        """The layer for a place that no activation follows: before a residual sum, on logits.
+
+        A layer that ends in a non-linearity returns one without it; every other returns itself.
+        """
+        return self
 
     def widened(self, num_networks: int) -> Norm:
         """A layer that does for S networks at once what this one does for one.

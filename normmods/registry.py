@@ -41,6 +41,7 @@ Options = Mapping[str, OptionValue | Literal[_Required.REQUIRED]]
 _GROUPS: dict[str, OptionValue] = {"num_groups": 32, "fewer_groups": True}
 _BATCH: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.1, "eval_statistics": "ema"}
 _RENORM: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.01, "r_max": 3.0, "d_max": 5.0}
+_ENDS_IN_ACTIVATION: dict[str, OptionValue] = {"before_sum": "affine"}
 _WARMUP: dict[str, OptionValue] = {"warmup_steps": 0, "r_ramp_steps": 0, "d_ramp_steps": 0}
 
 _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
@@ -73,12 +74,12 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
     ),
     "frn_tlu": (
         "normmods.filter_response:FilterResponseNorm",
-        {"eps": 1e-6, "learn_eps": False},
+        {"eps": 1e-6, "learn_eps": False, **_ENDS_IN_ACTIVATION},
     ),
-    "evonorm_b0": ("normmods.evonorm:EvoNormB0", _BATCH),
+    "evonorm_b0": ("normmods.evonorm:EvoNormB0", {**_BATCH, **_ENDS_IN_ACTIVATION}),
     "evonorm_s0": (
         "normmods.evonorm:EvoNormS0",
-        {**_GROUPS, "group_choice": "largest_divisor", "eps": 1e-5},
+        {**_GROUPS, "group_choice": "largest_divisor", "eps": 1e-5, **_ENDS_IN_ACTIVATION},
     ),
     "switchablenorm": ("normmods.switchable:SwitchableNorm", _BATCH),
     "mabn": (

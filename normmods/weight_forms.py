@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from normmods.data_flow import origins
+from normmods.errors import WeightFormWarning
 from normmods.group import GroupNorm
 from normmods.norm import Norm
 from normmods.pickled_weights import make_picklable
@@ -38,7 +41,7 @@ class CenteredWeight(nn.Module):
         return centered
 
 
-_FORMS: dict[str, Callable[[], nn.Module]] = {
+_FORMS: dict[str, type[nn.Module]] = {
     "standardized": StandardizedWeight,
     "centered": CenteredWeight,
 }
@@ -54,41 +57,145 @@ class GroupNormWS(GroupNorm):
     weight_form = "standardized"
 
 
-def prepare(model: nn.Module) -> nn.Module:
+def prepare(model: nn.Module, example: Tensor | None = None) -> nn.Module:
     """Gives every norm of `model` that has a `weight_form` the convolution it asks for.
 
-    The convolution is the one registered last before the norm, as in
-    `nn.Sequential(conv, norm)` or `self.conv1, self.norm1`; its weight becomes a torch
-    parametrization (`parametrizations.weight.original` in the state dict), so gradients pass
-    through the form. Models without such norms stay as they are, and calling it again changes
-    nothing. A bare layer counts as prepared.
+    With an `example`, a batch of inputs (B, C, H, W) of any values, the model is run on it, and a
+    norm's convolutions are those of whose outputs its input is made: one, or the summands of a
+    residual sum and the parts of a concatenation. Without one the convolution is the one
+    registered last before the norm, as in `nn.Sequential(conv, norm)`.
+
+    A convolution's weight becomes a torch parametrization (`parametrizations.weight.original` in
+    the state dict), so gradients pass through the form. Left as it is, with a warning: a
+    convolution with one weight an output channel, such as a depthwise 1x1, which would become
+    zero; and what stands before a norm whose input is made of no convolution's output. Models
+    without such norms stay as they are, and calling it again changes nothing. A bare layer
+    counts as prepared.
+
+    Example:
+        >>> model = normmods.prepare(model, torch.zeros(2, 3, 32, 32))
 
     Returns:
         `model` itself.
 
     Raises:
-        ValueError: the convolution before such a norm has another number of channels, or
-            there is none.
+        ValueError: two norms stand behind one convolution, or none behind any; without an
+            `example` also where the convolution registered before a norm has another number of
+            channels.
     """
-    convolution: nn.Conv2d | None = None
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Conv2d):
-            convolution = module
-        elif isinstance(module, Norm) and not module.prepared:
-            if module is not model:
-                _give_form(name, module, convolution)
-            module.prepared = True
+    norms = {
+        path: module
+        for path, module in model.named_modules()
+        if isinstance(module, Norm) and not module.prepared
+    }
+    if norms and model not in norms.values():
+        _give_forms(model, norms, _pairs(model, norms, example))
+    for norm in norms.values():
+        norm.prepared = True
     return model
 
 
-def _give_form(name: str, norm: Norm, convolution: nn.Conv2d | None) -> None:
-    if convolution is None or convolution.out_channels != norm.num_channels:
-        found = "none" if convolution is None else f"one to {convolution.out_channels} channels"
+def _pairs(
+    model: nn.Module, norms: Mapping[str, Norm], example: Tensor | None
+) -> dict[str, frozenset[str]]:
+    """Paths of the convolutions that each norm asks something of, by the norm's path."""
+    if example is None:
+        owners, pairs = _registered(model, norms)
+        hint = "; pass a batch of inputs, prepare(model, example), to pair them by data flow"
+    else:
+        owners, pairs = _traced(model, norms, example)
+        hint = ": one convolution cannot be given a form for two norms"
+    for convolution, behind in owners.items():
+        if len(behind) > 1:
+            named = " and ".join(map(repr, behind))
+            raise ValueError(
+                f"the norms {named} stand behind one convolution, {convolution!r}{hint}"
+            )
+    if not any(pairs.values()):
         raise ValueError(
-            f"the convolution registered before {name!r} must have num_channels="
-            f"{norm.num_channels} output channels, but got {found}: register each norm right "
-            "behind its convolution"
+            f"a convolution must stand before a norm with weight form "
+            f"{next(iter(norms.values())).weight_form!r}, but got none before {', '.join(norms)}"
         )
-    if norm.weight_form is not None and not parametrize.is_parametrized(convolution, "weight"):
-        parametrize.register_parametrization(convolution, "weight", _FORMS[norm.weight_form]())
-        make_picklable(convolution)
+    return pairs
+
+
+Owners = dict[str, list[str]]
+"""The norms right behind a convolution, by its path."""
+
+
+def _registered(
+    model: nn.Module, norms: Mapping[str, Norm]
+) -> tuple[Owners, dict[str, frozenset[str]]]:
+    owners: Owners = {}
+    pairs: dict[str, frozenset[str]] = {}
+    last: tuple[str, nn.Conv2d] | None = None
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            last = path, module
+        elif path in norms:
+            channels = norms[path].num_channels
+            if last is None or last[1].out_channels != channels:
+                found = "none" if last is None else f"one to {last[1].out_channels} channels"
+                raise ValueError(
+                    f"the convolution registered before {path!r} must have num_channels="
+                    f"{channels} output channels, but got {found}: register each norm right "
+                    "behind its convolution, or pass a batch of inputs, prepare(model, example)"
+                )
+            owners.setdefault(last[0], []).append(path)
+            pairs[path] = frozenset(last[:1])
+    return owners, pairs
+
+
+def _traced(
+    model: nn.Module, norms: Mapping[str, Norm], example: Tensor
+) -> tuple[Owners, dict[str, frozenset[str]]]:
+    owners: Owners = {}
+    for norm in norms.values():
+        norm.prepared = True
+    try:
+        found = origins(model, norms, example)
+    finally:
+        for norm in norms.values():
+            norm.prepared = False
+    for path, seen in found.items():
+        alone = {name for origin in seen if not origin.is_joined for name in origin.convolutions}
+        for name in sorted(alone):
+            owners.setdefault(name, []).append(path)
+    pairs = {
+        path: frozenset().union(*(origin.convolutions for origin in found.get(path, [])))
+        for path in norms
+    }
+    return owners, pairs
+
+
+def _give_forms(
+    model: nn.Module, norms: Mapping[str, Norm], pairs: Mapping[str, frozenset[str]]
+) -> None:
+    for path, norm in norms.items():
+        form = _FORMS[str(norm.weight_form)]
+        if not pairs[path]:
+            warnings.warn(
+                f"{path} ({type(norm).__name__}) has no convolution before it whose weights could "
+                f"be {norm.weight_form}",
+                WeightFormWarning,
+                stacklevel=4,
+            )
+        for name in sorted(pairs[path]):
+            convolution = model.get_submodule(name)
+            if convolution.weight[0].numel() == 1:  # type: ignore[index]
+                warnings.warn(
+                    f"{name} ({type(convolution).__name__}) keeps its weights as they are: it has "
+                    f"one an output channel, which would be zero when {norm.weight_form}",
+                    WeightFormWarning,
+                    stacklevel=4,
+                )
+            elif not _has_form(convolution, form):
+                parametrize.register_parametrization(convolution, "weight", form())
+                make_picklable(convolution)
+
+
+def _has_form(convolution: nn.Module, form: type[nn.Module]) -> bool:
+    if not parametrize.is_parametrized(convolution, "weight"):
+        return False
+    forms = convolution.parametrizations["weight"]  # type: ignore[index]
+    return any(isinstance(each, form) for each in forms)

@@ -12,7 +12,7 @@ from sweep.grid.layout import Grid
 from sweep.grid.taken_names import taken_imports
 from sweep.plan import Plan
 from sweep.wording import counted
-from trainables.spec import ScheduleSpec, TrainSpec
+from trainables.spec import ScheduleSpec, TrainSpec, is_own
 from trainables.stepping.ability import missing_compiler, why_not
 
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
@@ -24,6 +24,7 @@ def remarks(grid: Grid) -> list[str]:
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
     return [
         *dict.fromkeys(lines),
+        *_own_models(grid),
         *_not_compiled(grid),
         *_coincident(grid),
         *taken_imports(grid.import_paths),
@@ -88,6 +89,25 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
             f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
             f"write {100 * train.threshold:g} if you mean that share"
         )
+
+
+def _own_models(grid: Grid) -> list[str]:
+    """What is peculiar in the user's own models, tried once with each norm at its largest batch."""
+    from trainables.inspection import inspect
+
+    largest: dict[Hashable, GridTrial] = {}
+    for trial in sorted(grid.trials, key=lambda trial: -trial.spec.batch_size):
+        if is_own(trial.spec.model.name):
+            largest.setdefault((trial.spec.norm, trial.spec.model, trial.spec.data), trial)
+    kept = sorted({t.spec.model.name for t in largest.values() if t.spec.model.initial_weights})
+    lines = [
+        f"model {name!r} keeps the initial weights with which it is built, under the seed; "
+        f"model.initial_weights: replaced draws those of its convolutions and linear layers as the "
+        f"built-in models have them, as earlier versions did"
+        for name in kept
+    ]
+    found = [line for trial in largest.values() for line in inspect(trial.spec)]
+    return list(dict.fromkeys([*lines, *found]))
 
 
 def _not_compiled(grid: Grid) -> Iterator[str]:

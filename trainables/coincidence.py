@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -52,32 +52,50 @@ def layers(spec: TrialSpec) -> Hashable:
         return stated
     try:
         found = [
-            _digest(spec.norm, channels, spec.batch_size)
-            for channels in _channels(with_defaults(spec.model), spec.data)
+            _digest(spec.norm, place, spec.batch_size)
+            for place in _places(with_defaults(spec.model), spec.data)
         ]
     except Exception:  # a layer may refuse the small map, or the CPU
         return stated
     return stated if None in found else tuple(found)
 
 
-@lru_cache
-def _channels(model: ModelSpec, data: DataSpec) -> tuple[int, ...]:
-    """Each number of channels over which the model has a norm."""
-    info = dataset_info(data)
-    found: set[int] = set()
+class _Place(NamedTuple):
+    """Where a model has a norm: over how many channels, and whether an activation follows."""
 
-    def note(num_channels: int) -> nn.Module:
-        found.add(num_channels)
+    num_channels: int
+    has_activation: bool
+
+
+class _Noted:
+    """A norm factory that builds nothing, and notes the places."""
+
+    def __init__(self) -> None:
+        self.places: set[_Place] = set()
+
+    def __call__(self, num_channels: int) -> nn.Module:
+        self.places.add(_Place(num_channels, has_activation=True))
         return nn.Identity()
 
+    def without_activation(self, num_channels: int) -> nn.Module:
+        self.places.add(_Place(num_channels, has_activation=False))
+        return nn.Identity()
+
+
+@lru_cache
+def _places(model: ModelSpec, data: DataSpec) -> tuple[_Place, ...]:
+    """Each place of a norm that differs from the others in the model."""
+    info = dataset_info(data)
+    noted = _Noted()
     with torch.device("meta"):
-        build_model(model, in_channels=info.shape[0], num_classes=info.num_classes, norm=note)
-    return tuple(sorted(found))
+        build_model(model, in_channels=info.shape[0], num_classes=info.num_classes, norm=noted)
+    return tuple(sorted(noted.places))
 
 
-def _digest(norm: NormSpec, channels: int, batch_size: int) -> str | None:
+def _digest(norm: NormSpec, place: _Place, batch_size: int) -> str | None:
     """A layer after a convolution and before its activation, as bits; None if it has a state."""
-    layer = SeededNorms(norm, seed=0)(channels)
+    norms, channels = SeededNorms(norm, seed=0), place.num_channels
+    layer = norms(channels) if place.has_activation else norms.without_activation(channels)
     if any(True for _ in layer.buffers()):
         return None
     digest = hashlib.sha256()

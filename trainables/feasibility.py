@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
 import normmods
 from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
+from trainables.dry_run import DryRun
 from trainables.errors import Infeasible, reason
 from trainables.evaluate import (
     eval_batch_size,
@@ -19,9 +18,15 @@ from trainables.evaluate import (
     uses_batch_statistics,
     uses_precise_statistics,
 )
-from trainables.models.build import build_model
+from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.catalog import with_defaults
-from trainables.models.own import require_logits, require_norms, require_repeatable
+from trainables.models.own import (
+    require_called,
+    require_logits,
+    require_norms,
+    require_repeatable,
+    require_sizes,
+)
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import lr_for
@@ -87,7 +92,6 @@ def dry_run_device(spec: TrialSpec) -> torch.device:
 
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     norms = SeededNorms(spec.norm, seed=spec.seed)
-    batch_size = spec.batch_size
     with GlobalStream(spec.seed, "init"):
         with device:
             model = build_model(
@@ -95,16 +99,23 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
             )
         if is_own(spec.model.name):
             require_norms(spec.model, model, norms.built)
-        normmods.prepare(model)
-        watched = _layers_to_name(model, norms.built)
-        shapes, logits = _forward(model.train(), (batch_size, *data.shape), device, watched)
-        require_logits(spec.model, logits, batch_size, data.num_classes)
-        for path, layer in watched.items():
-            if layer in norms.built and shapes[path][2:].numel() == 1:
-                _refuse_constant(spec, path, shapes[path])
+            require_sizes(spec.model, model)
         if spec.train.watch is not None:
             layer_at(model, spec.train.watch)
-        _test(model.eval(), spec, data, device, watched)
+        unprepared = _prepare(model, data)
+        run = DryRun(model, norms.built, spec, device)
+        logits = run.forward((spec.batch_size, *data.shape), is_training=True)
+        require_logits(spec.model, logits, spec.batch_size, data.num_classes)
+        if unprepared is not None:
+            raise Infeasible(f"{spec.norm.name}: {_told(unprepared)}") from unprepared
+        for path in run.norms:
+            for shape in run.calls.shapes.get(path, []):
+                if len(shape) == 4 and math.prod(shape[2:]) == 1:
+                    _refuse_constant(spec, path, norms.another(run.layers[path], shape[1]), shape)
+        _test(run, data)
+        run.require_watched()
+        if is_own(spec.model.name):
+            require_called(spec.model, run.uncalled(), num_norms=len(run.norms))
     if is_own(spec.model.name):
         require_repeatable(with_defaults(spec.model), data.shape[0], data.num_classes)
     return Dimensions(
@@ -116,86 +127,45 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
     )
 
 
+def _prepare(model: nn.Module, data: DatasetInfo) -> Exception | None:
+    """Prepare the model; returns an exception, since a run may say which layer is at fault."""
+    try:
+        prepare_convolutions(model, data.shape)
+    except Exception as error:
+        for layer in model.modules():
+            if isinstance(layer, normmods.Norm):
+                layer.prepared = True
+        return error
+    return None
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else reason(error)
+
+
 @torch.inference_mode()
-def _test(
-    model: nn.Module,
-    spec: TrialSpec,
-    data: DatasetInfo,
-    device: torch.device,
-    watched: dict[str, nn.Module],
-) -> None:
+def _test(run: DryRun, data: DatasetInfo) -> None:
     """Run a test batch under the ways of getting test statistics that might not work."""
     # A larger test batch could do no harm that a smaller one does not, and of the statistics
     # that are tested side by side only the test batch's own can.
+    model, spec, device = run.model.eval(), run.spec, run.device
     shape = (min(spec.batch_size, eval_batch_size(model, spec)), *data.shape)
     if uses_precise_statistics(model):
         normmods.recompute_precise(model, [torch.ones(spec.batch_size, *data.shape, device=device)])
-    _, logits = _forward(model, shape, device, watched)
+    logits = run.forward(shape, is_training=False)
     require_logits(spec.model, logits, shape[0], data.num_classes)
     if "batch" in side_by_side(model, spec.train) and not uses_batch_statistics(model):
         with normmods.using_eval_statistics(model, "batch"):
             shape = (eval_batch_size(model, spec), *data.shape)
-            _forward(model, shape, device, watched)
+            run.forward(shape, is_training=False)
 
 
-def _layers_to_name(model: nn.Module, norms: list[nn.Module]) -> dict[str, nn.Module]:
-    """Layers by path, down to the norms: what a norm is made of is the norm's affair.
-
-    Parametrizations, which stand among the modules, make weights and take no input.
-    """
-    inside = {layer for norm in norms for layer in norm.modules() if layer is not norm}
-    return {
-        path: layer
-        for path, layer in model.named_modules()
-        if layer not in inside and "parametrizations" not in path.split(".")
-    }
-
-
-@torch.no_grad()
-def _forward(
-    model: nn.Module,
-    shape: tuple[int, ...],
-    device: torch.device,
-    watched: dict[str, nn.Module],
-) -> tuple[dict[str, torch.Size], object]:
-    """Run a batch of `shape`; returns each watched layer's input shape by path, and the output.
-
-    Raises `Infeasible` naming the innermost watched layer that failed.
-    """
-    shapes: dict[str, torch.Size] = {}
-    running: list[tuple[str, nn.Module]] = []
-
-    def enter(path: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-        def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            shapes[path] = inputs[0].shape
-            running.append((path, layer))
-
-        return hook
-
-    hooks: list[RemovableHandle] = []
-    for path, layer in watched.items():
-        hooks.append(layer.register_forward_pre_hook(enter(path)))
-        hooks.append(layer.register_forward_hook(lambda *_: running.pop() and None))
-    try:
-        output = model(torch.ones(shape, device=device))
-    except Exception as error:
-        path, layer = running[-1] if running else ("", model)
-        raise Infeasible(
-            f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
-            f"{tuple(shapes.get(path, shape))} in {'training' if model.training else 'testing'}: "
-            f"{reason(error)}"
-        ) from error
-    for hook in hooks:
-        hook.remove()
-    return shapes, output
-
-
-def _refuse_constant(spec: TrialSpec, path: str, shape: torch.Size) -> None:
-    """Raise `Infeasible` for a norm that maps any two inputs of a 1x1 map's shape to the same.
+def _refuse_constant(spec: TrialSpec, path: str, layer: nn.Module, shape: torch.Size) -> None:
+    """Raise `Infeasible` for a new `layer` that maps any two inputs of `shape` to the same.
 
     One value a statistic is its own mean: some layers then return their bias without a word.
     """
-    layer = normmods.prepare(SeededNorms(spec.norm, seed=spec.seed)(shape[1])).train()
+    normmods.prepare(layer).train()
     stream = generator(spec.seed, "norm", "probe")
     with torch.no_grad():
         first, second = (layer(torch.randn(shape, generator=stream)) for _ in range(2))

@@ -13,14 +13,17 @@ from trainables.spec import NormSpec
 class SeededNorms:
     """A norm factory for models: `norms(num_channels)` builds the spec's layer.
 
-    Each layer draws its initial values from a stream of its own, so that no norm shifts the
-    initial weights of the model around it. `built` holds the layers in order of construction.
+    Where no activation follows, as before the sum of a residual block, a model calls
+    `norms.without_activation(num_channels)` instead. Each layer draws its initial values from a
+    stream of its own, so that no norm shifts the initial weights of the model around it. `built`
+    holds the layers in order of construction.
     """
 
     def __init__(self, spec: NormSpec, *, seed: int) -> None:
         self.spec = spec
         self.seed = seed
         self.built: list[nn.Module] = []
+        self._have_activation: list[bool] = []
 
     def __call__(self, num_channels: int) -> nn.Module:
         """The spec's layer for `(B, num_channels, H, W)`.
@@ -28,9 +31,30 @@ class SeededNorms:
         Raises `normmods.NormError` for a wrong name or option, and `Infeasible` with the number
         of channels where the layer refuses it.
         """
+        return self._build(num_channels, has_activation=True)
+
+    def without_activation(self, num_channels: int) -> nn.Module:
+        """The same without the activation in which some layers end; raises the same.
+
+        The layer's own method of this name says what it is then. A layer that has none is
+        built as everywhere.
+        """
+        return self._build(num_channels, has_activation=False)
+
+    def another(self, layer: nn.Module, num_channels: int) -> nn.Module:
+        """A new layer for as many channels, like that one of `built`; `built` stays as it is."""
+        has_activation = self._have_activation[self.built.index(layer)]
+        return SeededNorms(self.spec, seed=self.seed)._build(
+            num_channels, has_activation=has_activation
+        )
+
+    def _build(self, num_channels: int, *, has_activation: bool) -> nn.Module:
         with GlobalStream(self.seed, "norm", len(self.built)):
             try:
                 layer = normmods.build(self.spec.name, num_channels, **self.spec.options)
+                bare = getattr(layer, "without_activation", None)
+                if not has_activation and callable(bare):
+                    layer = bare()
             except normmods.NormError:
                 raise
             except Exception as error:
@@ -38,4 +62,5 @@ class SeededNorms:
                     f"{self.spec.name} cannot be built for {num_channels} channels: {reason(error)}"
                 ) from error
         self.built.append(layer)
+        self._have_activation.append(has_activation)
         return layer

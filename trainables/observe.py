@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from normmods.data_flow import tensors_in
 from trainables.spec import TrainSpec
 
 
@@ -76,11 +77,12 @@ def moments(model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1) -
 
     They are `(S, 2)`, of each of S networks side by side in the channels.
 
-    Raises `ValueError` where the model has no such layer.
+    Raises `ValueError` where the model has no such layer, or it returns no single tensor.
     """
 
-    def read(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        own = output.detach().float().chunk(num_networks, dim=1)
+    def read(_layer: nn.Module, _inputs: object, output: object) -> None:
+        values = tensor_to_watch(path, output).detach().float()
+        own = values.chunk(num_networks, dim=1) if num_networks > 1 else [values]
         mean.add(torch.stack([torch.stack((x.mean(), x.square().mean())) for x in own]))
 
     hook = layer_at(model, path).register_forward_hook(read)
@@ -88,6 +90,20 @@ def moments(model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1) -
         yield
     finally:
         hook.remove()
+
+
+def tensor_to_watch(path: str, output: object) -> Tensor:
+    """The tensor in what the layer at `path` returned: it, or the only one in a tuple and such.
+
+    Raises `ValueError` where there is none or there are several.
+    """
+    found = tensors_in(output)
+    if len(found) != 1:
+        raise ValueError(
+            f"`watch` must name a layer that returns one tensor, but got watch={path!r}, which "
+            f"returns {len(found)} ({type(output).__name__}): name a layer behind it"
+        )
+    return found[0]
 
 
 def layer_at(model: nn.Module, path: str) -> nn.Module:

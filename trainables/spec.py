@@ -28,6 +28,7 @@ ScheduleName = Literal["constant", "multistep", "cosine"]
 LrScaling = Literal["none", "linear", "sqrt"]
 EvalStatistics = Literal["ema", "precise", "batch"]
 ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
+InitialWeights = Literal["own", "replaced"]
 Precision = Literal["float32", "bfloat16"]
 Count = Annotated[int, Ge(1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
@@ -92,7 +93,9 @@ class ModelSpec(Spec):
 
     ALL-CNN and NiN have their norm on the logits too with `norm_on_logits`. `dropout` is NiN's;
     None is the model's own. `options` are those of a user's own model, `package.module:attr`,
-    which reads none of the others.
+    which reads none of the others but `initial_weights`: `own` keeps the values with which it was
+    built, under the seed; `replaced`, and None as in trials of before there was the field, draws
+    those of its convolutions and linear layers anew, as the built-in models have them.
     """
 
     name: str
@@ -100,6 +103,7 @@ class ModelSpec(Spec):
     width: Count | None = None
     norm_on_logits: bool = field(default=False, metadata=ADDED_LATER)
     dropout: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED_LATER)
+    initial_weights: InitialWeights | None = field(default=None, metadata=ADDED_LATER)
     options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-import normmods
 from trainables import checkpoint as checkpoints
+from trainables.data.catalog import dataset_info
 from trainables.data.load import load
 from trainables.determinism import deterministic, prepare
 from trainables.epoch import Pace, TrainingEpoch
@@ -24,8 +24,8 @@ from trainables.errors import CheckpointDamaged
 from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
 from trainables.memory import keep_freed
-from trainables.models.build import build_model
-from trainables.models.initialise import initialise
+from trainables.models.build import build_model, prepare_convolutions
+from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import Sgd
@@ -98,7 +98,7 @@ class Trial:
         keep_freed()
         self.dataset = load(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
-        # The constructors draw weights that `initialise` then replaces.
+        # Weights that the constructors draw stay where a user's own model keeps them.
         with GlobalStream(spec.seed, "init", device=self.device):
             self.model = build_model(
                 spec.model,
@@ -106,8 +106,9 @@ class Trial:
                 num_classes=self.dataset.num_classes,
                 norm=norms,
             )
-        initialise(self.model, norms=norms.built, seed=spec.seed)
-        normmods.prepare(self.model).to(self.device)
+        set_initial_weights(spec.model, self.model, norms=norms.built, seed=spec.seed)
+        prepare_convolutions(self.model, dataset_info(spec.data).shape)
+        self.model.to(self.device)
         self.model, self.dataset = laid_out(spec.train, self.model, self.dataset)
         if spec.train.watch is not None:
             layer_at(self.model, spec.train.watch)

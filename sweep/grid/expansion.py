@@ -222,7 +222,7 @@ class _Expander:
             self.complain_once(found)
             is_whole = None not in sections.values() and not found
             if is_whole and all(_is_there(part, sections[part].name) for part in KNOWN):
-                sections["model"] = models.with_defaults(sections["model"])
+                sections["model"] = models.in_new_trials(sections["model"])
                 sections["data"] = datasets.with_defaults(sections["data"])
             self.checked[key] = sections
         sections = self.checked[key]

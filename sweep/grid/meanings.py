@@ -31,6 +31,9 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "model.width": "Channels of the first stage.",
         "model.norm_on_logits": "Whether the last layer's output is normalised too.",
         "model.dropout": "Share of the activations dropped, where the network has dropout.",
+        "model.initial_weights": "Of your own model: `own` keeps the values with which it is "
+        "built, under the seed; `replaced` draws those of its convolutions and linear layers anew, "
+        "as the networks by name have them. Unset: `own`.",
         "model.options": "Options of your own model.",
         "train.epochs": "Passes over the training images.",
         "train.optimizer.name": "Stochastic gradient descent is the only one.",

@@ -53,9 +53,7 @@ def outdated_tags(grid: Grid, known: Mapping[str, str]) -> dict[str, str]:
     further = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
     left_out = f"{LEFT_OUT}{grid.name}"
     return {
-        key: EMPTY
-        for key in known
-        if key.startswith(further) or key.partition(":")[0] == left_out
+        key: EMPTY for key in known if key.startswith(further) or key.partition(":")[0] == left_out
     }
 
 

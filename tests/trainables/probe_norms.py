@@ -45,6 +45,16 @@ class EndsInActivation(nn.BatchNorm2d):
     replaces_activation = True
 
 
+class Activated(EndsInActivation):
+    """Ends in a ReLU, and says what it is where no activation follows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+    def without_activation(self) -> nn.Module:
+        return nn.BatchNorm2d(self.num_features)
+
+
 class Explodes(nn.Module):
     def __init__(self, num_channels: int) -> None:
         super().__init__()

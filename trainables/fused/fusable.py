@@ -7,13 +7,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-import normmods
 from trainables.data.catalog import dataset_info
 from trainables.errors import NotFusable, reason
 from trainables.feasibility import dry_run_device
 from trainables.fused.network import FusedNetwork
-from trainables.models.build import build_model
-from trainables.models.initialise import initialise
+from trainables.models.build import build_model, prepare_convolutions
+from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
 from trainables.seeding import GlobalStream, generator
 from trainables.spec import DataSpec, ModelSpec, TrialSpec, is_own
@@ -89,11 +88,12 @@ def _model(spec: TrialSpec, device: torch.device) -> nn.Module:
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     if device.type != "meta":
-        initialise(model, norms=norms.built, seed=spec.seed)
+        set_initial_weights(spec.model, model, norms=norms.built, seed=spec.seed)
         stream = generator(spec.seed, "norm", "probe")
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=stream))
-    return normmods.prepare(model)
+    prepare_convolutions(model, data.shape)
+    return model
 
 
 def _images(spec: TrialSpec, device: torch.device) -> list[torch.Tensor]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
+import normmods
+from normmods.errors import WeightFormWarning
 from trainables.models.allcnn import build_allcnn
 from trainables.models.catalog import with_defaults
 from trainables.models.layers import NormFactory
@@ -13,6 +18,19 @@ from trainables.models.nin import build_nin
 from trainables.models.own import build_own
 from trainables.models.resnet_small import SmallResNet
 from trainables.spec import ModelSpec, is_own
+
+
+def prepare_convolutions(model: nn.Module, shape: Sequence[int]) -> list[str]:
+    """Give convolutions the weights that the model's norms ask for (`normmods.prepare`).
+
+    `shape` is an image's, `(C, H, W)`. Returns a line for each layer that is left as it is.
+    Raises `ValueError` as that does, and whatever the model raises.
+    """
+    device = next((parameter.device for parameter in model.parameters()), None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        normmods.prepare(model, torch.ones(2, *shape, device=device))
+    return [str(each.message) for each in caught if each.category is WeightFormWarning]
 
 
 def build_model(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trainables.spec import ModelSpec, is_own
+from trainables.spec import InitialWeights, ModelSpec, is_own
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def model_info(spec: ModelSpec) -> ModelInfo:
         "dropout": spec.dropout is None or info.default_dropout is not None,
         "stem": spec.stem == "cifar" or info.has_stem,
         "norm_on_logits": not spec.norm_on_logits or info.has_norm_on_logits,
+        "initial_weights": spec.initial_weights is None or is_own(spec.name),
     }
     for option, is_read in options.items():
         if not is_read:
@@ -64,6 +65,18 @@ def model_info(spec: ModelSpec) -> ModelInfo:
     if spec.options and not is_own(spec.name):
         raise ValueError(f"model {spec.name} has no `options`, which are a user's own model's")
     return info
+
+
+def in_new_trials(spec: ModelSpec) -> ModelSpec:
+    """`with_defaults`, and a user's own model keeps its initial weights unless the spec says not.
+
+    `replaced` becomes None, which meant it before there was the choice: those trials' ids hold.
+    """
+    spec = with_defaults(spec)
+    if not is_own(spec.name):
+        return spec
+    kept: InitialWeights | None = None if spec.initial_weights == "replaced" else "own"
+    return dataclasses.replace(spec, initial_weights=kept)
 
 
 def with_defaults(spec: ModelSpec) -> ModelSpec:

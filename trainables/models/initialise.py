@@ -14,6 +14,15 @@ import torch
 from torch import nn
 
 from trainables.seeding import generator
+from trainables.spec import ModelSpec
+
+
+def set_initial_weights(
+    spec: ModelSpec, model: nn.Module, *, norms: Iterable[nn.Module], seed: int
+) -> None:
+    """`initialise`, unless the spec keeps the values with which a user's own model was built."""
+    if spec.initial_weights != "own":
+        initialise(model, norms=norms, seed=seed)
 
 
 def initialise(model: nn.Module, *, norms: Iterable[nn.Module], seed: int) -> None:

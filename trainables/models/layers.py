@@ -12,6 +12,16 @@ NormFactory: TypeAlias = Callable[[int], nn.Module]
 """`norm(num_channels)` returns a layer from `(B, C, H, W)` to the same shape."""
 
 
+def without_activation(norm: NormFactory, num_channels: int) -> nn.Module:
+    """The norm's layer for a place that no activation follows: before a residual sum, on logits.
+
+    A layer that ends in an activation leaves it out there. A factory that makes no such difference
+    (it has no `without_activation`) builds the layer that it builds everywhere.
+    """
+    build: NormFactory = getattr(norm, "without_activation", norm)
+    return build(num_channels)
+
+
 def conv(in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
     """A convolution padded to keep `H` and `W` at stride 1; the norm after it has the bias."""
     padding = kernel_size // 2
@@ -45,7 +55,7 @@ def pooled_logits(
 ) -> dict[str, nn.Module]:
     """A last convolution with a map per class, averaged over the map to `(B, num_classes)`.
 
-    It has a bias, or `norm` after it; no non-linearity follows.
+    It has a bias, or `norm` after it, without an activation of its own; no non-linearity follows.
     """
     convolution = conv(in_channels, num_classes, kernel_size)
     if norm is None:
@@ -54,7 +64,7 @@ def pooled_logits(
         )
     layers: dict[str, nn.Module] = {f"conv{number}": convolution}
     if norm is not None:
-        layers[f"norm{number}"] = norm(num_classes)
+        layers[f"norm{number}"] = without_activation(norm, num_classes)
     return {**layers, "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
 
 

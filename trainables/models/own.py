@@ -17,7 +17,7 @@ from normmods.errors import NormError
 from normmods.import_path import resolve
 from trainables.errors import Infeasible, reason
 from trainables.options import complete_options
-from trainables.spec import ModelSpec
+from trainables.spec import ModelSpec, NormSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,6 +71,28 @@ def require_norms(spec: ModelSpec, model: nn.Module, built: list[nn.Module]) -> 
         )
 
 
+def require_called(spec: ModelSpec, uncalled: list[str], *, num_norms: int) -> None:
+    """Raise `Infeasible` for a model that calls none of its `num_norms` layers of the norm."""
+    if len(uncalled) == num_norms:
+        few = ", ".join(uncalled[:5]) + (", …" if len(uncalled) > 5 else "")
+        raise Infeasible(
+            f"model {spec.name!r} never calls {few}: all norms would be one network; call each "
+            f"layer that norm(num_channels) builds in the model's forward"
+        )
+
+
+def require_sizes(spec: ModelSpec, model: nn.Module) -> None:
+    """Raise `Infeasible` for a layer whose parameters have no shape before its first input."""
+    from torch.nn.parameter import is_lazy
+
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(tensor):
+            raise Infeasible(
+                f"model {spec.name!r} has a lazy layer: {name} has no shape before a first batch; "
+                f"build the layer with its number of inputs"
+            )
+
+
 def require_logits(spec: ModelSpec, logits: Any, batch_size: int, num_classes: int) -> None:
     """Raise `Infeasible` for what is not one floating-point number per example and class."""
     import torch
@@ -105,16 +127,14 @@ def require_repeatable(spec: ModelSpec, in_channels: int, num_classes: int) -> N
 
 
 def _initial_weights(spec: ModelSpec, in_channels: int, num_classes: int) -> dict[str, Any]:
-    from torch import nn
-
-    from trainables.models.initialise import initialise
+    from trainables.models.initialise import set_initial_weights
+    from trainables.norms import SeededNorms
     from trainables.seeding import GlobalStream
 
+    norms = SeededNorms(NormSpec(name="batchnorm"), seed=0)
     with GlobalStream(0, "init"):
-        model = build_own(
-            spec, in_channels=in_channels, num_classes=num_classes, norm=nn.BatchNorm2d
-        )
-    initialise(model, norms=[], seed=0)
+        model = build_own(spec, in_channels=in_channels, num_classes=num_classes, norm=norms)
+    set_initial_weights(spec, model, norms=norms.built, seed=0)
     values: dict[str, Tensor] = model.state_dict()
     return {name: value.detach().cpu().numpy() for name, value in values.items()}
 

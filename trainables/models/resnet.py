@@ -2,7 +2,8 @@
 
 torchvision calls one ReLU module at several places of a block and re-initialises every
 BatchNorm, GroupNorm and convolution it finds, a norm's own included. So the blocks here give
-each norm its own activation, and norms enter only after torchvision is done, into slots.
+each norm its own activation, and norms enter only after torchvision is done, into slots. The norms
+before the sum of a block have no activation of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from trainables.models.layers import NormFactory, activation_after, conv
+from trainables.models.layers import NormFactory, activation_after, conv, without_activation
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -91,5 +92,20 @@ def build_resnet(
 
 def _fill(model: nn.Module, norm: NormFactory) -> None:
     slots = {path: layer for path, layer in model.named_modules() if isinstance(layer, NormSlot)}
+    before_sum = _before_sum(model)
     for path, slot in slots.items():
-        model.set_submodule(path, norm(slot.num_channels))
+        if slot in before_sum:
+            model.set_submodule(path, without_activation(norm, slot.num_channels))
+        else:
+            model.set_submodule(path, norm(slot.num_channels))
+
+
+def _before_sum(model: nn.Module) -> set[nn.Module]:
+    """The slots whose output goes into the sum of a block: of its last norm and its shortcut's."""
+    found: set[nn.Module] = set()
+    for block in model.modules():
+        if isinstance(block, BasicBlock | Bottleneck):
+            found.add(block.get_submodule(f"bn{len(block.activated_norms) + 1}"))
+            if block.downsample is not None:
+                found.add(block.downsample[1])
+    return found

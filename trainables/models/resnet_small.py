@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.models.layers import NormFactory, activation_after, conv
+from trainables.models.layers import NormFactory, activation_after, conv, without_activation
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut: `(B, in, H, W)` to `(B, out, H/stride, W/stride)`.
 
-    The activation after the sum stays whatever the norm, because the sum is not normalised.
+    The activation after the sum stays whatever the norm, because the sum is not normalised. The
+    norms before the sum have no activation of their own.
     """
 
     def __init__(
@@ -26,11 +27,11 @@ class BasicBlock(nn.Module):
         self.norm1 = norm(out_channels)
         self.activation1 = activation_after(self.norm1)
         self.conv2 = conv(out_channels, out_channels, 3)
-        self.norm2 = norm(out_channels)
+        self.norm2 = without_activation(norm, out_channels)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             projection = conv(in_channels, out_channels, 1, stride=stride)
-            self.shortcut = nn.Sequential(projection, norm(out_channels))
+            self.shortcut = nn.Sequential(projection, without_activation(norm, out_channels))
         self.activation2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

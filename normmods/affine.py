@@ -1,0 +1,26 @@
+"""A scale and a shift a channel, without statistics."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from normmods.dispatch import entry
+from normmods.norm import Norm, to_channels
+
+
+class ScaleAndShift(Norm):
+    """y = weight * x + bias, channel by channel.
+
+    What the authors' EvoNorm layers are without their non-linearity (Liu et al. 2020, arXiv
+    2004.02967): there is no statistic left, since the statistic is part of the non-linearity.
+    """
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(num_channels, eps=0.0)
+
+    @entry
+    def forward(self, x: Tensor) -> Tensor:
+        """The scaled and shifted `x`, of the same shape, (B, C, H, W), and dtype."""
+        self._check(x)
+        values = x.to(self.weight.dtype)
+        return (to_channels(self.weight) * values + to_channels(self.bias)).to(x.dtype)

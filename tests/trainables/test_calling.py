@@ -1,0 +1,113 @@
+"""However a model calls its layers, it is tried, judged and trained."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from trial_specs import small_spec, with_train
+
+import trainables
+from trainables import Infeasible, Trial
+from trainables.inspection import inspect
+from trainables.models.catalog import in_new_trials, with_defaults
+from trainables.spec import ModelSpec, TrialSpec
+
+
+def own(name: str, norm: str = "groupnorm", **model: Any) -> TrialSpec:
+    options = {"num_groups": 2} if norm.startswith("groupnorm") else {}
+    return small_spec(
+        norm, options=options, epochs=1, model=ModelSpec(name=f"calling_models:{name}", **model)
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TakesAList", "Attention", "SkipsBlocks", "Checkpointed", "CallsForward", "Recovers"],
+)
+@pytest.mark.parametrize("norm", ["groupnorm", "groupnorm_ws"])
+def test_it_is_found_feasible_and_trained(name: str, norm: str) -> None:
+    trainables.check(own(name, norm))
+    assert inspect(own(name, norm)) == []
+    assert Trial(own(name, norm), device="cpu").run_epoch().epoch == 1
+
+
+def test_torchvisions_densenet_is_feasible_and_trained() -> None:
+    trainables.check(own("densenet"))
+    assert inspect(own("densenet")) == []
+    assert len(Trial(own("densenet"), device="cpu").norms) == 11
+
+
+def test_a_model_that_calls_no_layer_of_the_norm_is_refused_in_a_line() -> None:
+    expected = "model 'calling_models:NeverCalls' never calls norm1: all norms would be one network"
+    with pytest.raises(Infeasible, match=re.escape(expected)):
+        trainables.check(own("NeverCalls"))
+
+
+def test_layers_that_the_norm_does_not_decide_are_named_with_their_paths() -> None:
+    trainables.check(own("HalfSwapped"))
+    assert inspect(own("HalfSwapped")) == [
+        "model 'calling_models:HalfSwapped': bn (BatchNorm2d), final.0 (GroupNorm) were not built "
+        "with norm(num_channels), and stay the same whatever the norm",
+        "model 'calling_models:HalfSwapped': norm2 was built with norm(num_channels) and never "
+        "called",
+    ]
+    assert inspect(small_spec()) == []
+
+
+def test_a_lazy_layer_is_refused_before_training() -> None:
+    with pytest.raises(Infeasible, match=r"has a lazy layer: fc\.weight has no shape before"):
+        trainables.check(own("Lazy"))
+
+
+def test_a_layer_that_returns_one_tensor_in_a_tuple_is_watched() -> None:
+    spec = with_train(own("Attention"), watch="attention")
+    trainables.check(spec)
+    assert "activation_variance" in Trial(spec, device="cpu").run_epoch().extra
+
+
+@pytest.mark.parametrize(
+    ("model", "watch", "expected"),
+    [
+        ("Attention", "cell", "watch='cell', which returns 3 (tuple): name a layer behind it"),
+        ("HalfSwapped", "norm2", "watch='norm2', which it never calls"),
+        ("HalfSwapped", "norm3", "must name a layer of the model, but got watch='norm3'"),
+    ],
+)
+def test_a_layer_that_cannot_be_watched_is_refused(model: str, watch: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        trainables.check(with_train(own(model), watch=watch))
+
+
+def weights(spec: TrialSpec) -> dict[str, torch.Tensor]:
+    return dict(Trial(spec, device="cpu").model.named_parameters())
+
+
+def test_a_model_of_ones_own_keeps_its_initial_weights_under_the_seed() -> None:
+    spec = own("OwnWeights", initial_weights="own")
+    kept = weights(spec)
+    rows = kept["conv2.weight"].detach().flatten(1).double()
+    torch.testing.assert_close(rows @ rows.T, torch.eye(8).double(), atol=1e-5, rtol=0)
+    assert not kept["fc.weight"].any()
+    assert torch.equal(kept["fc.bias"], torch.full((10,), -2.0))
+    assert torch.equal(weights(spec)["conv1.weight"], kept["conv1.weight"])
+    others = weights(replace(spec, norm=small_spec("batchnorm").norm))
+    assert torch.equal(others["conv2.weight"], kept["conv2.weight"])
+    assert not torch.equal(weights(replace(spec, seed=1))["conv1.weight"], kept["conv1.weight"])
+
+
+def test_replacing_them_is_what_trials_of_before_did() -> None:
+    before = own("OwnWeights")
+    asked = own("OwnWeights", initial_weights="replaced")
+    for name, value in weights(before).items():
+        assert torch.equal(weights(asked)[name], value)
+    assert weights(before)["fc.weight"].any()
+    assert in_new_trials(asked.model) == before.model
+    assert in_new_trials(before.model).initial_weights == "own"
+    assert replace(before, model=in_new_trials(before.model)).trial_id != before.trial_id
+    assert replace(before, model=in_new_trials(asked.model)).trial_id == before.trial_id
+    with pytest.raises(ValueError, match="model resnet8 has no option initial_weights"):
+        with_defaults(ModelSpec(name="resnet8", initial_weights="own"))

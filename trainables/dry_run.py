@@ -1,0 +1,70 @@
+"""A model run on a batch, to see whether it can be and which layers it calls."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainables.calls import Calls, followed
+from trainables.errors import Infeasible, reason
+from trainables.observe import tensor_to_watch
+from trainables.spec import TrialSpec
+
+
+class DryRun:
+    """A model on trial, and the calls of its layers, down to the norms.
+
+    What a norm is made of is the norm's affair. Parametrizations, which stand among the modules,
+    make weights and take no input.
+
+    Attributes:
+        layers: the layers whose calls are noted, by path.
+        norms: paths of those among them that the norm's factory built.
+    """
+
+    def __init__(
+        self, model: nn.Module, norms: list[nn.Module], spec: TrialSpec, device: torch.device
+    ) -> None:
+        self.model, self.spec, self.device = model, spec, device
+        inside = {layer for norm in norms for layer in norm.modules() if layer is not norm}
+        self.layers = {
+            path: layer
+            for path, layer in model.named_modules()
+            if layer not in inside and "parametrizations" not in path.split(".")
+        }
+        self.norms = [path for path, layer in self.layers.items() if layer in norms]
+        watch = spec.train.watch
+        self.calls = Calls(keep=frozenset(() if watch is None else (watch,)))
+
+    @torch.no_grad()
+    def forward(self, shape: tuple[int, ...], *, is_training: bool) -> object:
+        """The output for a batch of `shape`; raises `Infeasible` naming the layer that failed."""
+        self.model.train(is_training)
+        self.calls.failure = None
+        try:
+            with followed(self.layers, self.calls):
+                return self.model(torch.ones(shape, device=self.device))
+        except Exception as error:
+            at = self.calls.failure
+            path, layer = (at.path, at.layer) if at else ("", self.model)
+            of = tuple(shape if at is None or at.shape is None else at.shape)
+            raise Infeasible(
+                f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
+                f"{of} in {'training' if is_training else 'testing'}: {reason(error)}"
+            ) from error
+
+    def uncalled(self) -> list[str]:
+        """Paths of the norms that neither training nor a test called."""
+        return [path for path in self.norms if path not in self.calls.called]
+
+    def require_watched(self) -> None:
+        """Raise `ValueError` where the layer to watch is never called, or returns no tensor."""
+        path = self.spec.train.watch
+        if path is None:
+            return
+        if path not in self.calls.outputs:
+            raise ValueError(
+                f"`watch` must name a layer that the model calls, but got watch={path!r}, which "
+                "it never calls"
+            )
+        tensor_to_watch(path, self.calls.outputs[path])
