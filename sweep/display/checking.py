@@ -23,6 +23,10 @@ def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] = lamb
     The cells are tried in a process of their own `meanwhile`. Raises `RefusedError` where the grid
     does not allow leaving cells out.
     """
+    for line in grid.warnings:
+        print_plainly(console, f"warning: {line}", "yellow")
+    for line in grid.notes:
+        print_plainly(console, f"note: {line}")
     what = f"checking {counted(num_cells(grid), 'cell')}"
     if not console.is_terminal:
         print_plainly(console, what)

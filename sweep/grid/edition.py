@@ -13,8 +13,9 @@ from functools import reduce
 from typing import Any
 
 from sweep.errors import RefusedError
-from sweep.grid.expansion import GridTrial, written
+from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.rules import written
 from sweep.grid.small import small_spec
 from trainables.data.catalog import DATASETS, dataset_info, whole_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec

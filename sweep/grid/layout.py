@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sweep.errors import GridError
 from sweep.grid import source as yaml_source
 from sweep.grid.changes import apply
-from sweep.grid.complaints import problems, show
+from sweep.grid.complaints import dotted_keys, problems, show
 from sweep.grid.expansion import GridTrial, expand
-from sweep.grid.factors import read_factors
+from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.source import Source
 from trainables.spec import is_own
 
@@ -127,6 +127,7 @@ class Grid:
     `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
     where the trials are smaller than the file's (see `sweep.grid.edition`). `apart` names the
     (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
+    `warnings` and `notes` say what its rules do that its author may not have meant.
     """
 
     path: Path
@@ -145,6 +146,8 @@ class Grid:
     apart: frozenset[tuple[str, str]] = frozenset()
     changes: tuple[str, ...] = ()
     log_models: bool = False
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> str:
@@ -173,7 +176,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     data_root = _take_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))
-    trials = expand(source, factors)
+    expansion = expand(source, factors)
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
@@ -181,7 +184,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     return Grid(
         path=file,
         name=layout.name,
-        trials=trials,
+        trials=expansion.trials,
         resources=layout.resources,
         experiment=layout.tracking.experiment or layout.name,
         storage=layout.storage,
@@ -193,6 +196,8 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         checkpoint_every_s=layout.checkpoint_every_s,
         changes=tuple(changes),
         log_models=layout.tracking.log_models,
+        warnings=expansion.warnings,
+        notes=expansion.notes,
     )
 
 
@@ -200,7 +205,8 @@ def _read_layout(source: Source) -> Layout | None:
     try:
         return Layout.model_validate(source.data)
     except ValidationError as error:
-        source.problems.extend(problems(error, source, Layout))
+        places = [*PLACES, *dotted_keys(Layout)]
+        source.problems.extend(problems(error, source, Layout, (), places))
         return None
 
 
@@ -208,6 +214,8 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
     norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
     if reference is not None and reference not in labels and norms_hold:
         what = f"expected one of the norms ({', '.join(labels)}), found {show(reference)}"
+        if "norm" in source.replaced_factors:
+            what += f"; give `--set {shlex.quote(f'reference={labels[0]}')}` too"
         source.problems.append(source.problem(("reference",), what))
 
 
