@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from sweep.grid.complaints import dotted_keys, problems, show
 from sweep.grid.expansion import GridTrial, expand
 from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.source import Source
+from trainables.data.own import Known, known_facts, learn_facts
 from trainables.spec import is_own
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -127,7 +128,9 @@ class Grid:
     `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
     where the trials are smaller than the file's (see `sweep.grid.edition`). `apart` names the
     (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
-    `warnings` and `notes` say what its rules do that its author may not have meant.
+    `warnings` and `notes` say what its rules do that its author may not have meant. `folder` is
+    the working folder of the command that read it, and `own_data` what is known of the user's own
+    data sets.
     """
 
     path: Path
@@ -148,6 +151,13 @@ class Grid:
     log_models: bool = False
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    folder: str = ""
+    own_data: Known = field(default_factory=dict, compare=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have a process that is sent the grid know of its data sets what has been read."""
+        vars(self).update(state)
+        learn_facts(self.own_data)
 
     @property
     def arguments(self) -> str:
@@ -198,6 +208,8 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         log_models=layout.tracking.log_models,
         warnings=expansion.warnings,
         notes=expansion.notes,
+        folder=os.getcwd(),
+        own_data=known_facts(),
     )
 
 

@@ -20,6 +20,7 @@ from sweep.training.assignment import Assignment
 from sweep.training.commits import Commits, SupersededError
 from sweep.training.resuming import resume
 from sweep.training.usage import Usage
+from sweep.working_folder import enter
 from trainables.errors import Diverged
 from trainables.memory import give_back, resident
 from trainables.spec import EpochMetrics, Outcome
@@ -119,6 +120,7 @@ class Attempt:
         self.resident = resident()
         missing = [path for path in assignment.import_paths if path not in sys.path]
         sys.path[:0] = missing
+        enter(assignment.folder)
         torch.set_num_threads(assignment.num_threads)
         with self.own_errors():
             from trainables import Trial, data

@@ -98,9 +98,9 @@ def whole_info(spec: DataSpec) -> DatasetInfo:
     """
     spec = with_defaults(spec)
     if is_own(spec.name):
-        from trainables.data.own import read_own
+        from trainables.data.own import own_facts
 
-        return read_own(spec).info
+        return own_facts(spec).info
     return DATASETS[spec.name]
 
 
