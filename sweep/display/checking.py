@@ -34,6 +34,8 @@ def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] = lamb
         found = examine_beside(grid, meanwhile)
     for line in found.skipped:
         print_plainly(console, f"skipped: {line}")
+    for line in found.warnings:
+        print_plainly(console, f"warning: {line}", "yellow")
     for line in found.notes:
         print_plainly(console, f"note: {line}")
     for (norm, variant), why in found.apart.items():
