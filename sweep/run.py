@@ -23,6 +23,7 @@ from sweep.display.progress import print_plainly, shown, waiting
 from sweep.errors import ExitCode
 from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
+from sweep.kept_trials import kept_trials
 from sweep.packing.measure import packed, usable
 from sweep.plan import Plan, folder_of, make_plan, save_expected
 from sweep.records.lock import Reign, driving, require_free
@@ -50,7 +51,7 @@ def run(
     require_free(folder_of(grid))  # at once, and not after checks that take long
     require_answer(address)
     plan = make_plan(grid, retry)
-    for line in changed_sources(plan):
+    for line in (*changed_sources(plan), *kept_trials(plan)):
         print_plainly(console, f"note: {line}")
     if plan.missing():
         feasible = checked(grid, console, meanwhile=import_ray)
