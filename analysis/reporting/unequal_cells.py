@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from analysis.comparison import Comparison
+from analysis.same_network import trained_alike
 from analysis.wording import listed
 
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
@@ -21,8 +22,20 @@ def unequal_cells(found: Sequence[Comparison], settings: pd.DataFrame) -> list[s
     for comparison in found:
         trials = comparison.trials.set_index("trial_id")
         values = settings.loc[trials.index]
-        lines += [*_images_per_epoch(trials, values), *_options_by_size(trials, values)]
+        lines += [
+            *_tested_differently(comparison),
+            *_images_per_epoch(trials, values),
+            *_options_by_size(trials, values),
+        ]
     return list(dict.fromkeys(lines))
+
+
+def _tested_differently(comparison: Comparison) -> Iterator[str]:
+    for group in trained_alike(comparison.trials, comparison.norms):
+        yield (
+            f"{listed(group)} were trained to the same losses, seed by seed and to the last digit: "
+            f"all of the difference between them arises at test time."
+        )
 
 
 def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:

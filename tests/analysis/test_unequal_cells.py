@@ -35,3 +35,25 @@ def test_images_an_epoch_are_told_where_they_differ_between_batch_sizes(tmp_path
 def test_nothing_is_said_where_they_are_alike(tmp_path: Path) -> None:
     trials = trials_of(tmp_path, rows({512: 4, 2: 1024}), HEADER)
     assert not [line for line in notes(trials, comparisons(trials)) if "epoch" in line]
+
+
+def test_norms_that_differ_in_tests_alone_are_said_to(tmp_path: Path) -> None:
+    header = f"{BASE},train_loss,weights_digest"
+    rows = [
+        f"{norm},{size},{seed},{error + seed / 10},completed,90,digits,cnn,360,{loss}{seed},{name}"
+        for norm, error, loss, name in (
+            ("bn", 5, "0.123", "a"),
+            ("bn slow", 7, "0.123", "a"),
+            ("gn", 6, "0.2", "b"),
+        )
+        for size in (16, 2)
+        for seed in range(3)
+    ]
+    trials = trials_of(tmp_path, rows, header)
+    (comparison,) = comparisons(trials)
+    assert comparison.same == (), "their tests differ"
+    found = [line for line in notes(trials, [comparison]) if "test time" in line]
+    assert found == [
+        "bn and bn slow were trained to the same losses, seed by seed and to the last digit: all "
+        "of the difference between them arises at test time."
+    ]
