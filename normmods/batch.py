@@ -100,9 +100,25 @@ class BatchNorm(BatchStatisticsNorm):
 
     def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
         """Normalised by the batch's own statistics, which move the averages if `track`."""
+        if track and self.momentum is None and torch.compiler.is_compiling():
+            return self._by_batch_averaged(x)
         mean, var = (self.running_mean, self.running_var) if track else (None, None)
         newest = self._track() if track else 0.0
         return functional.batch_norm(x, mean, var, self.weight, self.bias, True, newest, self.eps)
+
+    def _by_batch_averaged(self, x: Tensor) -> Tensor:
+        """Normalised by the batch's statistics, of which plain averages are kept.
+
+        `functional.batch_norm` takes the newest batch's weight, 1 / (batches so far), as a number,
+        and torch's compiler cannot read one from a tensor.
+        """
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            newest = self.num_batches_tracked.to(torch.float32).reciprocal()
+            values = x.detach().to(torch.float32)
+            self.running_mean.lerp_(values.mean((0, 2, 3)), newest)
+            self.running_var.lerp_(values.var((0, 2, 3), correction=1), newest)
+        return functional.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
 
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""

@@ -148,8 +148,8 @@ def _trained_alike(grid: Grid) -> Iterator[str]:
         at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
         yield (
             f"{' and '.join(names)} differ in {' and '.join(differ)} alone, which training does "
-            f"not use: at {at} they are trained to the same weights, and all of a difference between "
-            f"them arises at test time"
+            f"not use: at {at} they are trained to the same weights, and all of a difference "
+            f"between them arises at test time"
         )
 
 
