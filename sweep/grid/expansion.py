@@ -126,7 +126,8 @@ class _Expander:
             if isinstance(name, str) and not _is_there(section, name):
                 kind = {"data": "data set"}.get(section, section)
                 where = loc or (section, "name")
-                self.complain(where, f"unknown {kind} {show(name)}{nearest(name, list(known))}")
+                offered = datasets.TRAINABLE if section == "data" else tuple(known)
+                self.complain(where, f"unknown {kind} {show(name)}{nearest(name, offered)}")
 
     def check_values(self) -> None:
         """Complain of each value that a factor or an override sets and that is wrong there."""
