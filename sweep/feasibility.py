@@ -10,6 +10,9 @@ from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from trainables.spec import DataSpec, is_own
 
+MOST_SHOWN = 200
+"""Characters of an error that torch raises."""
+
 
 def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
     """The grid, and a line for each cell that cannot run and was left out.
@@ -60,6 +63,9 @@ def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTria
             trainables.check(trial.spec)
         except ValueError as error:
             reasons[cell] = (trial, str(error))
+        except (RuntimeError, MemoryError, OverflowError) as error:  # of layers beyond all bounds
+            why = " ".join(str(error).split()) or type(error).__name__
+            reasons[cell] = (trial, f"the network cannot be built: {why[:MOST_SHOWN]}")
         except SystemExit as error:
             reasons[cell] = (trial, f"its code asks Python to exit ({error})")
     return dict(reversed(reasons.items()))

@@ -70,8 +70,12 @@ def _expected(finding: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    stated = [f"{sign} {context[key]:g}" for key, sign in bounds.items() if key in context]
+    stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
     return f"expected a number {stated[0]}" if stated else str(finding["msg"])
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def show(value: object) -> str:

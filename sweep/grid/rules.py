@@ -86,6 +86,11 @@ class RuleReader:
                 self._check_norm_options(rule)
                 yield rule
 
+    def _item(self, loc: Loc) -> Fields:
+        """The rule as the grid has it."""
+        item = self.source.data[loc[0]][loc[1]]
+        return item if loc[0] == "overrides" else {}
+
     def _names_are_known(self, when: Fields, when_loc: Loc, fields: Fields, loc: Loc) -> bool:
         factors = [*REQUIRED, *self.further]
         unknown = [(when_loc, name, factors) for name in when if name not in factors]
@@ -95,7 +100,12 @@ class RuleReader:
             if not is_settable(name) and not _is_norm_option(name)
         ]
         for place, name, known in unknown:
-            self._complain((*place, name), f"unknown name{nearest(name, known)}")
+            near = nearest(name, known)
+            if name == "norm" and place == (*loc, "set"):
+                near = "; list norms under factors.norm; norm.momentum sets an option of one"
+            self._complain((*place, name), f"unknown name{near}")
+        if fields == {} and "set" in self._item(loc):
+            self._complain((*loc, "set"), "expected a field to set, found an empty mapping")
         return not unknown
 
     def _levels(self, name: str, wanted: Any, when_loc: Loc) -> frozenset[Any]:
@@ -107,7 +117,10 @@ class RuleReader:
         none: list[tuple[Loc, Any]] = []
         for i, level in enumerate([wanted] if listed is None else listed):
             place = (*when_loc, name) if listed is None else (*when_loc, name, i)
+            before = len(self.source.problems)
             of_level = self._norms(level, place) if name == "norm" else {key_of(level)}
+            if len(self.source.problems) > before:
+                continue  # why the level cannot be one has been said
             if not of_level & self._known(name) and self.is_complete(name):
                 none.append((place, level))
             found |= of_level
@@ -143,7 +156,7 @@ class RuleReader:
             labels = [norm.label for norm in self.factors.norms]
             near = nearest(str(level), labels) if isinstance(level, str) else ""
             listed = "" if near.startswith("; known") else f" (they are {', '.join(labels)})"
-            text = show(level) if isinstance(level, str) else written(level)
+            text = written(level) if isinstance(level, dict) else show(level)
             return f"no norm of this grid is called {text}{near}{listed}"
         levels = {"batch_size": self.factors.batch_sizes, "seed": self.factors.seeds}.get(name)
         known = ", ".join(map(show, self.further[name] if levels is None else levels))

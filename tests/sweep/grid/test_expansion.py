@@ -257,6 +257,31 @@ RULE = {"train.epochs": 1}
             ],
         ),
         (
+            {"overrides": [{"when": {"batch_size": 8}, "set": {"norm": "groupnorm"}}]},
+            [
+                "overrides[0].set.norm: unknown name; list norms under factors.norm; norm.momentum "
+                "sets an option of one"
+            ],
+        ),
+        (
+            {"overrides": [{"when": {"batch_size": 8}, "set": {}}]},
+            ["overrides[0].set: expected a field to set, found an empty mapping"],
+        ),
+        (
+            {"exclude": [{"norm": {"name": "groupnorm", "groups": 8}}]},
+            [
+                "exclude[0].norm.groups: norm 'groupnorm' has no option 'groups'; did you mean "
+                "'num_groups'? (its options are num_groups, fewer_groups, eps)"
+            ],
+        ),
+        (
+            {"exclude": [{"norm": [["groupnorm"]]}]},
+            [
+                "exclude[0].norm[0]: no norm of this grid is called a list of 1 (they are "
+                "batchnorm, groupnorm)"
+            ],
+        ),
+        (
             {"exclude": [{"nrm": "groupnorm"}]},
             ["exclude[0].nrm: unknown name; did you mean 'norm'?"],
         ),
@@ -367,3 +392,60 @@ def test_contradictions_are_named_beside_the_mistakes_of_other_sections() -> Non
         "train.lr_scaling",
         "train.optimizer_batch_size",
     ]
+
+
+def test_a_wrong_type_hides_no_other_mistake() -> None:
+    """Each of three mistakes of a section, and those of the sections behind it."""
+    schedule = {"name": "cosine", "milestones": [3, 1]}
+    optimizer = {"lr": "0.1", "momentun": 0.9}
+    found = complaints(
+        data="digits",
+        model={"name": "resnet9"},
+        train={"epochs": "3", "optimizer": optimizer, "schedule": schedule},
+        factors={"norm": ["batchnorm"], "batch_size": [8], "seed": "2"},
+        exclude=[{"batch_size": 3}],
+        epochs=3,
+    )
+    assert found == [
+        "factors.seed: expected a list of seeds, or how many (1 to 10000), found '2'",
+        "data: expected a mapping, found 'digits'",
+        "model.name: unknown model 'resnet9'; did you mean 'resnet8'?",
+        "train.epochs: expected a whole number, found '3'",
+        "train.optimizer.lr: expected a number, found '0.1'",
+        "train.optimizer.momentun: unknown key; did you mean 'momentum'?",
+        "train.schedule.milestones: belongs to the multistep schedule, but the schedule is "
+        "'cosine'",
+        "train.schedule.milestones: expected increasing epochs, found [3, 1]",
+        "exclude[0].batch_size: no level of batch_size is 3; its levels are 8",
+        "epochs: unknown key; did you mean 'train.epochs'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("epochs", "'train.epochs'"),
+        ("lr", "'train.optimizer.lr'"),
+        ("compile", "'resources.compile'"),
+        ("experiment", "'tracking.experiment'"),
+    ],
+)
+def test_a_field_without_its_section_is_suggested_with_it(key: str, meant: str) -> None:
+    with pytest.raises(GridError) as refused:
+        load_grid(write(), [f"{key}=3"])
+    assert refused.value.messages == (f"grid.yaml: {key}: unknown key; did you mean {meant}?",)
+
+
+def test_epochs_have_a_bound() -> None:
+    (found,) = complaints(train={"epochs": 10**10})
+    assert found == "train.epochs: expected a number <= 1,000,000, found 10000000000"
+
+
+def test_a_grid_over_learning_rates_has_a_variant_for_each() -> None:
+    grid = load(**factors(**{"train.optimizer.lr": [0.2, 0.05, 0.01]}))
+    assert [t.variant for t in grid.trials[:3]] == [
+        "train.optimizer.lr=0.2",
+        "train.optimizer.lr=0.05",
+        "train.optimizer.lr=0.01",
+    ]
+    assert (len(grid.trials), grid.warnings) == (24, ())
