@@ -1,4 +1,4 @@
-"""Norms that are one network under two names: their trials end with the same bits."""
+"""Norms that are one network under two names, and norms that differ in tests alone."""
 
 from __future__ import annotations
 
@@ -9,17 +9,39 @@ import pandas as pd
 
 
 def same_networks(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of `norms` whose completed trials end with equal weights, cell by cell, seed by seed.
+    """Groups of `norms` that are one network, cell by cell and seed by seed.
 
-    GroupNorm with a group for each channel is InstanceNorm, say. Trials whose `weights_digest` is
-    unknown tell nothing, and one pair that differs tells two norms apart.
+    Their completed trials end with equal weights and equal test errors: GroupNorm with a group for
+    each channel is InstanceNorm, say. Trials whose `weights_digest` is unknown tell nothing, and
+    one pair that differs tells two norms apart.
     """
     known = trials[(trials["outcome"] == "completed") & (trials["weights_digest"] != "")]
-    table = known.pivot(index=["batch_size", "seed"], columns="norm", values="weights_digest")
+    return _groups(known, norms, ("weights_digest", "test_error"))
+
+
+def trained_alike(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Groups of `norms` of equal training, cell by cell and seed by seed, but for the tests.
+
+    Their completed trials end with equal training losses, to the last digit, and some with other
+    test errors: they differ in their test statistics, say. Trials without a loss tell nothing.
+    """
+    known = trials[(trials["outcome"] == "completed") & trials["train_loss"].notna()]
+    same = same_networks(trials, norms)
+    return tuple(group for group in _groups(known, norms, ("train_loss",)) if group not in same)
+
+
+def _groups(
+    known: pd.DataFrame, norms: Sequence[str], columns: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Groups of norms whose trials are equal in all `columns` wherever both have one."""
+    tables = [
+        known.pivot(index=["batch_size", "seed"], columns="norm", values=column)
+        for column in columns
+    ]
     groups: list[list[str]] = []
-    for first, second in combinations([norm for norm in norms if norm in table], 2):
-        both = table[[first, second]].dropna()
-        if len(both) and (both[first] == both[second]).all():
+    for first, second in combinations([norm for norm in norms if norm in tables[0]], 2):
+        pairs = [table[[first, second]].dropna() for table in tables]
+        if all(len(both) and (both[first] == both[second]).all() for both in pairs):
             group = next((g for g in groups if first in g), None)
             if group is None:
                 groups.append([first, second])

@@ -119,6 +119,8 @@ class BatchNorm(BatchStatisticsNorm):
         """Normalised by the batch's own statistics, which move the averages if `track`."""
         if is_recorded(x) and not track:  # torch's kernel is exported for one batch size alone
             return self._by_recorded_batch(x)
+        if track and self.momentum is None and torch.compiler.is_compiling():
+            return self._by_batch_averaged(x)
         mean, var = (self.running_mean, self.running_var) if track else (None, None)
         newest = self._track() if track else 0.0
         return functional.batch_norm(x, mean, var, self.weight, self.bias, True, newest, self.eps)
@@ -130,6 +132,20 @@ class BatchNorm(BatchStatisticsNorm):
         scale = self.weight * (var + self.eps).rsqrt()
         shift = self.bias - mean * scale
         return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
+
+    def _by_batch_averaged(self, x: Tensor) -> Tensor:
+        """Normalised by the batch's statistics, of which plain averages are kept.
+
+        `functional.batch_norm` takes the newest batch's weight, 1 / (batches so far), as a number,
+        and torch's compiler cannot read one from a tensor.
+        """
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            newest = self.num_batches_tracked.to(torch.float32).reciprocal()
+            values = x.detach().to(torch.float32)
+            self.running_mean.lerp_(values.mean((0, 2, 3)), newest)
+            self.running_var.lerp_(values.var((0, 2, 3), correction=1), newest)
+        return functional.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
 
     def _track(self) -> float:
         """Counts a training batch; the weight it gets in the moving averages."""

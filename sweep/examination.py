@@ -19,17 +19,20 @@ from sweep.feasibility import not_side_by_side, without_infeasible
 from sweep.grid.layout import Grid
 from sweep.interrupts import start_spared
 from sweep.remarks import remarks
+from sweep.unequal_training import unequal_training
 
 
 @dataclass(frozen=True)
 class Findings:
     """The grid without the cells that cannot run; a line for each of these; what else to know.
 
+    `warnings` tell of what is likely to spoil a comparison, `notes` of the rest.
     `apart` says why the seeds of a (norm, variant) cannot be trained side by side.
     """
 
     grid: Grid
     skipped: tuple[str, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
     apart: dict[tuple[str, str], str]
 
@@ -39,7 +42,8 @@ def examine(grid: Grid) -> Findings:
     feasible, skipped = without_infeasible(grid)
     notes, apart = remarks(feasible), not_side_by_side(feasible)
     feasible = replace(feasible, apart=frozenset(apart))
-    return Findings(feasible, tuple(skipped), tuple(notes), apart)
+    warnings = tuple(unequal_training(feasible))
+    return Findings(feasible, tuple(skipped), warnings, tuple(notes), apart)
 
 
 def examine_beside(grid: Grid, meanwhile: Callable[[], object]) -> Findings:

@@ -11,6 +11,9 @@ from sweep.grid.layout import Grid
 from sweep.grid.left_out import infeasible
 from trainables.spec import DataSpec, is_own
 
+MOST_SHOWN = 200
+"""Characters of an error that torch raises."""
+
 
 def without_infeasible(grid: Grid) -> tuple[Grid, list[str]]:
     """The grid, and a line for each cell that cannot run and was left out (`Grid.left_out`).
@@ -62,6 +65,9 @@ def infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[GridTria
             trainables.check(trial.spec)
         except ValueError as error:
             reasons[cell] = (trial, str(error))
+        except (RuntimeError, MemoryError, OverflowError) as error:  # of layers beyond all bounds
+            why = " ".join(str(error).split()) or type(error).__name__
+            reasons[cell] = (trial, f"the network cannot be built: {why[:MOST_SHOWN]}")
         except SystemExit as error:
             reasons[cell] = (trial, f"its code asks Python to exit ({error})")
     return dict(reversed(reasons.items()))
@@ -87,6 +93,18 @@ def not_side_by_side(grid: Grid) -> dict[tuple[str, str], str]:
         except NotFusable as why:
             reasons[key] = str(why)
     return reasons
+
+
+def require_trainable(grid: Grid) -> None:
+    """Raise `RefusedError` for a data set that is known by its dimensions alone."""
+    from trainables.data.catalog import DATASETS
+
+    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
+        if name in DATASETS and not DATASETS[name].trainable:
+            raise RefusedError(
+                f"{grid.path}: {name} is known here by its dimensions alone, so there is nothing "
+                f"to train; `norm-sweep parameters {grid.path}` counts the parameters"
+            )
 
 
 def require_data(grid: Grid, *, download: bool) -> None:

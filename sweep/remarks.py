@@ -27,6 +27,7 @@ def remarks(grid: Grid) -> list[str]:
         *_own_models(grid),
         *_not_compiled(grid),
         *_coincident(grid),
+        *_trained_alike(grid),
         *taken_imports(grid.import_paths),
     ]
 
@@ -147,6 +148,31 @@ def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
         for trial in trials:
             same[layers(trial.spec)].append(trial)
         yield from (found for found in same.values() if len(found) > 1)
+
+
+def _trained_alike(grid: Grid) -> Iterator[str]:
+    """A line for each set of norms that differ in tests alone."""
+    from trainables.coincidence import frame, training_options
+
+    alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
+    for trial in grid.trials:
+        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.own:
+            key = (frame(trial.spec), training_options(trial.spec.norm))
+            alike[key].setdefault(_cell(trial), trial)
+    sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
+    for cells in alike.values():
+        options = [trial.spec.norm.options for trial in cells.values()]
+        differ = tuple(k for k in options[0] if len({str(of.get(k)) for of in options}) > 1)
+        if differ:
+            size = next(iter(cells.values())).spec.batch_size
+            sizes[tuple(cells), differ].append(size)
+    for (names, differ), found in sizes.items():
+        at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+        yield (
+            f"{' and '.join(names)} differ in {' and '.join(differ)} alone, which training does "
+            f"not use: at {at} they are trained to the same weights, and all of a difference "
+            f"between them arises at test time"
+        )
 
 
 def _cell(trial: GridTrial) -> str:

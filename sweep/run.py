@@ -26,6 +26,7 @@ from sweep.display.repeated_errors import Stop
 from sweep.errors import ExitCode, RefusedError
 from sweep.feasibility import require_data
 from sweep.grid.layout import Grid
+from sweep.kept_trials import kept_trials
 from sweep.packing.measure import packed, usable
 from sweep.plan import Plan, folder_of, make_plan, plan_after, save_expected
 from sweep.records.lock import Reign, driving, require_free
@@ -55,7 +56,7 @@ def run(
     if report is not None:
         require_folder(report)
     plan = make_plan(grid, retry)
-    for line in changed_sources(plan):
+    for line in (*changed_sources(plan), *kept_trials(plan)):
         print_plainly(console, f"note: {line}")
     if plan.missing():
         require_temporary_folder(address)

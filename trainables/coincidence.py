@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +24,28 @@ from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSp
 
 MAP = 3
 """Height and width of the maps on which layers are compared."""
+
+
+ONLY_IN_TESTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm"),
+            frozenset({"momentum", "eval_statistics"}),
+        ),
+        **dict.fromkeys(("batchrenorm", "renorm_debias"), frozenset({"eval_statistics"})),
+    }
+)
+"""Options of norms that no weight and no gradient depends on: moving averages of which training
+makes no use, and which statistics the tests take."""
+
+
+def training_options(norm: NormSpec) -> Hashable:
+    """What of a norm training depends on: its name, and the options that act in training.
+
+    Norms of which it is equal train to the same parameters, bit by bit, in equal frames.
+    """
+    ignored = ONLY_IN_TESTS.get(norm.name, frozenset())
+    return norm.name, tuple(sorted((k, v) for k, v in norm.options.items() if k not in ignored))
 
 
 def frame(spec: TrialSpec) -> Hashable:

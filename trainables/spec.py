@@ -31,6 +31,8 @@ ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
 InitialWeights = Literal["own", "replaced"]
 Precision = Literal["float32", "bfloat16"]
 Count = Annotated[int, Ge(1)]
+MOST_EPOCHS = 1_000_000
+"""More is a slip of the pen, and rates by epoch would fill the memory."""
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 """Metadata of a field that version 1 began without. While it has its default, which must mean
 what the code did before there was the field, it is left out of the identity: old ids hold."""
@@ -153,7 +155,7 @@ class TrainSpec(Spec):
             the same, the rounding is not.
     """
 
-    epochs: Count
+    epochs: Annotated[int, Ge(1), Le(MOST_EPOCHS)]
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     lr_scaling: LrScaling = "none"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.comparison import Comparison
+from analysis.reporting.unequal_cells import unequal_cells
 from analysis.schema import Trials
 from analysis.wording import counted, listed
 
@@ -14,6 +15,7 @@ from analysis.wording import counted, listed
 def notes(trials: Trials, found: Sequence[Comparison]) -> list[str]:
     """Sentences on trials that are absent, of other versions, or not trained alike."""
     unlike = [line for item in found for line in _unlike(item, trials.settings)]
+    unlike += unequal_cells(found, trials.settings)
     return [
         *trials.notes,
         *_unstarted(trials),

@@ -139,8 +139,9 @@ def _marker(plan: Plan) -> Iterator[Needs]:
         marker=f".marker-{uuid.uuid4().hex[:12]}",
         data_names=tuple(dict.fromkeys(trial.spec.data.name for trial in grid.trials)),
         data_root=grid.data_root,
+        folder=grid.folder,
         modules=tuple(dict.fromkeys(name.partition(":")[0] for name in own)),
-        own_data=tuple((spec, data.read_own(spec).digest) for spec in own_data(grid)),
+        own_data=tuple((spec, data.own_facts(spec).digest) for spec in own_data(grid)),
     )
     storage.write(needs.marker, b"seen by every node")
     try:

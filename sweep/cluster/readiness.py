@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sweep.errors import RefusedError
 from sweep.records.storage import Storage
+from sweep.working_folder import enter
 from trainables.spec import DataSpec
 
 PATIENCE_S = 10.0
@@ -19,7 +20,8 @@ PATIENCE_S = 10.0
 class Needs:
     """The storage, with a marker in it that the driver has written; data sets; own modules.
 
-    `own_data` are the user's own data sets with the digests that they have for the driver.
+    `own_data` are the user's own data sets with the digests that they have for the driver, and
+    `folder` is the driver's working folder, to which relative paths in a user's code belong.
     """
 
     sweep_uri: str
@@ -28,10 +30,12 @@ class Needs:
     data_root: str | None
     modules: tuple[str, ...]
     own_data: tuple[tuple[DataSpec, str], ...] = ()
+    folder: str = ""
 
 
 def what_is_missing(needs: Needs, reply: str) -> list[str]:
     """Why trials cannot run on this node, a line each; a reply to the marker is left there."""
+    enter(needs.folder)
     return [*_storage(needs, reply), *_modules(needs), *_data(needs)]
 
 

@@ -51,6 +51,7 @@ def plan(
         from sweep.display.plain_data import plan_data
         from sweep.display.progress import print_plainly
         from sweep.display.tables import print_plan
+        from sweep.kept_trials import kept_trials
         from sweep.packing.packing import foreseen_line, gpus_here, slots_here
         from sweep.plan import make_plan
         from sweep.remarks import missing_data
@@ -64,6 +65,8 @@ def plan(
         for line in missing_data(feasible):
             print_plainly(beside, f"note: {line}")
         standing, num_gpus = make_plan(feasible), gpus_here(feasible)
+        for line in kept_trials(standing):
+            print_plainly(beside, f"note: {line}")
         slots = slots_here(standing, os.cpu_count() or 1, num_gpus)
         if as_json:
             print(json.dumps(plan_data(standing, slots), indent=1))

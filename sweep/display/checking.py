@@ -11,7 +11,7 @@ from sweep import calibration
 from sweep.display.progress import print_plainly, waiting
 from sweep.errors import visible
 from sweep.examination import examine_beside
-from sweep.feasibility import num_cells, require_data
+from sweep.feasibility import num_cells, require_data, require_trainable
 from sweep.grid.layout import Grid
 from sweep.plan import folder_of
 from sweep.wording import counted
@@ -21,8 +21,13 @@ def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] = lamb
     """The grid without the cells that cannot run; says which, and what else to know of it.
 
     The cells are tried in a process of their own `meanwhile`. Raises `RefusedError` where the grid
-    does not allow leaving cells out.
+    does not allow leaving cells out, and for data that cannot be trained on.
     """
+    require_trainable(grid)
+    for line in grid.warnings:
+        print_plainly(console, f"warning: {line}", "yellow")
+    for line in grid.notes:
+        print_plainly(console, f"note: {line}")
     what = f"checking {counted(num_cells(grid), 'cell')}"
     if not console.is_terminal:
         print_plainly(console, what)
@@ -30,6 +35,8 @@ def checked(grid: Grid, console: Console, meanwhile: Callable[[], object] = lamb
         found = examine_beside(grid, meanwhile)
     for line in found.skipped:
         print_plainly(console, f"skipped: {line}")
+    for line in found.warnings:
+        print_plainly(console, f"warning: {line}", "yellow")
     for line in found.notes:
         print_plainly(console, f"note: {line}")
     for (norm, variant), why in found.apart.items():

@@ -19,6 +19,7 @@ def apply(source: Source, changes: Iterable[str]) -> None:
         path = name.split(".")
         if path[0] == "factors":  # whose names have dots themselves
             path = ["factors", ".".join(path[1:])] if path[1:] else path
+            source.replaced_factors.update(path[1:])
         elif name in _mapping(source.data.get("factors")):
             raise RefusedError(f"--set {name}: it is a factor here; set factors.{name}=[...]")
         if not sign or not all(part.replace("_", "").isalnum() for part in name.split(".")):

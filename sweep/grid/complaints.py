@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +14,7 @@ from sweep.errors import Problem, nearest
 from sweep.grid.source import Loc, Source
 
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
-_MISSING = {"missing", "missing_argument"}
+MISSING = {"missing", "missing_argument"}
 _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -32,18 +32,31 @@ _EXPECTED = {
 
 
 def problems(
-    error: ValidationError, source: Source, root: type, prefix: Loc = ()
+    error: ValidationError,
+    source: Source,
+    root: type,
+    prefix: Loc = (),
+    places: Iterable[str] = (),
 ) -> Iterable[Problem]:
-    """Each finding of `error` about a `root` that stands at `prefix` of the file."""
+    """Each finding of `error` about a `root` that stands at `prefix` of the file.
+
+    `places` are dotted names of all fields of the file, which a key in the wrong place may mean.
+    """
     for finding in error.errors():
         loc: Loc = (*prefix, *finding["loc"])
         if finding["type"] in _UNKNOWN:
             known = keys_at(root, finding["loc"][:-1])
-            yield source.problem(loc, f"unknown key{nearest(str(loc[-1]), known)}")
-        elif finding["type"] in _MISSING:
+            yield source.problem(loc, f"unknown key{_meant(str(loc[-1]), known, places)}")
+        elif finding["type"] in MISSING:
             yield source.problem(loc, "is required and missing")
         else:
             yield source.problem(loc, f"{_expected(finding)}, found {show(finding['input'])}")
+
+
+def _meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
+    """`; did you mean 'train.epochs'?`: fields of this name elsewhere, or a key like it here."""
+    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == key]
+    return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, known)
 
 
 def _expected(finding: Any) -> str:
@@ -57,8 +70,12 @@ def _expected(finding: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    stated = [f"{sign} {context[key]:g}" for key, sign in bounds.items() if key in context]
+    stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
     return f"expected a number {stated[0]}" if stated else str(finding["msg"])
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def show(value: object) -> str:

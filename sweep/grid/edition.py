@@ -12,11 +12,12 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any
 
-from sweep.errors import RefusedError
-from sweep.grid.expansion import GridTrial, written
+from sweep.feasibility import require_trainable
+from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
+from sweep.grid.rules import written
 from sweep.grid.small import small_spec
-from trainables.data.catalog import DATASETS, dataset_info, whole_info
+from trainables.data.catalog import dataset_info, whole_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
 MOST_SEEDS = 3
@@ -39,12 +40,7 @@ def scaled(grid: Grid, scale: Scale) -> Grid:
     """
     if scale is Scale.FULL:
         return grid
-    for name in {trial.spec.data.name for trial in grid.trials}:
-        if name in DATASETS and not DATASETS[name].trainable:
-            raise RefusedError(
-                f"{grid.path}: {name} is known by its dimensions alone, so there is nothing to "
-                f"train at any scale: `norm-sweep parameters {grid.path}` prints the counts"
-            )
+    require_trainable(grid)
     seeds = list(dict.fromkeys(trial.spec.seed for trial in grid.trials))[:MOST_SEEDS]
     full = [trial for trial in grid.trials if trial.spec.seed in seeds]
     small = _labelled(grid, full)

@@ -6,16 +6,19 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from sweep.errors import nearest
 from sweep.grid.complaints import problems, show
 from sweep.grid.contradictions import contradictions, not_dividing
-from sweep.grid.factors import REQUIRED, SECTIONS, Factors, Norm, is_settable, settable
-from sweep.grid.source import Loc, Source
+from sweep.grid.factors import PLACES, REQUIRED, SECTIONS, Factors
+from sweep.grid.norm_levels import Norm, with_options_set
+from sweep.grid.rules import Rule, RuleReader, key_of, norm_option_notes, written
+from sweep.grid.sections import read_section, read_the_rest, validated
+from sweep.grid.source import Loc, Source, dotted
 from trainables.data import catalog as datasets
 from trainables.models import catalog as models
 from trainables.spec import TrialSpec, is_own
@@ -52,37 +55,32 @@ class GridTrial:
         return f"{name}-{self.variant}" if self.variant else name
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """An override or an exclusion: which levels it concerns, and the fields it sets."""
-
-    loc: Loc
-    when: Fields
-    set: Fields
-
-    def matches(self, norm: Norm, levels: Fields) -> bool:
-        for name, wanted in self.when.items():
-            found = {norm.label, norm.spec.name} if name == "norm" else {_key(levels.get(name))}
-            wanted_levels = wanted if isinstance(wanted, list) else [wanted]
-            if not found & {_key(level) for level in wanted_levels}:
-                return False
-        return True
-
-
 MAX_TRIALS = 200_000
 
 
-def expand(source: Source, factors: Factors) -> tuple[GridTrial, ...]:
+@dataclass(frozen=True)
+class Expansion:
+    """What a grid's factors make: its trials, and what its author should know of its rules."""
+
+    trials: tuple[GridTrial, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def expand(source: Source, factors: Factors) -> Expansion:
     """The grid's trials, seed by seed; what is wrong is added to the source's problems."""
     expander = _Expander(source, factors)
+    expander.check_template()
+    expander.check_values()
     if factors.num_trials > MAX_TRIALS:
         what = f"expected at most {MAX_TRIALS:,} trials, found {factors.num_trials:,}"
         expander.complain(("factors",), what)
-        return ()
+        return Expansion()
     expander.check_rules()
-    expander.check_template()
-    expander.check_values()
-    return expander.trials()
+    trials = expander.trials()
+    notes = (*expander.reader.notes, *norm_option_notes(expander.overrides, factors))
+    warnings = (*expander.reader.warnings, *expander.levels_without_trials())
+    return Expansion(trials, warnings, notes)
 
 
 class _Expander:
@@ -90,50 +88,36 @@ class _Expander:
         self.source = source
         self.factors = factors
         self.template: Fields = {name: source.data.get(name) for name in SECTIONS}
-        self.overrides = list(self.rules("overrides"))
-        self.exclusions = list(self.rules("exclude"))
+        self.reader = RuleReader(source, factors)
+        self.overrides = list(self.reader.rules("overrides"))
+        self.exclusions = list(self.reader.rules("exclude"))
         self.checked: dict[str, dict[str, Any]] = {}
         self.said: set[tuple[Loc, str]] = set()
 
     def complain(self, loc: Loc, what: str) -> None:
         self.source.problems.append(self.source.problem(loc, what))
 
-    def rules(self, section: str) -> Iterator[_Rule]:
-        """The well-formed rules of a section; a mistyped name in one is a problem."""
-        given = self.source.data.get(section)
-        for i, item in enumerate(given if isinstance(given, list) else []):
-            loc: Loc = (section, i)
-            when = item.get("when") if section == "overrides" and isinstance(item, dict) else item
-            fields = (
-                item.get("set", {}) if section == "overrides" and isinstance(item, dict) else {}
-            )
-            if not isinstance(when, dict) or not isinstance(fields, dict):
-                continue  # the layout's own complaint
-            when_loc = (*loc, "when") if section == "overrides" else loc
-            factor_names = [*REQUIRED, *(name for name, _ in self.factors.further)]
-            unknown = [(when_loc, name, factor_names) for name in when if name not in factor_names]
-            unknown += [((*loc, "set"), n, settable()) for n in fields if not is_settable(n)]
-            for place, name, known in unknown:
-                self.complain((*place, name), f"unknown name{nearest(name, known)}")
-            if not unknown:
-                yield _Rule(loc, when, fields)
-
     def check_template(self) -> None:
         """Complain of what is wrong in `data`, `model` and `train`, overrides aside."""
         further = dict.fromkeys((name for name, _ in self.factors.further), None)
+        readable: dict[str, Any] = {}
         for name, spec in SECTIONS.items():
             if not isinstance(self.template[name], dict):
-                return  # the layout's own complaint
+                readable[name] = None
+                continue  # the layout's own complaint
             section = copy.deepcopy(self.template)
             for field, levels in self.factors.further:
                 if levels:
                     _put(section, field, levels[0])
             try:
-                _validate(spec, section[name])
+                readable[name] = validated(spec, section[name])
             except ValidationError as error:
-                found = problems(error, self.source, spec, (name,))
+                found = problems(error, self.source, spec, (name,), PLACES)
                 self.source.problems.extend(p for p in found if p.where not in further)
+                readable[name] = read_the_rest(spec, section[name], error)
         self.check_names(self.template)
+        if self.source.problems:  # no trial may come to be, whose contradictions would be found
+            self.complain_once(contradictions(readable))
 
     def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
         """Complain of a data set or a model that there is not."""
@@ -142,7 +126,8 @@ class _Expander:
             if isinstance(name, str) and not _is_there(section, name):
                 kind = {"data": "data set"}.get(section, section)
                 where = loc or (section, "name")
-                self.complain(where, f"unknown {kind} {show(name)}{nearest(name, list(known))}")
+                offered = datasets.TRAINABLE if section == "data" else tuple(known)
+                self.complain(where, f"unknown {kind} {show(name)}{nearest(name, offered)}")
 
     def check_values(self) -> None:
         """Complain of each value that a factor or an override sets and that is wrong there."""
@@ -150,7 +135,7 @@ class _Expander:
             for i, value in enumerate(levels):
                 self.check_value(name, value, ("factors", name, i))
         for rule in self.overrides:
-            for name, value in rule.set.items():
+            for name, value in rule.fields.items():
                 self.check_value(name, value, (*rule.loc, "set", name))
 
     def check_value(self, name: str, value: Any, loc: Loc) -> None:
@@ -158,9 +143,9 @@ class _Expander:
         _put(fields, name, value)
         section = name.split(".")[0]
         try:
-            _validate(SECTIONS[section], fields[section])
+            validated(SECTIONS[section], fields[section])
         except ValidationError as error:
-            for problem in problems(error, self.source, SECTIONS[section], (section,)):
+            for problem in problems(error, self.source, SECTIONS[section], (section,), PLACES):
                 if problem.where.startswith(name):
                     self.complain(loc, problem.what)
         if name in ("data.name", "model.name"):
@@ -181,11 +166,37 @@ class _Expander:
                 num_left += 1
                 used |= {rule.loc for rule in self.overrides if rule.matches(norm, levels)}
         for rule in [*self.overrides, *self.exclusions]:
-            if rule.loc not in used:
+            if rule.loc not in used and not self.is_explained(rule):
                 when = ", ".join(f"{name}: {written(value)}" for name, value in rule.when.items())
                 self.complain(rule.loc, f"matches no trial of the grid ({when})")
         if not num_left:
             self.complain(("exclude",), "leaves no trial")
+
+    def is_explained(self, rule: Rule) -> bool:
+        """Whether it is clear why a rule matches nothing: its levels are wrong, or replaced."""
+        place = dotted(rule.loc)
+        said = any(problem.where.startswith(place) for problem in self.source.problems)
+        return said or not all(map(self.reader.is_complete, rule.when))
+
+    def levels_without_trials(self) -> Iterator[str]:
+        """A warning for each listed level of which exclusions have left no trial."""
+        factors = self.factors
+        listed: dict[str, dict[Any, str]] = {
+            "norm": {norm.label: norm.label for norm in factors.norms},
+            "batch_size": {size: str(size) for size in factors.batch_sizes},
+            "seed": {seed: str(seed) for seed in factors.seeds},
+            **{name: {key_of(v): written(v) for v in levels} for name, levels in factors.further},
+        }
+        left: dict[str, set[Any]] = {name: set() for name in listed}
+        for norm, levels in factors.cells():
+            if not any(rule.matches(norm, levels) for rule in self.exclusions):
+                left["norm"].add(norm.label)
+                for name, level in levels.items():
+                    left[name].add(key_of(level))
+        for name, of in listed.items():
+            gone = [text for key, text in of.items() if key not in left[name]]
+            if gone:
+                yield f"factors.{name}: `exclude` leaves no trial of {', '.join(gone)}"
 
     def trials(self) -> tuple[GridTrial, ...]:
         """Cross, exclude, override; a trial that comes out twice is a problem."""
@@ -198,12 +209,15 @@ class _Expander:
             fields = copy.deepcopy(self.template)
             for name, value in further.items():
                 _put(fields, name, value)
+            options: Fields = {}
             for rule in self.overrides:
                 if rule.matches(norm, levels):
-                    for name, value in rule.set.items():
+                    options |= rule.norm_options
+                    for name, value in rule.fields.items():
                         _put(fields, name, value)
+            level = with_options_set(norm, options) if options else norm
             variant = ", ".join(f"{name}={written(value)}" for name, value in further.items())
-            spec = self.spec(norm, levels["batch_size"], levels["seed"], fields)
+            spec = self.spec(level, levels["batch_size"], levels["seed"], fields)
             if spec is None:
                 continue
             trial = GridTrial(spec, norm.label, variant)
@@ -217,7 +231,7 @@ class _Expander:
         """The trial's spec, or None where one of its sections cannot be read."""
         key = json.dumps(fields, sort_keys=True)
         if key not in self.checked:
-            sections = {name: _read(spec, fields[name]) for name, spec in SECTIONS.items()}
+            sections = {name: read_section(spec, fields[name]) for name, spec in SECTIONS.items()}
             found = list(contradictions(sections))
             self.complain_once(found)
             is_whole = None not in sections.values() and not found
@@ -245,23 +259,6 @@ def _is_there(section: str, name: str) -> bool:
     return name in KNOWN[section] or is_own(name)
 
 
-def _read(spec: type, data: Any) -> Any:
-    try:
-        return _validate(spec, data)
-    except ValidationError:
-        return None  # what is wrong with it has been said
-
-
-def _validate(spec: type, data: Any) -> Any:
-    """A spec from plain data, in JSON's strict mode: no text for a number, lists for tuples."""
-    return _adapter(spec).validate_json(json.dumps(data), strict=True)
-
-
-@lru_cache
-def _adapter(spec: type) -> TypeAdapter[Any]:
-    return TypeAdapter(spec)
-
-
 def _put(fields: Fields, name: str, value: Any) -> None:
     """Set the field with this dotted name, making the mappings on the way."""
     *parents, last = name.split(".")
@@ -271,17 +268,3 @@ def _put(fields: Fields, name: str, value: Any) -> None:
             child = fields[parent] = {}
         fields = child
     fields[last] = list(value) if isinstance(value, tuple) else value
-
-
-def _key(value: Any) -> Any:
-    """Something hashable that equals another value's exactly if the values are equal."""
-    if isinstance(value, dict):
-        return frozenset((key, _key(item)) for key, item in value.items())
-    return tuple(_key(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def written(value: Any) -> str:
-    """A level as labels show it: `0.1`, `null`, `150/250`."""
-    if isinstance(value, list | tuple):
-        return "/".join(written(item) for item in value)
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

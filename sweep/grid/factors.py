@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import normmods
 from sweep.errors import nearest
 from sweep.grid.complaints import dotted_keys, show
+from sweep.grid.norm_levels import Norm, complete, labelled
 from sweep.grid.source import Loc, Source
-from trainables.options import expected, in_full, is_plain
-from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
+from trainables.spec import DataSpec, ModelSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 MOST_SEEDS = 10_000
 SECTIONS: dict[str, type] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
 OPTIONS = ("data.options", "model.options")
 """Fields that hold those of a user's own data set or model, each set by a name of its own."""
-
-
-@dataclass(frozen=True)
-class Norm:
-    """A level of the norm factor; `label` tells it from the grid's other norms."""
-
-    spec: NormSpec
-    label: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +49,10 @@ def settable() -> list[str]:
     """Dotted names of the fields that a further factor or an override may set."""
     names = [n for section, spec in SECTIONS.items() for n in dotted_keys(spec, f"{section}.")]
     return [name for name in names if name not in OPTIONS]
+
+
+PLACES = (*(f"factors.{name}" for name in REQUIRED), *settable())
+"""Dotted names of the fields that decide what a trial is."""
 
 
 def is_settable(name: str) -> bool:
@@ -135,12 +130,7 @@ class _Reader:
         return tuple(range(given))
 
     def norms(self, given: Any) -> tuple[Norm, ...]:
-        specs: tuple[NormSpec, ...] = self.levels("norm", given, self.norm)
-        names = [spec.name for spec in specs]
-        return tuple(
-            Norm(spec, spec.name if names.count(spec.name) == 1 else _with_options(spec))
-            for spec in specs
-        )
+        return labelled(self.levels("norm", given, self.norm))
 
     def norm(self, loc: Loc, value: Any) -> Any:
         """The level's spec, complete with defaults, or `_ABSENT` after a complaint."""
@@ -151,44 +141,10 @@ class _Reader:
             return _ABSENT
         name = given["name"]
         options = {key: item for key, item in given.items() if key != "name"}
-        try:
-            known = normmods.options(name)
-        except ValueError as error:
-            self.complain(loc, str(error))
-            return _ABSENT
-        wrong = [
-            ((*loc, option), finding)
-            for option, item in options.items()
-            if (finding := _option_problem(name, known, option, item))
-        ]
-        absent = [k for k, v in known.items() if v is normmods.REQUIRED and k not in options]
-        wrong += [(loc, f"norm {name!r} needs a value for its option {k!r}") for k in absent]
-        for place, what in wrong:
-            self.complain(place, what)
-        # A default that is no plain value is part of the layer's code, not of the grid.
-        stated = {k: in_full(known.get(k), v) for k, v in options.items()}
-        complete = {k: v for k, v in {**known, **stated}.items() if is_plain(v)}
-        if wrong:
-            return _ABSENT
-        return NormSpec(name=name, options=normmods.recorded_options(name, complete))
-
-
-def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
-    required = {key: 0 for key, default in known.items() if default is normmods.REQUIRED}
-    try:
-        normmods.complete_options(name, {**required, option: value})
-    except ValueError as error:
-        return str(error)
-    wanted = expected(known.get(option), value)
-    return f"expected {wanted}, found {show(value)}" if wanted else None
-
-
-def _with_options(spec: NormSpec) -> str:
-    """`groupnorm(num_groups=8)`, with the options that are not the layer's own defaults."""
-    defaults = normmods.options(spec.name)
-    changed = {k: v for k, v in sorted(spec.options.items()) if defaults.get(k, _ABSENT) != v}
-    inside = ", ".join(f"{key}={value}" for key, value in changed.items())
-    return f"{spec.name}({inside})" if inside else spec.name
+        spec, wrong = complete(name, options)
+        for option, what in wrong:
+            self.complain((*loc, option) if option else loc, what)
+        return _ABSENT if spec is None else spec
 
 
 _ABSENT = object()

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sweep.errors import GridError
 from sweep.grid import source as yaml_source
 from sweep.grid.changes import apply
-from sweep.grid.complaints import problems, show
+from sweep.grid.complaints import dotted_keys, problems, show
 from sweep.grid.expansion import GridTrial, expand
-from sweep.grid.factors import read_factors
+from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.left_out import LeftOut, excluded
 from sweep.grid.source import Source
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.import_order import own_modules_last
+from trainables.data.own import Known, known_facts, learn_facts
 from trainables.spec import is_own
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -130,6 +131,9 @@ class Grid:
     where the trials are smaller than the file's (see `sweep.grid.edition`). `apart` names the
     (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
     `left_out` names the cells that are crossed and not trained, and why not.
+    `warnings` and `notes` say what its rules do that its author may not have meant. `folder` is
+    the working folder of the command that read it, and `own_data` what is known of the user's own
+    data sets.
     """
 
     path: Path
@@ -149,6 +153,15 @@ class Grid:
     changes: tuple[str, ...] = ()
     log_models: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    folder: str = ""
+    own_data: Known = field(default_factory=dict, compare=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have a process that is sent the grid know of its data sets what has been read."""
+        vars(self).update(state)
+        learn_facts(self.own_data)
 
     @property
     def arguments(self) -> str:
@@ -178,7 +191,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     data_root = _take_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))
-    trials = expand(source, factors)
+    expansion = expand(source, factors)
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
@@ -186,7 +199,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     return Grid(
         path=file,
         name=layout.name,
-        trials=trials,
+        trials=expansion.trials,
         resources=layout.resources,
         experiment=layout.tracking.experiment or layout.name,
         storage=layout.storage,
@@ -198,7 +211,11 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         checkpoint_every_s=layout.checkpoint_every_s,
         changes=tuple(changes),
         log_models=layout.tracking.log_models,
-        left_out=excluded(factors, trials),
+        left_out=excluded(factors, expansion.trials),
+        warnings=expansion.warnings,
+        notes=expansion.notes,
+        folder=os.getcwd(),
+        own_data=known_facts(),
     )
 
 
@@ -206,7 +223,8 @@ def _read_layout(source: Source) -> Layout | None:
     try:
         return Layout.model_validate(source.data)
     except ValidationError as error:
-        source.problems.extend(problems(error, source, Layout))
+        places = [*PLACES, *dotted_keys(Layout)]
+        source.problems.extend(problems(error, source, Layout, (), places))
         return None
 
 
@@ -214,6 +232,8 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
     norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
     if reference is not None and reference not in labels and norms_hold:
         what = f"expected one of the norms ({', '.join(labels)}), found {show(reference)}"
+        if "norm" in source.replaced_factors:
+            what += f"; give `--set {shlex.quote(f'reference={labels[0]}')}` too"
         source.problems.append(source.problem(("reference",), what))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweep.grid.expansion import GridTrial, written
+from sweep.grid.expansion import GridTrial
 from sweep.grid.factors import REQUIRED, Factors
+from sweep.grid.rules import written
 
 if TYPE_CHECKING:
     from sweep.grid.layout import Grid

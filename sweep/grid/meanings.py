@@ -65,8 +65,9 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "train.channels_last": "Whether images and weights lie in memory pixel by pixel: the same "
         "mathematics, another rounding.",
         "overrides": "Fields set in some trials only; later ones win.",
-        "overrides.when": "Levels of the factors that a trial must have: a level, or a list.",
-        "overrides.set": "Fields by their dotted names.",
+        "overrides.when": "Levels of the factors that a trial must have: a level, or a list. "
+        "A norm is named as `plan` shows it, or as it stands under `factors.norm`.",
+        "overrides.set": "Fields by their dotted names; options of the norm as `norm.momentum`.",
         "exclude": "Combinations of levels that are left out.",
         "resources.cpu": "Cores a trial; as many threads.",
         "resources.gpu": "Share of a GPU a trial. `auto`: as many trials share one as train "

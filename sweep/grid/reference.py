@@ -81,8 +81,12 @@ def _values(field: Mapping[str, Any]) -> str:
         if name in field
     ]
     if "minimum" in field and "maximum" in field:
-        limits = [f"{field['minimum']:g} to {field['maximum']:g}"]
+        limits = [f"{_short(field['minimum'])} to {_short(field['maximum'])}"]
     return " ".join([word or {"string": "text", "object": "mapping"}.get(kind, "any"), *limits])
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def _default(field: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ FIELD: Schema = {
         {"pattern": f"^({'|'.join(map(re.escape, OPTIONS))})[.].+"},
     ]
 }
+SET: Schema = {"anyOf": [*FIELD["anyOf"], {"pattern": "^norm[.].+"}]}
 FACTOR: Schema = {"anyOf": [{"enum": list(REQUIRED)}, *FIELD["anyOf"]]}
 
 
@@ -83,7 +84,7 @@ def schema() -> Schema:
     rule = properties["overrides"]["items"]["properties"]
     for combination in (rule["when"], properties["exclude"]["items"]):
         combination["propertyNames"] = FACTOR
-    rule["set"]["propertyNames"] = FIELD
+    rule["set"]["propertyNames"] = SET
     described: Schema = _described(whole, "")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -63,12 +63,16 @@ _Loader.add_constructor(_TAG + "float", _float)
 
 @dataclass
 class Source:
-    """Plain data read from `path`; `lines` maps each value's place to its line."""
+    """Plain data read from `path`; `lines` maps each value's place to its line.
+
+    `replaced_factors` names the factors whose levels a command has replaced (`--set`).
+    """
 
     path: Path
     data: Any = None
     lines: dict[Loc, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    replaced_factors: set[str] = field(default_factory=set)
 
     def line(self, loc: Loc) -> int:
         """Line of the value at `loc`, or of the nearest enclosing one that is there."""

@@ -86,7 +86,7 @@ def _measured(
     cpu = float(grid.resources.cpu)
     import_paths = () if cluster.is_remote else grid.import_paths
     whole: Any = ray.remote(Neighbours).options(num_gpus=1, num_cpus=most * cpu)
-    actor = whole.remote(import_paths)
+    actor = whole.remote(import_paths, grid.folder)
     try:
         for number, trial in enumerate(cells, start=1):
             what = f"measuring cells on a GPU ({number} of {len(cells)})"

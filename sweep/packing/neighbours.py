@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.packing.probe import MOST_PROCESSES, Probe
+from sweep.working_folder import enter
 
 COUNTED_S = 3.0
 PATIENCE_S = 300.0
@@ -21,10 +22,11 @@ class Neighbours:
     """As many processes as have been wanted at a time; they serve one cell after the other.
 
     Trials are trained in a process each, so they are measured in a process each. Ray makes an
-    actor of it, on a GPU that it has to itself.
+    actor of it, on a GPU that it has to itself. `folder` is the driver's working folder.
     """
 
-    def __init__(self, import_paths: Sequence[str] = ()) -> None:
+    def __init__(self, import_paths: Sequence[str] = (), folder: str = "") -> None:
+        enter(folder)
         paths = os.pathsep.join([*(path for path in sys.path if path), *import_paths])
         self._environment = {**os.environ, "PYTHONPATH": paths}
         self._processes: list[subprocess.Popen[str]] = []

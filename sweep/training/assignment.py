@@ -16,6 +16,7 @@ class Assignment:
 
     Attributes:
         import_paths: folders of this machine in which a user's own modules lie.
+        folder: the driver's working folder, which relative paths in a user's own code mean.
         source: names the bits of the files of a user's own layer, model and data set; empty where
             there is none.
         driver: token of the driver's lock, which the worker obeys; empty: nobody's.
@@ -33,6 +34,7 @@ class Assignment:
     device: str
     num_threads: int
     import_paths: tuple[str, ...] = ()
+    folder: str = ""
     source: str = ""
     retry: bool = False
     edition: str | None = None

@@ -20,6 +20,7 @@ from sweep.training.assignment import Assignment
 from sweep.training.commits import Commits, SupersededError
 from sweep.training.resuming import resume
 from sweep.training.usage import Usage
+from sweep.working_folder import enter
 from trainables.errors import Diverged
 from trainables.memory import give_back, resident
 from trainables.spec import EpochMetrics, Outcome
@@ -118,6 +119,7 @@ class Attempt:
         assignment = self.assignment
         self.resident = resident()
         own_modules_last(assignment.import_paths)
+        enter(assignment.folder)
         torch.set_num_threads(assignment.num_threads)
         with self.own_errors():
             from trainables import Trial, data

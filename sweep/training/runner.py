@@ -161,6 +161,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         spec=trial.spec,
         sweep_uri=plan.folder.storage.uri,
         data_root=grid.data_root,
+        folder=grid.folder,
         device=share.device,
         cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),

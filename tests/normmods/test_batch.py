@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -72,3 +73,20 @@ def test_gradients() -> None:
     layer = randomised(normmods.build("batchnorm", 3))
     x = random_input((3, 3, 2, 2)).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, *_: layer(x), (x, *layer.parameters()))
+
+
+@pytest.mark.parametrize("name", ["batchnorm", "ghostbatchnorm"])
+def test_plain_averages_are_compiled_as_one_graph(name: str) -> None:
+    """The averages are those of NumPy over all batches so far, as torch's `momentum=None` says."""
+    layer = normmods.build(name, 3, momentum=None)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    batches = torch.randn(4, 8, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    reference = normmods.build(name, 3, momentum=None)
+    for x in batches:
+        torch.testing.assert_close(compiled(x), reference(x))
+    values = batches.double().numpy()
+    means = values.mean((1, 3, 4)).mean(0)
+    variances = values.var((1, 3, 4), ddof=1).mean(0)
+    np.testing.assert_allclose(layer.running_mean.double().numpy(), means, rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.double().numpy(), variances, rtol=1e-5)
+    assert int(layer.num_batches_tracked) == 4

@@ -112,3 +112,10 @@ def test_damaged_data_are_refused_before_anything_starts(tmp_path: Path) -> None
     assert "cifar-100-python/train is damaged" in line
     assert "remove cifar-100-python/ there" in line
     assert "download=True" not in line
+
+
+def test_a_network_beyond_all_bounds_is_infeasible() -> None:
+    """torch raises while it counts the bytes of a weight."""
+    grid = load(model={"name": "resnet8", "width": 10**11})
+    with pytest.raises(RefusedError, match="the network cannot be built: Storage size"):
+        without_infeasible(grid)

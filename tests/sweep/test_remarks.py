@@ -96,3 +96,14 @@ def test_what_is_checked_is_said_before_it_is_done(terminal: bool) -> None:
     lines = console.export_text().splitlines()
     assert (lines[0] == "checking 4 cells") is not terminal
     assert lines[-1].startswith("note: train.threshold: 0.4")
+
+
+def test_norms_that_differ_in_tests_alone_are_told_once() -> None:
+    norms = ["batchnorm", *({"name": "batchnorm", "momentum": m} for m in (0.01, 0.003))]
+    statistics = {"eval_statistics": ["ema", "precise", "batch"]}
+    (line,) = remarks(load(**factors(norm=[*norms, "groupnorm"]), **trained(**statistics)))
+    assert line == (
+        "batchnorm and batchnorm(momentum=0.01) and batchnorm(momentum=0.003) differ in momentum "
+        "alone, which training does not use: at batch sizes 16, 8 they are trained to the same "
+        "weights, and all of a difference between them arises at test time"
+    )

@@ -32,8 +32,12 @@ def test_a_scale_that_there_is_not_is_refused(command: str) -> None:
     assert result.stderr == "--scale: expected full or small, found 'tiny'\n"
 
 
-def test_what_has_no_trainable_data_is_refused_before_it_starts() -> None:
+@pytest.mark.parametrize("command", [["plan"], ["run"], ["run", "--dry-run"]])
+def test_what_has_no_trainable_data_is_refused_before_it_starts(command: list[str]) -> None:
     write(data={"name": "imagenet"})
-    result = typed("run", "grid.yaml")
+    result = typed(*command, "grid.yaml")
     assert result.exit_code == ExitCode.REFUSED
-    assert result.stderr.startswith("imagenet is known here by its dimensions alone")
+    assert result.stderr == (
+        "grid.yaml: imagenet is known here by its dimensions alone, so there is nothing to train; "
+        "`python -m sweep parameters grid.yaml` counts the parameters\n"
+    )

@@ -47,6 +47,11 @@ def by_process() -> dict[str, Any]:
     return found
 
 
+def without_seed() -> dict[str, Any]:
+    """Other images at each call, drawn without a seed."""
+    return {**blobs(), "train_images": np.random.default_rng().integers(0, 9, (100, 1, 8, 8), "u1")}
+
+
 def raising() -> dict[str, Any]:
     raise FileNotFoundError("no such file:\n/mnt/cells.npz")
 

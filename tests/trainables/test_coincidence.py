@@ -9,8 +9,9 @@ import pytest
 import torch
 from trial_specs import small_spec
 
+import normmods
 import trainables
-from trainables.coincidence import frame, layers
+from trainables.coincidence import ONLY_IN_TESTS, frame, layers, training_options
 from trainables.spec import ScheduleSpec, TrialSpec
 
 
@@ -76,3 +77,32 @@ def test_accumulating_one_batch_is_no_accumulation() -> None:
 def test_a_users_layer_is_known_by_its_name_and_options(norm: str) -> None:
     """It may count its calls, or keep its parameters from being learnt."""
     assert layers(small_spec(norm)) == (norm, ())
+
+
+OTHER_VALUES = {"momentum": 0.9, "eval_statistics": "batch"}
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [(n, o) for n, of in ONLY_IN_TESTS.items() for o in of]
+)
+def test_an_option_that_acts_in_tests_alone_leaves_the_parameters_their_bits(
+    name: str, option: str
+) -> None:
+    value = OTHER_VALUES[option]
+    if normmods.options(name)[option] == value:
+        value = "ema"
+    one, other = normed(name), normed(name, **{option: value})
+    assert one != other
+    assert training_options(one.norm) == training_options(other.norm)
+    ended = []
+    for spec in (one, other):
+        trial = trainables.Trial(spec, device="cpu")
+        trial.run_epoch()
+        ended.append([p.detach().clone() for p in trial.model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ended, strict=True))
+
+
+def test_an_option_that_acts_in_training_does_not() -> None:
+    for name, options in (("batchnorm", {"eps": 0.1}), ("batchrenorm", {"momentum": 0.9})):
+        one, other = normed(name), normed(name, **options)
+        assert training_options(one.norm) != training_options(other.norm)

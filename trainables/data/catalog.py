@@ -68,6 +68,9 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
     }
 )
 
+TRAINABLE = tuple(name for name, info in DATASETS.items() if info.trainable)
+"""The names of the data sets that a trial can train on."""
+
 CROPS: Mapping[str, int] = MappingProxyType({"crop24_flip": 24})
 """Height and width to which an augmentation crops; the others keep the image's own."""
 
@@ -83,7 +86,7 @@ def with_defaults(spec: DataSpec) -> DataSpec:
         return completed(spec)
     if spec.name not in DATASETS:
         raise ValueError(
-            f"data set {spec.name!r} is not one of {', '.join(DATASETS)}; one of your own is "
+            f"data set {spec.name!r} is not one of {', '.join(TRAINABLE)}; one of your own is "
             f"'package.module:attr'"
         )
     if spec.options:
@@ -98,9 +101,9 @@ def whole_info(spec: DataSpec) -> DatasetInfo:
     """
     spec = with_defaults(spec)
     if is_own(spec.name):
-        from trainables.data.own import read_own
+        from trainables.data.own import own_facts
 
-        return read_own(spec).info
+        return own_facts(spec).info
     return DATASETS[spec.name]
 
 

@@ -42,6 +42,14 @@ KEYS = ("train_images", "train_labels", "test_images", "test_labels", "num_class
 
 
 @dataclass(frozen=True)
+class OwnFacts:
+    """What is known of a data set without its arrays; `digest` names their bits."""
+
+    info: DatasetInfo
+    digest: str
+
+
+@dataclass(frozen=True)
 class OwnData:
     """The arrays as checked; `digest` names their bits."""
 
@@ -50,12 +58,20 @@ class OwnData:
     digest: str
 
     @property
-    def info(self) -> DatasetInfo:
+    def facts(self) -> OwnFacts:
         """What a grid needs to know."""
         raw = self.raw
         channels, height, width = raw.train_images.shape[1:]
         sizes = len(raw.train_labels), len(raw.test_labels)
-        return DatasetInfo(self.num_classes, (channels, height, width), *sizes)
+        return OwnFacts(
+            DatasetInfo(self.num_classes, (channels, height, width), *sizes), self.digest
+        )
+
+
+Known = Mapping[tuple[str, Options], OwnFacts]
+"""Facts by the data set's name and complete options."""
+
+_known: dict[tuple[str, Options], OwnFacts] = {}
 
 
 def completed(spec: DataSpec) -> DataSpec:
@@ -75,21 +91,42 @@ def read_own(spec: DataSpec) -> OwnData:
     return _read_once(spec.name, Options(completed(spec).options))
 
 
-def require_repeatable(spec: DataSpec) -> None:
-    """Raise `DataUnavailable` unless a second call, and another process, give the same bits.
+def own_facts(spec: DataSpec) -> OwnFacts:
+    """Dimensions and digest of the whole data set; read for them only where they are not known.
 
-    The order of a set of strings, for one, is another in every process.
+    Raises as `read_own`.
     """
-    here = read_own(spec).digest
-    if _call(spec.name, Options(completed(spec).options)).digest != here:
-        raise DataUnavailable(
-            f"{_named(spec.name)} has other images or labels each time that it is called: trials "
-            f"could not be compared; draw from a generator with a fixed seed"
-        )
-    if _digest_elsewhere(spec) != here:
+    key = (spec.name, Options(completed(spec).options))
+    return _known[key] if key in _known else _read_once(*key).facts
+
+
+def known_facts() -> Known:
+    """The facts of every data set that this process has read or been told of."""
+    return dict(_known)
+
+
+def learn_facts(known: Known) -> None:
+    """Take over what another process has read, which spares this one a call of the data set."""
+    _known.update(known)
+
+
+def forget() -> None:
+    """Forget every data set that was read, so that the next call reads it anew."""
+    _known.clear()
+    _read_once.cache_clear()
+
+
+def require_repeatable(spec: DataSpec) -> None:
+    """Raise `DataUnavailable` unless another process reads the same bits.
+
+    Random numbers without a seed are others in every process, and so is the order of a set of
+    strings. Within a process the data set is called once, so that a second call need not agree.
+    """
+    if _digest_elsewhere(spec) != own_facts(spec).digest:
         raise DataUnavailable(
             f"{_named(spec.name)} has other images or labels in another process: trials could not "
-            f"be compared; sort what comes from a set, and use no process id or hash of strings"
+            f"be compared; draw from a generator with a fixed seed, sort what comes from a set, "
+            f"and use no process id or hash of strings"
         )
 
 
@@ -119,7 +156,15 @@ def _digest_elsewhere(spec: DataSpec) -> str:
 
 @lru_cache(maxsize=2)
 def _read_once(name: str, options: Options) -> OwnData:
-    return _call(name, options)
+    data = _call(name, options)
+    before = _known.setdefault((name, options), data.facts)
+    if before != data.facts:
+        raise DataUnavailable(
+            f"{_named(name)} has other images or labels than when it was read before: trials "
+            f"could not be compared; draw from a generator with a fixed seed, and leave its files "
+            f"as they are while a sweep runs"
+        )
+    return data
 
 
 def _call(name: str, options: Options) -> OwnData:

@@ -40,7 +40,7 @@ def test_a_node_with_other_images_is_told_from_the_driver() -> None:
 
 def test_a_node_on_which_the_data_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     given = needs()
-    own._read_once.cache_clear()
+    own.forget()
     monkeypatch.setattr("mine.blobs", lambda **_: 1 / 0)
     (line,) = what_is_missing(given, "reply")
     assert line == "data set 'mine:blobs' cannot be read: ZeroDivisionError: division by zero"

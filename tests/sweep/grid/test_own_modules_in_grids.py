@@ -103,9 +103,7 @@ def test_each_mistake_is_one_complaint(changes: dict[str, Any], expected: str) -
 
 def test_data_that_are_not_the_same_twice_are_refused_before_anything_starts() -> None:
     grid = load(data={**DATA, "options": {"shuffled": True}})
-    with pytest.raises(
-        RefusedError, match="has other images or labels each time that it is called"
-    ):
+    with pytest.raises(RefusedError, match="has other images or labels in another process"):
         require_data(grid, download=True)
 
 

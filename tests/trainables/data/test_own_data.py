@@ -22,10 +22,10 @@ BLOBS = "probe_data:blobs"
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
     """Nothing read by another test is found, nor what another test has put in."""
-    own._read_once.cache_clear()
+    own.forget()
     probe_data.changes.clear()
     yield
-    own._read_once.cache_clear()
+    own.forget()
 
 
 @pytest.mark.parametrize("name", ["blobs", "tensors"])
@@ -64,15 +64,31 @@ def test_it_is_called_once_a_process_and_never_changed_by_its_maker() -> None:
     assert (load(spec).train.images == first).all()
 
 
-def test_other_bits_at_another_call_are_refused() -> None:
+def test_the_same_bits_in_another_process_are_asked_for() -> None:
     own.require_repeatable(DataSpec(name=BLOBS))
-    with pytest.raises(DataUnavailable, match="has other images or labels each time that it is"):
-        own.require_repeatable(DataSpec(name="probe_data:counting"))
+    for name in ("by_process", "without_seed"):
+        with pytest.raises(DataUnavailable, match="other images or labels in another process"):
+            own.require_repeatable(DataSpec(name=f"probe_data:{name}"))
 
 
-def test_other_bits_in_another_process_are_refused() -> None:
-    with pytest.raises(DataUnavailable, match="has other images or labels in another process"):
-        own.require_repeatable(DataSpec(name="probe_data:by_process"))
+def test_facts_that_another_process_has_read_spare_a_call() -> None:
+    spec = DataSpec(name="probe_data:changed")
+    known = {(spec.name, own.completed(spec).options): own.own_facts(spec)}
+    own.forget()
+    probe_data.changes["train_images"] = None  # a call would be refused
+    own.learn_facts(known)
+    assert dataset_info(spec).num_train == 100
+    with pytest.raises(DataUnavailable, match="expected an array"):
+        load(spec)
+
+
+def test_a_data_set_that_is_read_again_and_is_another_is_refused() -> None:
+    """Of more than two data sets a process keeps no arrays, and reads them anew."""
+    spec = DataSpec(name="probe_data:counting")
+    own.own_facts(spec)
+    own._read_once.cache_clear()
+    with pytest.raises(DataUnavailable, match="other images or labels than when it was read bef"):
+        own.read_own(spec)
 
 
 def test_a_digest_names_images_labels_and_classes() -> None:

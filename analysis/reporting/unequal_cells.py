@@ -1,0 +1,70 @@
+"""What differs between the cells of a comparison although the settings look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from analysis.comparison import Comparison
+from analysis.same_network import trained_alike
+from analysis.wording import listed
+
+OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
+NORM_OPTION = "norm."
+ALIKE = 0.99
+"""Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
+
+
+def unequal_cells(found: Sequence[Comparison], settings: pd.DataFrame) -> list[str]:
+    """Sentences on images per epoch, and norm options, that depend on the batch size."""
+    lines = []
+    for comparison in found:
+        trials = comparison.trials.set_index("trial_id")
+        values = settings.loc[trials.index]
+        lines += [
+            *_tested_differently(comparison),
+            *_images_per_epoch(trials, values),
+            *_options_by_size(trials, values),
+        ]
+    return list(dict.fromkeys(lines))
+
+
+def _tested_differently(comparison: Comparison) -> Iterator[str]:
+    for group in trained_alike(comparison.trials, comparison.norms):
+        yield (
+            f"{listed(group)} were trained to the same losses, seed by seed and to the last digit: "
+            f"all of the difference between them arises at test time."
+        )
+
+
+def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
+    """Images that an epoch trains on: updates an epoch, times the examples of an update."""
+    finished = trials[(trials["num_epochs"] > 0) & trials["num_updates"].notna()]
+    sizes = finished["batch_size"].astype(float)
+    if OPTIMIZER_BATCH_SIZE in values:
+        stated = pd.to_numeric(values.loc[finished.index, OPTIMIZER_BATCH_SIZE], errors="coerce")
+        sizes = stated.astype(float).fillna(sizes)
+    images = (finished["num_updates"] / finished["num_epochs"] * sizes).round()
+    of_size = images.groupby(finished["batch_size"]).median().sort_index(ascending=False)
+    if len(of_size) < 2 or of_size.min() >= ALIKE * of_size.max():
+        return
+    shares = [f"{int(number):,} images at batch size {size}" for size, number in of_size.items()]
+    yield (
+        f"An epoch trained on {listed(shares)}, since a last short batch is dropped: a part of the "
+        f"difference between batch sizes is one of the amount of data."
+    )
+
+
+def _options_by_size(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
+    """Options of one norm that were set for some batch sizes."""
+    for name in [column for column in values if str(column).startswith(NORM_OPTION)]:
+        for norm, of_norm in trials.groupby("norm"):
+            option = values.loc[of_norm.index, name]
+            by_size = option.groupby(of_norm["batch_size"]).agg(lambda found: "/".join(set(found)))
+            if by_size.nunique() > 1:
+                parts = [f"{value} at batch size {size}" for size, value in by_size.items()]
+                yield (
+                    f"{norm} had {str(name).removeprefix(NORM_OPTION)} {listed(parts)}, and is "
+                    f"compared as one norm."
+                )

@@ -1,0 +1,59 @@
+"""What a report says of cells that were not trained alike; the figures are counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made_up_table import BASE, trials_of
+
+from analysis.comparison import comparisons
+from analysis.reporting.notes import notes
+
+HEADER = f"{BASE},num_epochs,num_updates"
+
+
+def rows(updates: dict[int, int]) -> list[str]:
+    """Two epochs of so many updates a batch size."""
+    return [
+        f"{norm},{size},{seed},{error + seed / 10},completed,90,digits,cnn,360,2,{number}"
+        for norm, error in (("bn", 5), ("gn", 6))
+        for size, number in updates.items()
+        for seed in range(3)
+    ]
+
+
+def test_images_an_epoch_are_told_where_they_differ_between_batch_sizes(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows({512: 4, 2: 1436}), HEADER)
+    found = [line for line in notes(trials, comparisons(trials)) if "epoch" in line]
+    assert found == [
+        "An epoch trained on 1,024 images at batch size 512 and 1,436 images at batch size 2, "
+        "since a last short batch is dropped: a part of the difference between batch sizes is one "
+        "of the amount of data."
+    ]
+
+
+def test_nothing_is_said_where_they_are_alike(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows({512: 4, 2: 1024}), HEADER)
+    assert not [line for line in notes(trials, comparisons(trials)) if "epoch" in line]
+
+
+def test_norms_that_differ_in_tests_alone_are_said_to(tmp_path: Path) -> None:
+    header = f"{BASE},train_loss,weights_digest"
+    rows = [
+        f"{norm},{size},{seed},{error + seed / 10},completed,90,digits,cnn,360,{loss}{seed},{name}"
+        for norm, error, loss, name in (
+            ("bn", 5, "0.123", "a"),
+            ("bn slow", 7, "0.123", "a"),
+            ("gn", 6, "0.2", "b"),
+        )
+        for size in (16, 2)
+        for seed in range(3)
+    ]
+    trials = trials_of(tmp_path, rows, header)
+    (comparison,) = comparisons(trials)
+    assert comparison.same == (), "their tests differ"
+    found = [line for line in notes(trials, [comparison]) if "test time" in line]
+    assert found == [
+        "bn and bn slow were trained to the same losses, seed by seed and to the last digit: all "
+        "of the difference between them arises at test time."
+    ]
