@@ -32,6 +32,7 @@ class BatchChannelNorm(RunningStatisticsNorm):
             value a channel in training, or one value a group.
     """
 
+    recomputable = False
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
