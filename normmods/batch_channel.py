@@ -53,6 +53,7 @@ class BatchChannelNorm(RunningStatisticsNorm):
         torch.Size([2, 64, 8, 8])
     """
 
+    recomputable = False
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor

@@ -31,9 +31,15 @@ def entry(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], T
     def enter(layer: Norm, x: Tensor) -> Tensor:
         if isinstance(x, Proxy):
             return _recorded(layer, x, forward)
-        if not torch.jit.is_tracing() and x.numel() == 0:
+        if not _is_traced() and x.numel() == 0:
             layer._check(x)
             return _without_values(layer, x)
+        if layer.training and not layer.recomputable and _is_recomputed():
+            raise RuntimeError(
+                f"a {type(layer).__name__} in training cannot be recomputed in the backward pass, "
+                "for its first forward has moved the statistics that it normalises with: leave "
+                "the layer out of torch.utils.checkpoint, or use another norm"
+            )
         return forward(layer, x)
 
     return enter
@@ -41,7 +47,7 @@ def entry(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], T
 
 def is_recorded(x: Tensor) -> bool:
     """Whether `x` has no shape to check: `torch.fx` or `torch.jit.trace` records what is done."""
-    return isinstance(x, Proxy) or torch.jit.is_tracing()
+    return isinstance(x, Proxy) or _is_traced()
 
 
 def is_transformed() -> bool:
@@ -74,6 +80,15 @@ def differentiable_gradients(
         torch.autograd.grad(formula(*inputs), wanted, grad, create_graph=True, allow_unused=True)
     )
     return [next(found) if x is not None and x.requires_grad else None for x in inputs]
+
+
+def _is_traced() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def _is_recomputed() -> bool:
+    """Whether a backward pass is at work, where activation checkpointing repeats a forward."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
 
 
 def _recorded(layer: Norm, x: Any, forward: Callable[[Any, Tensor], Tensor]) -> Tensor:

@@ -70,6 +70,7 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
 
     weight_form = "centered"
     counts_empty_batches = False
+    recomputable = False
     moments: Tensor
     projections: Tensor
     running_var: Tensor

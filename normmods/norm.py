@@ -26,7 +26,9 @@ class Norm(nn.Module):
     `batch_dependent` says whether an example's output in training depends on the other examples
     of the batch, `replaces_activation` whether the layer already ends in a nonlinearity, so that
     a model leaves its own out, and `weight_form` what it needs of the convolution before it
-    (None, "standardized" or "centered"; see `normmods.prepare`). Parameters and buffers are
+    (None, "standardized" or "centered"; see `normmods.prepare`). `recomputable` says whether a
+    forward in training, repeated on the same input, gives the same output, as activation
+    checkpointing needs it. Parameters and buffers are
     float32 and stay so under `.half()` and `.bfloat16()`: a bfloat16 moving average stops short
     of its target. A float32 layer takes float32, float16 and bfloat16 input, a layer made float64
     by `.double()` takes float64; the output has the input's dtype. Any other pair is refused, as
@@ -46,6 +48,7 @@ class Norm(nn.Module):
     batch_dependent: ClassVar[bool] = False
     replaces_activation: ClassVar[bool] = False
     weight_form: ClassVar[str | None] = None
+    recomputable: ClassVar[bool] = True
 
     weight: nn.Parameter
     bias: nn.Parameter

@@ -31,6 +31,7 @@ class _Renorm(BatchStatisticsNorm):
     """
 
     counts_empty_batches = False
+    recomputable = False
     running_mean: Tensor
     running_std: Tensor
 
