@@ -21,6 +21,7 @@ from sweep.cluster.starting import start_here
 from sweep.cluster.temporary_folder import (
     keep_session,
     mark_session,
+    mark_sessions_of_this_process,
     ray_folder,
     remove_dead_sessions,
     remove_session,
@@ -130,7 +131,10 @@ class Cluster:
             require_temporary_folder(address)  # which may have become full meanwhile
             if isinstance(error, OSError) and error.errno in OF_A_FOLDER:
                 raise RefusedError(f"Ray does not start in {ray_folder()}: {said}") from None
-            raise NotStartedError(f"Ray does not start on this machine: {said}") from None
+            begun = [f"; its logs are in {path}/logs" for path in mark_sessions_of_this_process()]
+            raise NotStartedError(
+                f"Ray does not start on this machine: {said}{''.join(begun[:1])}"
+            ) from None
         self.is_remote = address is not None
         self.session = None if address else _session()
         self.capacity = Capacity(nodes, _that_may_come() if address else ())

@@ -89,6 +89,18 @@ def mark_session(session: Path) -> None:
         (session / MARK).write_text(json.dumps(_here(os.getpid())))
 
 
+def mark_sessions_of_this_process() -> list[Path]:
+    """Mark the sessions that this process has begun, by their names, also where Ray did not start.
+
+    The folders, the last one first: what did not start is told with its place, and the next `run`
+    removes it.
+    """
+    found = sorted(ray_folder().glob(f"session_*_{os.getpid()}"), reverse=True)
+    for session in found:
+        mark_session(session)
+    return found
+
+
 def remove_session(session: Path) -> None:
     """Delete the folder of a session whose Ray has ended; what cannot be deleted stays."""
     shutil.rmtree(session, ignore_errors=True)

@@ -16,6 +16,7 @@ from sweep.cluster.temporary_folder import (
     MARK,
     SOCKET,
     mark_session,
+    mark_sessions_of_this_process,
     ray_folder,
     remove_dead_sessions,
     require_temporary_folder,
@@ -124,6 +125,17 @@ def test_a_folder_of_somebody_else_is_named_with_its_owner(tmp_path: Path) -> No
 def test_a_cluster_has_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/tmp/" + "x" * 100)
     require_temporary_folder("auto")
+
+
+def test_sessions_are_known_by_the_process_that_began_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    begun = [f"session_2026-01-0{day}_10-00-00_123456_{os.getpid()}" for day in (1, 2)]
+    for name in (*begun, "session_2026-01-03_10-00-00_123456_1", "session_latest"):
+        (tmp_path / "ray" / name).mkdir(parents=True)
+    assert [session.name for session in mark_sessions_of_this_process()] == begun[::-1]
+    assert sorted(mark.parent.name for mark in tmp_path.glob(f"ray/*/{MARK}")) == begun
 
 
 def test_sessions_of_dead_runs_go_and_others_stay(
