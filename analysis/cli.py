@@ -29,7 +29,7 @@ app = typer.Typer(
 
 Source = Annotated[
     str,
-    typer.Argument(help="MLflow experiment, sweep folder, or CSV with one row per trial."),
+    typer.Argument(help="MLflow experiment, sweep folder, grid file, or CSV with a row per trial."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write the report to.")]
 Reference = Annotated[
@@ -141,20 +141,25 @@ def _make(
 
     trials = load(source, settings)
     found = findings_of(trials, options)
-    lines = summary(found)
+    lines = [*(f"warning: {line}" for line in trials.warnings), *summary(found)]
     write(out, files_of(trials, found), made_from=key or "", headline=lines)
     return lines
 
 
 @app.command()
-def compare(before: Source, after: Source, out: Out = Path("comparison")) -> None:
-    """Say what moved between two sweeps, with intervals."""
+def compare(
+    before: Source, after: Source, out: Out = Path("comparison"), where: Where = None
+) -> None:
+    """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _one_line_errors():
         from analysis.reporting.compare import compare as write
         from analysis.sources.load import load
 
-        page, found = write(load(before), load(after), out)
-        for line in found:
+        settings = _settings(where)
+        pair = (load(before, settings), load(after, settings))
+        page, found = write(*pair, out)
+        warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
+        for line in [*warnings, *found]:
             typer.echo(shown(line))
         typer.echo(f"Comparison: {page}")
 

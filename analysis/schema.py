@@ -193,10 +193,10 @@ def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     return numbers.astype("Int64")
 
 
-def validate(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
+def validate(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool = True) -> None:
     """Refuse a frame of trials that no measure should read; raises `InputError`, one line.
 
-    `settings` (as in `Trials`) tell apart trials that occur twice.
+    `settings` and `made_by_sweep` (as in `Trials`) help with trials that occur twice.
     """
     _refuse(trials, trials["norm"] == "", "`norm` must not be empty")
     for name in ("batch_size", "seed"):
@@ -216,7 +216,7 @@ def validate(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
         diverged & trials["chance_error"].isna(),
         "a diverged trial needs `chance_error`, the error of guessing, which it is scored at",
     )
-    _refuse_repeats(trials, settings)
+    _refuse_repeats(trials, settings, made_by_sweep=made_by_sweep)
 
 
 def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
@@ -230,7 +230,7 @@ def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
         )
 
 
-def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
+def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool) -> None:
     key = ["norm", "batch_size", "seed", *STRATUM]
     repeated = trials[trials.duplicated(key, keep=False)]
     if len(repeated):
@@ -245,6 +245,8 @@ def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame) -> None:
             remedy = f"they differ in {', '.join(differing)}; choose with --where {name}="
             levels = sorted(set(values[name]), reverse=True)
             remedy += f"{levels[0]} (or {', '.join(levels[1:])})"
+            if not made_by_sweep:
+                remedy += f", or call the column {name} `variant` to have every level reported"
         raise InputError(
             f"every norm, batch size and seed must occur once, but {row['norm']} at batch size "
             f"{row['batch_size']} with seed {row['seed']} occurs {len(same)} times (trials "

@@ -46,6 +46,7 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
         methods=(*(item for item in METHODS if item[0] not in ("Gap", "Claims")), CLAIMS),
         protocol=_settings_that_differ(before, after),
         provenance=_versions(before, after),
+        warnings=(*before.warnings, *after.warnings),
     )
     figures = [drawn for section in content.sections for drawn in section.figures]
     files = {

@@ -26,6 +26,12 @@ def coverage(comparison: Comparison) -> list[str]:
         f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
         f"{seeds if len(counts) == 1 else f'{few_seeds} to {seeds}'} each."
     ]
+    if not comparison.made_by_sweep and len(comparison.norms) > 1 and not comparison.is_unpaired:
+        lines.append(
+            "Rows of one seed are compared with each other: right if one seed gave every norm the "
+            "same initial weights, data order or split. The table does not say so; where it did "
+            "not, read welch_p in tables/gaps.csv, which pairs nothing."
+        )
     few = [cell for cell in cells if 0 < len(cell.ended) < MIN_SEEDS]
     if few:
         lines.append(
@@ -38,12 +44,6 @@ def coverage(comparison: Comparison) -> list[str]:
         lines.append(
             "Not trained to one specification: the spec version, which says what settings mean, "
             f"is {listed(parts)}. Differences may come of that."
-        )
-    if not comparison.made_by_sweep and len(comparison.norms) > 1:
-        lines.append(
-            "Rows of one seed are compared with each other: right if one seed gave every norm the "
-            "same initial weights, data order or split. The table does not say so; where it did "
-            "not, read welch_p in tables/gaps.csv, which pairs nothing."
         )
     return [*lines, *left_out(comparison)]
 

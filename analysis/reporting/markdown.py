@@ -14,6 +14,8 @@ LINE = "\n"
 def markdown(page: Page) -> str:
     """The whole report, GitHub-flavoured."""
     lines = [f"# {page.name}", ""]
+    for warning in page.warnings:
+        lines += [f"**Warning.** {warning}", ""]
     if page.edition:
         lines += [f"**{page.edition_title.upper()}: {page.edition_detail}**", ""]
     for section in page.sections:

@@ -32,6 +32,7 @@ def numbers(trials: Trials, found: Sequence[Findings]) -> str:
     """The report's numbers as JSON; what is missing is null. Errors in percent."""
     content: dict[str, object] = {
         "name": trials.name,
+        "warnings": trials.warnings,
         "notes": trials.notes,
         "comparisons": [_comparison(item) for item in found],
     }

@@ -65,6 +65,7 @@ class Page:
     methods: tuple[tuple[str, str], ...]
     protocol: tuple[tuple[str, str], ...]
     provenance: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def edition_title(self) -> str:
@@ -94,6 +95,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
         methods=_methods(trials),
         protocol=_protocol([item.settings for item in found]),
         provenance=_provenance(trials),
+        warnings=trials.warnings,
     )
 
 

@@ -20,6 +20,8 @@ def unlike_sources(comparison: Comparison) -> list[str]:
     modules have different sources, so only trials of the same modules are held together.
     """
     trials = comparison.trials[comparison.trials["source_digest"] != ""]
+    if trials.empty:
+        return []
     lines = []
     for own, rows in trials.groupby(_own(trials), sort=False):
         by_source = rows.groupby("source_digest", sort=False)

@@ -80,7 +80,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
     asked = _asked(trials, found.expected)
     strangers = int((~asked).sum())
     trials, settings = trials[asked].reset_index(drop=True), settings[asked]
-    validate(trials, settings)
+    validate(trials, settings, made_by_sweep=found.made_by_sweep)
     labels = trials[["trial_id", "norm", "variant", "batch_size", "seed"]]
     epochs = tidy(found.curves.merge(labels, on="trial_id"), (*EPOCH_COLUMNS, *ON_REQUEST))
     expected = pd.DataFrame.from_records(found.expected or found.rows)

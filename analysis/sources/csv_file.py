@@ -10,10 +10,14 @@ import pandas as pd
 from analysis.errors import InputError
 from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
 from analysis.sources.assemble import Found, empty_curves
+from analysis.sources.csv_outcome import with_outcome
+from analysis.sources.csv_units import check_units
 
 COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
 ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
 """What stands for no number, as spreadsheets and programs write it."""
+MOST_LEVELS = 20
+"""Values of a column that is a setting."""
 TEXTS = {column.name for column in COLUMNS if column.kind == "text"}
 
 
@@ -21,7 +25,9 @@ def read_csv(path: Path) -> Found:
     """What the file holds; nothing says which trials there should be.
 
     Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
-    completed. Raises `InputError` for one that has neither an outcome nor a test error.
+    completed. Without a column `outcome`, `State` or `status` is read for it; further columns of
+    few values are settings. Raises `InputError` for a row that has neither an outcome nor a test
+    error, and for errors that may be fractions.
     """
     raw = _read(path)
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
@@ -33,23 +39,49 @@ def read_csv(path: Path) -> Found:
         raise InputError(f"{path} holds no rows")
     raw, notes = _without_spaces(raw)
     try:
+        raw, warnings = with_outcome(raw)
         frame = tidy(raw, COLUMNS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    _refuse_fractions(frame, path)
+    warnings += check_units(frame, path)
     _refuse_silence(frame, path)
     frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", "completed")
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
-    frame["trial_id"] = frame["trial_id"].where(frame["trial_id"] != "", numbered)
+    unclear = (frame["trial_id"] == "") | frame["trial_id"].duplicated(keep=False)
+    frame["trial_id"] = frame["trial_id"].mask(unclear, numbered)
     frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", path.stem)
     known = {column.name for column in COLUMNS}
-    unread = [name for name in raw.columns if name not in known]
+    further = raw[[name for name in raw.columns if name not in known]]
+    levels = further[[name for name in further if _has_levels(further[name])]]
+    unread = [str(name) for name in further if name not in levels]
+    if len(levels.columns):
+        notes.append(f"Columns read as settings, for --where: {', '.join(levels.columns)}.")
+    if unread:
+        notes.append(f"Columns not read: {', '.join(unread)}.")
     return Found(
         name=path.stem,
         rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
         curves=empty_curves(),
-        notes=[*notes, *([f"Columns not read: {', '.join(unread)}."] if unread else [])],
+        settings=_settings(levels, list(frame["trial_id"])),
+        made_by_sweep=False,
+        warnings=warnings,
+        notes=notes,
     )
+
+
+def _has_levels(values: pd.Series[Any]) -> bool:
+    """Whether a column may be a setting: few values, and each in more than one row."""
+    counts = values.astype(str).value_counts()
+    return len(counts) <= MOST_LEVELS and int(counts.min()) > 1
+
+
+def _settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]:
+    """Each row's further columns as text, by its trial; what is empty is no setting."""
+    rows = levels.astype(object).where(levels.notna(), "").astype(str).to_dict("records")
+    return {
+        trial_id: {str(name): text for name, text in row.items() if text}
+        for trial_id, row in zip(ids, rows, strict=True)
+    }
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -88,17 +120,6 @@ def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if len(cells)
     ]
     return raw.assign(**texts), notes
-
-
-def _refuse_fractions(frame: pd.DataFrame, path: Path) -> None:
-    """Errors of 0.07 may be 7 % or 0.07 %; only a chance error above 1 says which."""
-    errors, chance = frame["test_error"].dropna(), frame["chance_error"].dropna()
-    if len(errors) and errors.max() <= 1 and not (chance > 1).any():
-        raise InputError(
-            f"{path}: every `test_error` is at most 1 (the highest is {errors.max():g}), so these "
-            "may be fractions. Errors are in percent: multiply them by 100; or, if they are "
-            "percent, add the column `chance_error` (90 with ten classes)"
-        )
 
 
 def _refuse_silence(frame: pd.DataFrame, path: Path) -> None:

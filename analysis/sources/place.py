@@ -43,11 +43,44 @@ def find(source: str | Path) -> Place:
         if not path.is_file():
             raise InputError(f"no file {path}")
         return Place("csv", path.stem, path)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return _of_grid(path)
     if (path / SWEEP_FILE).is_file():
         return Place("records", path.name, path)
     if path.is_dir() and (path / "trials").is_dir():
         raise InputError(f"{path} has trials but no {SWEEP_FILE}, which names what was asked for")
     return _mlflow(str(source))
+
+
+def _of_grid(path: Path) -> Place:
+    """Where the sweep of a grid file is: its records, else its experiment in MLflow.
+
+    Of the file nothing is read but `name`, `storage` and `tracking.experiment`.
+    """
+    import yaml
+
+    try:
+        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    name = grid.get("name") if isinstance(grid, dict) else None
+    if not isinstance(name, str) or "factors" not in grid:
+        raise InputError(f"{path} is no grid: it must have `name` and `factors`")
+    storage = str(grid.get("storage") or "runs")
+    if "://" in storage:
+        return find(f"{storage.rstrip('/')}/{name}")
+    folder = Path(storage) / name
+    if (folder / SWEEP_FILE).is_file():
+        return Place("records", name, folder)
+    tracking = grid.get("tracking")
+    experiment = tracking.get("experiment") if isinstance(tracking, dict) else None
+    try:
+        return _mlflow(str(experiment or name))
+    except InputError as error:
+        raise InputError(
+            f"the sweep {name} of {path} has no records in {folder}, and there is no MLflow "
+            f"database here; type `python -m sweep run {path}` first, or go where you did"
+        ) from error
 
 
 def tracking_uri() -> str:

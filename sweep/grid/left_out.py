@@ -13,6 +13,7 @@ from sweep.grid.rules import written
 if TYPE_CHECKING:
     from sweep.grid.layout import Grid
 
+LONGEST_REASON = 1000
 EXCLUDED = "excluded by the grid"
 
 
@@ -42,8 +43,8 @@ def infeasible(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[LeftOut, ...]:
 
 
 def as_data(grid: Grid) -> list[dict[str, Any]]:
-    """The grid's cells that are left out, as JSON holds them."""
-    return [asdict(item) for item in grid.left_out]
+    """The grid's cells that are left out, as JSON holds them; a reason as long as a tag takes."""
+    return [{**asdict(item), "why": item.why[:LONGEST_REASON]} for item in grid.left_out]
 
 
 def _grouped(cells: Iterable[tuple[str, str, int, str]]) -> tuple[LeftOut, ...]:
