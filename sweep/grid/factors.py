@@ -151,13 +151,19 @@ class _Reader:
             return _ABSENT
         name = given["name"]
         options = {key: item for key, item in given.items() if key != "name"}
+        # The way to an option that is called `name`.
+        within = options.pop("options") if isinstance(options.get("options"), dict) else {}
         try:
             known = normmods.options(name)
         except ValueError as error:
             self.complain(loc, str(error))
             return _ABSENT
+        places = {key: (*loc, key) for key in options} | {
+            key: (*loc, "options", key) for key in within
+        }
+        options |= within
         wrong = [
-            ((*loc, option), finding)
+            (places[option], finding)
             for option, item in options.items()
             if (finding := _option_problem(name, known, option, item))
         ]
