@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -46,27 +47,41 @@ class NormReport:
 
 
 def check_norm(
-    factory: str | Callable[..., nn.Module], *, num_channels: int = 48, **options: OptionValue
+    factory: str | Callable[..., nn.Module],
+    /,
+    *,
+    num_channels: int = 48,
+    **options: OptionValue,
 ) -> NormReport:
     """Runs every property of the contract on the layers that `factory` builds.
 
-    Takes some seconds on a CPU; leaves torch's random state as it was. The properties are the
-    functions of `normmods.properties`, each documented there.
+    Takes some seconds on a CPU, of which most is torch getting its compiler ready; leaves
+    torch's random state and number of threads as they were. The properties are the functions of
+    `normmods.properties`, each documented there.
 
     Args:
         factory: a registered name, `package.module:attr`, or what builds a layer from
             `(num_channels, **options)`.
         num_channels: channels of the layers and inputs tried.
-        **options: given to the factory each time.
+        **options: given to the factory each time; see `check_layer` for one called `num_channels`.
 
     Raises:
         NormError: `factory` is a name that cannot be resolved. A factory that fails is no
             error here; it is reported.
     """
+    return check_layer(factory, num_channels, options)
+
+
+def check_layer(
+    factory: str | Callable[..., nn.Module],
+    num_channels: int,
+    options: Mapping[str, OptionValue],
+) -> NormReport:
+    """`check_norm` with its options in a mapping, whatever they are called."""
     build = load(factory) if isinstance(factory, str) else factory
     subject = Subject(build, num_channels, options)
     found = []
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         for name, check in PROPERTIES.items():
             torch.manual_seed(0)
             try:
@@ -77,3 +92,14 @@ def check_norm(
                 cause = (str(error).splitlines() or [""])[0]
                 found.append(Property(name, False, f"raised {type(error).__name__}: {cause}"))
     return NormReport(tuple(found))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On inputs this small further threads only wait for each other: they doubled the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
-_MIXES_CHANNELS = frozenset(
-    ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "dot", "einsum", "_thnn_fused_lstm_cell")
+_MIXES_CHANNELS = re.compile(
+    r"conv|linear$|matmul|^(add)?(b?mm|mv)$|baddbmm|einsum|tensordot|attention|_norm$|"
+    r"^(lstm|gru|rnn_)|embedding"
 )
+"""Functions of torch whose output is no longer a convolution's, channel by channel."""
+
+_SCALES = re.compile(r"mul|div")
 
 
 @dataclass(frozen=True)
@@ -116,15 +121,15 @@ def _told(notes: list[tuple[nn.Module, Callable[..., None]]], origin: _Origins) 
             layer.__dict__.pop("forward", None)
 
 
-class _Origins(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Passes the origins of tensors on through every operation.
+class _Origins(TorchFunctionMode):
+    """Passes the origins of tensors on through every function of torch.
 
     An origin belongs to a storage, so that views share it; storages are kept alive, since a new
     one may otherwise take the place of an old one.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._origins: dict[int, Origin] = {}
         self._kept: list[torch.UntypedStorage] = []
 
@@ -136,23 +141,24 @@ class _Origins(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._origins[storage._cdata] = origin
         self._kept.append(storage)
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
         made = tensors_in(output)
-        origin = self._joined(func, tensors_in((args, kwargs)), made)
-        for tensor in made:
-            self.put(tensor, origin)
+        if made:
+            name = getattr(func, "__name__", "")
+            origin = self._joined(name, tensors_in((args, kwargs)), made[0].shape)
+            for tensor in made:
+                self.put(tensor, origin)
         return output
 
-    def _joined(self, func: Any, inputs: list[Tensor], outputs: list[Tensor]) -> Origin:
-        name = func.overloadpacket.__name__
-        if name in _MIXES_CHANNELS or "conv" in name or "attention" in name or "_norm" in name:
+    def _joined(self, name: str, inputs: list[Tensor], shape: torch.Size) -> Origin:
+        if _MIXES_CHANNELS.search(name):
             return NOWHERE
-        if name.startswith(("mul", "div")) and outputs:
+        if _SCALES.search(name):
             # What is broadcast is a gate or a scale, not a part of the product.
-            inputs = [tensor for tensor in inputs if tensor.shape == outputs[0].shape]
+            inputs = [tensor for tensor in inputs if tensor.shape == shape]
         parts = {self.of(tensor) for tensor in inputs if tensor.dim() > 1}
         if len(parts) <= 1:
             return parts.pop() if parts else NOWHERE

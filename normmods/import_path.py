@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from normmods.errors import ImportPathError, suggestion
@@ -41,17 +41,53 @@ def resolve(path: str, *, named: str, wanted: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def keyword_parameters(
-    target: Callable[..., Any], *, behind_first: bool = False
-) -> list[inspect.Parameter]:
-    """The parameters that a keyword can reach; `behind_first` leaves out a first positional one."""
-    try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # some compiled callables have no signature
-        return [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
-    if behind_first and parameters and parameters[0].kind in _POSITIONAL:
+def keyword_parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that a keyword can reach."""
+    return [parameter for parameter in _parameters(target) if parameter.kind not in _UNREACHABLE]
+
+
+def layer_options(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of what builds a layer that a keyword can reach, but the number of channels.
+
+    That is the first positional one; see `build_layer` for the exception.
+    """
+    parameters = _parameters(target)
+    keyword = _channels_keyword(parameters)
+    if keyword is None and parameters and parameters[0].kind in _POSITIONAL:
         del parameters[0]
-    return [parameter for parameter in parameters if parameter.kind not in _UNREACHABLE]
+    return [p for p in parameters if p.kind not in _UNREACHABLE and p.name != keyword]
+
+
+def build_layer(target: Callable[..., Any], num_channels: int, options: Mapping[str, Any]) -> Any:
+    """What `target` builds for so many channels.
+
+    They are its first argument, unless another parameter without default is called
+    `num_channels`, as in torch's `GroupNorm(num_groups, num_channels)`: then they are that one.
+    """
+    keyword = _channels_keyword(_parameters(target))
+    if keyword is None:
+        return target(num_channels, **options)
+    return target(**{keyword: num_channels}, **options)
+
+
+def _channels_keyword(parameters: list[inspect.Parameter]) -> str | None:
+    for place, parameter in enumerate(parameters):
+        if parameter.name == "num_channels" and parameter.default is parameter.empty:
+            by_place = place == 0 and parameter.kind in _POSITIONAL
+            is_option = place > 0 and parameter.kind is parameter.KEYWORD_ONLY
+            first_is_positional = parameters[0].kind in _POSITIONAL
+            return None if by_place or (is_option and first_is_positional) else parameter.name
+    return None
+
+
+def _parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):  # some compiled callables have no signature
+        return [
+            inspect.Parameter("channels", inspect.Parameter.POSITIONAL_ONLY),
+            inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD),
+        ]
 
 
 def _import(named: str, module_name: str) -> Any:

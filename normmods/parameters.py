@@ -9,7 +9,7 @@ import torch
 from normmods.registry import OptionValue, build
 
 
-def added_parameters(name: str, channels: Iterable[int], **options: OptionValue) -> int:
+def added_parameters(name: str, channels: Iterable[int], /, **options: OptionValue) -> int:
     """Parameters that norms over these channel counts have more than BatchNorm's 2 C each.
 
     `channels` has an entry for every norm layer of the model; the layers are built on the meta

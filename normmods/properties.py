@@ -5,18 +5,19 @@ Each takes a `Subject`, returns in a line what it saw, and raises `Violation` wi
 
 from __future__ import annotations
 
-import inspect
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from normmods.initial_gradients import initial_gradients
-from normmods.registry import OptionValue
-from normmods.subject import Subject, Violation, difference, same, tensors
-from normmods.weight_forms import prepare
+from normmods.option_effects import options
+from normmods.subject import Subject, Violation, backward, difference, same, tensors
+
+ONE_SIDED = 2.5
+"""How many times as far outputs reach on one side of 0 as on the other, behind an activation."""
 
 
 def shape(subject: Subject) -> str:
@@ -62,7 +63,7 @@ def gradients(subject: Subject) -> str:
     """Gradients reach the input and every parameter, and are finite."""
     layer, x = subject.build(), subject.input().requires_grad_()
     y = layer(x)
-    (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+    backward((y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum())
     named = {"the input": x, **dict(layer.named_parameters())}
     for name, tensor in named.items():
         if tensor.grad is None:
@@ -153,7 +154,9 @@ def smallest_input(subject: Subject) -> str:
 
 
 def bad_input(subject: Subject) -> str:
-    """A wrong channel count and integer input are refused."""
+    """A wrong channel count and integer input are refused, where the layer has any tensor."""
+    if not tensors(subject.build()):
+        return "a layer without parameters takes any number of channels"
     wide = torch.randn(4, subject.num_channels + 1, 6, 5)
     whole = torch.ones(4, subject.num_channels, 6, 5, dtype=torch.int64)
     for name, x in {"a wrong channel count": wide, "integer input": whole}.items():
@@ -165,41 +168,27 @@ def bad_input(subject: Subject) -> str:
     return "wrong channel count and integer input are refused"
 
 
-def options(subject: Subject) -> str:
-    """Every number and switch among the options has an effect, and an unknown one is refused."""
-    try:
-        subject.build(no_such_option=1)
-    except Exception:
-        pass
-    else:
-        raise Violation("an option it does not have (no_such_option) is swallowed without a word")
-    try:
-        parameters = list(inspect.signature(subject.factory).parameters.values())[1:]
-    except (TypeError, ValueError):
-        return "unknown options are refused; the others cannot be listed"
-    varied = [p for p in parameters if isinstance(p.default, bool | int | float)]
-    # Given options may hide the effect of others: vary from the defaults, with what is required.
-    required = {p.name for p in parameters if p.default is p.empty}
-    given = {name: value for name, value in subject.options.items() if name in required}
-    subject = Subject(subject.factory, subject.num_channels, given)
-    plain = _outcome(subject, {})
-    ignored = [
-        parameter.name
-        for parameter in varied
-        if not any(
-            _differs(_outcome(subject, {parameter.name: value}), plain)
-            for value in _others(parameter.default)
+def activation(subject: Subject) -> str:
+    """A layer that ends in an activation says so: a model then leaves its own out.
+
+    It is seen by its outputs: of inputs that are symmetric about 0 those of a normalization are
+    about as large on either side of 0, and those of a ReLU, SiLU or GELU are not.
+    """
+    layer = subject.build()
+    y = layer(subject.input(16, 8, 8)).detach()
+    sides = sorted((float(y.amax().clamp(min=0)), float(-y.amin().clamp(max=0))))
+    is_one_sided = sides[0] * ONE_SIDED < sides[1]
+    declared = bool(getattr(layer, "replaces_activation", False))
+    if is_one_sided and not declared:
+        raise Violation(
+            f"outputs lie from {float(y.amin()):.2g} to {float(y.amax()):.2g}, as behind an "
+            "activation: set replaces_activation = True on the class if it ends in one"
         )
-    ]
-    if ignored:
-        which = (
-            f"option {ignored[0]} is" if len(ignored) == 1 else f"options {', '.join(ignored)} are"
-        )
-        raise Violation(f"{which} ignored: no value tried has an effect")
-    if not varied:
-        return "unknown ones are refused; there is no number or switch to vary"
-    names = ", ".join(parameter.name for parameter in varied)
-    return f"each number and switch has an effect ({names}); unknown ones are refused"
+    if not declared:
+        return "none at the end"
+    if callable(getattr(subject.build(), "without_activation", None)):
+        return "ends in one, as declared; without_activation() says what it is before a sum"
+    return "ends in one, as declared, before a sum too: it has no method without_activation()"
 
 
 def parameters_added(subject: Subject) -> str:
@@ -211,8 +200,8 @@ def parameters_added(subject: Subject) -> str:
 def meta_device(subject: Subject) -> str:
     """The layer can be built and run on the meta device, where a sweep tries it first."""
     with torch.device("meta"):
-        layer = prepare(subject.factory(subject.num_channels, **subject.options))
-        layer(torch.empty(4, subject.num_channels, 6, 5)).sum().backward()
+        layer = subject.build()
+        backward(layer(torch.empty(4, subject.num_channels, 6, 5)).sum())
     return "trains there"
 
 
@@ -224,7 +213,7 @@ def cost(subject: Subject) -> str:
     for _ in range(15):
         for layer, taken in zip(layers, times, strict=True):
             start = time.perf_counter()
-            layer(x).sum().backward()
+            backward(layer(x).sum())
             taken.append(time.perf_counter() - start)
     own, native = (statistics.median(taken[3:]) for taken in times)
     return f"{own / native:.1f} times BatchNorm's on {tuple(x.shape)}"
@@ -258,39 +247,10 @@ PROPERTIES: dict[str, Callable[[Subject], str]] = {
         smallest_input,
         bad_input,
         options,
+        activation,
         parameters_added,
         meta_device,
         cost,
         compiles,
     )
 }
-
-
-def _others(default: bool | int | float) -> tuple[bool | int | float, ...]:
-    """Values to try instead of a default, near and far."""
-    if isinstance(default, bool):
-        return (not default,)
-    if isinstance(default, int):
-        return (1, 2, default // 2, default * 2, 0, 1000)
-    return (default * 3 + 0.1, default / 3, 1.0)
-
-
-def _outcome(subject: Subject, options: dict[str, OptionValue]) -> list[Tensor] | None:
-    """Everything that an option could change; None if the value is refused."""
-    try:
-        layer = subject.build(**options)
-        outputs = []
-        for step in range(20):
-            y = layer(subject.input(3, 2, 2, step=step))
-            y.square().sum().backward()
-            outputs.append(y.detach())
-        outputs.append(layer.eval()(subject.input(3, 2, 2, step=20)).detach())
-    except ValueError:
-        return None
-    return [*outputs, *(value.detach().clone() for value in tensors(layer).values())]
-
-
-def _differs(a: list[Tensor] | None, b: list[Tensor] | None) -> bool:
-    if a is None or b is None:
-        return (a is None) != (b is None)
-    return len(a) != len(b) or not all(same(x, y) for x, y in zip(a, b, strict=True))

@@ -18,7 +18,7 @@ from normmods.errors import (
     UnknownNormError,
     suggestion,
 )
-from normmods.import_path import keyword_parameters, resolve
+from normmods.import_path import build_layer, layer_options, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -110,7 +110,8 @@ def options(name: str) -> Options:
     """All options of a norm with their defaults; `REQUIRED` where there is none.
 
     Imports nothing for a registered name. For `package.module:attr` it imports the module and
-    reads the signature behind `num_channels`; options swallowed by `**kwargs` are not listed.
+    reads the signature but for the number of channels; options swallowed by `**kwargs` are not
+    listed.
 
     Raises:
         NormError: the name cannot be resolved.
@@ -120,7 +121,7 @@ def options(name: str) -> Options:
     return MappingProxyType(
         {
             parameter.name: REQUIRED if parameter.default is parameter.empty else parameter.default
-            for parameter in keyword_parameters(load(name), behind_first=True)
+            for parameter in layer_options(load(name))
             if parameter.kind is not parameter.VAR_KEYWORD
         }
     )
@@ -161,7 +162,7 @@ def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str
 
 
 def load(name: str) -> Callable[..., nn.Module]:
-    """What builds the layer: `load(name)(num_channels, **options)`; imports its module.
+    """What builds the layer, given the number of channels and options; imports its module.
 
     Raises:
         NormError: the name cannot be resolved; the subclass says why.
@@ -183,19 +184,22 @@ def load(name: str) -> Callable[..., nn.Module]:
         raise NormImportError(str(error)) from error
 
 
-def build(name: str, num_channels: int, **given: OptionValue) -> nn.Module:
+def build(name: str, num_channels: int, /, **given: OptionValue) -> nn.Module:
     """A new layer for inputs of shape (B, `num_channels`, H, W).
+
+    `given` are its options, whatever they are called: a user's own layer may have one that is
+    called `name` or `num_channels`.
 
     Raises:
         NormError: the name or an option is wrong.
         ValueError: the layer refuses a value; it says which and why.
     """
     complete_options(name, given)
-    return load(name)(num_channels, **given)
+    return cast("nn.Module", build_layer(load(name), num_channels, given))
 
 
 def _accepts_any_option(name: str) -> bool:
     if name in _TABLE:
         return False
-    parameters = keyword_parameters(load(name), behind_first=True)
+    parameters = layer_options(load(name))
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

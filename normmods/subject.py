@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from normmods.import_path import build_layer
 from normmods.registry import OptionValue
 from normmods.weight_forms import prepare
 
@@ -27,7 +28,8 @@ class Subject:
     def build(self, **more: OptionValue) -> nn.Module:
         """A layer, always with the same initial values."""
         torch.manual_seed(0)
-        return prepare(self.factory(self.num_channels, **{**self.options, **more}))
+        options = {**self.options, **more}
+        return prepare(build_layer(self.factory, self.num_channels, options))
 
     def input(self, batch: int = 4, height: int = 6, width: int = 5, *, step: int = 0) -> Tensor:
         """A reproducible input whose mean and scale move with `step`."""
@@ -39,9 +41,15 @@ class Subject:
         """A layer after some training batches."""
         layer = self.build()
         for step in range(steps):
-            layer(self.input(step=step)).sum().backward()
+            backward(layer(self.input(step=step)).sum())
         layer.zero_grad()
         return layer
+
+
+def backward(total: Tensor) -> None:
+    """The backward pass, where there is something to learn: a layer may have no parameters."""
+    if total.requires_grad:
+        total.backward()  # type: ignore[no-untyped-call]
 
 
 def tensors(layer: nn.Module) -> dict[str, Tensor]:

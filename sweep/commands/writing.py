@@ -116,7 +116,9 @@ def check_norm(
             normmods.complete_options(norm, chosen)
         except normmods.NormError as error:
             raise RefusedError(str(error)) from None
-        report = normmods.check_norm(norm, num_channels=channels, **chosen)
+        from normmods.contract import check_layer
+
+        report = check_layer(norm, channels, chosen)
     print(report)
     raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
 

@@ -141,9 +141,13 @@ class _Reader:
             return _ABSENT
         name = given["name"]
         options = {key: item for key, item in given.items() if key != "name"}
-        spec, wrong = complete(name, options)
+        # The way to an option that is called `name`.
+        within = options.pop("options") if isinstance(options.get("options"), dict) else {}
+        places: dict[str, Loc] = {key: (*loc, key) for key in options}
+        places |= {key: (*loc, "options", key) for key in within}
+        spec, wrong = complete(name, {**options, **within})
         for option, what in wrong:
-            self.complain((*loc, option) if option else loc, what)
+            self.complain(places[option] if option else loc, what)
         return _ABSENT if spec is None else spec
 
 

@@ -116,3 +116,24 @@ class TakesAnyChannels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.scale * x / (x.abs().mean((1, 2, 3), keepdim=True) + 1)).to(x.dtype)
+
+
+class EndsInReLU(Sound):
+    """Ends in an activation that it does not declare."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+class EndsInDeclaredReLU(EndsInReLU):
+    replaces_activation = True
+
+
+class Switched(nn.GroupNorm):
+    """Has an option that removes its parameters, one called `name`, and one `num_channels`."""
+
+    def __init__(
+        self, channels: int, *, affine: bool = True, name: str = "plain", num_channels: int = 4
+    ) -> None:
+        super().__init__(channels // num_channels, channels, affine=affine)
+        self.name = name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import broken_norms
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 import normmods
+from normmods.contract import check_layer
 from normmods.initial_gradients import initial_gradients
 from normmods.properties import PROPERTIES
 from normmods.subject import Subject
@@ -27,6 +29,7 @@ WRONG = {
     broken_norms.ReturnsItsBiasOnPoints: ("smallest_input", "same output whatever the input"),
     broken_norms.BreaksTheGraph: ("compiles", ""),
     broken_norms.LivesOnTheCpu: ("meta_device", ""),
+    broken_norms.EndsInReLU: ("activation", "set replaces_activation = True on the class"),
     broken_norms.TakesAnyChannels: ("bad_input", "wrong channel count is accepted"),
 }
 
@@ -40,6 +43,23 @@ def test_every_registered_norm_keeps_the_contract(name: str) -> None:
 
 def test_a_sound_layer_from_elsewhere_passes() -> None:
     report = normmods.check_norm(broken_norms.Sound)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        ("torch.nn:Identity", {}),
+        ("torch.nn:GroupNorm", {"num_groups": 8, "affine": False}),
+        (broken_norms.Switched, {}),
+        (broken_norms.Switched, {"affine": False, "name": "other", "num_channels": 8}),
+        (broken_norms.EndsInDeclaredReLU, {}),
+    ],
+)
+def test_a_layer_is_not_blamed_for_what_it_does_without(layer: Any, options: Any) -> None:
+    report = check_layer(layer, 48, options)
+    raised = [str(found) for found in report.properties if "raised" in found.detail]
+    assert not raised
     assert report.passed, str(report)
 
 

@@ -83,6 +83,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "    def __init__(self, num_channels, *, scale, eps=1e-5):\n"
         "        super().__init__()\n"
         "        self.scale = scale\n"
+        "class Named(torch.nn.Identity):\n"
+        "    def __init__(self, channels, *, name='a', num_channels=4):\n"
+        "        super().__init__()\n"
+        "        self.stated = (channels, name, num_channels)\n"
+        "def keyword(*, num_channels, eps=1e-5):\n"
+        "    return torch.nn.BatchNorm2d(num_channels, eps)\n"
         "def anything(num_channels, **options):\n"
         "    return torch.nn.Identity()\n"
         "number = 3\n"
@@ -103,6 +109,25 @@ def test_own_layer_is_inspected_and_built() -> None:
     assert layer.scale == 2.0
     assert dict(normmods.options("mynorms:anything")) == {}
     assert normmods.complete_options("mynorms:anything", {"any": 1}) == {"any": 1}
+
+
+@pytest.mark.usefixtures("own")
+def test_an_option_may_be_called_name_or_num_channels() -> None:
+    assert dict(normmods.options("mynorms:Named")) == {"name": "a", "num_channels": 4}
+    assert normmods.build("mynorms:Named", 16).stated == (16, "a", 4)
+    layer = normmods.build("mynorms:Named", 16, name="b", num_channels=2)
+    assert layer.stated == (16, "b", 2)
+
+
+@pytest.mark.usefixtures("own")
+def test_channels_are_given_by_keyword_where_they_are_not_the_first_argument() -> None:
+    options = normmods.options("torch.nn:GroupNorm")
+    assert "num_channels" not in options
+    assert options["num_groups"] is normmods.REQUIRED
+    layer = normmods.build("torch.nn:GroupNorm", 16, num_groups=8)
+    assert (layer.num_groups, layer.num_channels) == (8, 16)
+    assert dict(normmods.options("mynorms:keyword")) == {"eps": 1e-5}
+    assert normmods.build("mynorms:keyword", 16, eps=0.1).num_features == 16
 
 
 @pytest.mark.usefixtures("own")
