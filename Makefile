@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-cluster chaos bench check format schema install lock clean
+.PHONY: demo test test-oldest test-newest test-slow test-cluster chaos bench check format schema \
+  install lock clean
 
 demo: install
 	@$(BIN)/python -m sweep run grids/quickstart.yaml --report report/quickstart
@@ -14,6 +15,28 @@ IN_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL)
+
+# The same tests with other versions than the lock's, in an environment of their own: the oldest
+# that pyproject.toml promises, and the newest that there are on this day. To run a part of them:
+# make test-oldest TESTS=tests/normmods
+TESTS ?= tests
+EXTRAS := --extra dev --extra postgresql
+
+test-oldest: ENVIRONMENT := .venv-oldest
+test-oldest: RESOLUTION := lowest-direct
+test-newest: ENVIRONMENT := .venv-newest
+test-newest: RESOLUTION := highest
+test-oldest test-newest:
+	@test -x $(ENVIRONMENT)/bin/python || $(PYTHON) -m venv $(ENVIRONMENT)
+	@$(ENVIRONMENT)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@$(ENVIRONMENT)/bin/uv pip compile --quiet --upgrade --resolution $(RESOLUTION) $(EXTRAS) \
+	  --python $(ENVIRONMENT)/bin/python --no-header pyproject.toml \
+	  --output-file $(ENVIRONMENT)/requirements.txt
+	@$(ENVIRONMENT)/bin/uv pip sync --quiet --python $(ENVIRONMENT)/bin/python \
+	  $(ENVIRONMENT)/requirements.txt
+	@$(ENVIRONMENT)/bin/uv pip install --quiet --python $(ENVIRONMENT)/bin/python --no-deps \
+	  --no-build-isolation --editable .
+	OMP_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
@@ -76,4 +99,4 @@ lock:
 	  --all-extras --python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis
