@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-oldest test-newest test-slow test-cluster chaos bench check format schema \
+.PHONY: demo test test-oldest test-newest test-slow test-cluster chaos bench check docs format schema \
   install lock clean
 
 demo: install
@@ -79,6 +79,12 @@ check: install
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
+# The site in site/, from docs/ and the docstrings; a link that leads nowhere is an error.
+# (With --quiet no warning is an error.)
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "to read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
+
 # What editors are given and docs/grid.md shows, from the classes that check a grid.
 schema: install
 	$(BIN)/python -m sweep schema > grids/grid.schema.json
@@ -105,4 +111,4 @@ lock:
 	  --all-extras --python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest site .mypy_cache .ruff_cache .pytest_cache .hypothesis
