@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-cluster chaos bench check format schema install lock clean
+.PHONY: demo test test-oldest test-newest test-slow test-cluster chaos bench check docs format schema \
+  install lock clean
 
 demo: install
 	@$(BIN)/norm-sweep run grids/quickstart.yaml --report report/quickstart
@@ -14,6 +15,28 @@ IN_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL)
+
+# The same tests with other versions than the lock's, in an environment of their own: the oldest
+# that pyproject.toml promises, and the newest that there are on this day. To run a part of them:
+# make test-oldest TESTS=tests/normmods
+TESTS ?= tests
+EXTRAS := --extra dev --extra postgresql
+
+test-oldest: ENVIRONMENT := .venv-oldest
+test-oldest: RESOLUTION := lowest-direct
+test-newest: ENVIRONMENT := .venv-newest
+test-newest: RESOLUTION := highest
+test-oldest test-newest:
+	@test -x $(ENVIRONMENT)/bin/python || $(PYTHON) -m venv $(ENVIRONMENT)
+	@$(ENVIRONMENT)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@$(ENVIRONMENT)/bin/uv pip compile --quiet --upgrade --resolution $(RESOLUTION) $(EXTRAS) \
+	  --python $(ENVIRONMENT)/bin/python --no-header pyproject.toml \
+	  --output-file $(ENVIRONMENT)/requirements.txt
+	@$(ENVIRONMENT)/bin/uv pip sync --quiet --python $(ENVIRONMENT)/bin/python \
+	  $(ENVIRONMENT)/requirements.txt
+	@$(ENVIRONMENT)/bin/uv pip install --quiet --python $(ENVIRONMENT)/bin/python --no-deps \
+	  --no-build-isolation --editable .
+	OMP_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
@@ -45,10 +68,22 @@ bench: install
 	$(BIN)/python -m benchmarks.analysis --trials 1000
 	$(BIN)/python -m benchmarks.page
 
+ISSUE_FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+
+# The site in site/, from docs/ and the docstrings; a link that leads nowhere is an error.
+# (With --quiet no warning is an error.)
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "to read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 # What editors are given and docs/grid.md shows, from the classes that check a grid.
 schema: install
@@ -76,4 +111,4 @@ lock:
 	  --all-extras --python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
 from normmods.dispatch import entry, is_transformed, needs_reference
@@ -68,8 +67,7 @@ class _Renorm(BatchStatisticsNorm):
         """
         self._check(x)
         if not self.training and self.eval_statistics == "ema":
-            var = self.running_std.square()
-            return functional.batch_norm(x, self.running_mean, var, self.weight, self.bias, eps=0.0)
+            return self._with_averages(x)
         check_batch_values(x)
         if needs_reference(x):
             return self.reference(x)
@@ -79,6 +77,15 @@ class _Renorm(BatchStatisticsNorm):
         r, d = self._correction(mean, std)
         y: Tensor = Renormalize.apply(values, self.weight, self.bias, mean, std, r, d, self.eps)
         return y.to(x.dtype)
+
+    def _with_averages(self, x: Tensor) -> Tensor:
+        """`x` normalized by the averages, which hold eps already."""
+        var = self.running_std.square()
+        # What `functional.batch_norm` calls, which in PyTorch 2.11 refuses eps = 0.
+        cudnn = torch.backends.cudnn.enabled
+        return torch.batch_norm(
+            x, self.weight, self.bias, self.running_mean, var, False, 0.0, 0.0, cudnn
+        )
 
     def reference(self, x: Tensor) -> Tensor:
         """The formula, step by step; in training it moves the state once, as `forward` does."""
