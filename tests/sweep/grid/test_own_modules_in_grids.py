@@ -9,10 +9,12 @@ import pytest
 from small_grids import complaints, factors, load
 from users_module import DATA, MINE, MODEL
 
+import trainables
 from sweep.errors import RefusedError
 from sweep.feasibility import require_data, without_infeasible
 from sweep.grid.edition import Scale, edition_of, scaled
 from sweep.grid.layout import Grid
+from sweep.remarks import remarks
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +122,40 @@ def test_the_small_edition_keeps_both_and_takes_a_part_of_the_data() -> None:
     assert {trial.spec.model.name for trial in small.trials} == {"mine:net"}
     assert small.edition is not None
     assert "mine:blobs (512 training and 80 test images)" in small.edition
+
+
+ONE_CELL: dict[str, Any] = {"batch_size": [4], "seed": 1}
+
+
+def test_torchs_group_norm_is_named_with_its_groups() -> None:
+    level = {"name": "torch.nn:GroupNorm", "num_groups": 2}
+    (trial,) = load(factors={"norm": [level], **ONE_CELL}).trials
+    assert trial.spec.norm.options["num_groups"] == 2
+    assert "num_channels" not in trial.spec.norm.options
+    trainables.check(trial.spec)
+
+
+def test_an_option_called_name_stands_under_options() -> None:
+    Path("named.py").write_text(
+        "from torch import nn\n"
+        "def layer(channels, *, name='plain', num_channels=4):\n"
+        "    assert name == 'other'\n"
+        "    return nn.GroupNorm(channels // num_channels, channels)\n"
+    )
+    level = {"name": "named:layer", "num_channels": 2, "options": {"name": "other"}}
+    (trial,) = load(factors={"norm": [level], **ONE_CELL}).trials
+    assert trial.spec.norm.options == {"name": "other", "num_channels": 2}
+    trainables.check(trial.spec)
+    (line,) = complaints(factors={"norm": [{**level, "options": {"nam": "other"}}], **ONE_CELL})
+    assert "has no option 'nam'; did you mean 'name'?" in line
+
+
+def test_a_model_of_ones_own_keeps_its_initial_weights_unless_told() -> None:
+    kept, replaced = (
+        load(model={**MODEL, **more}) for more in ({}, {"initial_weights": "replaced"})
+    )
+    assert {trial.spec.model.initial_weights for trial in kept.trials} == {"own"}
+    assert {trial.spec.model.initial_weights for trial in replaced.trials} == {None}
+    lines = [line for line in remarks(kept) if "model.initial_weights: replaced" in line]
+    assert len(lines) == 1
+    assert not remarks(replaced)
