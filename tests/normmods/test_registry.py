@@ -101,6 +101,9 @@ def test_own_layer_is_inspected_and_built() -> None:
     [
         ("btchnorm", {}, errors.UnknownNormError, "did you mean 'batchnorm'?"),
         ("nosuch.layers:Norm", {}, errors.NormImportError, "no module 'nosuch'"),
+        ("my_layers.py:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
+        ("../my_layers:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
+        ("./a/my_layers.py:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
         ("brokennorms:Norm", {}, errors.NormImportError, "raised RuntimeError: no licence"),
         ("needsmore:Norm", {}, errors.NormImportError, "ModuleNotFoundError: No module named"),
         ("mynorms:Scale", {}, errors.NormImportError, "did you mean 'Scaled'?"),
