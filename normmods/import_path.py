@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ def resolve(path: str, *, named: str, wanted: str) -> Callable[..., Any]:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise ImportPathError(f"{named}: expected 'package.module:attr'")
+    _require_name(named, module_name, attribute)
     module = _import(named, module_name)
     if not hasattr(module, attribute):
         near = suggestion(attribute, vars(module))
@@ -88,6 +90,18 @@ def _parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
             inspect.Parameter("channels", inspect.Parameter.POSITIONAL_ONLY),
             inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD),
         ]
+
+
+def _require_name(named: str, module_name: str, attribute: str) -> None:
+    """Raise `ImportPathError` where a file's path stands in place of a module's name."""
+    is_file = module_name.endswith(".py") and not module_name.startswith(".")
+    if not is_file and all(part.isidentifier() for part in module_name.split(".")):
+        return
+    name = re.split(r"[/\\]", module_name.removesuffix(".py"))[-1]
+    raise ImportPathError(
+        f"{named}: expected the name of a module, found the path of a file; write "
+        f"'{name}:{attribute}', and keep {name}.py beside the grid or in the working folder"
+    )
 
 
 def _import(named: str, module_name: str) -> Any:

@@ -72,7 +72,7 @@ def main(commands: typer.Typer = app) -> None:
     open_standard_streams()
     interrupts.install()
     take_out_of_uri()
-    code = ExitCode.DONE
+    code = int(ExitCode.DONE)
     try:
         try:
             code = _exit_code_of(commands)
@@ -100,10 +100,10 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _exit_code_of(commands: typer.Typer) -> ExitCode:
+def _exit_code_of(commands: typer.Typer) -> int:
     """Run the command; a mistake in what was typed is one line on stderr and exit code 2."""
     try:
-        return ExitCode(commands(standalone_mode=False) or 0)
+        return int(commands(standalone_mode=False) or 0)
     except Exception as error:
         # Typer's own errors have this method; their classes have moved between its versions.
         if not hasattr(error, "format_message"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +52,11 @@ def init(
             beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
         except FileExistsError:
             raise RefusedError(f"{path} is there already; it was left as it is") from None
+        except FileNotFoundError:
+            raise RefusedError(f"{path} cannot be written: make {path.parent}/ first") from None
         except OSError as error:
             raise RefusedError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}; try `norm-sweep plan {path}`")
+    print(f"wrote {path}; try `norm-sweep plan {shlex.quote(str(path))}`")
 
 
 def schema(

@@ -16,7 +16,7 @@ import normmods
 def test_matches_formula(shape: Shape, layout: str, learn_eps: bool) -> None:
     layer = randomised(normmods.build("frn_tlu", shape[1], learn_eps=learn_eps))
     x = random_input(shape, layout)
-    learned = abs(float(layer.learned_eps)) if learn_eps else 0.0
+    learned = abs(float(layer.learned_eps.detach())) if learn_eps else 0.0
     power = (x.numpy() ** 2).mean((2, 3), keepdims=True)
     y = x.numpy() / np.sqrt(power + 1e-6 + learned)
     weight, bias, threshold = (

@@ -136,6 +136,9 @@ def test_channels_are_given_by_keyword_where_they_are_not_the_first_argument() -
     [
         ("btchnorm", {}, errors.UnknownNormError, "did you mean 'batchnorm'?"),
         ("nosuch.layers:Norm", {}, errors.NormImportError, "no module 'nosuch'"),
+        ("my_layers.py:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
+        ("../my_layers:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
+        ("./a/my_layers.py:Norm", {}, errors.NormImportError, "write 'my_layers:Norm', and keep"),
         ("brokennorms:Norm", {}, errors.NormImportError, "raised RuntimeError: no licence"),
         ("needsmore:Norm", {}, errors.NormImportError, "ModuleNotFoundError: No module named"),
         ("mynorms:Scale", {}, errors.NormImportError, "did you mean 'Scaled'?"),

@@ -29,6 +29,19 @@ def test_a_grid_that_is_there_stays() -> None:
     assert not Path("grid.schema.json").exists()
 
 
+def test_the_command_that_is_shown_can_be_typed_for_any_path() -> None:
+    Path("my grids").mkdir()
+    result = CliRunner().invoke(app, ["init", "my grids/a grid.yaml"])
+    assert result.exit_code == ExitCode.DONE
+    assert "`norm-sweep plan 'my grids/a grid.yaml'`" in result.stdout
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    result = CliRunner().invoke(app, ["init", "absent/grid.yaml"])
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.stderr == "absent/grid.yaml cannot be written: make absent/ first\n"
+
+
 def test_a_grid_that_comes_with_the_program() -> None:
     result = CliRunner().invoke(app, ["init", "--example", "quickstart", "mine.yaml"])
     assert result.exit_code == ExitCode.DONE
