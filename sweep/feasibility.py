@@ -131,7 +131,8 @@ def require_data(grid: Grid, *, download: bool) -> None:
 def own_data(grid: Grid) -> list[DataSpec]:
     """Each of the user's own data sets with its options, whole."""
     specs = [trial.spec.data for trial in grid.trials if is_own(trial.spec.data.name)]
-    return list(dict.fromkeys(DataSpec(name=s.name, options=s.options) for s in specs))
+    whole = (DataSpec(name=s.name, options=s.options, digest=s.digest) for s in specs)
+    return list(dict.fromkeys(whole))
 
 
 def _as_cell(trial: GridTrial) -> object:

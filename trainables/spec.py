@@ -76,7 +76,9 @@ class DataSpec(Spec):
     They are the same ones in every trial: the classes take turns in a fixed shuffle.
     `augment`: `crop_flip` crops the image's own size from the image padded by an eighth of it,
     `crop24_flip` 24x24 from the bare image (the centre at test time); both mirror every second.
-    `options` are those of a user's own data set, `package.module:attr`.
+    `options` are those of a user's own data set, `package.module:attr`. `digest` names the bits of
+    one that is told where its files lie (`data.root` of a grid): the path is no part of what a
+    trial is, and the bits are.
     """
 
     name: str
@@ -84,6 +86,7 @@ class DataSpec(Spec):
     num_train: Count | None = None
     num_test: Count | None = None
     options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
+    digest: str = field(default="", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", Options(self.options))

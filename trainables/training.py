@@ -18,6 +18,7 @@ import torch
 from trainables import checkpoint as checkpoints
 from trainables.data.catalog import dataset_info
 from trainables.data.load import load
+from trainables.data.own import use_root
 from trainables.determinism import deterministic, prepare
 from trainables.epoch import Pace, TrainingEpoch
 from trainables.errors import CheckpointDamaged
@@ -31,7 +32,7 @@ from trainables.observe import layer_at
 from trainables.optim import Sgd
 from trainables.precision import laid_out
 from trainables.seeding import GlobalStream
-from trainables.spec import Dimensions, EpochMetrics, TrialSpec
+from trainables.spec import Dimensions, EpochMetrics, TrialSpec, is_own
 from trainables.stepping.switching import Compilation, steps_for
 from trainables.threshold import TimeToThreshold
 
@@ -91,6 +92,8 @@ class Trial:
         compilation: Compilation = False,
         cuda_graphs: bool = False,
     ) -> None:
+        if is_own(spec.data.name):
+            use_root(data_root if spec.data.digest else None)
         check_values(spec)
         self.spec = spec
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -58,13 +58,13 @@ def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[st
 
 def _options_by_size(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
     """Options of one norm that were set for some batch sizes."""
-    for name in [column for column in values if str(column).startswith(NORM_OPTION)]:
+    for name in [str(n) for n in values if str(n).startswith(NORM_OPTION)]:
         for norm, of_norm in trials.groupby("norm"):
             option = values[name].loc[of_norm.index]
             by_size = option.groupby(of_norm["batch_size"]).agg(lambda found: "/".join(set(found)))
             if by_size.nunique() > 1:
                 parts = [f"{value} at batch size {size}" for size, value in by_size.items()]
                 yield (
-                    f"{norm} had {str(name).removeprefix(NORM_OPTION)} {listed(parts)}, and is "
+                    f"{norm} had {name.removeprefix(NORM_OPTION)} {listed(parts)}, and is "
                     f"compared as one norm."
                 )

@@ -26,7 +26,7 @@ from sweep.grid.left_out import LeftOut, excluded
 from sweep.grid.source import Source
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.import_order import own_modules_last
-from trainables.data.own import Known, known_facts, learn_facts
+from trainables.data.own import Known, known_facts, learn_facts, takes_root, use_root
 from trainables.spec import is_own
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -162,6 +162,8 @@ class Grid:
         """Have a process that is sent the grid know of its data sets what has been read."""
         vars(self).update(state)
         learn_facts(self.own_data)
+        is_stated = any(trial.spec.data.digest for trial in self.trials)
+        use_root(self.data_root if is_stated else None)
 
     @property
     def arguments(self) -> str:
@@ -239,19 +241,31 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
 
 def _take_root(source: Source) -> str | None:
     """`data.root` says where the files lie, which is no part of what a trial is."""
+    use_root(None)
     data = source.data.get("data")
     if not isinstance(data, dict) or "root" not in data:
         return None
     root = data.pop("root")
-    if is_own(str(data.get("name"))):
-        what = f"is of no use to {show(data['name'])}, which finds its files itself"
+    is_users = is_own(str(data.get("name")))
+    if is_users and not _takes_root(str(data["name"])):
+        what = f"is of no use to {show(data['name'])}, which has no parameter `root`"
         source.problems.append(source.problem(("data", "root"), what))
         return None
     problem = _too_long(root) if isinstance(root, str) and root else "expected a folder's path"
     if problem is None:
-        return str(Path(root).expanduser().absolute())
+        folder = str(Path(root).expanduser().absolute())
+        use_root(folder if is_users else None)
+        return folder
     source.problems.append(source.problem(("data", "root"), f"{problem}, found {show(root)}"))
     return None
+
+
+def _takes_root(name: str) -> bool:
+    """Whether a data set has a parameter `root`; True where that is told with other mistakes."""
+    try:
+        return takes_root(name)
+    except ValueError:
+        return True
 
 
 def _too_long(path: str) -> str | None:

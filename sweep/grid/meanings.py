@@ -25,7 +25,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "data.num_train": "Only so many training images, the same in every trial.",
         "data.num_test": "Only so many test images, the same in every trial.",
         "data.options": "Options of your own data set.",
-        "data.root": "Folder where the files lie or are put.",
+        "data.digest": "Names the bits of your own data set, which has to have them. With `root` "
+        "it is filled in.",
+        "data.root": "Folder where the files lie or are put; your own data set gets it as its "
+        "argument `root`.",
         "model.name": "A network by name, or `module:attribute` of your own.",
         "model.stem": "First layers of the ImageNet networks: for 32x32 images, or the original.",
         "model.width": "Channels of the first stage.",

@@ -90,6 +90,6 @@ def _short(number: float) -> str:
 
 
 def _default(field: Mapping[str, Any]) -> str:
-    if field.get("default") in (None, [], {}):
+    if field.get("default") in (None, [], {}, ""):
         return ""
     return f"`{json.dumps(field['default'])}`".replace('"', "")

@@ -73,7 +73,7 @@ def test_a_field_added_later_counts_once_it_leaves_its_default() -> None:
         return [f.name for f in dataclasses.fields(spec) if f.metadata == ADDED_LATER]
 
     assert later(SPEC.model) == ["norm_on_logits", "dropout", "initial_weights", "options"]
-    assert later(SPEC.data) == ["options"]
+    assert later(SPEC.data) == ["options", "digest"]
     assert not set(later(SPEC.train)) & set(spec_to_dict(SPEC)["train"])
     values = {
         "optimizer_batch_size": 8,

@@ -2,7 +2,7 @@
 
 from trainables.data.catalog import DATASETS, DatasetInfo, dataset_info
 from trainables.data.files import data_root
-from trainables.data.own import own_facts, read_own, require_repeatable
+from trainables.data.own import own_facts, read_own, require_repeatable, use_root
 from trainables.data.sources import download, how_to_get, is_available, verify
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "own_facts",
     "read_own",
     "require_repeatable",
+    "use_root",
     "verify",
 ]

@@ -78,12 +78,13 @@ CROPS: Mapping[str, int] = MappingProxyType({"crop24_flip": 24})
 def with_defaults(spec: DataSpec) -> DataSpec:
     """The spec with the defaults of a user's own data set where it states none.
 
-    Raises `ValueError` for an unknown name or option; imports the module of a user's own.
+    Of one that reads from a stated root the digest is added, for which it is read. Raises
+    `ValueError` for an unknown name or option; imports the module of a user's own.
     """
     if is_own(spec.name):
-        from trainables.data.own import completed
+        from trainables.data.own import completed, identified
 
-        return completed(spec)
+        return identified(completed(spec))
     if spec.name not in DATASETS:
         raise ValueError(
             f"data set {spec.name!r} is not one of {', '.join(TRAINABLE)}; one of your own is "
@@ -91,6 +92,8 @@ def with_defaults(spec: DataSpec) -> DataSpec:
         )
     if spec.options:
         raise ValueError(f"{spec.name} has no `options`, which are a user's own data set's")
+    if spec.digest:
+        raise ValueError(f"{spec.name} has no `digest`, which is a user's own data set's")
     return spec
 
 

@@ -67,7 +67,7 @@ def load(
     images have the size that the model is given, cropped about their centre.
     """
     info = dataset_info(spec)
-    every = DataSpec(name=spec.name, options=spec.options)
+    every = DataSpec(name=spec.name, options=spec.options, digest=spec.digest)
     whole = _load_whole(every, data_root(root), torch.device(device))
     test = _balanced(whole.test, info.num_test)
     if test.images.shape[1:] != info.shape:

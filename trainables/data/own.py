@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from normmods.import_path import resolve
+from normmods.import_path import keyword_parameters, resolve
 from trainables.data.catalog import DatasetInfo
 from trainables.errors import DataUnavailable, reason
 from trainables.options import Options, complete_options
@@ -68,10 +68,24 @@ class OwnData:
         )
 
 
-Known = Mapping[tuple[str, Options], OwnFacts]
-"""Facts by the data set's name and complete options."""
+Key = tuple[str, Options, str]
+"""A data set's name, its complete options, and the folder that it is told to read from."""
 
-_known: dict[tuple[str, Options], OwnFacts] = {}
+Known = Mapping[Key, OwnFacts]
+
+_known: dict[Key, OwnFacts] = {}
+_root: list[str] = []
+"""The folder that the grid of this process states for a user's own data set, if it does."""
+
+
+def use_root(root: str | os.PathLike[str] | None) -> None:
+    """Have each data set that takes a `root` read from this folder in this process; None: none."""
+    _root[:] = [] if root is None else [os.fspath(root)]
+
+
+def takes_root(name: str) -> bool:
+    """Whether a data set has a parameter `root`; raises `ValueError` if it cannot be imported."""
+    return any(p.name == "root" for p in keyword_parameters(_target(name)))
 
 
 def completed(spec: DataSpec) -> DataSpec:
@@ -79,16 +93,35 @@ def completed(spec: DataSpec) -> DataSpec:
 
     Raises `ValueError` where it cannot be imported or an option is wrong.
     """
-    options = complete_options(_named(spec.name), _target(spec.name), spec.options, ())
+    anyway = ("root",) if _root_of(spec.name) else ()
+    options = complete_options(_named(spec.name), _target(spec.name), spec.options, anyway)
     return replace(spec, options=options)
+
+
+def identified(spec: DataSpec) -> DataSpec:
+    """The spec with the digest of a data set that reads from a stated root; reads it for that."""
+    if spec.digest or not _root_of(spec.name):
+        return spec
+    return replace(spec, digest=own_facts(spec).digest)
+
+
+def _root_of(name: str) -> str:
+    return _root[0] if _root and takes_root(name) else ""
+
+
+def _key(spec: DataSpec) -> Key:
+    return spec.name, Options(completed(spec).options), _root_of(spec.name)
 
 
 def read_own(spec: DataSpec) -> OwnData:
     """The whole data set, whatever part the spec keeps; read once a process.
 
-    Raises `DataUnavailable` where the callable raises, or what it returns is no such data set.
+    Raises `DataUnavailable` where the callable raises, what it returns is no such data set, or
+    its bits are not those that the spec's digest names.
     """
-    return _read_once(spec.name, Options(completed(spec).options))
+    data = _read_once(*_key(spec))
+    _require_digest(spec, data.digest)
+    return data
 
 
 def own_facts(spec: DataSpec) -> OwnFacts:
@@ -96,8 +129,18 @@ def own_facts(spec: DataSpec) -> OwnFacts:
 
     Raises as `read_own`.
     """
-    key = (spec.name, Options(completed(spec).options))
-    return _known[key] if key in _known else _read_once(*key).facts
+    key = _key(spec)
+    facts = _known[key] if key in _known else _read_once(*key).facts
+    _require_digest(spec, facts.digest)
+    return facts
+
+
+def _require_digest(spec: DataSpec, found: str) -> None:
+    if spec.digest and found != spec.digest:
+        raise DataUnavailable(
+            f"{_named(spec.name)} has other images or labels than are asked for: expected the "
+            f"digest {spec.digest}, found {found}"
+        )
 
 
 def known_facts() -> Known:
@@ -132,16 +175,18 @@ def require_repeatable(spec: DataSpec) -> None:
 
 ELSEWHERE = """
 import json, sys
-from trainables.data.own import read_own
+from trainables.data.own import read_own, use_root
 from trainables.spec import DataSpec
-print(read_own(DataSpec(name=sys.argv[1], options=json.loads(sys.argv[2]))).digest)
+name, options, root = sys.argv[1:]
+use_root(root or None)
+print(read_own(DataSpec(name=name, options=json.loads(options))).digest)
 """
 
 
 def _digest_elsewhere(spec: DataSpec) -> str:
-    options = json.dumps(dict(spec.options))
+    options, root = json.dumps(dict(spec.options)), _root_of(spec.name)
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, spec.name, options],
+        [sys.executable, "-c", ELSEWHERE, spec.name, options, root],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -155,9 +200,9 @@ def _digest_elsewhere(spec: DataSpec) -> str:
 
 
 @lru_cache(maxsize=2)
-def _read_once(name: str, options: Options) -> OwnData:
-    data = _call(name, options)
-    before = _known.setdefault((name, options), data.facts)
+def _read_once(name: str, options: Options, root: str) -> OwnData:
+    data = _call(name, {**options, "root": root} if root else options)
+    before = _known.setdefault((name, options, root), data.facts)
     if before != data.facts:
         raise DataUnavailable(
             f"{_named(name)} has other images or labels than when it was read before: trials "
@@ -167,7 +212,7 @@ def _read_once(name: str, options: Options) -> OwnData:
     return data
 
 
-def _call(name: str, options: Options) -> OwnData:
+def _call(name: str, options: Mapping[str, Any]) -> OwnData:
     try:
         found = _target(name)(**options)
     except Exception as error:

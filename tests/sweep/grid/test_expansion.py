@@ -57,7 +57,7 @@ def test_every_field_reaches_the_specs_and_the_rest_has_its_default() -> None:
     schedule = {"name": "multistep", "milestones": [1, 2], "gamma": 0.5}
     train = {"epochs": 4, "optimizer": optimizer, "schedule": schedule}
     for trial in load(data=data, train=train).trials:
-        assert vars(trial.spec.data) == {**data, "num_test": None, "options": {}}
+        assert vars(trial.spec.data) == {**data, "num_test": None, "options": {}, "digest": ""}
         found = vars(trial.spec.train.optimizer)
         assert found == {**optimizer, "name": "sgd", "decay_norm_and_bias": True}
         assert trial.spec.train.schedule.milestones == (1, 2)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import probe_data
 import pytest
 from small_grids import complaints, factors, load
 from users_module import DATA, MINE, MODEL
@@ -13,8 +16,11 @@ import trainables
 from sweep.errors import RefusedError
 from sweep.feasibility import require_data, without_infeasible
 from sweep.grid.edition import Scale, edition_of, scaled
+from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.remarks import remarks
+from trainables import DataUnavailable, Trial
+from trainables.data import own
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +99,7 @@ def test_own_and_built_in_ones_can_be_compared() -> None:
         ({"data": {**DATA, "num_train": 521}}, "data: `1 <= num_train <= 520` must hold for mine:"),
         (
             {"data": {**DATA, "root": "here"}},
-            "data.root: is of no use to 'mine:blobs', which finds",
+            "data.root: is of no use to 'mine:blobs', which has no",
         ),
         (factors(**{"model.options": [{"width": 1}]}), "factors.model.options: unknown factor"),
     ],
@@ -159,3 +165,57 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_unless_told() -> None:
     lines = [line for line in remarks(kept) if "model.initial_weights: replaced" in line]
     assert len(lines) == 1
     assert not remarks(replaced)
+
+
+FILED = """
+import numpy as np
+
+def load(root: str = "files", level: int = 0) -> dict:
+    data = dict(np.load(f"{root}/data.npz"))
+    return {**data, "num_classes": int(data["num_classes"])}
+"""
+
+
+def filed(folder: Path, **changes: Any) -> None:
+    folder.mkdir()
+    np.savez(folder / "data.npz", **{**probe_data.blobs(), **changes})
+
+
+def test_data_with_a_stated_root_are_identified_by_their_bits() -> None:
+    Path("filed.py").write_text(FILED)
+    for name in ("files", "moved"):
+        filed(Path(name))
+    other = probe_data.blobs()["test_images"] // 2
+    filed(Path("other"), test_images=other)
+
+    def trial(root: str | None) -> GridTrial:
+        own.forget()
+        stated = {} if root is None else {"root": root}
+        grid = load(data={"name": "filed:load", **stated}, **factors(norm=["groupnorm"], seed=1))
+        assert pickle.loads(pickle.dumps(grid)).trials == grid.trials
+        return grid.trials[0]
+
+    without = trial(None)
+    assert dict(without.spec.data.options) == {"root": "files", "level": 0}
+    assert without.spec.data.digest == ""
+    first = trial("files")
+    assert dict(first.spec.data.options) == {"level": 0}
+    assert (
+        first.trial_id == trial("moved").trial_id == trial(str(Path("moved").absolute())).trial_id
+    )
+    assert len({first.trial_id, trial("other").trial_id, without.trial_id}) == 3
+
+
+def test_a_trial_reads_its_data_from_the_stated_root_and_refuses_others() -> None:
+    Path("filed.py").write_text(FILED)
+    filed(Path("moved"))
+    filed(Path("other"), test_images=probe_data.blobs()["test_images"] // 2)
+    grid = load(data={"name": "filed:load", "root": "moved"}, **factors(seed=1))
+    require_data(grid, download=False)
+    own.forget()
+    own.use_root(None)
+    trial = Trial(grid.trials[0].spec, data_root=grid.data_root, device="cpu")
+    assert trial.dimensions.num_test == 50
+    own.forget()
+    with pytest.raises(DataUnavailable, match="other images or labels than are asked for"):
+        Trial(grid.trials[0].spec, data_root="other", device="cpu")

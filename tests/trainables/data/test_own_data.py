@@ -73,7 +73,7 @@ def test_the_same_bits_in_another_process_are_asked_for() -> None:
 
 def test_facts_that_another_process_has_read_spare_a_call() -> None:
     spec = DataSpec(name="probe_data:changed")
-    known = {(spec.name, own.completed(spec).options): own.own_facts(spec)}
+    known = {(spec.name, own.completed(spec).options, ""): own.own_facts(spec)}
     own.forget()
     probe_data.changes["train_images"] = None  # a call would be refused
     own.learn_facts(known)
