@@ -66,7 +66,10 @@ def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
     if not pooled:
         return
     modes = {module: module.training for module in model.modules()}
-    hooks = [layer.register_forward_pre_hook(moments.add) for layer, moments in pooled.items()]
+    hooks = [
+        layer.register_forward_pre_hook(moments.add, with_kwargs=True)
+        for layer, moments in pooled.items()
+    ]
     model.eval()
     try:
         with torch.no_grad(), using_eval_statistics(model, "batch"):
@@ -77,7 +80,8 @@ def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
             hook.remove()
         for module, training in modes.items():
             module.training = training
-    for layer, moments in pooled.items():
+    reached = {layer: moments for layer, moments in pooled.items() if moments.count}
+    for layer, moments in (reached or pooled).items():  # a model may leave out a layer
         moments.store(layer)
 
 
@@ -89,9 +93,9 @@ class _PooledMoments:
         self.mean = torch.zeros(())
         self.squares = torch.zeros(())
 
-    def add(self, _layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def add(self, _layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Merges the layer's input by the parallel form of Chan, Golub & LeVeque (1979)."""
-        x: Tensor = inputs[0].double()
+        x: Tensor = next(iter((*inputs, *named.values()))).double()
         count = x.numel() // x.shape[1]
         var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
         if self.count == 0:

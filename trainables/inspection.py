@@ -14,7 +14,7 @@ from trainables.feasibility import dry_run_device
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
 from trainables.seeding import GlobalStream
-from trainables.spec import TrialSpec, is_own
+from trainables.spec import NormSpec, TrialSpec, is_own
 
 _NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -26,8 +26,9 @@ def inspect(spec: TrialSpec) -> list[str]:
     """A line for each peculiarity of a user's own model with the spec's norm in it.
 
     Named with their paths: normalization layers that `norm(num_channels)` did not build, layers
-    that it built and the model does not call, and convolutions that a norm asks for other weights
-    and that keep theirs. None for a built-in model, and for a cell that cannot run.
+    that it built and the model does not call, parameters whose initial values depend on the norm,
+    and convolutions that a norm asks for other weights and that keep theirs. None for a built-in
+    model, and for a cell that cannot run.
     """
     if not is_own(spec.model.name):
         return []
@@ -63,7 +64,39 @@ def _inspect(spec: TrialSpec, device: torch.device) -> list[str]:
             f"{named}: {_few(uncalled)} {_was(uncalled)} built with norm(num_channels) and never "
             f"called"
         )
+    if moved := _moved_by_the_norm(spec):
+        lines.append(
+            f"{named} with {spec.norm.name}: a seed gives {_few(moved)} other initial values than "
+            f"with batchnorm, so that seeds do not pair these norms; draw them without walking "
+            f"through the norm's own layers"
+        )
     return [*lines, *(f"{named} with {spec.norm.name}: {line}" for line in kept)]
+
+
+def _moved_by_the_norm(spec: TrialSpec) -> list[str]:
+    """Parameters that the norm does not own and whose initial values depend on it."""
+    if spec.model.initial_weights != "own":
+        return []
+    ours, others = (_initial_values(spec, norm) for norm in (spec.norm, NormSpec(name="batchnorm")))
+    return [
+        name
+        for name, value in ours.items()
+        if name in others and not torch.equal(value, others[name])
+    ]
+
+
+def _initial_values(spec: TrialSpec, norm: NormSpec) -> dict[str, torch.Tensor]:
+    data, norms = dataset_info(spec.data), SeededNorms(norm, seed=spec.seed)
+    with GlobalStream(spec.seed, "init"):
+        model = build_model(
+            spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
+        )
+    in_norms = {id(parameter) for layer in norms.built for parameter in layer.parameters()}
+    return {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if id(parameter) not in in_norms
+    }
 
 
 def foreign_norms(model: nn.Module, built: Iterable[nn.Module]) -> list[tuple[str, nn.Module]]:

@@ -142,6 +142,16 @@ class OwnWeights(Base):
         nn.init.constant_(self.fc.bias, -2.0)
 
 
+class Walks(Base):
+    """Draws the weights of every convolution and linear layer, a norm's own included."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.normal_(layer.weight)
+
+
 def densenet(*, in_channels: int, num_classes: int, norm: NormFactory) -> nn.Module:
     """torchvision's, whose layers take lists, with every BatchNorm swapped."""
     from torchvision.models import DenseNet

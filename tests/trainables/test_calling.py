@@ -99,6 +99,14 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_under_the_seed() -> None:
     assert not torch.equal(weights(replace(spec, seed=1))["conv1.weight"], kept["conv1.weight"])
 
 
+def test_initial_weights_that_depend_on_the_norm_are_named() -> None:
+    spec = own("Walks", "probe_norms:WithLinear", initial_weights="own")
+    (line,) = inspect(spec)
+    assert "probe_norms:WithLinear: a seed gives conv2.weight, fc.weight other initial" in line
+    assert inspect(own("Walks", initial_weights="own")) == []
+    assert inspect(own("Walks", "probe_norms:WithLinear")) == []
+
+
 def test_replacing_them_is_what_trials_of_before_did() -> None:
     before = own("OwnWeights")
     asked = own("OwnWeights", initial_weights="replaced")
