@@ -83,7 +83,7 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
         return True
 
     @property
-    def track_running_stats(self) -> bool:  # type: ignore[override]
+    def track_running_stats(self) -> bool:
         """Always: the layer keeps statistics."""
         return True
 
