@@ -83,7 +83,7 @@ OTHER_VALUES = {"momentum": 0.9, "eval_statistics": "batch"}
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [(n, o) for n, of in ONLY_IN_TESTS.items() for o in of]
+    ("name", "option"), [(n, o) for n, of in ONLY_IN_TESTS.items() for o in sorted(of)]
 )
 def test_an_option_that_acts_in_tests_alone_leaves_the_parameters_their_bits(
     name: str, option: str
