@@ -33,12 +33,12 @@ def digits_for(mean: Mean) -> int:
     So many that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
 
     >>> digits_for(Mean(0.31, 0.1, 0.12, 5)), digits_for(Mean(0.003, 0.001, 0.0012, 5))
-    (2, 4)
+    (2, 3)
     """
     shown = [mean.half_width]
     if not mean.low <= 0 <= mean.high:
         shown += [mean.value, mean.low, mean.high]
-    return _digits(shown)
+    return _digits(shown, significant=1)
 
 
 def points(value: float) -> str:
@@ -47,12 +47,12 @@ def points(value: float) -> str:
     >>> points(3.256), points(0.00123)
     ('3.26', '0.0012')
     """
-    return number(value, _digits([value]))
+    return number(value, _digits([value], significant=2))
 
 
-def _digits(values: Sequence[float]) -> int:
+def _digits(values: Sequence[float], *, significant: int) -> int:
     smallest = min((abs(value) for value in values if abs(value) > SAME), default=1.0)
-    return 2 if smallest >= 0.005 else ceil(-log10(smallest)) + 1
+    return 2 if smallest >= 0.005 else ceil(-log10(smallest)) + significant - 1
 
 
 def p_value(p: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.findings import Findings
-from analysis.learnt import learnt_nothing, without_error
+from analysis.learnt import ASSUMED_NUM_TEST, learnt_nothing, without_error
 from analysis.wording import listed
 
 RATE = "train.optimizer.lr"
@@ -57,11 +57,14 @@ def at_bounds(findings: Findings) -> list[str]:
 
 
 def _chance(findings: Findings) -> str:
-    """The error of guessing, and what the noise was taken from."""
+    """The error of guessing, and of how many test examples the noise is."""
     trials = findings.comparison.scored
     levels = sorted(trials["chance_error"].dropna().unique())
     level = f" ({listed([f'{value:g}' for value in levels])} %)" if levels else ""
-    return f"the error of guessing{level}, within the noise of the test set"
+    sizes = [f"{int(size):,}" for size in sorted(trials["num_test"].dropna().unique())]
+    noise = f"{listed(sizes)} test examples" if sizes else "a test set, taken to have"
+    noise += "" if sizes else f" {ASSUMED_NUM_TEST:,} examples, as nothing says how many"
+    return f"the error of guessing{level}, within the noise of {noise}"
 
 
 def _look(findings: Findings) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from analysis.comparison import Comparison
 from analysis.findings import Findings
+from analysis.inference import SAME
 from analysis.learnt import without_error
 from analysis.measures import Measures
 from analysis.reporting.best_by_size import UNLIKE, shared_seeds
-from analysis.wording import listed, number
+from analysis.wording import listed, number, points
 
 FEW = 3
 
@@ -19,8 +20,8 @@ FEW = 3
 def level_and_rise(findings: Findings) -> list[str]:
     """Two axes, since a norm may be worse everywhere and yet rise least; as measured.
 
-    Norms are named together where the numbers, as they are printed, are the same. A norm that
-    learns nothing at some batch size, or that makes no error, is not praised for not rising.
+    Norms whose rise is printed as the same number are named together. A norm that learns nothing
+    at some batch size, or that makes no error, is not praised for not rising.
     """
     comparison = findings.comparison
     known = [
@@ -31,11 +32,12 @@ def level_and_rise(findings: Findings) -> list[str]:
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
         return []
     perfect = without_error(comparison)
-    best = _least(known, lambda m: m.auec.value)
-    flat = _least([m for m in known if m.norm not in perfect], lambda m: m.rise)
+    lowest = min(m.auec.value for m in known)
+    best = [m for m in known if m.auec.value - lowest <= SAME]
+    flat = _rising_least([m for m in known if m.norm not in perfect])
     level = (
         f"{_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
-        f"({number(best[0].auec.value)} %)"
+        f"({points(lowest)} %)"
     )
     text = f"{level}{_rises(best, flat, len(known))}" if len(flat) > 0 else level
     return [f"As measured, not tested: {text}.{_contrary(comparison)}"]
@@ -43,7 +45,9 @@ def level_and_rise(findings: Findings) -> list[str]:
 
 def _rises(best: Sequence[Measures], flat: Sequence[Measures], num: int) -> str:
     """Whose error rises least, and by how much that of the best rises if it is not theirs."""
-    least = number(flat[0].rise)
+    least = min(m.rise for m in flat)
+    if len(flat) == num and least <= SAME:
+        return "; no norm's error rises at any smaller batch size"
     if len(flat) == num:
         return f"; no norm's error rises more than another's ({_by(least)})"
     if list(best) == list(flat):
@@ -64,8 +68,8 @@ def _verb(flat: Sequence[Measures]) -> str:
     return "rises" if len(flat) == 1 else "rise"
 
 
-def _by(least: str) -> str:
-    return "not at all" if not float(least) else f"by {least} points at most"
+def _by(least: float) -> str:
+    return "not at all" if least <= SAME else f"by {points(least)} points at most"
 
 
 def _names(measures: Sequence[Measures]) -> str:
@@ -76,10 +80,10 @@ def _guesses(comparison: Comparison, norm: str) -> bool:
     return any((norm, size) in comparison.at_chance for size in comparison.common_batch_sizes)
 
 
-def _least(measures: Sequence[Measures], value: Callable[[Measures], float]) -> list[Measures]:
-    """Those of the measures whose `value` is the lowest, or is printed as the same number."""
-    lowest = min(map(value, measures), default=np.nan)
-    return [m for m in measures if number(value(m)) == number(lowest)]
+def _rising_least(measures: Sequence[Measures]) -> list[Measures]:
+    """Those whose worst rise is the lowest, or is printed as the same number."""
+    lowest = min((m.rise for m in measures), default=np.nan)
+    return [m for m in measures if number(m.rise) == number(lowest)]
 
 
 def _contrary(comparison: Comparison) -> str:

@@ -6,24 +6,34 @@ import numpy as np
 
 from analysis.comparison import Comparison
 from analysis.family import Gap, family
-from analysis.inference import difference
+from analysis.inference import Difference, difference
 from analysis.wording import counted, interval, number, signed
 
 
 def one_norm(comparison: Comparison) -> list[str]:
-    """A norm's error at each batch size against the largest one, paired by seed, Holm over them."""
+    """A norm's error at each batch size against the largest one, paired by seed; one Holm family."""
     norm = comparison.reference
-    largest, *smaller = comparison.batch_sizes
+    largest = comparison.batch_sizes[0]
     ended = comparison.errors(largest).get(norm)
     if ended is None:
         return [f"{norm} is alone, and no trial of it at batch size {largest} has ended yet."]
     level = f"{norm} is alone: its mean error at batch size {largest} is {number(ended.mean())} %"
-    there = [size for size in smaller if norm in comparison.errors(size)]
-    if not there:
+    found = _rises(comparison)
+    if not found:
         return [f"{level}, and there is nothing to compare it with."]
-    found = [difference(comparison.errors(size)[norm], ended) for size in there]
-    rises = family([(norm, size) for size in there], found)
+    beside = [rise.p for item in comparison.others for rise in _rises(item).values()]
+    rises = family([(norm, size) for size in found], list(found.values()), beside)
     return [f"{level}.", *(_rise(gap, largest) for gap in rises)]
+
+
+def _rises(comparison: Comparison) -> dict[int, Difference]:
+    """By smaller batch size the error's rise over the largest one's, where a norm is alone."""
+    norm, (largest, *smaller) = comparison.reference, comparison.batch_sizes
+    ended = comparison.errors(largest).get(norm)
+    if ended is None or len(comparison.distinct) > 1:
+        return {}
+    errors = {size: comparison.errors(size).get(norm) for size in smaller}
+    return {size: difference(e, ended) for size, e in errors.items() if e is not None}
 
 
 def _rise(gap: Gap, largest: int) -> str:

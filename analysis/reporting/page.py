@@ -47,7 +47,7 @@ class Section:
     tables: tuple[Table, ...]
 
 
-LONGEST = 80
+LONGEST = 40
 """Letters of a label that a file name holds."""
 
 SMALL = "small edition: "
@@ -206,9 +206,19 @@ def _unconfounded(found: Sequence[Findings]) -> Iterator[Section]:
 
 
 def slugs(labels: Sequence[str]) -> list[str]:
-    """Labels as parts of file names: no two alike, on disks that know no capitals either."""
+    """Labels as parts of file names: no two alike, on disks that know no capitals either.
+
+    Short: without the parts that all of them share, and of a dotted name the last word.
+
+    >>> slugs(["digits, cnn, train.optimizer.lr=0.1", "digits, cnn, train.optimizer.lr=1"])
+    ['lr-0.1', 'lr-1']
+    """
     names: list[str] = []
-    for label in labels:
+    parts = [label.split(", ") for label in labels]
+    shared = set.intersection(*map(set, parts)) if len(labels) > 1 else set()
+    own = [", ".join(part for part in item if part not in shared) for item in parts]
+    for label in own:
+        label = re.sub(r"[\w.]*\.(?=[A-Za-z_]\w*=)", "", label)
         name = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")[:LONGEST] or "other"
         tried = (f"{name}-{number}" if number > 1 else name for number in count(1))
         names.append(next(each for each in tried if each not in names))
