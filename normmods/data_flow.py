@@ -112,13 +112,16 @@ def _told(notes: list[tuple[nn.Module, Callable[..., None]]], origin: _Origins) 
 
         return call
 
+    before = [vars(layer).get("forward") for layer, _ in notes]
     try:
         for layer, note in notes:
             layer.forward = telling(layer.forward, note)
         yield
     finally:
-        for layer, _ in notes:
-            layer.__dict__.pop("forward", None)
+        for (layer, _), own in zip(notes, before, strict=True):
+            vars(layer).pop("forward", None)
+            if own is not None:  # somebody's own, set on the layer itself
+                layer.forward = own
 
 
 class _Origins(TorchFunctionMode):

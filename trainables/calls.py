@@ -76,12 +76,16 @@ def followed(layers: Mapping[str, nn.Module], calls: Calls) -> Iterator[None]:
     ours = {
         path: layer
         for path, layer in layers.items()
-        if not isinstance(layer, torch.jit.ScriptModule) and "forward" not in layer.__dict__
+        if not isinstance(layer, torch.jit.ScriptModule)
     }
+    before = {path: vars(layer).get("forward") for path, layer in ours.items()}
     try:
         for path, layer in ours.items():
             layer.forward = following(path, layer)
         yield
     finally:
-        for layer in ours.values():
-            layer.__dict__.pop("forward", None)
+        for path, layer in ours.items():
+            vars(layer).pop("forward", None)
+            own = before[path]
+            if own is not None:  # somebody's, set on the layer itself
+                layer.forward = own

@@ -26,14 +26,14 @@ class DryRun:
         self, model: nn.Module, norms: list[nn.Module], spec: TrialSpec, device: torch.device
     ) -> None:
         self.model, self.spec, self.device = model, spec, device
+        watch = spec.train.watch
         inside = {layer for norm in norms for layer in norm.modules() if layer is not norm}
         self.layers = {
             path: layer
             for path, layer in model.named_modules()
-            if layer not in inside and "parametrizations" not in path.split(".")
+            if path == watch or (layer not in inside and "parametrizations" not in path.split("."))
         }
         self.norms = [path for path, layer in self.layers.items() if layer in norms]
-        watch = spec.train.watch
         self.calls = Calls(keep=frozenset(() if watch is None else (watch,)))
 
     @torch.no_grad()

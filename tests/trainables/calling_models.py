@@ -87,6 +87,15 @@ class CallsForward(Base):
         return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class SetsForward(Base):
+    """Gives a layer a `forward` of its own."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        forward = self.norm1.forward
+        self.norm1.forward = lambda x: forward(x + 0)  # type: ignore[method-assign]
+
+
 class Recovers(Base):
     """Has a layer that fails, and goes on without it."""
 
@@ -140,6 +149,15 @@ class OwnWeights(Base):
         nn.init.orthogonal_(self.conv2.weight)
         nn.init.zeros_(self.fc.weight)
         nn.init.constant_(self.fc.bias, -2.0)
+
+
+class Pretrained(Base):
+    """Begins with weights that it has from elsewhere."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        weights = torch.full(self.conv1.weight.shape, 0.25, device="cpu")
+        self.load_state_dict({"conv1.weight": weights}, strict=False)
 
 
 class Walks(Base):

@@ -26,7 +26,15 @@ def own(name: str, norm: str = "groupnorm", **model: Any) -> TrialSpec:
 
 @pytest.mark.parametrize(
     "name",
-    ["TakesAList", "Attention", "SkipsBlocks", "Checkpointed", "CallsForward", "Recovers"],
+    [
+        "TakesAList",
+        "Attention",
+        "SkipsBlocks",
+        "Checkpointed",
+        "CallsForward",
+        "SetsForward",
+        "Recovers",
+    ],
 )
 @pytest.mark.parametrize("norm", ["groupnorm", "groupnorm_ws"])
 def test_it_is_found_feasible_and_trained(name: str, norm: str) -> None:
@@ -63,6 +71,10 @@ def test_a_lazy_layer_is_refused_before_training() -> None:
         trainables.check(own("Lazy"))
 
 
+def test_a_layer_inside_a_norm_can_be_watched() -> None:
+    trainables.check(with_train(own("Base", "probe_norms:WithLinear"), watch="norm1.gate"))
+
+
 def test_a_layer_that_returns_one_tensor_in_a_tuple_is_watched() -> None:
     spec = with_train(own("Attention"), watch="attention")
     trainables.check(spec)
@@ -73,6 +85,7 @@ def test_a_layer_that_returns_one_tensor_in_a_tuple_is_watched() -> None:
     ("model", "watch", "expected"),
     [
         ("Attention", "cell", "watch='cell', which returns 3 (tuple): name a layer behind it"),
+        ("Base", "norm9", "must name a layer of the model"),
         ("HalfSwapped", "norm2", "watch='norm2', which it never calls"),
         ("HalfSwapped", "norm3", "must name a layer of the model, but got watch='norm3'"),
     ],
@@ -97,6 +110,13 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_under_the_seed() -> None:
     others = weights(replace(spec, norm=small_spec("batchnorm").norm))
     assert torch.equal(others["conv2.weight"], kept["conv2.weight"])
     assert not torch.equal(weights(replace(spec, seed=1))["conv1.weight"], kept["conv1.weight"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_pretrained_weights_stay() -> None:
+    spec = own("Pretrained", initial_weights="own")
+    trainables.check(spec)
+    assert weights(spec)["conv1.weight"].unique().tolist() == [0.25]
 
 
 def test_initial_weights_that_depend_on_the_norm_are_named() -> None:

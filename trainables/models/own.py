@@ -8,6 +8,7 @@ that a trial is about; the model maps `(B, in_channels, H, W)` to logits `(B, nu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -44,9 +45,12 @@ def build_own(
     from torch import nn
 
     try:
-        model = _target(spec.name)(
-            in_channels=in_channels, num_classes=num_classes, norm=norm, **spec.options
-        )
+        with warnings.catch_warnings():
+            # Of pretrained weights, where the model is only tried on the meta device.
+            warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
+            model = _target(spec.name)(
+                in_channels=in_channels, num_classes=num_classes, norm=norm, **spec.options
+            )
     except (NormError, Infeasible):  # the layer's, which name it
         raise
     except Exception as error:
