@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from made_up_table import BASE, trials_of
 
 from analysis.comparison import comparisons
 from analysis.reporting.notes import notes
+from analysis.reporting.unequal_cells import unequal_cells
 
 HEADER = f"{BASE},num_epochs,num_updates"
 
@@ -56,4 +58,17 @@ def test_norms_that_differ_in_tests_alone_are_said_to(tmp_path: Path) -> None:
     assert found == [
         "bn and bn slow were trained to the same losses, seed by seed and to the last digit: all "
         "of the difference between them arises at test time."
+    ]
+
+
+def test_an_option_that_was_set_for_some_batch_sizes_is_told(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows({16: 4, 2: 32}), HEADER)
+    table = trials.trials.set_index("trial_id")
+    momentum = ["0.003" if size == 2 else "0.1" for size in table["batch_size"]]
+    settings = pd.DataFrame({"norm.momentum": momentum}, index=table.index)
+    settings.loc[table["norm"] == "gn", "norm.momentum"] = ""
+    found = unequal_cells(comparisons(trials), settings)
+    assert found == [
+        "bn had momentum 0.003 at batch size 2 and 0.1 at batch size 16, and is compared as one "
+        "norm."
     ]
