@@ -198,6 +198,8 @@ def _tags(about: dict[str, Any]) -> list[tuple[str, str]]:
         for norm in dict.fromkeys(trial["norm"] for trial in about["trials"])
     ]
     tags = [(f"sweep.expected.{about['name']}", json.dumps(blocks))]
+    if about.get("left_out"):
+        tags.append((f"sweep.left_out.{about['name']}", json.dumps(about["left_out"])))
     if about["reference"]:
         tags.append((f"sweep.reference.{about['name']}", about["reference"]))
     return tags
