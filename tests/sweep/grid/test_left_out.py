@@ -1,11 +1,10 @@
-"""Cells that a grid excludes or skips are known with the reason."""
+"""Cells that a grid excludes are known with the reason."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from sweep.feasibility import without_infeasible
 from sweep.grid.layout import load_grid
 from sweep.plan import make_plan, save_expected
 from sweep.tracking.names import experiment_tags
@@ -37,16 +36,3 @@ def test_a_cell_without_a_trial_is_left_out_and_the_folder_and_mlflow_say_so(
     ]
     assert written["left_out"] == expected
     assert json.loads(experiment_tags(grid)["sweep.left_out.left-out"]) == expected
-
-
-def test_a_skipped_cell_is_left_out_with_what_its_layer_said(tmp_path: Path) -> None:
-    text = GRID.replace("exclude:", "infeasible: skip\nexclude:")
-    text = text.replace("{name: groupnorm, num_groups: 8}", "{name: groupnorm, num_groups: 7}")
-    path = tmp_path / "grid.yaml"
-    path.write_text(text)
-    left_out = without_infeasible(load_grid(path))[0].left_out
-    assert left_out[0].why == "excluded by the grid"
-    skipped = left_out[1:]
-    assert {item.norm for item in skipped} == {"groupnorm"}
-    assert sorted(size for item in skipped for size in item.batch_sizes) == [1, 4, 8]
-    assert all(item.why for item in skipped)
