@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,8 @@ class Changes:
     """All changes of one comparison that both sweeps have, and what only one of them has.
 
     `unlike` says in words where the two are not of the same data set, network and variant;
-    `shared_sizes` are the batch sizes that AUEC is taken over, where those of the two differ.
+    `shared_sizes` are the batch sizes that AUEC is taken over, where those of the two differ;
+    `family` counts the declared changes, of all comparisons, that are adjusted together.
     """
 
     label: str
@@ -52,6 +53,7 @@ class Changes:
     only: tuple[str, ...]
     unlike: str = ""
     shared_sizes: tuple[int, ...] = ()
+    family: int = 0
 
 
 def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[Changes, ...]:
@@ -61,14 +63,35 @@ def changes(before: Sequence[Comparison], after: Sequence[Comparison]) -> tuple[
     these two are compared whatever they are called.
     """
     if len(before) == len(after) == 1:
-        return (_changes(before[0], after[0]),)
+        return _adjusted([_changes(before[0], after[0])])
     later = {item.label: item for item in after}
     shared = [(item, later[item.label]) for item in before if item.label in later]
     if not shared:
         raise InputError(
             f"the two have no comparison in common: {_labels(before)} against {_labels(after)}"
         )
-    return tuple(_changes(first, second) for first, second in shared)
+    return _adjusted([_changes(first, second) for first, second in shared])
+
+
+def _adjusted(found: Sequence[Changes]) -> tuple[Changes, ...]:
+    """The changes with their p adjusted by Holm, together with those of all comparisons.
+
+    AUEC is the declared measure and its own family; single cells are exploratory, and another.
+    """
+    every = [change for item in found for change in item.found]
+    declared = np.array([change.batch_size is None for change in every])
+    p = np.array([change.p_adjusted for change in every])
+    families = (holm(np.where(declared, p, np.nan)), holm(np.where(declared, np.nan, p)))
+    adjusted = iter(np.where(declared, *families))
+    family = int(np.count_nonzero(~np.isnan(families[0])))
+    return tuple(
+        replace(
+            item,
+            found=tuple(replace(c, p_adjusted=float(next(adjusted))) for c in item.found),
+            family=family,
+        )
+        for item in found
+    )
 
 
 def _labels(found: Sequence[Comparison]) -> str:
@@ -76,6 +99,7 @@ def _labels(found: Sequence[Comparison]) -> str:
 
 
 def _changes(before: Comparison, after: Comparison) -> Changes:
+    """The changes of one comparison, their p not yet adjusted."""
     own = (before.common_batch_sizes, after.common_batch_sizes)
     sizes = tuple(size for size in own[0] if size in own[1])
     values = [_values(before, sizes), _values(after, sizes)]
@@ -87,18 +111,11 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
         _over_its_seeds(key, [side[key] for side in values], (before, after), sizes, paired=paired)
         for key, (_, paired, _) in zip(shared, found, strict=True)
     ]
-    # AUEC is the declared measure and its own family; single cells are exploratory.
-    declared = np.array([size is None for _, size in shared])
-    p = np.array([p for _, _, p in found])
-    adjusted = np.where(declared, holm(np.where(declared, p, np.nan)), np.nan)
-    adjusted = np.where(declared, adjusted, holm(np.where(declared, np.nan, p)))
     return Changes(
         label=after.label,
         found=tuple(
-            Change(*key, means[0], means[1], mean, paired, float(corrected), lost[0], lost[1])
-            for key, (mean, paired, _), corrected, (means, lost) in zip(
-                shared, found, adjusted, ended, strict=True
-            )
+            Change(*key, means[0], means[1], mean, paired, p, lost[0], lost[1])
+            for key, (mean, paired, p), (means, lost) in zip(shared, found, ended, strict=True)
         ),
         only=_only(values[0], values[1]),
         unlike=""

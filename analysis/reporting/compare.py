@@ -12,6 +12,7 @@ from analysis.changes import Change, Changes, changes
 from analysis.comparison import comparisons
 from analysis.figures import moved
 from analysis.figures.save import rendered
+from analysis.inference import SAME
 from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
@@ -20,13 +21,13 @@ from analysis.reporting.page import Page, Section, edition_of, slugs
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials
-from analysis.wording import between, counted, equals, listed, number, p_value, signed
+from analysis.wording import between, counted, digits_for, equals, listed, number, p_value, signed
 
 CLAIMS = (
     "Claims",
-    "One family is declared: each norm's AUEC after against before, adjusted by Holm. Single batch "
-    "sizes are exploratory and adjusted together. Intervals are each comparison's own, the verdict "
-    "is Holm's.",
+    "One family is declared: each norm's AUEC after against before, of all comparisons of the "
+    "report, adjusted together by Holm. Single batch sizes are exploratory and adjusted together. "
+    "Intervals are each comparison's own, the verdict is Holm's.",
 )
 
 
@@ -83,8 +84,7 @@ def answer(found: Changes) -> list[str]:
         sizes = listed(found.shared_sizes)
         lines.append(f"AUEC is over the batch sizes that both have: {sizes}.")
     declared = [change for change in found.found if change.batch_size is None]
-    family = sum(not np.isnan(change.p_adjusted) for change in declared)
-    lines += [_declared(change, family) for change in declared]
+    lines += [_declared(change, found.family) for change in declared]
     cells = [change for change in found.found if change.batch_size is not None]
     moving = [
         f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved
@@ -101,7 +101,7 @@ def answer(found: Changes) -> list[str]:
 
 def _none_moved(cells: Sequence[Change]) -> str:
     """That no cell moved, and how far that is a result of a test."""
-    if all(abs(c.before - c.after) == 0 and c.difference.value == 0 for c in cells):
+    if all(max(abs(c.before - c.after), abs(c.difference.value)) <= SAME for c in cells):
         return f"All {counted(len(cells), 'cell')} are the same before and after."
     tested = [c for c in cells if not np.isnan(c.p_adjusted)]
     if not tested:
@@ -151,9 +151,8 @@ def _declared(change: Change, family: int) -> str:
     if not change.moved and not mean.low <= 0 <= mean.high:
         p = f" by itself, but p {equals(change.p_adjusted)} after Holm's adjustment for {family} "
         p += "comparisons"
-    return (
-        f"{text}: {verdict} ({signed(mean.value)} points, 95 % interval {between(mean)}{p}{how})."
-    )
+    moved_by = f"{signed(mean.value, digits_for(mean))} points"
+    return f"{text}: {verdict} ({moved_by}, 95 % interval {between(mean)}{p}{how})."
 
 
 def _over(change: Change) -> str:

@@ -11,7 +11,7 @@ from analysis.wording import counted, interval, number, signed
 
 
 def one_norm(comparison: Comparison) -> list[str]:
-    """A norm's error at each batch size against the largest one, paired by seed; one Holm family."""
+    """A norm's error at each batch size against the largest one, paired by seed; one family."""
     norm = comparison.reference
     largest = comparison.batch_sizes[0]
     ended = comparison.errors(largest).get(norm)

@@ -202,6 +202,8 @@ def _tags(about: dict[str, Any]) -> list[tuple[str, str]]:
         half = len(about["asked_ids"]) // 2
         for key, ids in (("", about["asked_ids"][:half]), (":2", about["asked_ids"][half:])):
             tags.append((f"sweep.trials.{about['name']}{key}", json.dumps(ids)))
+    if about.get("left_out"):
+        tags.append((f"sweep.left_out.{about['name']}", json.dumps(about["left_out"])))
     if about["reference"]:
         tags.append((f"sweep.reference.{about['name']}", about["reference"]))
     return tags

@@ -58,6 +58,9 @@ def test_infeasible_cells_are_skipped_with_all_their_seeds_where_the_grid_says_s
     assert len(kept.trials) == 6
     (line,) = lines
     assert line.startswith("picky_layers:Picky at batch size 1: ")
+    (left_out,) = kept.left_out
+    assert (left_out.norm, left_out.batch_sizes) == ("picky_layers:Picky", (1,))
+    assert "one example is not enough" in left_out.why
 
 
 def test_a_grid_of_which_nothing_is_left_is_refused() -> None:
