@@ -65,7 +65,7 @@ class Failing(nn.GroupNorm):
         super().__init__(2, num_channels)
         if ray.is_initialized() and Path({place!r}).exists():
             Path({place!r} + "-begun").touch()
-            time.sleep(60)
+            time.sleep(5)
     def forward(self, x):
         if x.requires_grad:
             raise RuntimeError("always")
