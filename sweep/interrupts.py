@@ -6,10 +6,11 @@ needs no unwinding: records are whole at any moment, and a dead driver's lock is
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
-import stat
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,8 +72,10 @@ def children_spared_hangups() -> Iterator[None]:
 def leave_a_dead_terminal() -> None:
     """Send what is written to a terminal that has gone nowhere: each write would raise."""
     for number in (1, 2):
-        with suppress(OSError):
-            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+        try:
+            termios.tcgetattr(number)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:  # no terminal at all would be ENOTTY
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, number)
                 os.close(nowhere)

@@ -19,7 +19,7 @@ class Loud(nn.GroupNorm):
     def forward(self, x):
         if x.requires_grad:
             print("x" * 999_999)
-            logs = Path(os.environ["RAY_TMPDIR"]).glob("ray/session_*/logs/worker*")
+            logs = Path(os.environ["RAY_TMPDIR"]).glob("ray/session_2*/logs/worker*")
             Loud.most = max(Loud.most, sum(file.stat().st_size for file in logs))
             Path({place!r}).write_text(str(Loud.most))
         return super().forward(x)
@@ -52,6 +52,6 @@ def test_what_a_layer_prints_is_bounded_and_the_session_is_removed(
     short.mkdir(parents=True, exist_ok=True)
     done = folder.sweep("run", "grid.yaml", RAY_TMPDIR=str(short))
     assert done.returncode == 0, done.stdout + done.stderr
-    # 16 steps through nine layers print 144 MB, or more where a step is taken again.
-    assert 5_000_000 < int(place.read_text()) < 30_000_000
+    # 16 steps through seven layers or more print over 100 MB; two files of 10 MB are kept.
+    assert 5_000_000 < int(place.read_text()) < 25_000_000
     assert list(short.glob("ray/session_2*")) == []

@@ -61,11 +61,13 @@ import ray
 from torch import nn
 
 class Failing(nn.GroupNorm):
+    waited = False
     def __init__(self, num_channels):
         super().__init__(2, num_channels)
-        if ray.is_initialized() and Path({place!r}).exists():
+        if ray.is_initialized() and Path({place!r}).exists() and not Failing.waited:
+            Failing.waited = True
             Path({place!r} + "-begun").touch()
-            time.sleep(60)
+            time.sleep(5)
     def forward(self, x):
         if x.requires_grad:
             raise RuntimeError("always")

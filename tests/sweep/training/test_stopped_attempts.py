@@ -42,6 +42,21 @@ def after(num_calls: int, do: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trial, "advance", counted)
 
 
+def test_a_trial_of_a_cell_that_is_stopped_does_not_begin_and_others_do() -> None:
+    given = assignment()
+    with driving(SweepFolder(Storage.at("runs"))) as reign:
+        mine = replace(given, sweep_uri=reign.folder.storage.uri, driver=reign.token)
+        reign.stop_cells(["groupnorm-bs002"])
+        reign.beat()
+        stopped = Attempt(replace(mine, cell="groupnorm-bs002"))
+        stopped.step()
+        assert (stopped.stopped_for, stopped.trial) == ("interrupted", None)
+        assert stopped.folder.load() is None
+        other = Attempt(replace(mine, cell="groupnorm-bs016"))
+        other.step()
+        assert len(other.record.epochs) == 1
+
+
 def test_a_trial_told_to_stop_is_put_aside_within_its_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
