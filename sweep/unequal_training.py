@@ -10,7 +10,7 @@ from sweep.grid.layout import Grid
 from trainables.data.catalog import dataset_info
 from trainables.spec import DataSpec, TrialSpec
 
-ALIKE = 0.99
+ALIKE = 0.98
 """Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
 
 WITHOUT_BIAS = ("renorm_debias",)

@@ -12,7 +12,7 @@ from analysis.wording import listed
 
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
 NORM_OPTION = "norm."
-ALIKE = 0.99
+ALIKE = 0.98
 """Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
 
 

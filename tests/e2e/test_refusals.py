@@ -40,7 +40,7 @@ FACTORS: dict[str, Any] = SMALL["factors"]
         ({"factors": {**FACTORS, "batch_size": [8, 16, 8]}}, ["batch_size[2]: listed twice: 8"]),
         (
             {"overrides": [{"when": {"batch_size": 7}, "set": {"train.epochs": 1}}]},
-            ["overrides[0]: matches no trial of the grid (batch_size: 7)"],
+            ["overrides[0].when.batch_size: no level of batch_size is 7"],
         ),
         ({"factors": {**FACTORS, "norm": ["nowhere:Layer"]}}, ["there is no module 'nowhere'"]),
         ({"factors": {**FACTORS, "norm": ["raising:Layer"]}}, ["raised ZeroDivisionError"]),
