@@ -49,7 +49,10 @@ class Group:
             new = [attempt for attempt in running if attempt.trial is None]
             for attempt in new:
                 attempt.begin()
-            told = [attempt for attempt in new if attempt.is_done] or self._advance(self.running)
+            told = [attempt for attempt in new if attempt.is_done]
+            if new and not told:
+                continue  # the driver may have told it to stop while models were built
+            told = told or self._advance(self.running)
             if told:
                 return told
         return []
