@@ -7,7 +7,6 @@ from collections import defaultdict
 import torch
 
 from normmods.subject import Subject
-from normmods.weight_forms import prepare
 
 DRAWS = 100
 """Layers drawn: a share of 25 % is then found within 9 points, 19 times of 20."""
@@ -22,8 +21,7 @@ def initial_gradients(subject: Subject) -> str:
     """
     without: dict[str, int] = defaultdict(int)
     for seed in range(DRAWS):
-        torch.manual_seed(seed)
-        layer = prepare(subject.factory(subject.num_channels, **subject.options))
+        layer = subject.build(seed=seed)
         parameters = dict(layer.named_parameters())
         if not parameters:
             return "there is no parameter"

@@ -25,9 +25,9 @@ class Subject:
     num_channels: int
     options: Mapping[str, OptionValue]
 
-    def build(self, **more: OptionValue) -> nn.Module:
-        """A layer, always with the same initial values."""
-        torch.manual_seed(0)
+    def build(self, *, seed: int = 0, **more: OptionValue) -> nn.Module:
+        """A layer with the initial values of a seed, by default always the same."""
+        torch.manual_seed(seed)
         options = {**self.options, **more}
         return prepare(build_layer(self.factory, self.num_channels, options))
 

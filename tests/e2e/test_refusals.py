@@ -18,7 +18,7 @@ def refused(folder: Folder, *arguments: str) -> str:
     done = folder.sweep(*arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert re.fullmatch(r"(checking \d+ cells?\n)?", done.stdout)
+    assert re.fullmatch(r"(checking \d+ cells?\n)?(warning: .*\n)*", done.stdout)
     after = sorted(path.name for path in folder.path.iterdir() if path.name != "__pycache__")
     assert after == before
     return done.stderr

@@ -109,7 +109,7 @@ def test_a_layer_of_the_users_own_reaches_the_workers(folder: Folder) -> None:
     factors = {"norm": norms, "batch_size": [16, 8, 4], "seed": 3}
     folder.grid(name="broken.yaml", factors=factors, reference=None)
     failed = folder.sweep("run", "broken.yaml")
-    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert failed.returncode == 3, failed.stdout + failed.stderr  # trials are left
     assert failed.stdout.count("Traceback") == 1
     assert "this layer has a bug" in failed.stdout
     failures = [r for r in folder.records().values() if r["outcome"] == "failed"]

@@ -73,7 +73,12 @@ def test_the_sweeps_file_says_what_is_expected_and_what_it_is_called() -> None:
     save_expected(make_plan(grid))
     found = json.loads(Path("runs/small/sweep.json").read_text())
     trials = found.pop("trials")
-    assert found == {"name": "small", "experiment": "small", "reference": "groupnorm"}
+    assert found == {
+        "name": "small",
+        "experiment": "small",
+        "reference": "groupnorm",
+        "left_out": [],
+    }
     assert [trial["trial_id"] for trial in trials] == [trial.trial_id for trial in grid.trials]
     assert trials[2] == {
         "trial_id": grid.trials[2].trial_id,

@@ -39,5 +39,5 @@ def test_what_has_no_trainable_data_is_refused_before_it_starts(command: list[st
     assert result.exit_code == ExitCode.REFUSED
     assert result.stderr == (
         "grid.yaml: imagenet is known here by its dimensions alone, so there is nothing to train; "
-        "`python -m sweep parameters grid.yaml` counts the parameters\n"
+        "`norm-sweep parameters grid.yaml` counts the parameters\n"
     )

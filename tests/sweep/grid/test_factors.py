@@ -160,7 +160,8 @@ def test_a_norm_stands_in_the_spec_with_all_its_options() -> None:
     grid = load(**factors(norm=list(normmods.names())))
     specs = {trial.spec.norm.name: trial.spec.norm for trial in grid.trials}
     assert {name: dict(spec.options) for name, spec in specs.items()} == {
-        name: dict(normmods.options(name)) for name in normmods.names()
+        name: normmods.recorded_options(name, normmods.complete_options(name, {}))
+        for name in normmods.names()
     }
 
 
