@@ -57,18 +57,31 @@ def on(cluster: RayCluster) -> tuple[str, ...]:
     return "run", "grid.yaml", "--address", cluster.address
 
 
+def in_its_own_view(folder: Folder, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the folder, whose files no other process can see from then on."""
+    return subprocess.run(
+        [*UNSHARE, "sh", "-c", IN_ITS_OWN_VIEW, "sh", str(folder.path), *command],
+        env=folder.environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.skipif(bool(NO_NAMESPACES), reason=NO_NAMESPACES)
 def test_a_local_folder_is_refused_before_anything_is_scheduled(
     folder: Folder, cluster: RayCluster
 ) -> None:
-    # A path that is another folder to each process, as a local path is to each machine.
-    folder.grid(storage="/proc/self/cwd/runs")
-    done = folder.sweep(*on(cluster))
+    folder.grid()
+    listed = "; code=$?; find runs -name '.marker*' -o -name trials; exit $code"
+    command = f"{sys.executable} -m sweep {' '.join(on(cluster))}{listed}"
+    done = in_its_own_view(folder, "sh", "-c", command)
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
     assert "is another place than the driver's; use one that every node reaches" in line
     assert "Traceback" not in done.stdout + done.stderr
-    assert not (folder.path / "runs/small/trials").exists()
-    assert [n for n in os.listdir(folder.path / "runs/small") if n.startswith(".marker")] == []
+    assert "runs/" not in done.stdout
+    assert list(folder.path.iterdir()) == []
     for number in range(2):
         assert list(cluster.folder_of(number).iterdir()) == []
 
@@ -95,14 +108,7 @@ def test_a_users_own_modules_reach_every_node_and_nothing_else_does(
         model={"name": "own_task:net", "options": {"width": 6}},
         data={"name": "own_task:noise"},
     )
-    command = (sys.executable, "-m", "sweep", *on(cluster))
-    done = subprocess.run(
-        [*UNSHARE, "sh", "-c", IN_ITS_OWN_VIEW, "sh", str(folder.path), *command],
-        env=folder.environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = in_its_own_view(folder, sys.executable, "-m", "sweep", *on(cluster))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 completed" in done.stdout
     place, beside = json.loads(seen.read_text())
