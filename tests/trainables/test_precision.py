@@ -83,8 +83,12 @@ def test_the_loss_is_taken_in_float32() -> None:
 @pytest.mark.parametrize("norm", NORMS)
 def test_channels_last_differs_by_rounding_alone(norm: str) -> None:
     last, usual = Trial(spec(norm, **LAST), device="cpu"), Trial(spec(norm), device="cpu")
-    # mabn does not take the mean out of its input, so its gradients magnify rounding the most.
-    assert_close_after_two_steps([last], [usual], 2e-4)
+    if norm == "mabn":
+        # Centered weights make 0 of a constant patch, where rounding decides relu's gradient.
+        for layer in (*last.model.modules(), *usual.model.modules()):
+            if isinstance(layer, normmods.MovingAverageBatchNorm):
+                nn.init.constant_(layer.bias, 0.1)
+    assert_close_after_two_steps([last], [usual], 1e-4)
 
 
 def test_channels_last_is_how_images_weights_and_maps_lie() -> None:
