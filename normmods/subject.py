@@ -25,7 +25,7 @@ class Subject:
     num_channels: int
     options: Mapping[str, OptionValue]
 
-    def build(self, *, seed: int = 0, **more: OptionValue) -> nn.Module:
+    def build(self, seed: int = 0, /, **more: OptionValue) -> nn.Module:
         """A layer with the initial values of a seed, by default always the same."""
         torch.manual_seed(seed)
         options = {**self.options, **more}
