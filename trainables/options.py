@@ -12,6 +12,8 @@ from normmods.errors import suggestion
 from normmods.import_path import keyword_parameters
 
 OptionValue = bool | int | float | str | None
+LARGEST_INT = 2**63 - 1
+"""The largest whole number of a tensor, and of a table's column."""
 KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 
 
@@ -82,6 +84,8 @@ def expected(default: Any, value: Any) -> str | None:
     """What has to stand where `default` does, in words, if it is not such as `value`."""
     if isinstance(value, float) and not math.isfinite(value):
         return "a finite number"
+    if _is_beyond_a_tensor(default, value):
+        return f"a whole number from {-LARGEST_INT - 1} to {LARGEST_INT}"
     kind = type(default).__name__
     if is_plain(value) and _is_of_kind(default, value):
         return None
@@ -97,6 +101,12 @@ def in_full(default: Any, value: Any) -> Any:
 def is_plain(value: Any) -> bool:
     """Whether a grid could hold the value as an option's."""
     return isinstance(value, bool | int | float | str | None)
+
+
+def _is_beyond_a_tensor(default: Any, value: Any) -> bool:
+    """Whether a whole number stays one, and is more than a tensor of whole numbers can hold."""
+    stays = isinstance(value, int) and not isinstance(default, float)
+    return stays and not -LARGEST_INT - 1 <= value <= LARGEST_INT
 
 
 def _is_of_kind(default: Any, value: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from trainables.options import Options, OptionValue
+from trainables.options import LARGEST_INT, Options, OptionValue
 
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
@@ -30,7 +30,7 @@ EvalStatistics = Literal["ema", "precise", "batch"]
 ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
 InitialWeights = Literal["own", "replaced"]
 Precision = Literal["float32", "bfloat16"]
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Ge(1), Le(LARGEST_INT)]
 MOST_EPOCHS = 1_000_000
 """More is a slip of the pen, and rates by epoch would fill the memory."""
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
@@ -184,7 +184,7 @@ class TrialSpec(Spec):
 
     norm: NormSpec
     batch_size: Count
-    seed: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0), Le(LARGEST_INT)]
     data: DataSpec
     model: ModelSpec
     train: TrainSpec

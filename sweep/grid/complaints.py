@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from sweep.errors import Problem, nearest
 from sweep.grid.source import Loc, Source
+from trainables.spec import LARGEST_INT
 
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 MISSING = {"missing", "missing_argument"}
@@ -69,6 +70,8 @@ def _expected(finding: Any) -> str:
         return f"expected {context['expected']}"
     if kind == "value_error":
         return str(context["error"])
+    if context.get("le") == LARGEST_INT:
+        return f"expected a whole number from 1 to {LARGEST_INT}"
     bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
     return f"expected a number {stated[0]}" if stated else str(finding["msg"])

@@ -12,7 +12,7 @@ from sweep.errors import nearest
 from sweep.grid.complaints import dotted_keys, show
 from sweep.grid.norm_levels import Norm, complete, labelled
 from sweep.grid.source import Loc, Source
-from trainables.spec import DataSpec, ModelSpec, TrainSpec
+from trainables.spec import LARGEST_INT, DataSpec, ModelSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 MOST_SEEDS = 10_000
@@ -112,8 +112,10 @@ class _Reader:
 
     def counts(self, name: str, given: Any, least: int) -> tuple[int, ...]:
         def read(loc: Loc, value: Any) -> Any:
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                self.complain(loc, f"expected a whole number >= {least}, found {show(value)}")
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if not is_whole or not least <= value <= LARGEST_INT:
+                bounds = f">= {least}" if not is_whole or value < least else _UP_TO.format(least)
+                self.complain(loc, f"expected a whole number {bounds}, found {show(value)}")
                 return _ABSENT
             return value
 
@@ -152,6 +154,7 @@ class _Reader:
 
 
 _ABSENT = object()
+_UP_TO = f"from {{}} to {LARGEST_INT}"
 
 
 def _frozen(value: Any) -> Any:

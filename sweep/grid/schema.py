@@ -14,6 +14,7 @@ import normmods
 from sweep.grid.factors import MOST_SEEDS, OPTIONS, REQUIRED, SECTIONS, settable
 from sweep.grid.layout import Layout
 from sweep.grid.meanings import MEANINGS
+from trainables.spec import LARGEST_INT
 
 EDITOR_HINT = "# yaml-language-server: $schema="
 """First line of a grid, before the schema's place: editors then complete and check it."""
@@ -56,11 +57,11 @@ FACTORS: Schema = {
     "required": list(REQUIRED),
     "properties": {
         "norm": _levels(items=NORM),
-        "batch_size": _levels(items={"type": "integer", "minimum": 1}),
+        "batch_size": _levels(items={"type": "integer", "minimum": 1, "maximum": LARGEST_INT}),
         "seed": {
             "oneOf": [
                 {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
-                _levels(items={"type": "integer", "minimum": 0}),
+                _levels(items={"type": "integer", "minimum": 0, "maximum": LARGEST_INT}),
             ]
         },
     },

@@ -28,6 +28,25 @@ NO_LIST = "expected a list of levels, found"
         ({"seed": True}, "factors.seed: expected a list of seeds, or how many"),
         ({"seed": 10_001}, "factors.seed: expected a list of seeds, or how many"),
         ({"seed": "3"}, "factors.seed: expected a list of seeds, or how many"),
+        (
+            {"seed": [2**63]},
+            "factors.seed[0]: expected a whole number from 0 to 9223372036854775807, "
+            "found 9223372036854775808",
+        ),
+        (
+            {"batch_size": [10**20]},
+            "factors.batch_size[0]: expected a whole number from 1 to 9223372036854775807, found 1",
+        ),
+        (
+            {"train.eval_batch_size": [10**20]},
+            "factors.train.eval_batch_size[0]: expected a whole number from 1 to "
+            "9223372036854775807, found 1",
+        ),
+        (
+            {"norm": [{"name": "ghostbatchnorm", "ghost_size": 2**63}]},
+            "factors.norm[0].ghost_size: expected a whole number from -9223372036854775808 to "
+            "9223372036854775807, found 9223372036854775808",
+        ),
         ({"seed": [-1]}, "factors.seed[0]: expected a whole number >= 0, found -1"),
         ({"seed": [3, 3]}, "factors.seed[1]: listed twice: 3"),
         ({"train.lr": [1]}, "factors.train.lr: unknown factor; did you mean 'train.lr_scaling'?"),
