@@ -18,7 +18,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from trainables.options import LARGEST_INT, Options, OptionValue
+from normmods.option_values import LARGEST_INT
+from trainables.options import Options, OptionValue
 
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from normmods.option_values import LARGEST_INT
 from sweep.errors import Problem, nearest
 from sweep.grid.source import Loc, Source
-from trainables.spec import LARGEST_INT
 
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 MISSING = {"missing", "missing_argument"}

@@ -119,8 +119,9 @@ class _Expander:
         if self.source.problems:  # no trial may come to be, whose contradictions would be found
             # A section of which an override sets fields may be right in every trial.
             set_in = {name.split(".")[0] for rule in self.overrides for name in rule.fields}
-            found = contradictions(readable)
-            self.complain_once(item for item in found if item[0][0] not in set_in)
+            self.complain_once(
+                (loc, what) for loc, what in contradictions(readable) if loc[0] not in set_in
+            )
 
     def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
         """Complain of a data set or a model that there is not."""

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from normmods.option_values import LARGEST_INT
 from sweep.errors import nearest
 from sweep.grid.complaints import dotted_keys, show
 from sweep.grid.norm_levels import Norm, complete, labelled
 from sweep.grid.source import Loc, Source
-from trainables.spec import LARGEST_INT, DataSpec, ModelSpec, TrainSpec
+from trainables.spec import DataSpec, ModelSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 MOST_SEEDS = 10_000

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import normmods
+from normmods.option_values import in_full, is_plain
+from normmods.registry import expected_value
 from sweep.grid.complaints import show
-from trainables.options import expected, in_full, is_plain
 from trainables.spec import NormSpec
 
 
@@ -86,7 +87,7 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
         normmods.complete_options(name, {**required, option: value})
     except ValueError as error:
         return str(error)
-    wanted = expected(known.get(option), value)
+    wanted = expected_value(name, option, value)
     return f"expected {wanted}, found {show(value)}" if wanted else None
 
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from normmods.option_values import LARGEST_INT
 from sweep.grid.meanings import MEANINGS
 from sweep.grid.schema import IMPORT_PATH, fields
-from trainables.spec import LARGEST_INT
 
 HEAD = """# Every field of a grid
 
