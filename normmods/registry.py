@@ -102,6 +102,10 @@ _ADDED_LATER: dict[str, tuple[str, ...]] = {"assocnorm": ("encoder_init",)}
 default, `recorded_options` leaves it out, so that the ids of old trials hold."""
 
 
+_MEAN_WITHOUT_MOMENTUM = ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm")
+"""Norms that average all batches alike where `momentum` is None, as torch's BatchNorm does."""
+
+
 def names() -> tuple[str, ...]:
     """The registered names, in the order of the table."""
     return tuple(_TABLE)
@@ -160,8 +164,10 @@ def expected_value(name: str, option: str, value: object) -> str | None:
         NormError: the name cannot be resolved.
     """
     default = options(name).get(option)
-    if name in _TABLE and value is None and default is not None:
-        return in_words(default)  # a user's own layer may mean something by None
+    # A user's own layer may mean something by any None.
+    takes_none = option == "momentum" and name in _MEAN_WITHOUT_MOMENTUM
+    if name in _TABLE and value is None and default is not None and not takes_none:
+        return in_words(default)
     return expected(default, value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -47,16 +48,17 @@ def problems(
         loc: Loc = (*prefix, *finding["loc"])
         if finding["type"] in _UNKNOWN:
             known = keys_at(root, finding["loc"][:-1])
-            yield source.problem(loc, f"unknown key{_meant(str(loc[-1]), known, places)}")
+            yield source.problem(loc, f"unknown key{meant(str(loc[-1]), known, places)}")
         elif finding["type"] in MISSING:
             yield source.problem(loc, "is required and missing")
         else:
             yield source.problem(loc, f"{_expected(finding)}, found {show(finding['input'])}")
 
 
-def _meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
+def meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
     """`; did you mean 'train.epochs'?`: fields of this name elsewhere, or a key like it here."""
-    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == key]
+    last = key.rpartition(".")[2]
+    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == last]
     return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, known)
 
 
@@ -92,6 +94,22 @@ def show(value: object) -> str:
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
     text = text or repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def dotted_instead(name: str, value: object, known: Iterable[str]) -> str | None:
+    """`write dotted names: train.epochs: 4`, where a mapping stands for the fields in it."""
+    if not isinstance(value, dict) or not any(of.startswith(f"{name}.") for of in known):
+        return None
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        name = f"{name}.{key}"
+    return f"expected dotted names, such as `{name}: {json.dumps(value, default=str)}`"
+
+
+def twice(values: object) -> Any:
+    """The first item that a list holds twice, or None."""
+    items = values if isinstance(values, list | tuple) else ()
+    return next((item for i, item in enumerate(items) if item in items[:i]), None)
 
 
 def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from normmods.option_values import LARGEST_INT
-from sweep.errors import nearest
-from sweep.grid.complaints import dotted_keys, show
-from sweep.grid.norm_levels import Norm, complete, labelled
+from sweep.grid.complaints import dotted_instead, dotted_keys, meant, show
+from sweep.grid.norm_levels import Norm, complete, labelled, own_label
 from sweep.grid.source import Loc, Source
-from trainables.spec import DataSpec, ModelSpec, TrainSpec
+from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 MOST_SEEDS = 10_000
@@ -71,8 +70,9 @@ def read_factors(source: Source, given: dict[str, Any]) -> Factors:
     known = [name for name in given if name in REQUIRED or is_settable(name)]
     for name in given:
         if name not in known:
-            near = nearest(name, [*REQUIRED, *settable()])
-            reader.complain(("factors", name), f"unknown factor{near}")
+            names = [*REQUIRED, *settable()]
+            what = dotted_instead(name, given[name], names)
+            reader.complain(("factors", name), what or f"unknown factor{meant(name, names, names)}")
     return Factors(
         norms=reader.norms(given["norm"]) if "norm" in given else (),
         batch_sizes=reader.counts("batch_size", given["batch_size"], least=1)
@@ -106,7 +106,7 @@ class _Reader:
         for i, item in enumerate(given):
             level = read((*loc, i), item)
             if level is not _ABSENT and level in levels:
-                self.complain((*loc, i), f"listed twice: {show(item)}")
+                self.complain((*loc, i), _listed_twice(item, level))
             elif level is not _ABSENT:
                 levels.append(level)
         return tuple(levels)
@@ -152,6 +152,14 @@ class _Reader:
         for option, what in wrong:
             self.complain(places[option] if option else loc, what)
         return _ABSENT if spec is None else spec
+
+
+def _listed_twice(item: Any, level: Any) -> str:
+    if isinstance(level, NormSpec) and not isinstance(item, str):
+        label = own_label(level)
+        options = " with its default options" if label == level.name else ""
+        return f"{label}{options} is listed twice"
+    return f"listed twice: {item if isinstance(item, list) else show(item)}"
 
 
 _ABSENT = object()

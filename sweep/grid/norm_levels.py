@@ -92,13 +92,17 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
 
 
 def _with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> Norm:
+    family = [other.options for other in specs if other.name == spec.name]
+    told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
+    return Norm(spec, own_label(spec), frozenset(told_by))
+
+
+def own_label(spec: NormSpec) -> str:
     """`groupnorm(num_groups=8)`, with the options that are not the layer's own defaults."""
     defaults = normmods.options(spec.name)
     changed = {k: v for k, v in sorted(spec.options.items()) if defaults.get(k, _ABSENT) != v}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
-    family = [other.options for other in specs if other.name == spec.name]
-    told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
-    return Norm(spec, f"{spec.name}({inside})" if inside else spec.name, frozenset(told_by))
+    return f"{spec.name}({inside})" if inside else spec.name
 
 
 _ABSENT = object()

@@ -185,5 +185,14 @@ def test_a_value_of_another_kind_is_told_as_in_a_grid(
             normmods.check_norm(name, **given)
 
 
+@pytest.mark.parametrize("name", [n for n in normmods.names() if "momentum" in normmods.options(n)])
+def test_no_momentum_is_a_mean_or_is_refused(name: str) -> None:
+    if name in ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm"):
+        assert normmods.build(name, 8, momentum=None).momentum is None
+    else:
+        with pytest.raises(errors.NormOptionError, match="expected a number such as"):
+            normmods.build(name, 8, momentum=None)
+
+
 def test_a_whole_number_stands_for_a_number() -> None:
     assert normmods.build("batchnorm", 6, eps=1).eps == 1

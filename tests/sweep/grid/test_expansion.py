@@ -274,3 +274,10 @@ def test_overrides_may_state_the_milestones_of_every_trial() -> None:
     assert complaints(train=train, overrides=overrides[:1]) == [expected]
     (other,) = complaints(train=train, overrides=overrides, **factors(seed=[-1]))
     assert other.startswith("factors.seed[0]: expected")
+
+
+@pytest.mark.parametrize("name", ["eval_statistics", "extra_metrics"])
+def test_an_entry_listed_twice_is_one_complaint(name: str) -> None:
+    entry = {"eval_statistics": "precise", "extra_metrics": "gradient_norm"}[name]
+    expected = f"train.{name}: listed twice: {entry!r}"
+    assert complaints(train={"epochs": 1, name: [entry, entry]}) == [expected]

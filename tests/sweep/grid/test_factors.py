@@ -48,8 +48,25 @@ NO_LIST = "expected a list of levels, found"
             "9223372036854775807, found 9223372036854775808",
         ),
         ({"seed": [-1]}, "factors.seed[0]: expected a whole number >= 0, found -1"),
+        ({"lr": [1]}, "factors.lr: unknown factor; did you mean 'train.optimizer.lr'?"),
+        (
+            {"train": {"epochs": [1, 2]}},
+            "factors.train: expected dotted names, such as `train.epochs: [1, 2]`",
+        ),
+        (
+            {"norm": ["batchnorm", {"name": "batchnorm", "eps": 1e-5}]},
+            "factors.norm[1]: batchnorm with its default options is listed twice",
+        ),
+        (
+            {"norm": [{"name": "groupnorm", "num_groups": 2}] * 2},
+            "factors.norm[1]: groupnorm(num_groups=2) is listed twice",
+        ),
+        (
+            {"train.eval_statistics": [["ema"], ["ema", "batch", "ema"]]},
+            "factors.train.eval_statistics[1]: listed twice: 'ema'",
+        ),
         ({"seed": [3, 3]}, "factors.seed[1]: listed twice: 3"),
-        ({"train.lr": [1]}, "factors.train.lr: unknown factor; did you mean 'train.lr_scaling'?"),
+        ({"train.lr": [1]}, "factors.train.lr: unknown factor; did you mean 'train.optimizer.lr'?"),
         ({"data.root": ["x"]}, "factors.data.root: unknown factor"),
         ({"train.schedule": [{}]}, "factors.train.schedule: unknown factor"),
         ({"train.epochs": 3}, f"factors.train.epochs: {NO_LIST} 3"),
@@ -202,7 +219,9 @@ def test_labels_tell_norms_of_one_name_apart() -> None:
 
 def test_a_norm_that_only_spells_out_defaults_is_the_same_level() -> None:
     norms = ["groupnorm", {"name": "groupnorm", "num_groups": 32, "eps": 1.0e-5}]
-    assert complaints(**factors(norm=norms)) == ["factors.norm[1]: listed twice: a mapping"]
+    assert complaints(**factors(norm=norms)) == [
+        "factors.norm[1]: groupnorm with its default options is listed twice"
+    ]
 
 
 def test_how_a_number_is_written_does_not_change_the_trial() -> None:
