@@ -29,6 +29,8 @@ from analysis.errors import InputError
 Kind = Literal["text", "int", "float"]
 OUTCOMES = ("completed", "diverged", "out_of_memory", "failed", "running")
 CELL = ["norm", "batch_size"]
+LOWEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
+"""The bounds of a column of whole numbers."""
 STRATUM = ["dataset", "edition", "model", "variant"]
 
 
@@ -175,7 +177,10 @@ def recorded(frame: pd.DataFrame) -> pd.DataFrame:
 def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     if column.kind == "text":
         return values.astype(object).where(values.notna(), "").astype(str)
-    numbers = pd.to_numeric(values, errors="coerce")
+    try:
+        numbers = pd.to_numeric(values, errors="coerce")
+    except OverflowError:
+        raise InputError(f"column `{column.name}` holds a number beyond all bounds") from None
     bad = values[numbers.isna() & values.notna()]
     if len(bad):
         raise InputError(
@@ -190,7 +195,21 @@ def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
             f"column `{column.name}` must hold whole numbers, but row {fractional.index[0] + 1} "
             f"has {fractional.iloc[0]:g}"
         )
+    for place in numbers.index[numbers.astype(float).abs() >= float(LARGEST_INT)]:
+        if not LOWEST_INT <= _exact(values[place]) <= LARGEST_INT:
+            raise InputError(
+                f"column `{column.name}` must hold whole numbers from {LOWEST_INT} to "
+                f"{LARGEST_INT}, but row {place + 1} has {values[place]}"
+            )
     return numbers.astype("Int64")
+
+
+def _exact(number: Any) -> int:
+    """A whole number as it was given: one near the bounds is no longer itself as a float."""
+    try:
+        return int(number)
+    except ValueError:  # "1e20"
+        return int(float(number))
 
 
 def validate(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool = True) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from normmods.properties import PROPERTIES
-from normmods.registry import OptionValue, load
+from normmods.registry import OptionValue, load, require_values
 from normmods.subject import Subject, Violation
 
 
@@ -66,7 +66,8 @@ def check_norm(
         **options: given to the factory each time; see `check_layer` for one called `num_channels`.
 
     Raises:
-        NormError: `factory` is a name that cannot be resolved. A factory that fails is no
+        NormError: `factory` is a name that cannot be resolved, or an option of a registered norm
+            has a value of another kind. A factory that fails is no
             error here; it is reported.
     """
     return check_layer(factory, num_channels, options)
@@ -79,6 +80,8 @@ def check_layer(
 ) -> NormReport:
     """`check_norm` with its options in a mapping, whatever they are called."""
     build = load(factory) if isinstance(factory, str) else factory
+    if isinstance(factory, str):
+        require_values(factory, options)
     subject = Subject(build, num_channels, options)
     found = []
     with torch.random.fork_rng(devices=[]), _one_thread():

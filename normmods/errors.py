@@ -19,7 +19,7 @@ class NormImportError(NormError):
 
 
 class NormOptionError(NormError):
-    """An option that the norm does not have, or one it needs and was not given."""
+    """An option that the norm does not have, one it needs and was not given, or a wrong value."""
 
 
 class WeightFormWarning(UserWarning):

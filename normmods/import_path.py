@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ def resolve(path: str, *, named: str, wanted: str) -> Callable[..., Any]:
     Args:
         path: where it is.
         named: what messages call it: `norm 'groupnorm'`.
-        wanted: what it should be: `that takes num_channels and returns a module`.
+        wanted: what it should be: `of the number of channels that returns a module`.
 
     Raises:
         ImportPathError: there is no such module or attribute, importing it raised, or what is
@@ -35,12 +36,23 @@ def resolve(path: str, *, named: str, wanted: str) -> Callable[..., Any]:
         near = suggestion(attribute, vars(module))
         raise ImportPathError(f"{named}: {module_name} has no {attribute!r}{near}")
     found = getattr(module, attribute)
+    if _is_built(found):
+        raise ImportPathError(
+            f"{named}: {path} is a module already built ({type(found).__name__}); name its class, "
+            f"or a function {wanted}"
+        )
     if not callable(found):
         raise ImportPathError(
             f"{named}: {attribute} is {type(found).__name__}, which cannot be called; "
             f"name a class or a function {wanted}"
         )
     return found  # type: ignore[no-any-return]
+
+
+def _is_built(found: object) -> bool:
+    """Whether this is a layer or model itself; whoever has one has imported torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(found, torch.nn.Module)
 
 
 def keyword_parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -1,10 +1,12 @@
-"""Counting what a norm adds to a model's parameters."""
+"""Counting what a norm adds to a model's parameters, and naming those without a shape."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
 
 from normmods.registry import OptionValue, build
 
@@ -24,3 +26,11 @@ def added_parameters(name: str, channels: Iterable[int], /, **options: OptionVal
             layer = build(name, num_channels, **options)
             added += sum(parameter.numel() for parameter in layer.parameters()) - 2 * num_channels
     return added
+
+
+def without_shape(module: nn.Module) -> str | None:
+    """The first parameter or buffer of a lazy layer, which has no shape before a first batch."""
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if is_lazy(tensor):
+            return name
+    return None

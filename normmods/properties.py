@@ -14,6 +14,7 @@ from torch import nn
 
 from normmods.initial_gradients import initial_gradients
 from normmods.option_effects import options
+from normmods.parameters import without_shape
 from normmods.subject import Subject, Violation, backward, difference, same, tensors
 
 ONE_SIDED = 2.5
@@ -193,7 +194,13 @@ def activation(subject: Subject) -> str:
 
 def parameters_added(subject: Subject) -> str:
     """How many parameters more than BatchNorm's 2 C."""
-    count = sum(parameter.numel() for parameter in subject.build().parameters())
+    layer = subject.build()
+    if name := without_shape(layer):
+        raise Violation(
+            f"{name} has no shape before a first batch: build the lazy layer with its number of "
+            f"channels"
+        )
+    count = sum(parameter.numel() for parameter in layer.parameters())
     return f"{count - 2 * subject.num_channels:+d} to BatchNorm's {2 * subject.num_channels}"
 
 

@@ -19,6 +19,7 @@ from normmods.errors import (
     suggestion,
 )
 from normmods.import_path import build_layer, layer_options, resolve
+from normmods.option_values import expected, in_words
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,6 +102,10 @@ _ADDED_LATER: dict[str, tuple[str, ...]] = {"assocnorm": ("encoder_init",)}
 default, `recorded_options` leaves it out, so that the ids of old trials hold."""
 
 
+_MEAN_WITHOUT_MOMENTUM = ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm")
+"""Norms that average all batches alike where `momentum` is None, as torch's BatchNorm does."""
+
+
 def names() -> tuple[str, ...]:
     """The registered names, in the order of the table."""
     return tuple(_TABLE)
@@ -150,6 +155,34 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
     return cast("dict[str, OptionValue]", completed)
 
 
+def expected_value(name: str, option: str, value: object) -> str | None:
+    """What an option of the norm takes, in words, where `value` is of another kind; else None.
+
+    `expected_value("groupnorm", "num_groups", "4")` is `a whole number such as 32`.
+
+    Raises:
+        NormError: the name cannot be resolved.
+    """
+    default = options(name).get(option)
+    # A user's own layer may mean something by any None.
+    takes_none = option == "momentum" and name in _MEAN_WITHOUT_MOMENTUM
+    if name in _TABLE and value is None and default is not None and not takes_none:
+        return in_words(default)
+    return expected(default, value)
+
+
+def require_values(name: str, given: Mapping[str, object]) -> None:
+    """Raise `NormOptionError` for an option of a registered norm whose value is of another kind.
+
+    A user's own layer checks its values itself: a Python program may give it any object.
+    """
+    for option, value in given.items() if name in _TABLE else ():
+        if wanted := expected_value(name, option, value):
+            raise NormOptionError(
+                f"norm {name!r}: option {option!r}: expected {wanted}, found {value!r}"
+            )
+
+
 def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
     """The `complete` options as a trial's spec holds them, and as its id covers them.
 
@@ -178,7 +211,7 @@ def load(name: str) -> Callable[..., nn.Module]:
         return resolve(
             target,
             named=f"norm {name!r}",
-            wanted="that takes num_channels and returns a module",
+            wanted="of the number of channels that returns a module",
         )
     except ImportPathError as error:
         raise NormImportError(str(error)) from error
@@ -191,10 +224,17 @@ def build(name: str, num_channels: int, /, **given: OptionValue) -> nn.Module:
     called `name` or `num_channels`.
 
     Raises:
-        NormError: the name or an option is wrong.
+        NormError: the name is wrong, an option or its value is, or the number of channels is no
+            whole number.
         ValueError: the layer refuses a value; it says which and why.
     """
     complete_options(name, given)
+    require_values(name, given)
+    is_whole = hasattr(num_channels, "__index__") and not isinstance(num_channels, bool)
+    if not is_whole:
+        raise NormOptionError(
+            f"norm {name!r}: expected a whole number of channels, found {num_channels!r}"
+        )
     return cast("nn.Module", build_layer(load(name), num_channels, given))
 
 

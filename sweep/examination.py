@@ -18,6 +18,7 @@ from sweep.errors import RefusedError
 from sweep.feasibility import not_side_by_side, without_infeasible
 from sweep.grid.layout import Grid
 from sweep.interrupts import start_spared
+from sweep.missing_reference import missing_reference
 from sweep.remarks import remarks
 from sweep.unequal_training import unequal_training
 
@@ -42,7 +43,7 @@ def examine(grid: Grid) -> Findings:
     feasible, skipped = without_infeasible(grid)
     notes, apart = remarks(feasible), not_side_by_side(feasible)
     feasible = replace(feasible, apart=frozenset(apart))
-    warnings = tuple(unequal_training(feasible))
+    warnings = (*missing_reference(feasible), *unequal_training(feasible))
     return Findings(feasible, tuple(skipped), warnings, tuple(notes), apart)
 
 

@@ -110,7 +110,7 @@ def require_trainable(grid: Grid) -> None:
 def require_data(grid: Grid, *, download: bool) -> None:
     """Make sure that every data set is on this machine and whole; `RefusedError` if not.
 
-    A user's own has to be the same at each call.
+    A user's own has to be the same in every process.
     """
     from trainables import DataUnavailable, data
 
@@ -121,6 +121,26 @@ def require_data(grid: Grid, *, download: bool) -> None:
             data.verify(name, grid.data_root)
         except DataUnavailable as error:
             raise RefusedError(str(error)) from None
+    _require_same_everywhere(grid)
+
+
+def require_data_at_hand(grid: Grid) -> None:
+    """The same for the data sets that are on this machine; downloads none, and lets others be."""
+    from trainables import DataUnavailable, data
+
+    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
+        try:
+            if data.is_available(name, grid.data_root):
+                data.verify(name, grid.data_root)
+        except DataUnavailable as error:
+            raise RefusedError(str(error)) from None
+    _require_same_everywhere(grid)
+
+
+def _require_same_everywhere(grid: Grid) -> None:
+    """Raise `RefusedError` for a user's own data set that another process reads otherwise."""
+    from trainables import DataUnavailable, data
+
     for spec in own_data(grid):
         try:
             data.require_repeatable(spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import fields
 
 from sweep.cluster.own_modules import source_digest
@@ -24,6 +24,7 @@ def remarks(grid: Grid) -> list[str]:
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
     return [
         *dict.fromkeys(lines),
+        *_reference_batch_size(trains),
         *_own_models(grid),
         *_not_compiled(grid),
         *_coincident(grid),
@@ -90,6 +91,18 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
             f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
             f"write {100 * train.threshold:g} if you mean that share"
         )
+
+
+def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
+    """A line for each reference batch size that no trial's learning rate is scaled from."""
+    stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
+    used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
+    for size in stated:
+        if size not in used:
+            yield (
+                f"train.reference_batch_size: {size} is without effect, since train.lr_scaling is "
+                f"none; write lr_scaling: linear (or sqrt), or leave it out"
+            )
 
 
 def _own_models(grid: Grid) -> list[str]:

@@ -24,7 +24,7 @@ from sweep.display.checking import checked
 from sweep.display.progress import print_plainly, shown, waiting
 from sweep.display.repeated_errors import Stop
 from sweep.errors import ExitCode, RefusedError
-from sweep.feasibility import require_data
+from sweep.feasibility import require_data, require_data_at_hand
 from sweep.grid.layout import Grid
 from sweep.kept_trials import kept_trials
 from sweep.packing.measure import packed, usable
@@ -94,6 +94,9 @@ def dry_run(
     plan = replace(make_plan(grid, retry), grid=checked(grid, console, import_ray))
     for line in missing_data(plan.grid):
         print_plainly(console, f"note: {line}")
+    if plan.missing():
+        with waiting(console, "checking the data"):
+            require_data_at_hand(plan.grid)
     plan.folder.storage.require_writable()
     with waiting(console, "starting Ray"):
         cluster = Cluster(

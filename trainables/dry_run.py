@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -47,6 +49,9 @@ class DryRun:
         except Exception as error:
             at = self.calls.failure
             path, layer = (at.path, at.layer) if at else ("", self.model)
+            misfit = _misfit(layer, at.shape if at else None, images=shape)
+            if misfit is not None:
+                raise Infeasible(f"{path or 'the model'} {misfit}") from error
             of = tuple(shape if at is None or at.shape is None else at.shape)
             raise Infeasible(
                 f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
@@ -68,3 +73,29 @@ class DryRun:
                 "it never calls"
             )
         tensor_to_watch(path, self.calls.outputs[path])
+
+
+_SIZES: tuple[tuple[type[nn.Module], str, int, str], ...] = (
+    (nn.modules.conv._ConvNd, "in_channels", 1, "channels"),
+    (nn.Linear, "in_features", -1, "features"),
+    (nn.modules.batchnorm._NormBase, "num_features", 1, "channels"),
+    (nn.GroupNorm, "num_channels", 1, "channels"),
+)
+"""Layers built for a size of their input: its attribute, its dimension, and what it counts."""
+
+
+def _misfit(
+    layer: nn.Module, shape: Sequence[int] | None, *, images: tuple[int, ...]
+) -> str | None:
+    """`(Conv2d) expects 3 channels and got 1: …`, where the layer is built for another input."""
+    for kind, attribute, dimension, counted in _SIZES:
+        if isinstance(layer, kind) and shape is not None and len(shape) >= 2:
+            expected, found = getattr(layer, attribute), shape[dimension]
+            if isinstance(layer, nn.modules.conv._ConvNd) and len(shape) != layer.weight.dim():
+                return None  # the shape is wrong in another way
+            if expected != found:
+                is_image = tuple(shape) == images and dimension == 1
+                stated = "with `in_channels`" if is_image else f"for {found} {counted}"
+                name = type(layer).__name__
+                return f"({name}) expects {expected} {counted} and got {found}: build it {stated}"
+    return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from torch import nn
 
 import normmods
+from normmods.parameters import without_shape
 from trainables.errors import Infeasible, reason
 from trainables.seeding import GlobalStream
 from trainables.spec import NormSpec
@@ -25,21 +29,34 @@ class SeededNorms:
         self.built: list[nn.Module] = []
         self._have_activation: list[bool] = []
 
-    def __call__(self, num_channels: int) -> nn.Module:
+    def __call__(self, *num_channels: int, **options: object) -> nn.Module:
         """The spec's layer for `(B, num_channels, H, W)`.
 
         Raises `normmods.NormError` for a wrong name or option, and `Infeasible` with the number
-        of channels where the layer refuses it.
+        of channels where the layer refuses it, or where a model gives more than that number.
         """
-        return self._build(num_channels, has_activation=True)
+        return self._build(self._alone(num_channels, options), has_activation=True)
 
-    def without_activation(self, num_channels: int) -> nn.Module:
+    def without_activation(self, *num_channels: int, **options: object) -> nn.Module:
         """The same without the activation in which some layers end; raises the same.
 
         The layer's own method of this name says what it is then. A layer that has none is
         built as everywhere.
         """
-        return self._build(num_channels, has_activation=False)
+        return self._build(self._alone(num_channels, options), has_activation=False)
+
+    def _alone(self, numbers: tuple[int, ...], options: Mapping[str, object]) -> int:
+        """The number of channels, which a model may name as `num_channels=8` too."""
+        if len(numbers) == 1 and not options:
+            return numbers[0]
+        if not numbers and list(options) == ["num_channels"]:
+            return cast("int", options["num_channels"])
+        given = ", ".join([*map(repr, numbers), *(f"{k}={v!r}" for k, v in options.items())])
+        option = next((name for name in options if name != "num_channels"), "option")
+        raise Infeasible(
+            f"the model calls norm({given}), but norm takes the number of channels alone; options "
+            f"of the norm stand in the grid: {{name: {self.spec.name}, {option}: …}}"
+        )
 
     def another(self, layer: nn.Module, num_channels: int) -> nn.Module:
         """A new layer for as many channels, like that one of `built`; `built` stays as it is."""
@@ -61,6 +78,11 @@ class SeededNorms:
                 raise Infeasible(
                     f"{self.spec.name} cannot be built for {num_channels} channels: {reason(error)}"
                 ) from error
+        if lazy := without_shape(layer):
+            raise Infeasible(
+                f"{self.spec.name} has a lazy layer: {lazy} has no shape before a first batch; "
+                f"build the layer with its number of channels"
+            )
         self.built.append(layer)
         self._have_activation.append(has_activation)
         return layer

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from normmods.errors import suggestion
 from normmods.import_path import keyword_parameters
+from normmods.option_values import expected, in_full, is_plain
 
 OptionValue = bool | int | float | str | None
-KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 
 
 class Options(Mapping[str, OptionValue]):
@@ -76,35 +75,3 @@ def complete_options(
         raise ValueError(f"{named} needs a value for its option {missing[0]!r}")
     # A default that is no plain value is part of the code, not of the grid.
     return Options({k: v for k, v in completed.items() if is_plain(v)})
-
-
-def expected(default: Any, value: Any) -> str | None:
-    """What has to stand where `default` does, in words, if it is not such as `value`."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "a finite number"
-    kind = type(default).__name__
-    if is_plain(value) and _is_of_kind(default, value):
-        return None
-    return f"{KINDS[kind]} such as {default}" if kind in KINDS else "a plain value"
-
-
-def in_full(default: Any, value: Any) -> Any:
-    """`1` for an option whose default is `1e-5` is the number 1.0: one trial, however written."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if isinstance(default, float) and is_whole else value
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a grid could hold the value as an option's."""
-    return isinstance(value, bool | int | float | str | None)
-
-
-def _is_of_kind(default: Any, value: Any) -> bool:
-    """Whether `value` can stand where `default` does; an untyped default takes anything."""
-    if value is None or type(default).__name__ not in KINDS:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(default))

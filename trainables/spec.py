@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from normmods.option_values import LARGEST_INT
 from trainables.options import Options, OptionValue
 
 SPEC_VERSION = 1
@@ -30,7 +31,7 @@ EvalStatistics = Literal["ema", "precise", "batch"]
 ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
 InitialWeights = Literal["own", "replaced"]
 Precision = Literal["float32", "bfloat16"]
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Ge(1), Le(LARGEST_INT)]
 MOST_EPOCHS = 1_000_000
 """More is a slip of the pen, and rates by epoch would fill the memory."""
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
@@ -184,7 +185,7 @@ class TrialSpec(Spec):
 
     norm: NormSpec
     batch_size: Count
-    seed: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0), Le(LARGEST_INT)]
     data: DataSpec
     model: ModelSpec
     train: TrainSpec

@@ -117,11 +117,11 @@ def check_norm(
         chosen = {name: scalar(value) for name, _, value in given}
         try:
             normmods.complete_options(norm, chosen)
+            from normmods.contract import check_layer
+
+            report = check_layer(norm, channels, chosen)
         except normmods.NormError as error:
             raise RefusedError(str(error)) from None
-        from normmods.contract import check_layer
-
-        report = check_layer(norm, channels, chosen)
     print(report)
     raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
 

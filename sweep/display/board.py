@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
+from sweep.display.error_line import error_line
 from sweep.display.repeated_errors import RepeatedErrors
 from sweep.grid.expansion import GridTrial
 from sweep.plan import Plan
@@ -21,10 +22,9 @@ def unreached_line(error: str) -> str:
 
 def stopped_line(cell: str, error: str) -> str:
     """What is said when a cell is stopped."""
-    last = error.strip().splitlines()[-1:] or ["no message"]
     return (
         f"{cell} is stopped, because several trials ended in the same error; trials of other "
-        f"cells go on: {last[0]}"
+        f"cells go on: {error_line(error) or 'no message'}"
     )
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.display.board import Board, TrialState, unreached_line
+from sweep.display.error_line import error_line
 from sweep.errors import visible
 from sweep.wording import counted
 from trainables.spec import Outcome
@@ -59,22 +60,22 @@ def print_plainly(console: Console, line: str, style: str | None = None) -> None
 def end_line(board: Board, state: TrialState) -> str:
     """`[ 7/36] groupnorm-bs008-s2 completed: test error 3.33 %; 1 min left`.
 
-    A trial that failed is told with the last line of its traceback.
+    A trial that failed is told with its error's type and the first line of its message.
     """
     total = str(len(board.states))
     outcome = (state.outcome or Outcome.FAILED).value.replace("_", " ")
     error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
     if state.error and state.error.strip():
-        error = f": {last_line(state)}"
+        error = f": {told_error(state)}"
     left_s = board.left_s()
     left = f"; {duration(left_s)} left" if left_s else ""
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
 
 
-def last_line(state: TrialState) -> str:
-    """What ended the trial, by the last line of its traceback, or its outcome."""
-    lines = (state.error or "").strip().splitlines()
-    return lines[-1] if lines else (state.outcome or Outcome.FAILED).value.replace("_", " ")
+def told_error(state: TrialState) -> str:
+    """The error that ended the trial, or its outcome."""
+    outcome = (state.outcome or Outcome.FAILED).value.replace("_", " ")
+    return error_line(state.error or "") or outcome
 
 
 class View:
@@ -103,7 +104,7 @@ class View:
         found: dict[str, list[str]] = {}
         for state in self.board.states.values():
             if state.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
-                found.setdefault(last_line(state), []).append(state.trial.name)
+                found.setdefault(told_error(state), []).append(state.trial.name)
         return [
             visible(f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {error}")
             for error, names in list(found.items())[-MOST_ACCIDENTS_SHOWN:]

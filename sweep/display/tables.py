@@ -146,7 +146,7 @@ def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
 
 
 def print_accidents(console: Console, plan: Plan) -> None:
-    """Each trial that failed, with the error's last line and the traceback's place."""
+    """Each trial that failed, with the first line of its error and the traceback's place."""
     trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ACCIDENTS]
     for trial in trials[:MOST_TRIALS_SHOWN]:
         record = plan.records[trial.trial_id]

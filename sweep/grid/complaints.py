@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from normmods.option_values import LARGEST_INT
 from sweep.errors import Problem, nearest
 from sweep.grid.source import Loc, Source
 
@@ -46,16 +48,17 @@ def problems(
         loc: Loc = (*prefix, *finding["loc"])
         if finding["type"] in _UNKNOWN:
             known = keys_at(root, finding["loc"][:-1])
-            yield source.problem(loc, f"unknown key{_meant(str(loc[-1]), known, places)}")
+            yield source.problem(loc, f"unknown key{meant(str(loc[-1]), known, places)}")
         elif finding["type"] in MISSING:
             yield source.problem(loc, "is required and missing")
         else:
             yield source.problem(loc, f"{_expected(finding)}, found {show(finding['input'])}")
 
 
-def _meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
+def meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
     """`; did you mean 'train.epochs'?`: fields of this name elsewhere, or a key like it here."""
-    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == key]
+    last = key.rpartition(".")[2]
+    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == last]
     return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(key, known)
 
 
@@ -69,6 +72,8 @@ def _expected(finding: Any) -> str:
         return f"expected {context['expected']}"
     if kind == "value_error":
         return str(context["error"])
+    if context.get("le") == LARGEST_INT:
+        return f"expected a whole number from 1 to {LARGEST_INT}"
     bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
     return f"expected a number {stated[0]}" if stated else str(finding["msg"])
@@ -89,6 +94,22 @@ def show(value: object) -> str:
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
     text = text or repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def dotted_instead(name: str, value: object, known: Iterable[str]) -> str | None:
+    """`write dotted names: train.epochs: 4`, where a mapping stands for the fields in it."""
+    if not isinstance(value, dict) or not any(of.startswith(f"{name}.") for of in known):
+        return None
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        name = f"{name}.{key}"
+    return f"expected dotted names, such as `{name}: {json.dumps(value, default=str)}`"
+
+
+def twice(values: object) -> Any:
+    """The first item that a list holds twice, or None."""
+    items = values if isinstance(values, list | tuple) else ()
+    return next((item for i, item in enumerate(items) if item in items[:i]), None)
 
 
 def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:

@@ -37,6 +37,8 @@ def _of_training(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
     if schedule.milestones and schedule.name != "multistep":
         what = f"belongs to the multistep schedule, but the schedule is '{schedule.name}'"
         yield place, what
+    if schedule.name == "multistep" and not schedule.milestones:
+        yield place, "the multistep schedule needs them; state them, or name the schedule constant"
     if list(schedule.milestones) != sorted(set(schedule.milestones)):
         yield place, f"expected increasing epochs, found {list(schedule.milestones)}"
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.errors import nearest
-from sweep.grid.complaints import problems, show
+from sweep.grid.complaints import problems, show, twice
 from sweep.grid.contradictions import contradictions, not_dividing
 from sweep.grid.factors import PLACES, REQUIRED, SECTIONS, Factors
 from sweep.grid.norm_levels import Norm, with_options_set
@@ -56,6 +56,8 @@ class GridTrial:
 
 
 MAX_TRIALS = 200_000
+SETS = ("eval_statistics", "extra_metrics")
+"""Lists of `train` whose order means nothing."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,16 @@ class _Expander:
                 found = problems(error, self.source, spec, (name,), PLACES)
                 self.source.problems.extend(p for p in found if p.where not in further)
                 readable[name] = read_the_rest(spec, section[name], error)
+        train = self.template["train"]
+        for field in SETS if isinstance(train, dict) else ():
+            self.check_set(f"train.{field}", train.get(field), ("train", field))
         self.check_names(self.template)
         if self.source.problems:  # no trial may come to be, whose contradictions would be found
-            self.complain_once(contradictions(readable))
+            # A section of which an override sets fields may be right in every trial.
+            set_in = {name.split(".")[0] for rule in self.overrides for name in rule.fields}
+            self.complain_once(
+                (loc, what) for loc, what in contradictions(readable) if loc[0] not in set_in
+            )
 
     def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
         """Complain of a data set or a model that there is not."""
@@ -150,6 +159,12 @@ class _Expander:
                     self.complain(loc, problem.what)
         if name in ("data.name", "model.name"):
             self.check_names(fields, loc)
+        self.check_set(name, value, loc)
+
+    def check_set(self, name: str, value: Any, loc: Loc) -> None:
+        """Complain of what a list holds twice, where the order of its items means nothing."""
+        if name.removeprefix("train.") in SETS and (item := twice(value)) is not None:
+            self.complain(loc, f"listed twice: {show(item)}")
 
     def check_rules(self) -> None:
         """Complain of a rule that concerns no trial, and of exclusions that leave none."""

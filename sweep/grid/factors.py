@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.errors import nearest
-from sweep.grid.complaints import dotted_keys, show
-from sweep.grid.norm_levels import Norm, complete, labelled
+from normmods.option_values import LARGEST_INT
+from sweep.grid.complaints import dotted_instead, dotted_keys, meant, show
+from sweep.grid.norm_levels import Norm, complete, labelled, own_label
 from sweep.grid.source import Loc, Source
-from trainables.spec import DataSpec, ModelSpec, TrainSpec
+from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
 MOST_SEEDS = 10_000
@@ -70,8 +70,9 @@ def read_factors(source: Source, given: dict[str, Any]) -> Factors:
     known = [name for name in given if name in REQUIRED or is_settable(name)]
     for name in given:
         if name not in known:
-            near = nearest(name, [*REQUIRED, *settable()])
-            reader.complain(("factors", name), f"unknown factor{near}")
+            names = [*REQUIRED, *settable()]
+            what = dotted_instead(name, given[name], names)
+            reader.complain(("factors", name), what or f"unknown factor{meant(name, names, names)}")
     return Factors(
         norms=reader.norms(given["norm"]) if "norm" in given else (),
         batch_sizes=reader.counts("batch_size", given["batch_size"], least=1)
@@ -105,15 +106,17 @@ class _Reader:
         for i, item in enumerate(given):
             level = read((*loc, i), item)
             if level is not _ABSENT and level in levels:
-                self.complain((*loc, i), f"listed twice: {show(item)}")
+                self.complain((*loc, i), _listed_twice(item, level))
             elif level is not _ABSENT:
                 levels.append(level)
         return tuple(levels)
 
     def counts(self, name: str, given: Any, least: int) -> tuple[int, ...]:
         def read(loc: Loc, value: Any) -> Any:
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                self.complain(loc, f"expected a whole number >= {least}, found {show(value)}")
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if not is_whole or not least <= value <= LARGEST_INT:
+                bounds = f">= {least}" if not is_whole or value < least else _UP_TO.format(least)
+                self.complain(loc, f"expected a whole number {bounds}, found {show(value)}")
                 return _ABSENT
             return value
 
@@ -151,7 +154,16 @@ class _Reader:
         return _ABSENT if spec is None else spec
 
 
+def _listed_twice(item: Any, level: Any) -> str:
+    if isinstance(level, NormSpec) and not isinstance(item, str):
+        label = own_label(level)
+        options = " with its default options" if label == level.name else ""
+        return f"{label}{options} is listed twice"
+    return f"listed twice: {item if isinstance(item, list) else show(item)}"
+
+
 _ABSENT = object()
+_UP_TO = f"from {{}} to {LARGEST_INT}"
 
 
 def _frozen(value: Any) -> Any:

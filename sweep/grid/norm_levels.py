@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import normmods
+from normmods.option_values import in_full, is_plain
+from normmods.registry import expected_value
 from sweep.grid.complaints import show
-from trainables.options import expected, in_full, is_plain
 from trainables.spec import NormSpec
 
 
@@ -86,18 +87,22 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
         normmods.complete_options(name, {**required, option: value})
     except ValueError as error:
         return str(error)
-    wanted = expected(known.get(option), value)
+    wanted = expected_value(name, option, value)
     return f"expected {wanted}, found {show(value)}" if wanted else None
 
 
 def _with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> Norm:
+    family = [other.options for other in specs if other.name == spec.name]
+    told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
+    return Norm(spec, own_label(spec), frozenset(told_by))
+
+
+def own_label(spec: NormSpec) -> str:
     """`groupnorm(num_groups=8)`, with the options that are not the layer's own defaults."""
     defaults = normmods.options(spec.name)
     changed = {k: v for k, v in sorted(spec.options.items()) if defaults.get(k, _ABSENT) != v}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
-    family = [other.options for other in specs if other.name == spec.name]
-    told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
-    return Norm(spec, f"{spec.name}({inside})" if inside else spec.name, frozenset(told_by))
+    return f"{spec.name}({inside})" if inside else spec.name
 
 
 _ABSENT = object()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from normmods.option_values import LARGEST_INT
 from sweep.grid.meanings import MEANINGS
 from sweep.grid.schema import IMPORT_PATH, fields
 
@@ -80,7 +81,9 @@ def _values(field: Mapping[str, Any]) -> str:
         )
         if name in field
     ]
-    if "minimum" in field and "maximum" in field:
+    if field.get("maximum") == LARGEST_INT:  # a bound of the machine, which no one comes near
+        limits = [f"≥ {field['minimum']}"]
+    elif "minimum" in field and "maximum" in field:
         limits = [f"{_short(field['minimum'])} to {_short(field['maximum'])}"]
     return " ".join([word or {"string": "text", "object": "mapping"}.get(kind, "any"), *limits])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.errors import nearest
-from sweep.grid.complaints import show
+from sweep.grid.complaints import dotted_instead, meant, show
 from sweep.grid.factors import REQUIRED, Factors, is_settable, settable
 from sweep.grid.norm_levels import Norm, complete, not_settable
 from sweep.grid.source import Loc, Source
@@ -100,10 +100,14 @@ class RuleReader:
             if not is_settable(name) and not _is_norm_option(name)
         ]
         for place, name, known in unknown:
-            near = nearest(name, known)
-            if name == "norm" and place == (*loc, "set"):
+            is_set = place == (*loc, "set")
+            what = dotted_instead(name, fields.get(name), known) if is_set else None
+            if name == "norm" and is_set:
                 near = "; list norms under factors.norm; norm.momentum sets an option of one"
-            self._complain((*place, name), f"unknown name{near}")
+                what = f"unknown name{near}"
+            elif name in REQUIRED and is_set:
+                what = f"is a factor and cannot be set; list it under factors.{name}, or use `when`"
+            self._complain((*place, name), what or f"unknown name{meant(name, known, known)}")
         if fields == {} and "set" in self._item(loc):
             self._complain((*loc, "set"), "expected a field to set, found an empty mapping")
         return not unknown

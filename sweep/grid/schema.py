@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
 import normmods
+from normmods.option_values import LARGEST_INT
 from sweep.grid.factors import MOST_SEEDS, OPTIONS, REQUIRED, SECTIONS, settable
 from sweep.grid.layout import Layout
 from sweep.grid.meanings import MEANINGS
@@ -56,11 +57,11 @@ FACTORS: Schema = {
     "required": list(REQUIRED),
     "properties": {
         "norm": _levels(items=NORM),
-        "batch_size": _levels(items={"type": "integer", "minimum": 1}),
+        "batch_size": _levels(items={"type": "integer", "minimum": 1, "maximum": LARGEST_INT}),
         "seed": {
             "oneOf": [
                 {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
-                _levels(items={"type": "integer", "minimum": 0}),
+                _levels(items={"type": "integer", "minimum": 0, "maximum": LARGEST_INT}),
             ]
         },
     },

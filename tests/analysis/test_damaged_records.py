@@ -32,3 +32,13 @@ def test_a_record_of_another_kind_is_named(
     other.write_text(json.dumps({**json.loads(other.read_text()), **changes}))
     with pytest.raises(InputError, match=f"{other.parent.name}.record.json {said}"):
         load(folder)
+
+
+def test_a_seed_beyond_the_integers_of_a_table_is_one_line(tmp_path: Path) -> None:
+    folder = write_folder(make_sweep(num_seeds=1, batch_sizes=(16, 2)), tmp_path)
+    sweep = json.loads((folder / "sweep.json").read_text())
+    for trial in sweep["trials"]:
+        trial["seed"] = 2**63
+    (folder / "sweep.json").write_text(json.dumps(sweep))
+    with pytest.raises(InputError, match=f"`seed` must hold whole numbers from .* has {2**63}$"):
+        load(folder)

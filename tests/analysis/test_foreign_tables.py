@@ -123,3 +123,18 @@ def test_rows_with_the_same_trial_id_are_rows_of_their_own(tmp_path: Path) -> No
     trials = loaded(tmp_path, "norm,batch_size,seed,test_error,trial_id,lr", rows)
     assert len(set(trials.trials["trial_id"])) == 6
     assert len(findings_of(trials, Options())[0].trial_settings) == 6
+
+
+@pytest.mark.parametrize("seed", ["9223372036854775808", "1e+20", "100000000000000000000"])
+def test_a_seed_beyond_the_integers_of_a_table_is_one_line(tmp_path: Path, seed: str) -> None:
+    path = written(tmp_path, "norm,batch_size,seed,test_error", [f"batchnorm,4,{seed},7.5"])
+    done = RUNNER.invoke(app, ["report", str(path), "--out", str(tmp_path / "report")])
+    assert done.exit_code == 2
+    assert done.output.count("\n") == 1
+    assert f"whole numbers from {-(2**63)} to {2**63 - 1}, but row 1 has {seed}" in done.output
+
+
+def test_the_largest_seed_of_a_table_is_read_exactly(tmp_path: Path) -> None:
+    rows = [f"{norm},{size},{2**63 - 1},7.5" for norm in "ab" for size in (2, 4)]
+    trials = loaded(tmp_path, "norm,batch_size,seed,test_error", rows).trials
+    assert set(trials["seed"]) == {2**63 - 1}

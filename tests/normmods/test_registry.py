@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,3 +157,42 @@ def test_each_mistake_has_its_own_line(
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "given", "text"),
+    [
+        ("groupnorm", 6, {"num_groups": "4"}, "expected a whole number such as 32, found '4'"),
+        ("groupnorm", 6, {"num_groups": 2.0}, "expected a whole number such as 32, found 2.0"),
+        ("groupnorm", 6, {"num_groups": None}, "expected a whole number such as 32, found None"),
+        ("groupnorm", 6, {"fewer_groups": 1}, "expected true or false such as True, found 1"),
+        ("batchnorm", 6, {"eps": "1e-3"}, "expected a number such as 1e-05, found '1e-3'"),
+        ("batchnorm", 6, {"eps": float("nan")}, "expected a finite number, found nan"),
+        ("mabn", 6, {"history": 2**63}, "expected a whole number from -9223372036854775808 to"),
+        ("batchnorm", 6.0, {}, "expected a whole number of channels, found 6.0"),
+        ("evonorm_s0", True, {}, "expected a whole number of channels, found True"),
+        ("layernorm", None, {}, "expected a whole number of channels, found None"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_as_in_a_grid(
+    name: str, channels: Any, given: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(errors.NormOptionError, match=f"^norm '{name}': ") as caught:
+        normmods.build(name, channels, **given)
+    assert text in str(caught.value)
+    if given:
+        with pytest.raises(errors.NormOptionError):
+            normmods.check_norm(name, **given)
+
+
+@pytest.mark.parametrize("name", [n for n in normmods.names() if "momentum" in normmods.options(n)])
+def test_no_momentum_is_a_mean_or_is_refused(name: str) -> None:
+    if name in ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm"):
+        assert normmods.build(name, 8, momentum=None).momentum is None
+    else:
+        with pytest.raises(errors.NormOptionError, match="expected a number such as"):
+            normmods.build(name, 8, momentum=None)
+
+
+def test_a_whole_number_stands_for_a_number() -> None:
+    assert normmods.build("batchnorm", 6, eps=1).eps == 1

@@ -36,6 +36,14 @@ def test_a_gamma_that_no_schedule_reads_is_without_effect() -> None:
     assert line.endswith("the schedule is constant")
 
 
+def test_a_reference_batch_size_that_scales_no_rate_is_without_effect() -> None:
+    (line,) = remarks(load(**trained(reference_batch_size=32)))
+    assert line.startswith("train.reference_batch_size: 32 is without effect, since train.lr_scal")
+    assert not remarks(load(**trained(reference_batch_size=32, lr_scaling="linear")))
+    crossed = factors(**{"train.lr_scaling": ["none", "sqrt"]})
+    assert not remarks(load(**trained(reference_batch_size=32), **crossed))
+
+
 def test_what_keeps_steps_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted: dict[str, Any] = {"resources": {"compile": "auto"}}
     monkeypatch.setenv("CXX", "true")

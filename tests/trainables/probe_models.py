@@ -112,6 +112,22 @@ def too_large(*, in_channels: int, num_classes: int, norm: Norm) -> nn.Module:
     return nn.Sequential(nn.Conv2d(in_channels, 4, 9), norm(4), nn.Flatten(), nn.Linear(4, 10))
 
 
+def with_an_option(*, in_channels: int, num_classes: int, norm: Any) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(in_channels, 8, 3), norm(8, eps=1e-3), nn.Flatten())
+
+
+def of_colours(*, in_channels: int, num_classes: int, norm: Norm) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), norm(8), nn.Flatten(), nn.Linear(288, num_classes))
+
+
+def of_other_features(*, in_channels: int, num_classes: int, norm: Norm) -> nn.Module:
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(nn.Conv2d(in_channels, 8, 3), norm(8), pooled, nn.Linear(16, num_classes))
+
+
+built = nn.Linear(3, 2)
+
+
 def without_classes(*, in_channels: int, norm: Norm) -> nn.Module:
     return net(in_channels=in_channels, num_classes=10, norm=norm)
 

@@ -40,3 +40,33 @@ def test_a_layer_that_cannot_be_built_names_the_channels() -> None:
 def test_a_mistyped_option_is_the_registrys_error() -> None:
     with pytest.raises(normmods.NormError, match="epz"):
         SeededNorms(NormSpec(name="groupnorm", options={"epz": 1.0}), seed=0)(4)
+
+
+def test_a_norm_takes_the_number_of_channels_alone() -> None:
+    norms = SeededNorms(NormSpec(name="batchnorm"), seed=0)
+    norms(num_channels=8)
+    for call in (norms, norms.without_activation):
+        with pytest.raises(Infeasible, match=r"norm\(4, 8\), but .*: \{name: batchnorm, option: …"):
+            call(4, 8)
+        with pytest.raises(Infeasible, match="norm takes the number of channels alone"):
+            call(num_features=8)
+        with pytest.raises(Infeasible, match="norm takes the number of channels alone"):
+            call()
+    assert len(norms.built) == 1
+
+
+def test_a_norm_with_a_lazy_layer_is_refused() -> None:
+    with pytest.raises(Infeasible, match=r"^probe_norms:Lazy has a lazy layer: 0\.weight has no"):
+        SeededNorms(NormSpec(name="probe_norms:Lazy"), seed=0)(4)
+    report = normmods.check_norm("probe_norms:Lazy", num_channels=8)
+    (found,) = (p for p in report.properties if p.name == "parameters_added")
+    assert "build the lazy layer with its number of channels" in str(found)
+
+
+def test_a_layer_already_built_is_no_norm() -> None:
+    expected = (
+        r"probe_norms:built is a module already built \(BatchNorm2d\); name its class, or a f"
+    )
+    for asked in (normmods.options, normmods.check_norm):
+        with pytest.raises(normmods.NormError, match=expected):
+            asked("probe_norms:built")

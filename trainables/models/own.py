@@ -87,14 +87,13 @@ def require_called(spec: ModelSpec, uncalled: list[str], *, num_norms: int) -> N
 
 def require_sizes(spec: ModelSpec, model: nn.Module) -> None:
     """Raise `Infeasible` for a layer whose parameters have no shape before its first input."""
-    from torch.nn.parameter import is_lazy
+    from normmods.parameters import without_shape
 
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if is_lazy(tensor):
-            raise Infeasible(
-                f"model {spec.name!r} has a lazy layer: {name} has no shape before a first batch; "
-                f"build the layer with its number of inputs"
-            )
+    if name := without_shape(model):
+        raise Infeasible(
+            f"model {spec.name!r} has a lazy layer: {name} has no shape before a first batch; "
+            f"build the layer with its number of inputs"
+        )
 
 
 def require_logits(spec: ModelSpec, logits: Any, batch_size: int, num_classes: int) -> None:

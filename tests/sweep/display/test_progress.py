@@ -129,7 +129,10 @@ def test_the_live_view_says_what_went_wrong_once() -> None:
     state = board(load())
     first, second, third = state.plan.grid.trials[:3]
     for trial in (first, second):
-        bug = "Traceback\n  ...\nRuntimeError: the layer\x1b has a bug, " + "and so on " * 20
+        bug = (
+            "Traceback (most recent call last):\n  ...\nRuntimeError: the layer\x1b has a bug, "
+            + "and so on " * 20
+        )
         state.report(trial.trial_id, 0, None, 0.0, Outcome.FAILED, bug)
     state.report(third.trial_id, 0, None, 0.0, Outcome.OUT_OF_MEMORY, "No memory")
     text = rendered(View(state, Console(width=WIDTH))())

@@ -25,6 +25,7 @@ PRODUCTS = st.fixed_dictionaries(
         "train.schedule.milestones": st.just([[1], [1, 2]]),
     },
 )
+NO_MILESTONES = "the multistep schedule needs them; state them, or name the schedule constant"
 MULTISTEP = {"epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}}
 
 
@@ -117,6 +118,14 @@ def test_further_factors_make_variants() -> None:
             {"train": {"epochs": 1, "schedule": {"milestones": [1]}}},
             "train.schedule.milestones: belongs to the multistep schedule, but the schedule is "
             "'constant'",
+        ),
+        (
+            {"train": {"epochs": 1, "schedule": {"name": "multistep"}}},
+            f"train.schedule.milestones: {NO_MILESTONES}",
+        ),
+        (
+            {"train": {"epochs": 1, "schedule": {"name": "multistep", "milestones": []}}},
+            f"train.schedule.milestones: {NO_MILESTONES}",
         ),
         (
             {"train": {"epochs": 1, "schedule": {"name": "multistep", "milestones": [2, 1]}}},
@@ -248,3 +257,27 @@ def test_a_grid_over_learning_rates_has_a_variant_for_each() -> None:
         "train.optimizer.lr=0.01",
     ]
     assert (len(grid.trials), grid.warnings) == (24, ())
+
+
+def test_overrides_may_state_the_milestones_of_every_trial() -> None:
+    train = {"epochs": 3, "schedule": {"name": "multistep"}}
+    overrides = [
+        {"when": {"batch_size": size}, "set": {"train.schedule.milestones": [of]}}
+        for size, of in ((16, 1), (8, 2))
+    ]
+    trials = load(train=train, overrides=overrides).trials
+    assert {(t.spec.batch_size, t.spec.train.schedule.milestones) for t in trials} == {
+        (16, (1,)),
+        (8, (2,)),
+    }
+    expected = f"train.schedule.milestones: {NO_MILESTONES}"
+    assert complaints(train=train, overrides=overrides[:1]) == [expected]
+    (other,) = complaints(train=train, overrides=overrides, **factors(seed=[-1]))
+    assert other.startswith("factors.seed[0]: expected")
+
+
+@pytest.mark.parametrize("name", ["eval_statistics", "extra_metrics"])
+def test_an_entry_listed_twice_is_one_complaint(name: str) -> None:
+    entry = {"eval_statistics": "precise", "extra_metrics": "gradient_norm"}[name]
+    expected = f"train.{name}: listed twice: {entry!r}"
+    assert complaints(train={"epochs": 1, name: [entry, entry]}) == [expected]

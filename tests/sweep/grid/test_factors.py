@@ -28,9 +28,45 @@ NO_LIST = "expected a list of levels, found"
         ({"seed": True}, "factors.seed: expected a list of seeds, or how many"),
         ({"seed": 10_001}, "factors.seed: expected a list of seeds, or how many"),
         ({"seed": "3"}, "factors.seed: expected a list of seeds, or how many"),
+        (
+            {"seed": [2**63]},
+            "factors.seed[0]: expected a whole number from 0 to 9223372036854775807, "
+            "found 9223372036854775808",
+        ),
+        (
+            {"batch_size": [10**20]},
+            "factors.batch_size[0]: expected a whole number from 1 to 9223372036854775807, found 1",
+        ),
+        (
+            {"train.eval_batch_size": [10**20]},
+            "factors.train.eval_batch_size[0]: expected a whole number from 1 to "
+            "9223372036854775807, found 1",
+        ),
+        (
+            {"norm": [{"name": "ghostbatchnorm", "ghost_size": 2**63}]},
+            "factors.norm[0].ghost_size: expected a whole number from -9223372036854775808 to "
+            "9223372036854775807, found 9223372036854775808",
+        ),
         ({"seed": [-1]}, "factors.seed[0]: expected a whole number >= 0, found -1"),
+        ({"lr": [1]}, "factors.lr: unknown factor; did you mean 'train.optimizer.lr'?"),
+        (
+            {"train": {"epochs": [1, 2]}},
+            "factors.train: expected dotted names, such as `train.epochs: [1, 2]`",
+        ),
+        (
+            {"norm": ["batchnorm", {"name": "batchnorm", "eps": 1e-5}]},
+            "factors.norm[1]: batchnorm with its default options is listed twice",
+        ),
+        (
+            {"norm": [{"name": "groupnorm", "num_groups": 2}] * 2},
+            "factors.norm[1]: groupnorm(num_groups=2) is listed twice",
+        ),
+        (
+            {"train.eval_statistics": [["ema"], ["ema", "batch", "ema"]]},
+            "factors.train.eval_statistics[1]: listed twice: 'ema'",
+        ),
         ({"seed": [3, 3]}, "factors.seed[1]: listed twice: 3"),
-        ({"train.lr": [1]}, "factors.train.lr: unknown factor; did you mean 'train.lr_scaling'?"),
+        ({"train.lr": [1]}, "factors.train.lr: unknown factor; did you mean 'train.optimizer.lr'?"),
         ({"data.root": ["x"]}, "factors.data.root: unknown factor"),
         ({"train.schedule": [{}]}, "factors.train.schedule: unknown factor"),
         ({"train.epochs": 3}, f"factors.train.epochs: {NO_LIST} 3"),
@@ -183,7 +219,9 @@ def test_labels_tell_norms_of_one_name_apart() -> None:
 
 def test_a_norm_that_only_spells_out_defaults_is_the_same_level() -> None:
     norms = ["groupnorm", {"name": "groupnorm", "num_groups": 32, "eps": 1.0e-5}]
-    assert complaints(**factors(norm=norms)) == ["factors.norm[1]: listed twice: a mapping"]
+    assert complaints(**factors(norm=norms)) == [
+        "factors.norm[1]: groupnorm with its default options is listed twice"
+    ]
 
 
 def test_how_a_number_is_written_does_not_change_the_trial() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import probe_data
 import pytest
+from rich.console import Console
 from small_grids import complaints, factors, load
 from users_module import DATA, MINE, MODEL
 
@@ -19,6 +20,7 @@ from sweep.grid.edition import Scale, edition_of, scaled
 from sweep.grid.expansion import GridTrial
 from sweep.grid.layout import Grid
 from sweep.remarks import remarks
+from sweep.run import dry_run
 from trainables import DataUnavailable, Trial
 from trainables.data import own
 
@@ -219,3 +221,9 @@ def test_a_trial_reads_its_data_from_the_stated_root_and_refuses_others() -> Non
     own.forget()
     with pytest.raises(DataUnavailable, match="other images or labels than are asked for"):
         Trial(grid.trials[0].spec, data_root="other", device="cpu")
+
+
+def test_a_dry_run_checks_that_data_are_the_same_in_another_process() -> None:
+    grid = load(data={**DATA, "options": {"shuffled": True}})
+    with pytest.raises(RefusedError, match="has other images or labels in another process"):
+        dry_run(grid, Console())

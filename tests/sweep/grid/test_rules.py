@@ -209,3 +209,28 @@ def test_levels_that_a_command_replaces_leave_rules_without_effect() -> None:
 )
 def test_rules_that_do_not_hold(changes: dict[str, Any], expected: list[str]) -> None:
     assert complaints(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"train": {"epochs": 4}}, "train: expected dotted names, such as `train.epochs: 4`"),
+        (
+            {"train.optimizer": {"lr": 0.5}},
+            "train.optimizer: expected dotted names, such as `train.optimizer.lr: 0.5`",
+        ),
+        (
+            {"batch_size": 8},
+            "batch_size: is a factor and cannot be set; list it under factors.batch_size, or use "
+            "`when`",
+        ),
+        ({"seed": 8}, "seed: is a factor and cannot be set; list it under factors.seed, or use "),
+        ({"lr": 0.5}, "lr: unknown name; did you mean 'train.optimizer.lr'?"),
+        ({"train.eval_statistics": ["ema", "ema"]}, "train.eval_statistics: listed twice: 'ema'"),
+    ],
+)
+def test_what_cannot_be_set_is_told_with_what_to_type(
+    fields: dict[str, Any], expected: str
+) -> None:
+    (complaint,) = complaints(overrides=[{"when": {"batch_size": 8}, "set": fields}])
+    assert complaint.startswith(f"overrides[0].set.{expected}")

@@ -84,6 +84,23 @@ def test_what_is_no_such_model_is_infeasible(name: str, expected: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "with_an_option",
+            "the model calls norm(8, eps=0.001), but norm takes the number of channels alone; "
+            "options of the norm stand in the grid: {name: groupnorm, eps: …}",
+        ),
+        ("of_colours", "0 (Conv2d) expects 3 channels and got 1: build it with `in_channels`"),
+        ("of_other_features", "3 (Linear) expects 16 features and got 8: build it for 8 features"),
+    ],
+)
+def test_what_a_models_author_overlooked_is_told_with_the_remedy(name: str, expected: str) -> None:
+    with pytest.raises(Infeasible, match=f"^{re.escape(expected)}"):
+        trainables.check(own(name))
+
+
 def test_a_layer_that_does_not_fit_the_images_is_named() -> None:
     with pytest.raises(Infeasible, match=r"^0 \(Conv2d\) cannot take an input of shape \(8, 1, 8"):
         trainables.check(own("too_large"))
@@ -101,6 +118,11 @@ def test_a_norms_own_refusal_stays_the_norms() -> None:
         (ModelSpec(name="nowhere_at_all:net"), "there is no module 'nowhere_at_all' on the import"),
         (ModelSpec(name="probe_models:nett"), "probe_models has no 'nett'; did you mean 'net'?"),
         (ModelSpec(name="probe_models:number"), "number is int, which cannot be called; name a cl"),
+        (
+            ModelSpec(name="probe_models:built"),
+            "probe_models:built is a module already built (Linear); name its class, or a function "
+            "that takes in_channels",
+        ),
         (ModelSpec(name="probe_models:"), "expected 'package.module:attr'"),
         (
             ModelSpec(name="probe_models:without_classes"),
