@@ -118,7 +118,7 @@ def report(
         place, settings = find(source), _settings(where)
         if to_mlflow:
             check_place(place)
-        key = fingerprint(place, (reference, margin, threshold, settings))
+        key = fingerprint(place, (reference, margin, threshold, settings, place.grid))
         lines = unchanged(out, key)
         if lines is None:
             lines = _make(source, out, Options(reference, margin, threshold), settings, key)
