@@ -154,8 +154,10 @@ def compare(
     with _one_line_errors():
         from analysis.reporting.compare import compare as write
         from analysis.sources.load import load
+        from analysis.sources.place import find, require_two
 
         settings = _settings(where)
+        require_two(find(before), find(after))
         pair = (load(before, settings), load(after, settings))
         page, found = write(*pair, out)
         warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]

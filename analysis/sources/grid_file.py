@@ -33,13 +33,12 @@ def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
         digest = digest_of(root) if root is not None else ""
-        grid = loader.construct_document(root) if root is not None else None  # type: ignore[no-untyped-call]
+        grid = loader.construct_document(root) if root is not None else None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    name = grid.get("name") if isinstance(grid, dict) else None
-    if not isinstance(name, str) or "factors" not in grid:
+    if not isinstance(grid, dict) or "factors" not in grid or not isinstance(grid.get("name"), str):
         raise InputError(f"{path} is no grid: it must have `name` and `factors`")
-    return grid, GridFile(path, name, digest)
+    return grid, GridFile(path, grid["name"], digest)
 
 
 def digest_of(root: yaml.Node) -> str:

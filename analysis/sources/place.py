@@ -87,6 +87,27 @@ def _of_grid(path: Path) -> Place:
         ) from error
 
 
+def require_two(before: Place, after: Place) -> None:
+    """Raise `InputError` where both sources are one place: a sweep does not differ from itself."""
+    if _identity(before) != _identity(after):
+        return
+    if before.kind == "csv":
+        raise InputError(f"both name the file {before.path}; name two files")
+    if before.grid and after.grid and before.grid.name == after.grid.name:
+        sweep = f"{before.grid.name} ({before.typed})"
+        raise InputError(f"both name the sweep {sweep}; give one of them another name")
+    what = "sweep" if before.kind == "records" else "MLflow experiment"
+    shown = before.path if before.kind == "records" else before.name
+    raise InputError(f"both name the {what} {before.typed or shown}; name two of them")
+
+
+def _identity(place: Place) -> tuple[str, ...]:
+    if place.kind in ("csv", "records"):
+        return (place.kind, str(place.path.resolve()))
+    uri = str(place.path.resolve()) if place.kind == "sqlite" else place.uri
+    return (place.kind, uri, place.name)
+
+
 def tracking_uri() -> str:
     """Where MLflow keeps its runs: `MLFLOW_TRACKING_URI`, else MLflow's own default."""
     return without_password(os.environ.get(URI, "")) or f"sqlite:///{DEFAULT_DATABASE}"

@@ -111,3 +111,44 @@ def test_a_file_that_is_no_grid_is_one_line(grid: Path, text: str) -> None:
     with pytest.raises(InputError, match=r"grid.yaml (is no grid|cannot be read)") as refused:
         load(grid)
     assert "\n" not in str(refused.value)
+
+
+def test_two_grid_files_of_one_name_are_not_compared(grid: Path) -> None:
+    run_with(grid)
+    Path("g2.yaml").write_text(GRID.replace("0.1", "0.2"))
+    done = CliRunner().invoke(app, ["compare", "grid.yaml", "g2.yaml", "--out", "out"])
+    assert done.exit_code == 2
+    expected = "error: both name the sweep small (runs/small); give one of them another name\n"
+    assert done.output == expected
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (("runs/small", "./runs/../runs/small/"), "both name the sweep runs/small; name two"),
+        (("runs/small", "grid.yaml"), "both name the sweep runs/small; name two"),
+        (("link", "runs/small"), "both name the sweep link; name two"),
+        (("a.csv", "a.csv"), "both name the file a.csv; name two files"),
+        (("small", "small"), "both name the MLflow experiment small; name two"),
+    ],
+)
+def test_a_source_is_not_compared_with_itself(
+    grid: Path, store: Path, pair: tuple[str, str], said: str
+) -> None:
+    run_with(grid)
+    Path("link").symlink_to("runs/small")
+    Path("a.csv").write_text("norm,batch_size,seed,test_error\na,4,0,6\n")
+    Path("mlflow.db").write_bytes(store.read_bytes())
+    done = CliRunner().invoke(app, ["compare", *pair, "--out", "out"])
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+    assert not Path("out").exists()
+
+
+def test_two_sweeps_in_two_folders_are_compared(grid: Path) -> None:
+    run_with(grid)
+    sweep = make_sweep(seed=1)
+    sweep["sweep"]["name"] = "other"
+    write_folder(sweep, Path("runs"))
+    done = CliRunner().invoke(app, ["compare", "grid.yaml", "runs/other", "--out", "out"])
+    assert done.exit_code == 0, done.output
