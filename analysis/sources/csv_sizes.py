@@ -42,8 +42,10 @@ def suspected_blocks(rows: pd.DataFrame) -> list[Block]:
     for (norm, variant), own in rows[rows["test_error"].notna()].groupby(["norm", "variant"]):
         highest = own.groupby("batch_size")["test_error"].max().sort_index(ascending=False)
         runs = [
-            [int(size) for size, _ in run]
-            for _, run in groupby(highest.items(), key=lambda item: item[1] <= 1)
+            [size for size, _ in run]
+            for _, run in groupby(
+                zip(map(int, highest.index), highest, strict=True), key=lambda item: item[1] <= 1
+            )
         ]
         for place, sizes in enumerate(runs):
             block = own[own["batch_size"].isin(sizes)]
@@ -52,5 +54,7 @@ def suspected_blocks(rows: pd.DataFrame) -> list[Block]:
             beside = own[own["batch_size"].isin(next_sizes)]
             parts = [own[own["batch_size"] == size] for size in next_sizes]
             if parts and all(is_far_below(block, part) for part in parts):
-                found.append(Block(norm, variant, tuple(sizes), block, beside, place == 0))
+                found.append(
+                    Block(str(norm), str(variant), tuple(sizes), block, beside, place == 0)
+                )
     return found

@@ -154,7 +154,7 @@ SOME = {
 @pytest.mark.parametrize("name", SOME)
 def test_fractions_in_a_seed_or_a_batch_size_are_suspected(tmp_path: Path, name: str) -> None:
     what = f"every `test_error` of {name} is at most 1"
-    with pytest.raises(InputError, match=rf"export.csv: {what}.*multiply {name}'s by 100"):
+    with pytest.raises(InputError, match=rf"export.csv: {what}.*multiply those of {name} by 100"):
         loaded(tmp_path, HEADER, percent_but(SOME[name]))
     trials = loaded(tmp_path, f"{HEADER},chance_error", percent_but(SOME[name], ",90"))
     assert len(trials.warnings) == 1
@@ -190,10 +190,8 @@ def test_a_seed_that_ran_at_large_batch_sizes_alone_is_not_suspected(tmp_path: P
 
 
 def test_a_chance_error_that_is_a_fraction_is_refused(tmp_path: Path) -> None:
-    said = (
-        r"export.csv: `chance_error` is at most 1 beside errors in percent \(0.9 in row 1\); write"
-    )
-    with pytest.raises(InputError, match=f"{said} 90$"):
+    said = r"export.csv: `chance_error` is at most 1 beside errors in percent \(0.9 in row 1\)"
+    with pytest.raises(InputError, match=f"{said}; write 90$"):
         loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(), ",0.9"))
     rows = [*percent_but(set(), ",90")[:-1], "gn,2,3,6.5,0"]
     with pytest.raises(InputError, match=r"\(0 in row 32\); write it in percent"):
@@ -217,3 +215,60 @@ def test_fractions_throughout_beside_a_chance_error_in_percent_are_warned_of(
 
 def test_percent_throughout_is_not_suspected(tmp_path: Path) -> None:
     assert loaded(tmp_path, HEADER, percent_but(set())).warnings == ()
+
+
+@pytest.mark.parametrize("outcome", ["", "completed"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", r"has no `test_error`: norm='b', batch_size=4, seed=1\. If it diverged, say outcome="),
+        ("140", r"has a `test_error` of 140: norm='b'.*`0 <= test_error <= 100` must hold"),
+        ("-1", r"has a `test_error` of -1: norm='b'.*If it diverged, say outcome=diverged"),
+        ("inf", r"has a `test_error` of inf: norm='b'.*If it diverged, say outcome=diverged"),
+    ],
+)
+def test_a_bad_error_is_told_with_file_row_and_remedy(
+    tmp_path: Path, outcome: str, value: str, said: str
+) -> None:
+    """The same with a column `outcome` and without one."""
+    end = f",{outcome}" if outcome else ""
+    rows = [f"a,4,0,6{end}", f"a,4,1,6.5{end}", f"b,4,0,7{end}", f"b,4,1,{value}{end}"]
+    header = HEADER + (",outcome" if outcome else "")
+    with pytest.raises(InputError, match=r"export\.csv: row 4 " + said):
+        loaded(tmp_path, header, rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (",4,0,6,,", "has no `norm`"),
+        ("a,,0,6,,", "has no `batch_size`"),
+        ("a,0,0,6,,", "has a `batch_size` of 0"),
+        ("a,4,0,6,ok,", "has the outcome 'ok'"),
+        ("a,4,0,,diverged,", "diverged and has no `chance_error`: .*write 90 with ten classes"),
+        ("a,4,0,6,,140", "has a `chance_error` of 140"),
+    ],
+)
+def test_any_bad_value_is_told_with_file_and_row(tmp_path: Path, row: str, said: str) -> None:
+    header = f"{HEADER},outcome,chance_error"
+    with pytest.raises(InputError, match=rf"export\.csv: row 2 {said}"):
+        loaded(tmp_path, header, ["a,8,0,6,completed,90", row])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        (
+            "utf-16",
+            r"is not UTF-8 \(it begins like UTF-16, as Excel's Unicode Text does\)",
+        ),
+        ("cp1252", r"is not UTF-8 \(line 2: .*\)"),
+    ],
+)
+def test_a_table_that_is_not_utf_8_is_told_how_to_be(
+    tmp_path: Path, encoding: str, said: str
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_bytes(f"{HEADER}\nÄhnlich,4,0,6\n".replace(",", "\t").encode(encoding))
+    with pytest.raises(InputError, match=r"export\.csv " + said + "; save it as CSV UTF-8$"):
+        load(path)
