@@ -163,7 +163,7 @@ def test_somebody_s_own_files_are_not_replaced(
     own.write_text('{"files": {"my.txt": ""}}')
     sources = [small]
     if command == "compare":
-        sources.append(Path(shutil.copytree(small, tmp_path / "runs2" / "small")))
+        sources.append(Path(shutil.copytree(small, tmp_path.with_name(f"{tmp_path.name}-after"))))
     result = run(command, *sources, "--out", tmp_path)
     assert result.exit_code == 2
     assert f"{own} was not written by a report and would be lost" in result.stderr
