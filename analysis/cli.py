@@ -118,7 +118,7 @@ def report(
         place, settings = find(source), _settings(where)
         if to_mlflow:
             check_place(place)
-        key = fingerprint(place, (reference, margin, threshold, settings))
+        key = fingerprint(place, (reference, margin, threshold, settings, place.grid))
         lines = unchanged(out, key)
         if lines is None:
             lines = _make(source, out, Options(reference, margin, threshold), settings, key)
@@ -154,8 +154,10 @@ def compare(
     with _one_line_errors():
         from analysis.reporting.compare import compare as write
         from analysis.sources.load import load
+        from analysis.sources.place import find, require_two
 
         settings = _settings(where)
+        require_two(find(before), find(after))
         pair = (load(before, settings), load(after, settings))
         page, found = write(*pair, out)
         warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]

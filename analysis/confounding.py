@@ -75,7 +75,7 @@ def _without_factor(comparison: Comparison) -> tuple[str, str]:
     *names, variant = (str(first[name]) for name in STRATUM)
     levels = levels_of(variant)
     level = levels.pop(FACTOR, "")
-    further = [f"{name}={value}" for name, value in levels.items()]
+    further = [f"{name}={value}" if name else value for name, value in levels.items()]
     return ", ".join(part for part in (*names, *further) if part), level
 
 

@@ -72,13 +72,19 @@ def _data(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _varying(group: Sequence[Comparison]) -> list[str]:
-    """The factors whose level is not the same in all of the comparisons."""
+    """The factors whose level is not the same in all of the comparisons.
+
+    One factor without a name, the variant as a whole, where a level that varies has no name.
+    """
     levels = [levels_of(_variant(item)) for item in group]
     names = dict.fromkeys(name for item in levels for name in item)
-    return [name for name in names if len({item.get(name) for item in levels}) > 1]
+    varying = [name for name in names if len({item.get(name) for item in levels}) > 1]
+    return [""] if "" in varying else varying
 
 
 def _level(comparison: Comparison, factors: Sequence[str]) -> str:
+    if list(factors) == [""]:
+        return _variant(comparison) or "no level"
     levels = levels_of(_variant(comparison))
     if len(factors) == 1:
         return levels.get(factors[0]) or "no level"

@@ -27,9 +27,17 @@ def _in_words(found: re.Match[str]) -> str:
 
 
 def levels_of(variant: str) -> dict[str, str]:
-    """The level of each further factor: of `a=1, b=null` it is `{"a": "1", "b": "null"}`."""
-    parts = (part.partition("=") for part in variant.split(", ") if part)
-    return {name: level for name, _, level in parts}
+    """The level of each further factor: of `a=1, b=null` it is `{"a": "1", "b": "null"}`.
+
+    What is not written so, as in somebody else's table, is the level of a factor without a name.
+
+    >>> levels_of("lr=0.1"), levels_of("adam, warm"), levels_of("")
+    ({'lr': '0.1'}, {'': 'adam, warm'}, {})
+    """
+    parts = [part.partition("=") for part in variant.split(", ") if part]
+    nameless = ", ".join("".join(part) for part in parts if not (part[0] and part[1]))
+    named = {name: level for name, sign, level in parts if name and sign}
+    return {"": nameless, **named} if nameless else named
 
 
 def variant_order(variant: str) -> tuple[tuple[str, int, float, str], ...]:

@@ -136,5 +136,6 @@ def save_expected(plan: Plan) -> None:
             **({"edition": grid.edition} if grid.edition else {}),
             "trials": trials,
             "left_out": as_data(grid),
+            "grid": grid.as_file,
         }
     )

@@ -40,6 +40,7 @@ class Found:
     `trial_id`, `epoch` and the metrics, `settings` each trial's settings as text, `correct` which
     test examples were right, packed as in `Trials`. `expected` is empty where no grid says which
     trials there should be. `made_by_sweep`, `left_out` and `warnings` are as in `Trials`.
+    `run_with` holds by sweep what it says of the grid file that it was last run with.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     packages: dict[str, set[str]] = field(default_factory=dict)
     correct: dict[str, Bits] = field(default_factory=dict)
+    run_with: dict[str, Any] = field(default_factory=dict)
 
     def add_packages(self, versions: Mapping[str, str]) -> None:
         """Note the versions that a trial was trained with, beside those of the others."""

@@ -12,6 +12,7 @@ from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
 from analysis.sources.assemble import Found, empty_curves
 from analysis.sources.csv_outcome import with_outcome
 from analysis.sources.csv_units import check_units
+from analysis.sources.csv_values import refuse_values
 
 COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
 ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
@@ -26,8 +27,8 @@ def read_csv(path: Path) -> Found:
 
     Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
     completed. Without a column `outcome`, `State` or `status` is read for it; further columns of
-    few values are settings. Raises `InputError` for a row that has neither an outcome nor a test
-    error, and for errors that may be fractions.
+    few values are settings. Raises `InputError` for a row that cannot be used (`refuse_values`),
+    and for errors that may be fractions (`check_units`).
     """
     raw = _read(path)
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
@@ -43,8 +44,8 @@ def read_csv(path: Path) -> Found:
         frame = tidy(raw, COLUMNS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    refuse_values(frame, path)
     warnings += check_units(frame, path)
-    _refuse_silence(frame, path)
     frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", "completed")
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
     unclear = (frame["trial_id"] == "") | frame["trial_id"].duplicated(keep=False)
@@ -90,7 +91,7 @@ def _read(path: Path) -> pd.DataFrame:
     Between semicolons, a comma in a number is a decimal point.
     """
     try:
-        heading = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        heading = _text(path).partition("\n")[0]
         separator = max(",;\t", key=heading.count)
         shape: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
         headings = pd.read_csv(path, nrows=0, skipinitialspace=True, **shape).columns
@@ -104,10 +105,24 @@ def _read(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             **shape,
         )
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
     raw.columns = raw.columns.str.strip()
     return raw
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        how = f"line {line}: byte 0x{content[error.start]:02x}"
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            how = "it begins like UTF-16, as Excel's Unicode Text does"
+        raise InputError(f"{path} is not UTF-8 ({how}); save it as CSV UTF-8") from error
 
 
 def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -120,20 +135,6 @@ def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if len(cells)
     ]
     return raw.assign(**texts), notes
-
-
-def _refuse_silence(frame: pd.DataFrame, path: Path) -> None:
-    """A row without an error may have diverged; left out, it would speak for its norm."""
-    silent = frame[(frame["outcome"] == "") & frame["test_error"].isna()]
-    if len(silent):
-        row = silent.iloc[0]
-        more = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
-        raise InputError(
-            f"{path}: row {silent.index[0] + 1}{more} has no `test_error`: norm={row['norm']!r}, "
-            f"batch_size={row['batch_size']}, seed={row['seed']}. If it diverged, say "
-            "outcome=diverged and chance_error=90 (with ten classes); else outcome=failed, or "
-            "leave the row out"
-        )
 
 
 def _first_line(error: Exception) -> str:

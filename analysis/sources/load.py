@@ -9,6 +9,7 @@ from analysis.errors import InputError
 from analysis.schema import Trials
 from analysis.sources.assemble import Found, assemble
 from analysis.sources.csv_file import read_csv
+from analysis.sources.grid_file import differences
 from analysis.sources.mlflow_client import read_with_client
 from analysis.sources.mlflow_sqlite import read_sqlite
 from analysis.sources.place import Place, find
@@ -20,9 +21,14 @@ def load(source: str | Path, where: Mapping[str, str] | None = None) -> Trials:
 
     MLflow is looked for at `MLFLOW_TRACKING_URI`, else at MLflow's own default, `mlflow.db` in
     the working folder; nothing is created where there is none. `where` keeps only trials with
-    these settings, as text. Raises `InputError`, one line, where `source` cannot be used.
+    these settings, as text. Raises `InputError`, one line, where `source` cannot be used, or is a
+    grid file that says something else than the one that its sweep was last run with.
     """
-    found = _read(find(source))
+    place = find(source)
+    found = _read(place)
+    if place.grid is not None:
+        sweeps = {row["sweep"] for row in (*found.expected, *found.rows)}
+        found.warnings += differences(place.grid, sweeps, found.run_with, place.typed)
     if not found.rows:
         raise InputError(f"{source} has no trials yet; run the sweep first")
     return assemble(found, where)

@@ -27,6 +27,7 @@ EXPECTED_TAG = "sweep.expected."
 ASKED_TAG = "sweep.trials."
 LEFT_OUT_TAG = "sweep.left_out."
 REFERENCE_TAG = "sweep.reference."
+GRID_TAG = "sweep.grid."
 TRIAL_TAG = "sweep.trial_id"
 
 
@@ -71,6 +72,11 @@ def found_in(
         curves=_curves(ids, points),
         expected=_expected(tags),
         left_out=_left_out(tags),
+        run_with={
+            key.removeprefix(GRID_TAG): json.loads(text)
+            for key, text in tags.items()
+            if key.startswith(GRID_TAG)
+        },
         settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
         correct={ids[run_id]: bits for run_id, bits in correct.items() if run_id in ids},

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from analysis.errors import InputError
+
+if TYPE_CHECKING:
+    from analysis.sources.grid_file import GridFile
 
 URI = "MLFLOW_TRACKING_URI"
 DEFAULT_DATABASE = Path("mlflow.db")
@@ -20,13 +23,16 @@ CORRECT = "correct.npy"
 class Place:
     """Where trials are read from: a file, a folder, an MLflow database, or a server's address.
 
-    `path` is missing for a server; `name` is the experiment's where the place is MLflow.
+    `path` is missing for a server; `name` is the experiment's where the place is MLflow. `typed` is
+    what to type for the place itself where a grid's file (`grid`) led there.
     """
 
     kind: Literal["csv", "records", "sqlite", "server"]
     name: str
     path: Path = Path()
     uri: str = ""
+    grid: GridFile | None = None
+    typed: str = ""
 
 
 def find(source: str | Path) -> Place:
@@ -55,32 +61,51 @@ def find(source: str | Path) -> Place:
 def _of_grid(path: Path) -> Place:
     """Where the sweep of a grid file is: its records, else its experiment in MLflow.
 
-    Of the file nothing is read but `name`, `storage` and `tracking.experiment`.
+    Of the file `name`, `storage` and `tracking.experiment` are read, and a digest of the whole, by
+    which `load` tells whether the sweep was run with the file as it stands.
     """
-    import yaml
+    from analysis.sources.grid_file import read_grid
 
-    try:
-        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    name = grid.get("name") if isinstance(grid, dict) else None
-    if not isinstance(name, str) or "factors" not in grid:
-        raise InputError(f"{path} is no grid: it must have `name` and `factors`")
+    grid, file = read_grid(path)
+    name = file.name
     storage = str(grid.get("storage") or "runs")
     if "://" in storage:
-        return find(f"{storage.rstrip('/')}/{name}")
+        typed = f"{storage.rstrip('/')}/{name}"
+        return replace(find(typed), grid=file, typed=typed)
     folder = Path(storage) / name
     if (folder / SWEEP_FILE).is_file():
-        return Place("records", name, folder)
+        return Place("records", name, folder, grid=file, typed=str(folder))
     tracking = grid.get("tracking")
     experiment = tracking.get("experiment") if isinstance(tracking, dict) else None
     try:
-        return _mlflow(str(experiment or name))
+        typed = str(experiment or name)
+        return replace(_mlflow(typed), grid=file, typed=typed)
     except InputError as error:
         raise InputError(
             f"the sweep {name} of {path} has no records in {folder}, and there is no MLflow "
             f"database here; type `python -m sweep run {path}` first, or go where you did"
         ) from error
+
+
+def require_two(before: Place, after: Place) -> None:
+    """Raise `InputError` where both sources are one place: a sweep does not differ from itself."""
+    if _identity(before) != _identity(after):
+        return
+    if before.kind == "csv":
+        raise InputError(f"both name the file {before.path}; name two files")
+    if before.grid and after.grid and before.grid.name == after.grid.name:
+        sweep = f"{before.grid.name} ({before.typed})"
+        raise InputError(f"both name the sweep {sweep}; give one of them another name")
+    what = "sweep" if before.kind == "records" else "MLflow experiment"
+    shown = before.path if before.kind == "records" else before.name
+    raise InputError(f"both name the {what} {before.typed or shown}; name two of them")
+
+
+def _identity(place: Place) -> tuple[str, ...]:
+    if place.kind in ("csv", "records"):
+        return (place.kind, str(place.path.resolve()))
+    uri = str(place.path.resolve()) if place.kind == "sqlite" else place.uri
+    return (place.kind, uri, place.name)
 
 
 def tracking_uri() -> str:

@@ -43,6 +43,7 @@ def read_records(folder: Path) -> Found:
         }
         found = Found(name=sweep["experiment"], rows=[], curves=empty_curves())
         found.reference = sweep.get("reference")
+        found.run_with = {sweep["name"]: sweep.get("grid")}
         found.left_out = left_out_of(sweep["name"], sweep.get("left_out") or [])
     except (KeyError, TypeError) as error:
         raise InputError(

@@ -32,6 +32,8 @@ from trainables.spec import is_own
 LONGEST_NAME, LONGEST_PATH = 255, 1024
 """Bytes that a file's name, and a path, may have on any file system or object store."""
 
+MOST_OF_CHANGES = 1500
+"""Characters of the options `--set` that are kept: they must fit into a tag of MLflow."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
@@ -133,7 +135,7 @@ class Grid:
     `left_out` names the cells that are crossed and not trained, and why not.
     `warnings` and `notes` say what its rules do that its author may not have meant. `folder` is
     the working folder of the command that read it, and `own_data` what is known of the user's own
-    data sets.
+    data sets. `digest` is that of the file's content (see `sweep.grid.digest`), without `changes`.
     """
 
     path: Path
@@ -156,6 +158,7 @@ class Grid:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     folder: str = ""
+    digest: str = ""
     own_data: Known = field(default_factory=dict, compare=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -164,6 +167,12 @@ class Grid:
         learn_facts(self.own_data)
         is_stated = any(trial.spec.data.digest for trial in self.trials)
         use_root(self.data_root if is_stated else None)
+
+    @property
+    def as_file(self) -> dict[str, str]:
+        """What the analysis compares a grid's file with: its digest and the options `--set`."""
+        words = [word for change in self.changes for word in ("--set", change)]
+        return {"digest": self.digest, "changes": shlex.join(words)[:MOST_OF_CHANGES]}
 
     @property
     def arguments(self) -> str:
@@ -217,6 +226,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         warnings=expansion.warnings,
         notes=expansion.notes,
         folder=os.getcwd(),
+        digest=source.digest,
         own_data=known_facts(),
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from sweep.errors import UNSEEN, GridError, Problem, RefusedError, visible
+from sweep.grid.digest import digest_of
 
 Loc = tuple[str | int, ...]
 MAX_VALUES = 200_000
@@ -65,7 +66,8 @@ _Loader.add_constructor(_TAG + "float", _float)
 class Source:
     """Plain data read from `path`; `lines` maps each value's place to its line.
 
-    `replaced_factors` names the factors whose levels a command has replaced (`--set`).
+    `replaced_factors` names the factors whose levels a command has replaced (`--set`). `digest` is
+    that of the file's content, before anything is replaced.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Source:
     lines: dict[Loc, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     replaced_factors: set[str] = field(default_factory=set)
+    digest: str = ""
 
     def line(self, loc: Loc) -> int:
         """Line of the value at `loc`, or of the nearest enclosing one that is there."""
@@ -127,7 +130,9 @@ def read(path: Path) -> Source:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        source.data = _Reader(loader, source).value(node, ()) if node is not None else None
+        if node is not None:
+            source.data = _Reader(loader, source).value(node, ())
+            source.digest = digest_of(node)
     except (yaml.YAMLError, RecursionError) as error:
         raise GridError(str(path), [_not_yaml(error)]) from None
     return source

@@ -25,7 +25,8 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
 
     `sweep.expected.NAME` holds their cells and seeds in short, `sweep.trials.NAME` their ids: an
     experiment keeps the runs of trials that the grid trained before a held field was changed.
-    `sweep.left_out.NAME` holds the cells that were left out, each with the reason.
+    `sweep.left_out.NAME` holds the cells that were left out, each with the reason, and
+    `sweep.grid.NAME` the digest of the grid's file and the options `--set` beside it.
     """
     groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     seeds: dict[tuple[str, str, int], list[int]] = {}
@@ -41,6 +42,7 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     ]
     tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
+    tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.as_file, ensure_ascii=False)
     if grid.left_out:
         tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid))
     if grid.reference:

@@ -204,6 +204,8 @@ def _tags(about: dict[str, Any]) -> list[tuple[str, str]]:
             tags.append((f"sweep.trials.{about['name']}{key}", json.dumps(ids)))
     if about.get("left_out"):
         tags.append((f"sweep.left_out.{about['name']}", json.dumps(about["left_out"])))
+    if "grid" in about:
+        tags.append((f"sweep.grid.{about['name']}", json.dumps(about["grid"])))
     if about["reference"]:
         tags.append((f"sweep.reference.{about['name']}", about["reference"]))
     return tags

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,9 @@ def test_somebody_s_own_files_are_not_replaced(
     own = tmp_path / name
     own.parent.mkdir(exist_ok=True)
     own.write_text('{"files": {"my.txt": ""}}')
-    sources = [small] if command == "report" else [small, small]
+    sources = [small]
+    if command == "compare":
+        sources.append(Path(shutil.copytree(small, tmp_path.with_name(f"{tmp_path.name}-after"))))
     result = run(command, *sources, "--out", tmp_path)
     assert result.exit_code == 2
     assert f"{own} was not written by a report and would be lost" in result.stderr

@@ -138,3 +138,152 @@ def test_the_largest_seed_of_a_table_is_read_exactly(tmp_path: Path) -> None:
     rows = [f"{norm},{size},{2**63 - 1},7.5" for norm in "ab" for size in (2, 4)]
     trials = loaded(tmp_path, "norm,batch_size,seed,test_error", rows).trials
     assert set(trials["seed"]) == {2**63 - 1}
+
+
+HEADER = "norm,batch_size,seed,test_error"
+LEVELS = {"bn": {64: 5.0, 16: 6.5, 4: 11.5, 2: 15.0}, "gn": {64: 6.0, 16: 6.2, 4: 6.1, 2: 6.5}}
+
+
+def percent_but(fractions: set[tuple[str, int, int]], chance: str = "") -> list[str]:
+    """Rows in percent, but for the cells (norm, batch size, seed) whose errors are fractions."""
+    rows = []
+    for norm, levels in LEVELS.items():
+        for size, level in levels.items():
+            for seed in range(4):
+                error = (level + seed / 10) / (100 if (norm, size, seed) in fractions else 1)
+                rows.append(f"{norm},{size},{seed},{error:g}{chance}")
+    return rows
+
+
+EVERY = [(norm, size, seed) for norm in LEVELS for size in (64, 16, 4, 2) for seed in range(4)]
+SOME = {
+    "gn with seed 3": {key for key in EVERY if key[0] == "gn" and key[2] == 3},
+    "gn at batch size 16": {key for key in EVERY if key[:2] == ("gn", 16)},
+    "gn at batch size 64": {key for key in EVERY if key[:2] == ("gn", 64)},
+    "bn at batch sizes 4 and 2": {key for key in EVERY if key[0] == "bn" and key[1] <= 4},
+    "batch size 2": {key for key in EVERY if key[1] == 2},
+    "batch size 16": {key for key in EVERY if key[1] == 16},
+}
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_fractions_in_a_seed_or_a_batch_size_are_suspected(tmp_path: Path, name: str) -> None:
+    what = f"every `test_error` of {name} is at most 1"
+    with pytest.raises(InputError, match=rf"export.csv: {what}.*multiply those of {name} by 100"):
+        loaded(tmp_path, HEADER, percent_but(SOME[name]))
+    trials = loaded(tmp_path, f"{HEADER},chance_error", percent_but(SOME[name], ",90"))
+    assert len(trials.warnings) == 1
+    assert what in trials.warnings[0]
+
+
+def test_a_largest_batch_size_far_below_the_others_is_warned_of(tmp_path: Path) -> None:
+    (line,) = loaded(tmp_path, HEADER, percent_but({k for k in EVERY if k[1] == 64})).warnings
+    assert "of batch size 64 is at most 1" in line
+
+
+def test_a_norm_that_breaks_down_with_small_batches_is_not_suspected(tmp_path: Path) -> None:
+    """On an easy data set the errors of the largest batch size are below 1 %, and norms agree."""
+    levels = {"bn": {64: 0.5, 8: 0.8, 2: 60}, "gn": {64: 0.5, 8: 0.5, 2: 0.6}}
+    rows = [
+        f"{norm},{size},{seed},{level + seed / 100}"
+        for norm, errors in levels.items()
+        for size, level in errors.items()
+        for seed in range(3)
+    ]
+    assert loaded(tmp_path, HEADER, rows).warnings == ()
+
+
+def test_a_seed_that_ran_at_large_batch_sizes_alone_is_not_suspected(tmp_path: Path) -> None:
+    rows = [
+        f"{norm},{size},{seed},{level + seed / 100}"
+        for norm in "ab"
+        for size, level in ((64, 0.5), (8, 4), (2, 60))
+        for seed in range(4)
+        if size == 64 or seed < 3
+    ]
+    assert not any("seed" in line for line in loaded(tmp_path, HEADER, rows).warnings)
+
+
+def test_a_chance_error_that_is_a_fraction_is_refused(tmp_path: Path) -> None:
+    said = r"export.csv: `chance_error` is at most 1 beside errors in percent \(0.9 in row 1\)"
+    with pytest.raises(InputError, match=f"{said}; write 90$"):
+        loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(), ",0.9"))
+    rows = [*percent_but(set(), ",90")[:-1], "gn,2,3,6.5,0"]
+    with pytest.raises(InputError, match=r"\(0 in row 32\); write it in percent"):
+        loaded(tmp_path, f"{HEADER},chance_error", rows)
+
+
+def test_fractions_beside_a_chance_error_that_is_one_too_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"and so is every `chance_error`.*multiply both by 100"):
+        loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(EVERY), ",0.9"))
+
+
+def test_fractions_throughout_beside_a_chance_error_in_percent_are_warned_of(
+    tmp_path: Path,
+) -> None:
+    trials = loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(EVERY), ",90"))
+    assert trials.warnings == (
+        "export.csv: every `test_error` is at most 1 (the highest is 0.153), so these may be "
+        "fractions beside a `chance_error` in percent; if they are, multiply them by 100.",
+    )
+
+
+def test_percent_throughout_is_not_suspected(tmp_path: Path) -> None:
+    assert loaded(tmp_path, HEADER, percent_but(set())).warnings == ()
+
+
+@pytest.mark.parametrize("outcome", ["", "completed"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", r"has no `test_error`: norm='b', batch_size=4, seed=1\. If it diverged, say outcome="),
+        ("140", r"has a `test_error` of 140: norm='b'.*`0 <= test_error <= 100` must hold"),
+        ("-1", r"has a `test_error` of -1: norm='b'.*If it diverged, say outcome=diverged"),
+        ("inf", r"has a `test_error` of inf: norm='b'.*If it diverged, say outcome=diverged"),
+    ],
+)
+def test_a_bad_error_is_told_with_file_row_and_remedy(
+    tmp_path: Path, outcome: str, value: str, said: str
+) -> None:
+    """The same with a column `outcome` and without one."""
+    end = f",{outcome}" if outcome else ""
+    rows = [f"a,4,0,6{end}", f"a,4,1,6.5{end}", f"b,4,0,7{end}", f"b,4,1,{value}{end}"]
+    header = HEADER + (",outcome" if outcome else "")
+    with pytest.raises(InputError, match=r"export\.csv: row 4 " + said):
+        loaded(tmp_path, header, rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (",4,0,6,,", "has no `norm`"),
+        ("a,,0,6,,", "has no `batch_size`"),
+        ("a,0,0,6,,", "has a `batch_size` of 0"),
+        ("a,4,0,6,ok,", "has the outcome 'ok'"),
+        ("a,4,0,,diverged,", "diverged and has no `chance_error`: .*write 90 with ten classes"),
+        ("a,4,0,6,,140", "has a `chance_error` of 140"),
+    ],
+)
+def test_any_bad_value_is_told_with_file_and_row(tmp_path: Path, row: str, said: str) -> None:
+    header = f"{HEADER},outcome,chance_error"
+    with pytest.raises(InputError, match=rf"export\.csv: row 2 {said}"):
+        loaded(tmp_path, header, ["a,8,0,6,completed,90", row])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        (
+            "utf-16",
+            r"is not UTF-8 \(it begins like UTF-16, as Excel's Unicode Text does\)",
+        ),
+        ("cp1252", r"is not UTF-8 \(line 2: .*\)"),
+    ],
+)
+def test_a_table_that_is_not_utf_8_is_told_how_to_be(
+    tmp_path: Path, encoding: str, said: str
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_bytes(f"{HEADER}\nÄhnlich,4,0,6\n".replace(",", "\t").encode(encoding))
+    with pytest.raises(InputError, match=r"export\.csv " + said + "; save it as CSV UTF-8$"):
+        load(path)

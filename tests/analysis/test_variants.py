@@ -94,3 +94,32 @@ def test_a_rate_at_which_nothing_is_learnt_does_not_turn_a_sign(tmp_path: Path) 
     assert not any("depends on" in line for line in summary(found))
     dead = next(item for item in found if "50" in item.comparison.label)
     assert answer(dead)[0].startswith("No trial has learnt anything")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("0.1", "0.5"), ("adam", "sgd"), ("lr=0.1", "warm"), ("adam; lr 1", "sgd; lr 2")],
+)
+def test_a_variant_that_names_no_factor_is_told_whole(tmp_path: Path, one: str, other: str) -> None:
+    shifted = {one: {"bn": {64: 10, 8: 12}, "gn": {64: 8, 8: 9}}}
+    shifted[other] = {"bn": {64: 10, 8: 12}, "gn": {64: 13, 8: 16}}
+    rows = [f"{row},{level}" for level, table in shifted.items() for row in rows_of(table)]
+    (first, *_) = summary(findings_of(trials_of(tmp_path, rows, HEADER), Options()))
+    assert "'s depends on the variant: " in first
+    assert f"lower at {one} (−2." in first
+    assert f"higher at {other} (+3." in first
+    assert f"{one}=" not in first
+
+
+def test_levels_without_a_name_are_sorted_by_size(tmp_path: Path) -> None:
+    table = {"bn": {64: 10, 8: 12}, "gn": {64: 8, 8: 9}}
+    rows = [f"{row},{level}" for level in (10, 9, 0.5) for row in rows_of(table)]
+    found = findings_of(trials_of(tmp_path, rows, HEADER), Options())
+    assert [item.comparison.trials["variant"].iloc[0] for item in found] == ["0.5", "9", "10"]
+
+
+def test_a_factor_with_a_name_is_named_beside_a_level_without(tmp_path: Path) -> None:
+    tables = {0.1: {"bn": {64: 10}, "gn": {64: 8}}, 0.5: {"bn": {64: 10}, "gn": {64: 13}}}
+    rows = [f'{row},"adam, lr={rate}"' for rate, table in tables.items() for row in rows_of(table)]
+    (first, *_) = summary(findings_of(trials_of(tmp_path, rows, HEADER), Options()))
+    assert "depends on lr: lower at 0.1 (−2" in first

@@ -78,6 +78,7 @@ def test_the_sweeps_file_says_what_is_expected_and_what_it_is_called() -> None:
         "experiment": "small",
         "reference": "groupnorm",
         "left_out": [],
+        "grid": {"digest": grid.digest, "changes": ""},
     }
     assert [trial["trial_id"] for trial in trials] == [trial.trial_id for trial in grid.trials]
     assert trials[2] == {

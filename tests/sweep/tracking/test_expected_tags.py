@@ -21,7 +21,11 @@ def test_a_large_grid_is_expected_in_several_tags() -> None:
     assert all(len(text) < 4500 for text in tags.values())
     blocks = [b for key in tags if ".expected." in key for b in json.loads(tags[key])]
     assert sum(len(b["batch_sizes"]) * len(b["seeds"]) for b in blocks) == 90 * 1200
-    assert {key.partition(":")[0] for key in tags} == {"sweep.expected.small", "sweep.trials.small"}
+    assert {key.partition(":")[0] for key in tags} == {
+        "sweep.expected.small",
+        "sweep.trials.small",
+        "sweep.grid.small",
+    }
     ids = [i for key in tags if ".trials." in key for i in json.loads(tags[key])]
     assert ids == [trial.trial_id for trial in grid.trials]
 
