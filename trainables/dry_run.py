@@ -96,6 +96,6 @@ def _misfit(
             if expected != found:
                 is_image = tuple(shape) == images and dimension == 1
                 stated = "with `in_channels`" if is_image else f"for {found} {counted}"
-                name = type(layer).__name__
-                return f"({name}) expects {expected} {counted} and got {found}: build it {stated}"
+                got = f"expects {expected} {counted} and got {found}"
+                return f"({type(layer).__name__}) {got}: build the layer {stated}"
     return None

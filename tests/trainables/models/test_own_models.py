@@ -92,8 +92,11 @@ def test_what_is_no_such_model_is_infeasible(name: str, expected: str) -> None:
             "the model calls norm(8, eps=0.001), but norm takes the number of channels alone; "
             "options of the norm stand in the grid: {name: groupnorm, eps: …}",
         ),
-        ("of_colours", "0 (Conv2d) expects 3 channels and got 1: build it with `in_channels`"),
-        ("of_other_features", "3 (Linear) expects 16 features and got 8: build it for 8 features"),
+        (
+            "of_colours",
+            "0 (Conv2d) expects 3 channels and got 1: build the layer with `in_channels`",
+        ),
+        ("of_other_features", "3 (Linear) expects 16 features and got 8: build the layer for 8"),
     ],
 )
 def test_what_a_models_author_overlooked_is_told_with_the_remedy(name: str, expected: str) -> None:
