@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from analysis.inference import SAME
@@ -37,12 +36,31 @@ def guessed(trials: pd.DataFrame) -> pd.Series[bool]:
     [True, False]
     """
     chance = trials["chance_error"].astype(float) / 100
-    examples = trials["num_test"].astype(float).fillna(ASSUMED_NUM_TEST)
-    noise = np.sqrt((chance * (1 - chance)).clip(lower=0) / examples)
+    noise = _noise(trials)
     found: pd.Series[bool] = (trials["error"] / 100 >= chance - DEVIATIONS * noise - SAME) | trials[
         "diverged"
     ]
     return found
+
+
+def above_guessing(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Which of the `scored` trials have an error above that of guessing by more than its noise.
+
+    >>> frame = pd.DataFrame({"error": [90.1, 94.9], "chance_error": 90.0, "num_test": 10_000})
+    >>> above_guessing(frame).tolist()
+    [False, True]
+    """
+    chance = trials["chance_error"].astype(float) / 100
+    found: pd.Series[bool] = trials["error"] / 100 > chance + DEVIATIONS * _noise(trials) + SAME
+    return found
+
+
+def _noise(trials: pd.DataFrame) -> pd.Series[float]:
+    """The standard deviation of the error of guessing, a fraction; missing where chance is."""
+    chance = trials["chance_error"].astype(float) / 100
+    examples = trials["num_test"].astype(float).fillna(ASSUMED_NUM_TEST)
+    noise: pd.Series[float] = ((chance * (1 - chance)).clip(lower=0) / examples) ** 0.5
+    return noise
 
 
 def cells_where(rows: pd.DataFrame, holds: pd.Series[bool]) -> Cells:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analysis.findings import Findings
-from analysis.learnt import ASSUMED_NUM_TEST, learnt_nothing, without_error
+from analysis.learnt import ASSUMED_NUM_TEST, above_guessing, learnt_nothing, without_error
 from analysis.wording import listed
 
 RATE = "train.optimizer.lr"
@@ -23,16 +25,16 @@ def at_bounds(findings: Findings) -> list[str]:
     nothing = learnt_nothing(comparison)
     if no_norm_has_learnt(findings):
         return [
-            f"No trial has learnt anything: every one diverged or ended at {_chance(findings)}. "
-            f"Norms are not compared, and being alike is no result here. {_look(findings)}"
+            "No trial has learnt anything: every one diverged or ended at "
+            f"{_chance(findings, nothing)}. Norms are not compared, and being alike is no result here. {_look(findings, nothing)}"
         ]
     lines = []
     if nothing:
         has = "has" if len(nothing) == 1 else "have"
         lines.append(
             f"{listed(nothing, FEW)} {has} learnt nothing at any batch size: every trial diverged "
-            f"or ended at {_chance(findings)}. An error that cannot rise is no merit. "
-            f"{_look(findings)}"
+            f"or ended at {_chance(findings, nothing)}. An error that cannot rise is no merit. "
+            f"{_look(findings, nothing)}"
         )
     sizes = [
         size
@@ -56,7 +58,7 @@ def at_bounds(findings: Findings) -> list[str]:
     return lines
 
 
-def _chance(findings: Findings) -> str:
+def _chance(findings: Findings, norms: Sequence[str]) -> str:
     """The error of guessing, and of how many test examples the noise is."""
     trials = findings.comparison.scored
     levels = sorted(trials["chance_error"].dropna().unique())
@@ -64,10 +66,25 @@ def _chance(findings: Findings) -> str:
     sizes = [f"{int(size):,}" for size in sorted(trials["num_test"].dropna().unique())]
     noise = f"{listed(sizes)} test examples" if sizes else "a test set, taken to have"
     noise += "" if sizes else f" {ASSUMED_NUM_TEST:,} examples, as nothing says how many"
-    return f"the error of guessing{level}, within the noise of {noise}"
+    above = ", or above it by more than that" if _highest_above(findings, norms) else ""
+    return f"the error of guessing{level}, within the noise of {noise}{above}"
 
 
-def _look(findings: Findings) -> str:
+def _highest_above(findings: Findings, norms: Sequence[str]) -> float:
+    """The highest error of these norms that is above that of guessing and its noise; 0 if none."""
+    rows = findings.comparison.scored
+    errors = rows.loc[above_guessing(rows) & rows["norm"].isin(norms), "error"]
+    return float(errors.max()) if len(errors) else 0.0
+
+
+def _look(findings: Findings, norms: Sequence[str]) -> str:
+    """What to look at first: the column of errors of somebody else's table, or the rate."""
+    highest = _highest_above(findings, norms)
+    if highest and not findings.comparison.made_by_sweep:
+        return (
+            f"Errors above that of guessing by more than its noise (up to {highest:g} %) look like "
+            "accuracies in the wrong column: `test_error` is 100 less the accuracy."
+        )
     rates = findings.settings.get(RATE) or findings.settings.get("lr")
     if rates:
         return f"Look at the learning rate first: it is {listed(rates, FEW)}."

@@ -22,6 +22,7 @@ from analysis.sources.assemble import (
     strangers_note,
     utc,
 )
+from analysis.sources.place import records_here
 
 EXPECTED_TAG = "sweep.expected."
 ASKED_TAG = "sweep.trials."
@@ -187,9 +188,10 @@ def _left_out(tags: Mapping[str, str]) -> list[LeftOut]:
 
 
 def no_experiment(name: str, existing: Iterable[str], where: str) -> InputError:
-    """One line: there is no such experiment, the nearest name, and those there are."""
+    """One line: there is no such experiment; its records here, the nearest name, or all names."""
     names = sorted(set(existing) - {"Default"})
     nearest = get_close_matches(name, names, n=1)
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
     listed = f" It has: {', '.join(names)}." if names else " It has none."
-    return InputError(f"no experiment {name!r} in {where}{guess or '.' + listed}")
+    kept = records_here(name)
+    return InputError(f"no experiment {name!r} in {where}{kept or guess or '.' + listed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -128,12 +129,23 @@ def without_password(uri: str) -> str:
     return shown
 
 
+def records_here(name: str) -> str:
+    """What to type for the records of the sweep `name` where they lie below this folder, or ""."""
+    folder = Path("runs") / name
+    if not (folder / SWEEP_FILE).is_file():
+        return ""
+    return f"; the sweep's records are here: `norm-sweep report {shlex.quote(str(folder))}`"
+
+
 def _mlflow(name: str) -> Place:
     uri = tracking_uri()
     if not uri.startswith("sqlite:"):
         return Place("server", name, uri=uri)
     path = Path(unquote(urlsplit(uri).path)[1:])
     if not path.is_file():
+        kept = records_here(name)
+        if kept:
+            raise InputError(f"there is no MLflow database {path} to look for {name!r} in{kept}")
         raise InputError(
             f"{name!r} is no CSV and no sweep's folder, and there is no MLflow database {path} "
             "to look for an experiment in; set MLFLOW_TRACKING_URI, or go where you ran the sweep"

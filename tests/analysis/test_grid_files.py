@@ -152,3 +152,15 @@ def test_two_sweeps_in_two_folders_are_compared(grid: Path) -> None:
     write_folder(sweep, Path("runs"))
     done = CliRunner().invoke(app, ["compare", "grid.yaml", "runs/other", "--out", "out"])
     assert done.exit_code == 0, done.output
+
+
+def test_records_that_lie_here_are_named_where_mlflow_has_no_such_experiment(
+    grid: Path, store: Path
+) -> None:
+    run_with(grid)
+    with pytest.raises(InputError, match=r"no MLflow database.*`norm-sweep report runs/small`$"):
+        load("small")
+    Path("mlflow.db").write_bytes(store.read_bytes())
+    with pytest.raises(InputError, match=r"no experiment 'small'.*`norm-sweep report runs/small`$"):
+        load("small")
+    assert len(load("runs/small").trials)
