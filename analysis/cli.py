@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import InputError
-from analysis.options import Options
+from analysis.reporting.options import Options
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -134,10 +134,10 @@ def _make(
     source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
 ) -> list[str]:
     """Make the report and return its headline."""
-    from analysis.findings import findings_of
     from analysis.reporting.answer import summary
     from analysis.reporting.write import files_of, write
     from analysis.sources.load import load
+    from analysis.statistics.findings import findings_of
 
     trials = load(source, settings)
     found = findings_of(trials, options)

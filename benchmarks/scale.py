@@ -34,9 +34,9 @@ class Simulated(tune.Trainable):
     """Commits records as a worker does, of epochs that were never trained."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        from sweep.execution.assignment import Assignment
         from sweep.records.record import Record, SweepFolder
         from sweep.records.storage import Storage
-        from sweep.training.assignment import Assignment
 
         given = Assignment.from_dict(config["assignments"][0])
         self.folder = SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
@@ -83,7 +83,7 @@ def simulate_epoch(record: Any) -> None:
 
 def grid_of(trials: int, epochs: int) -> Any:
     """A grid of so many trials, 50 to a seed."""
-    from sweep.grid.layout import load_grid
+    from sweep.grid.model import load_grid
 
     norms = ["batchnorm", *({"name": "groupnorm", "num_groups": 2**i} for i in range(4))]
     sizes = [2**i for i in range(1, 11)]
@@ -110,8 +110,8 @@ def drive(grid: Any, slots: int) -> None:
     """The driver: Tune's loop, the board, and shipping in a process of its own."""
     import ray
 
-    from sweep.run import run
-    from sweep.training import worker
+    from sweep.execution import trainable as worker
+    from sweep.pipeline import run
 
     worker.TrialTrainable = Simulated  # type: ignore[misc,assignment]
     init = ray.init
@@ -124,9 +124,9 @@ def drive(grid: Any, slots: int) -> None:
 
 def read_and_ship(grid: Any) -> None:
     """What the records weigh, how long `status` reads them, how long `sync` takes from nothing."""
-    from sweep.plan import make_plan
+    from sweep.planning.plan import make_plan
     from sweep.records.record import Record
-    from sweep.tracking.shipping import ship_all
+    from sweep.tracking.exporter import export_all
 
     number = len(grid.trials)
     with measured("plan, which reads every record", number, "trial"):
@@ -134,7 +134,7 @@ def read_and_ship(grid: Any) -> None:
     results = sum(len(record.epochs) for record in plan.records.values())
     os.environ["MLFLOW_TRACKING_URI"] = os.environ.get("SCALE_TRACKING_URI", "sqlite:///anew.db")
     with measured(f"sync of {results} epochs", results, "epoch"):
-        shipped = ship_all(grid)
+        shipped = export_all(grid)
     assert not shipped.error, shipped.error
     longest = Record.of(grid.trials[0].spec)
     for _ in range(350):

@@ -31,7 +31,7 @@ import yaml
 from benchmarks.published import publish
 from benchmarks.training import data_for, spec_for
 from trainables import Trial
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 from trainables.fused.width import MOST_NETWORKS
 from trainables.spec import TrialSpec
 
@@ -62,10 +62,10 @@ def clock(device: str) -> float:
     return time.perf_counter()
 
 
-def steps_a_second(lockstep: Lockstep, num_steps: int, device: str) -> float:
+def steps_a_second(lockstep: LockstepTraining, num_steps: int, device: str) -> float:
     """Steps of each seed a second, over one stretch."""
     trials = lockstep.trials
-    if trials[0].steps_into_epoch + num_steps > trials[0].begun_epoch().examples.num_batches:
+    if trials[0].steps_into_epoch + num_steps > trials[0].current_epoch().examples.num_batches:
         for trial in trials:
             trial.current = None
     begun_at = trials[0].steps_into_epoch
@@ -79,15 +79,17 @@ def gains(
     spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
 ) -> tuple[dict[str, float], int]:
     """Throughput over that of one alone, by what is measured, and the width that `auto` took."""
-    auto = Lockstep(trials_of(spec, MOST_NETWORKS, device))
+    auto = LockstepTraining(trials_of(spec, MOST_NETWORKS, device))
     while auto.width.num_steps:
         auto.advance()
-    crews = {f"S={width}": Lockstep(trials_of(spec, width, device), width) for width in WIDTHS}
+    crews = {
+        f"S={width}": LockstepTraining(trials_of(spec, width, device), width) for width in WIDTHS
+    }
     crews["auto"] = auto
     if with_compiled:
         for width in WIDTHS:
             trials = trials_of(spec, width, device, compilation=True)
-            crews[f"C={width}"] = Lockstep(trials, width)
+            crews[f"C={width}"] = LockstepTraining(trials, width)
             steps_a_second(crews[f"C={width}"], 2, device)
     num_steps = max(2, int(STRETCH_S / auto.width.step_s[1] * MOST_NETWORKS))
     found: dict[str, list[float]] = {name: [] for name in crews}

@@ -105,7 +105,7 @@ import ray
 
 @ray.remote
 def imports():
-    import torch, trainables.training, sweep.training.attempt, ray.tune
+    import torch, trainables.training, sweep.execution.attempt, ray.tune
     return time.time()
 
 ray.init(address="local", logging_level="error", include_dashboard=False)
@@ -168,9 +168,9 @@ def forecast(rounds: int) -> Figures:
 
 def tracking(epochs: int) -> Figures:
     """What it costs a sweep that an epoch goes to MLflow, while a server takes them in."""
-    from sweep.grid.layout import load_grid
-    from sweep.plan import make_plan
-    from sweep.tracking.shipping import Shipper
+    from sweep.grid.model import load_grid
+    from sweep.planning.plan import make_plan
+    from sweep.tracking.exporter import Exporter
 
     grid = {
         **LAYOUT,
@@ -182,7 +182,7 @@ def tracking(epochs: int) -> Figures:
         with chdir(folder):
             read = load_grid("grid.yaml")
             trial_id = next(iter(make_plan(read).records))
-            shipper = Shipper(read)
+            shipper = Exporter(read)
             spent = []
             for _ in range(epochs):
                 start = time.perf_counter()

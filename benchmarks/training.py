@@ -143,7 +143,7 @@ def our_epochs(
     with mock.patch("trainables.training.load", return_value=data):
         trial = Trial(spec, device=device, compilation=compilation)
     while True:
-        epoch = trial.begun_epoch()
+        epoch = trial.current_epoch()
         while not epoch.is_done:
             epoch.advance(trial.pace)
         trial.current = None

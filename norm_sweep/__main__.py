@@ -12,13 +12,13 @@ def main() -> None:
     path = sys.path[:]
     if home in path[1:]:
         del sys.path[0]  # the working folder, after `python -m`: a `sweep.py` may lie in it
-    from sweep.import_order import put_working_folder_last
+    from sweep.process.import_order import put_working_folder_last
 
     sys.path[:] = path
     put_working_folder_last()
 
     from norm_sweep.cli import app
-    from sweep.cli import main as run
+    from sweep.cli.app import main as run
 
     run(app)
 

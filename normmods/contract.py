@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from normmods.layer_under_test import Subject, Violation
 from normmods.properties import PROPERTIES
 from normmods.registry import OptionValue, load, require_values
-from normmods.subject import Subject, Violation
 
 
 @dataclass(frozen=True)

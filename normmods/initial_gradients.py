@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import torch
 
-from normmods.subject import Subject
+from normmods.layer_under_test import Subject
 
 DRAWS = 100
 """Layers drawn: a share of 25 % is then found within 9 points, 19 times of 20."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from normmods.import_path import layer_options
+from normmods.layer_under_test import Subject, Violation, backward, same, tensors
 from normmods.registry import OptionValue
-from normmods.subject import Subject, Violation, backward, same, tensors
 
 
 def options(subject: Subject) -> str:

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from normmods.initial_gradients import initial_gradients
+from normmods.layer_under_test import Subject, Violation, backward, difference, same, tensors
 from normmods.option_effects import options
 from normmods.parameters import without_shape
-from normmods.subject import Subject, Violation, backward, difference, same, tensors
 
 ONE_SIDED = 2.5
 """How many times as far outputs reach on one side of 0 as on the other, behind an activation."""

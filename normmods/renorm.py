@@ -10,12 +10,7 @@ from torch import Tensor
 
 from normmods.batch import BatchStatisticsNorm, check_batch_values
 from normmods.dispatch import entry, is_transformed, needs_reference
-from normmods.renorm_native import (
-    Renormalize,
-    batch_moments,
-    differentiable_moments,
-    renormalized,
-)
+from normmods.renorm_native import Renormalize, batch_moments, differentiable_moments, renormalized
 
 Clip = Any
 """A float, or a 0-d tensor while a warm-up opens it."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib
 
-TYPE_CHECKING = False  # `typing` is loaded later: see `sweep.import_order`
+TYPE_CHECKING = False  # `typing` is loaded later: see `sweep.process.import_order`
 if TYPE_CHECKING:
     from typing import Any
 
-    from sweep.grid.layout import load_grid
+    from sweep.grid.model import load_grid
 
 __all__ = ["load_grid"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load_grid":
-        return importlib.import_module("sweep.grid.layout").load_grid
+        return importlib.import_module("sweep.grid.model").load_grid
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
 
 

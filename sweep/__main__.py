@@ -1,10 +1,10 @@
 """`python -m sweep`."""
 
-from sweep.import_order import put_working_folder_last
+from sweep.process.import_order import put_working_folder_last
 
 if __name__ == "__main__":
     put_working_folder_last()
 
-    from sweep.cli import main
+    from sweep.cli.app import main
 
     main()

@@ -12,7 +12,7 @@ UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of what a terminal or a reader does not see as a character of a text."""
 
 
-def visible(text: str) -> str:
+def escape_invisible(text: str) -> str:
     """The text with what a terminal would obey written out, but for line ends and tabs."""
     return "".join(
         f"\\x{ord(c):02x}" if unicodedata.category(c) in UNSEEN and c not in "\n\t" else c
@@ -72,7 +72,7 @@ class GridError(RefusedError):
         super().__init__(*(problem.text(path) for problem in self.problems))
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def suggest_nearest(word: str, known: Sequence[str]) -> str:
     """`; did you mean 'x'?` for the closest known word, else the list of what is known."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:

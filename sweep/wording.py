@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def counted(num: int, noun: str) -> str:
+def count_noun(num: int, noun: str) -> str:
     """`1 trial`, `3 trials`, `1,200 trials`."""
     return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
 
 
-def steps_in_words(ranges: Sequence[Sequence[int | None]]) -> str:
+def format_step_ranges(ranges: Sequence[Sequence[int | None]]) -> str:
     """`steps 300 to 420, from step 900 on`; steps count from 0, and the end is not among them."""
     return ", ".join(
         f"from step {first} on" if end is None else f"steps {first} to {end}"

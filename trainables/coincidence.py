@@ -19,8 +19,8 @@ from trainables.models.catalog import with_defaults
 from trainables.models.layers import activation_after, conv
 from trainables.norms import SeededNorms
 from trainables.optim import lr_for
-from trainables.seeding import GlobalStream
-from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSpec, is_own
+from trainables.seeding import SeededGlobalRng
+from trainables.spec import DataSpec, ModelSpec, NormSpec, ScheduleSpec, TrialSpec, is_custom
 
 MAP = 3
 """Height and width of the maps on which layers are compared."""
@@ -71,7 +71,7 @@ def layers(spec: TrialSpec) -> Hashable:
     count its calls, or keep its parameters from being learnt.
     """
     stated = (spec.norm.name, tuple(sorted(spec.norm.options.items(), key=str)))
-    if is_own(spec.norm.name):
+    if is_custom(spec.norm.name):
         return stated
     try:
         found = [
@@ -122,7 +122,7 @@ def _digest(norm: NormSpec, place: _Place, batch_size: int) -> str | None:
     if any(True for _ in layer.buffers()):
         return None
     digest = hashlib.sha256()
-    with GlobalStream(0, "norm", "coincidence"):
+    with SeededGlobalRng(0, "norm", "coincidence"):
         model = nn.Sequential(conv(3, channels, 1), layer, activation_after(layer))
         normmods.prepare(model)
         for name, parameter in layer.named_parameters():

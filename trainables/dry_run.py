@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from trainables.calls import Calls, followed
-from trainables.errors import Infeasible, reason
+from trainables.errors import Infeasible, describe_error
 from trainables.observe import tensor_to_watch
 from trainables.spec import TrialSpec
 
@@ -55,7 +55,7 @@ class DryRun:
             of = tuple(shape if at is None or at.shape is None else at.shape)
             raise Infeasible(
                 f"{path or 'the model'} ({type(layer).__name__}) cannot take an input of shape "
-                f"{of} in {'training' if is_training else 'testing'}: {reason(error)}"
+                f"{of} in {'training' if is_training else 'testing'}: {describe_error(error)}"
             ) from error
 
     def uncalled(self) -> list[str]:

@@ -10,35 +10,35 @@ import torch
 from torch import Tensor, nn
 
 from trainables.backend import convolutions_for
-from trainables.data.batches import EpochExamples, longest_stretch
+from trainables.data.batches import EpochExamples, longest_chunk
 from trainables.data.load import Dataset
 from trainables.errors import Diverged
 from trainables.observe import TrainingObserver
 from trainables.optim import lr_for
-from trainables.seeding import GlobalStream
+from trainables.seeding import SeededGlobalRng
 from trainables.spec import TrialSpec
 from trainables.stepping.eager import Steps
 
-STRETCH_S = 2.0
+CHUNK_S = 2.0
 """What a stretch of steps is to take at most; where a step takes longer, it is a stretch."""
 
-FIRST_STRETCH_STEPS = 10
+FIRST_CHUNK_STEPS = 10
 """Before anything is known of how long a step takes."""
 
 
-class Pace:
+class ChunkSizer:
     """How many steps a stretch takes: so few that it lasts seconds, however slow the model.
 
     No result depends on it.
     """
 
     def __init__(self, batch_size: int) -> None:
-        self.longest = longest_stretch(batch_size)
-        self.num_steps = min(FIRST_STRETCH_STEPS, self.longest)
+        self.longest = longest_chunk(batch_size)
+        self.num_steps = min(FIRST_CHUNK_STEPS, self.longest)
 
     def observe(self, num_steps: int, seconds: float) -> None:
         """Take in how long so many steps took."""
-        wanted = int(num_steps * STRETCH_S / max(seconds, 1e-9))
+        wanted = int(num_steps * CHUNK_S / max(seconds, 1e-9))
         self.num_steps = max(1, min(wanted, self.longest))
 
 
@@ -69,7 +69,7 @@ class TrainingEpoch:
             epoch=epoch,
         )
         self.device = dataset.train.labels.device
-        self.dropout = GlobalStream(spec.seed, "dropout", epoch, device=self.device)
+        self.dropout = SeededGlobalRng(spec.seed, "dropout", epoch, device=self.device)
         self.observer = TrainingObserver(model, spec.train)
         self.num_steps, self.loss_sum, self.num_wrong, self.train_s = 0, 0.0, 0, 0.0
 
@@ -88,7 +88,7 @@ class TrainingEpoch:
         """Error over the steps, in percent."""
         return 100 * self.num_wrong / (self.num_steps * self.spec.optimizer_batch_size)
 
-    def advance(self, pace: Pace) -> None:
+    def advance(self, pace: ChunkSizer) -> None:
         """Train for a stretch; `Diverged` if a loss, or a weight at the end, is not finite.
 
         Only at a stretch's end the device is waited for.
@@ -102,13 +102,13 @@ class TrainingEpoch:
             self.observer,
         ):
             losses, wrong = self.steps.take(images, labels, self.lr, self.observer)
-        self.take_in(losses, wrong)
+        self.add_losses(losses, wrong)
         self.steps.waited(len(losses))
         seconds = time.perf_counter() - start
         self.train_s += seconds
         pace.observe(len(losses), seconds - self.steps.once_s)
 
-    def take_in(self, losses: Tensor, wrong: Tensor) -> None:
+    def add_losses(self, losses: Tensor, wrong: Tensor) -> None:
         """Count a stretch's steps by their losses, `(n,)`, and which examples were wrong.
 
         Raises `Diverged` if a loss, or a weight at the epoch's end, is not finite.

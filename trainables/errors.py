@@ -45,6 +45,6 @@ class DataUnavailable(RuntimeError):  # noqa: N818
     """A data set that is not where it was looked for, or damaged there; says how to get it."""
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """The error's type and message on one line, to be quoted in another message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 import normmods
 from trainables.backend import convolutions_for
-from trainables.data.batches import evaluation_batches, training_stretches
+from trainables.data.batches import evaluation_batches, training_chunks
 from trainables.data.load import Dataset
-from trainables.observe import clipping
-from trainables.precision import forward_passes
+from trainables.observe import clipped_fraction
+from trainables.precision import autocast_forward
 from trainables.spec import EvalStatistics, TrainSpec, TrialSpec
 
 LARGE_BATCH = 512
@@ -71,7 +71,7 @@ def assess(
     `trainables.fused`); of one spec it is the model itself. Precise statistics are taken from
     that epoch's training batches, augmented as they were.
     """
-    with forward_passes(specs[0].train, dataset.test.labels.device):
+    with autocast_forward(specs[0].train, dataset.test.labels.device):
         return _assess(model, dataset, specs, epoch=epoch)
 
 
@@ -84,7 +84,7 @@ def _assess(
     in_use = _statistics_in_use(model)
     further: list[dict[str, float]] = [{} for _ in specs]
     reads_clipping = "clipped_fraction" in spec.train.extra_metrics and uses_batch_statistics(model)
-    with clipping(model) if reads_clipping else nullcontext() as clipped:
+    with clipped_fraction(model) if reads_clipping else nullcontext() as clipped:
         results = evaluate(
             model, dataset, batch_size=eval_batch_size(model, spec), num_networks=num_networks
         )
@@ -118,7 +118,7 @@ def large_batches(dataset: Dataset, specs: Sequence[TrialSpec], *, epoch: int) -
     size = min(LARGE_BATCH, len(dataset.train))
     left = PRECISE_EXAMPLES
     stretches = [
-        training_stretches(
+        training_chunks(
             dataset, batch_size=size, augment=spec.data.augment, seed=spec.seed, epoch=epoch
         )
         for spec in specs

@@ -11,7 +11,7 @@ import normmods
 from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.dry_run import DryRun
-from trainables.errors import Infeasible, reason
+from trainables.errors import Infeasible, describe_error
 from trainables.evaluate import (
     eval_batch_size,
     side_by_side,
@@ -20,7 +20,7 @@ from trainables.evaluate import (
 )
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.catalog import with_defaults
-from trainables.models.own import (
+from trainables.models.custom import (
     require_called,
     require_logits,
     require_norms,
@@ -30,8 +30,8 @@ from trainables.models.own import (
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import lr_for
-from trainables.seeding import GlobalStream, generator
-from trainables.spec import Dimensions, TrialSpec, is_own
+from trainables.seeding import SeededGlobalRng, generator
+from trainables.spec import Dimensions, TrialSpec, is_custom
 
 SMALL_RUN = 70_000 * 16**2
 """Pixels of a batch times the width's square (to which a convolution's arithmetic is in
@@ -50,8 +50,8 @@ def check(spec: TrialSpec) -> Dimensions:
         ValueError: a value out of bounds, or an unknown name or option.
         Infeasible: the batch is larger than the training set, a layer refuses its input, or a
             norm's output does not depend on its input; the message names the layer. So does a
-            user's own model that is not one (see `trainables.models.own`).
-        DataUnavailable: a user's own data set is not one (see `trainables.data.own`).
+            user's own model that is not one (see `trainables.models.custom`).
+        DataUnavailable: a user's own data set is not one (see `trainables.data.custom`).
     """
     data = check_values(spec)
     try:
@@ -92,12 +92,12 @@ def dry_run_device(spec: TrialSpec) -> torch.device:
 
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     norms = SeededNorms(spec.norm, seed=spec.seed)
-    with GlobalStream(spec.seed, "init"):
+    with SeededGlobalRng(spec.seed, "init"):
         with device:
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
             )
-        if is_own(spec.model.name):
+        if is_custom(spec.model.name):
             require_norms(spec.model, model, norms.built)
             require_sizes(spec.model, model)
         if spec.train.watch is not None:
@@ -114,9 +114,9 @@ def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimens
                     _refuse_constant(spec, path, norms.another(run.layers[path], shape[1]), shape)
         _test(run, data)
         run.require_watched()
-        if is_own(spec.model.name):
+        if is_custom(spec.model.name):
             require_called(spec.model, run.uncalled(), num_norms=len(run.norms))
-    if is_own(spec.model.name):
+    if is_custom(spec.model.name):
         require_repeatable(with_defaults(spec.model), data.shape[0], data.num_classes)
     return Dimensions(
         num_classes=data.num_classes,
@@ -140,7 +140,7 @@ def _prepare(model: nn.Module, data: DatasetInfo) -> Exception | None:
 
 
 def _told(error: Exception) -> str:
-    return " ".join(str(error).split()) if isinstance(error, ValueError) else reason(error)
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else describe_error(error)
 
 
 @torch.inference_mode()

@@ -13,8 +13,8 @@ from trainables.dry_run import DryRun
 from trainables.feasibility import dry_run_device
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
-from trainables.seeding import GlobalStream
-from trainables.spec import NormSpec, TrialSpec, is_own
+from trainables.seeding import SeededGlobalRng
+from trainables.spec import NormSpec, TrialSpec, is_custom
 
 _NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -30,7 +30,7 @@ def inspect(spec: TrialSpec) -> list[str]:
     and convolutions that a norm asks for other weights and that keep theirs. None for a built-in
     model, and for a cell that cannot run.
     """
-    if not is_own(spec.model.name):
+    if not is_custom(spec.model.name):
         return []
     for device in (dry_run_device(spec), torch.device("cpu")):
         try:
@@ -42,7 +42,7 @@ def inspect(spec: TrialSpec) -> list[str]:
 
 def _inspect(spec: TrialSpec, device: torch.device) -> list[str]:
     data, norms = dataset_info(spec.data), SeededNorms(spec.norm, seed=spec.seed)
-    with GlobalStream(spec.seed, "init"), torch.no_grad():
+    with SeededGlobalRng(spec.seed, "init"), torch.no_grad():
         with device:
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
@@ -87,7 +87,7 @@ def _moved_by_the_norm(spec: TrialSpec) -> list[str]:
 
 def _initial_values(spec: TrialSpec, norm: NormSpec) -> dict[str, torch.Tensor]:
     data, norms = dataset_info(spec.data), SeededNorms(norm, seed=spec.seed)
-    with GlobalStream(spec.seed, "init"):
+    with SeededGlobalRng(spec.seed, "init"):
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )

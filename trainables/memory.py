@@ -23,7 +23,7 @@ WORTH_GIVING_BACK = 2**28
 
 
 @lru_cache(maxsize=1)
-def keep_freed() -> None:
+def retain_allocator_memory() -> None:
     """Have this process keep what a training step frees for its next step.
 
     By default glibc hands the large blocks of activations and gradients back to the system after
@@ -36,7 +36,7 @@ def keep_freed() -> None:
         any(mallopt(MMAP_THRESHOLD, size) for size in AS_LARGE_AS_ALLOWED)
 
 
-def give_back(device: str, before: int | None) -> None:
+def trim_allocator_memory(device: str, before: int | None) -> None:
     """Return to the system what a trial that is gone has left; on a GPU, to other processes.
 
     `before` are the bytes that were resident when the trial began, if that is known.
@@ -46,13 +46,13 @@ def give_back(device: str, before: int | None) -> None:
 
         gc.collect()  # a captured graph holds its memory, and is held in a circle
         torch.cuda.empty_cache()
-    now = resident()
+    now = resident_bytes()
     if before is not None and now is not None and now - before > WORTH_GIVING_BACK:
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def resident() -> int | None:
+def resident_bytes() -> int | None:
     """Bytes of this process's resident memory; None where the system has no `/proc`."""
     if not STATM.exists():
         return None

@@ -9,8 +9,8 @@ from torch import nn
 
 import normmods
 from normmods.parameters import without_shape
-from trainables.errors import Infeasible, reason
-from trainables.seeding import GlobalStream
+from trainables.errors import Infeasible, describe_error
+from trainables.seeding import SeededGlobalRng
 from trainables.spec import NormSpec
 
 
@@ -66,7 +66,7 @@ class SeededNorms:
         )
 
     def _build(self, num_channels: int, *, has_activation: bool) -> nn.Module:
-        with GlobalStream(self.seed, "norm", len(self.built)):
+        with SeededGlobalRng(self.seed, "norm", len(self.built)):
             try:
                 layer = normmods.build(self.spec.name, num_channels, **self.spec.options)
                 bare = getattr(layer, "without_activation", None)
@@ -76,7 +76,8 @@ class SeededNorms:
                 raise
             except Exception as error:
                 raise Infeasible(
-                    f"{self.spec.name} cannot be built for {num_channels} channels: {reason(error)}"
+                    f"{self.spec.name} cannot be built for {num_channels} channels: "
+                    f"{describe_error(error)}"
                 ) from error
         if lazy := without_shape(layer):
             raise Infeasible(

@@ -55,7 +55,7 @@ class Mean:
 
 
 @contextmanager
-def clipping(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
+def clipped_fraction(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
     """The share of channels whose correction was clipped, over layers and forward passes.
 
     Read from every layer that has a method `clipped_fraction` (the batch renormalizations), and
@@ -72,7 +72,9 @@ def clipping(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
 
 
 @contextmanager
-def moments(model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1) -> Iterator[None]:
+def channel_moments(
+    model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1
+) -> Iterator[None]:
     """Add mean and mean square of the output of the layer at `path`, over forward passes.
 
     They are `(S, 2)`, of each of S networks side by side in the channels.
@@ -134,9 +136,9 @@ class TrainingObserver:
 
     def __enter__(self) -> TrainingObserver:
         if "clipped_fraction" in self.spec.extra_metrics:
-            self.hooks.enter_context(clipping(self.model, self.clipped))
+            self.hooks.enter_context(clipped_fraction(self.model, self.clipped))
         if self.spec.watch is not None:
-            watched = moments(
+            watched = channel_moments(
                 self.model, self.spec.watch, self.activations, num_networks=self.num_networks
             )
             self.hooks.enter_context(watched)

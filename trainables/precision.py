@@ -13,7 +13,7 @@ from trainables.data.load import Dataset
 from trainables.spec import TrainSpec
 
 
-def forward_passes(train: TrainSpec, device: torch.device) -> AbstractContextManager[Any]:
+def autocast_forward(train: TrainSpec, device: torch.device) -> AbstractContextManager[Any]:
     """Within it forward passes have the spec's precision; may be entered again and again.
 
     `bfloat16` is torch's autocast: convolutions and linear layers compute in bfloat16, while
@@ -25,7 +25,9 @@ def forward_passes(train: TrainSpec, device: torch.device) -> AbstractContextMan
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def laid_out(train: TrainSpec, model: nn.Module, dataset: Dataset) -> tuple[nn.Module, Dataset]:
+def memory_format_of(
+    train: TrainSpec, model: nn.Module, dataset: Dataset
+) -> tuple[nn.Module, Dataset]:
     """Model and data set in the memory order of the spec: every value is the same."""
     if not train.channels_last:
         return model, dataset

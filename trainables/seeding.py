@@ -34,7 +34,7 @@ def generator(seed: int, stream: Stream, *where: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, stream, *where))
 
 
-class GlobalStream:
+class SeededGlobalRng:
     """Within `with`, torch's global generators follow a stream; after it they are as before.
 
     Entered again it goes on where it was left, also from `state_dict` in another process. Covers
@@ -63,7 +63,7 @@ class GlobalStream:
         self.states = self._read()
         self._write(self.outer)
 
-    def lend(self) -> torch.Generator:
+    def seed_global_rng(self) -> torch.Generator:
         """A generator of its own that goes on where the stream was left, on the stream's device."""
         lent = torch.Generator(self.device or "cpu")
         if self.states is None:
@@ -71,7 +71,7 @@ class GlobalStream:
         lent.set_state(self.states[-1])
         return lent
 
-    def take_back(self, lent: torch.Generator) -> None:
+    def restore_global_rng(self, lent: torch.Generator) -> None:
         """Go on where a generator that was lent has been left."""
         if self.states is None:
             with self:

@@ -39,7 +39,7 @@ ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 what the code did before there was the field, it is left out of the identity: old ids hold."""
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a norm, data set or model is a user's own, named as `package.module:attr`."""
     return ":" in name
 
@@ -199,7 +199,7 @@ class TrialSpec(Spec):
     def own(self) -> tuple[str, ...]:
         """The names among norm, data set and model that are a user's own."""
         names = (self.norm.name, self.data.name, self.model.name)
-        return tuple(name for name in names if is_own(name))
+        return tuple(name for name in names if is_custom(name))
 
     @property
     def trial_id(self) -> str:

@@ -13,15 +13,15 @@ import torch
 from trainables.data.load import Dataset, Split
 from trainables.determinism import deterministic
 from trainables.evaluate import PRECISE_EXAMPLES, assess
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 from trainables.spec import TrialSpec
 from trainables.training import Trial
 
-STRETCHES = 3
-STRETCH_S = 0.3
+NUM_CHUNKS = 3
+CHUNK_S = 0.3
 TEST_EXAMPLES = 1024
 
-STANDSTILL_LR = 1e-12
+ZERO_LR = 1e-12
 """Nothing diverges while it is timed."""
 
 
@@ -49,7 +49,7 @@ def time_epoch(
 
     The first steps, which warm up, do not count.
     """
-    spec = standing_still(spec)
+    spec = without_weight_changes(spec)
     trial = Trial(spec, data_root=data_root, device=device)
     with deterministic(spec.train.deterministic):
         return _time(trial)
@@ -76,32 +76,34 @@ def time_widths(
 
     The specs differ in their seed alone. Where they cannot be one, only what 1 takes is known.
     """
-    trials = [Trial(standing_still(spec), data_root=data_root, device=device) for spec in specs]
-    lockstep = Lockstep(trials)
+    trials = [
+        Trial(without_weight_changes(spec), data_root=data_root, device=device) for spec in specs
+    ]
+    lockstep = LockstepTraining(trials)
     while lockstep.width.num_steps:
-        if lockstep.trials[0].begun_epoch().is_done:
+        if lockstep.trials[0].current_epoch().is_done:
             for trial in trials:
                 trial.current = None
         lockstep.advance()
     return lockstep.width.step_s
 
 
-def standing_still(spec: TrialSpec) -> TrialSpec:
+def without_weight_changes(spec: TrialSpec) -> TrialSpec:
     """The trial with a learning rate at which its weights do not move."""
-    still = replace(spec.train.optimizer, lr=STANDSTILL_LR)
+    still = replace(spec.train.optimizer, lr=ZERO_LR)
     return replace(spec, train=replace(spec.train, optimizer=still))
 
 
 def _step_s(trial: Trial) -> float:
     found = []
-    for _ in range(1 + STRETCHES):
-        if trial.begun_epoch().is_done:
+    for _ in range(1 + NUM_CHUNKS):
+        if trial.current_epoch().is_done:
             trial.current = None
-        current = trial.begun_epoch()
+        current = trial.current_epoch()
         steps, train_s = current.num_steps, current.train_s
         current.advance(trial.pace)
         found.append((current.train_s - train_s) / (current.num_steps - steps))
-        trial.pace.num_steps = max(1, min(trial.pace.longest, int(STRETCH_S / found[-1])))
+        trial.pace.num_steps = max(1, min(trial.pace.longest, int(CHUNK_S / found[-1])))
     return median(found[1:])
 
 

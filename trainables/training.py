@@ -17,22 +17,22 @@ import torch
 
 from trainables import checkpoint as checkpoints
 from trainables.data.catalog import dataset_info
+from trainables.data.custom import use_root
 from trainables.data.load import load
-from trainables.data.own import use_root
 from trainables.determinism import deterministic, prepare
-from trainables.epoch import Pace, TrainingEpoch
+from trainables.epoch import ChunkSizer, TrainingEpoch
 from trainables.errors import CheckpointDamaged
 from trainables.evaluate import Assessment, assess
 from trainables.feasibility import check_values
-from trainables.memory import keep_freed
+from trainables.memory import retain_allocator_memory
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import Sgd
-from trainables.precision import laid_out
-from trainables.seeding import GlobalStream
-from trainables.spec import Dimensions, EpochMetrics, TrialSpec, is_own
+from trainables.precision import memory_format_of
+from trainables.seeding import SeededGlobalRng
+from trainables.spec import Dimensions, EpochMetrics, TrialSpec, is_custom
 from trainables.stepping.switching import Compilation, steps_for
 from trainables.threshold import TimeToThreshold
 
@@ -92,17 +92,17 @@ class Trial:
         compilation: Compilation = False,
         cuda_graphs: bool = False,
     ) -> None:
-        if is_own(spec.data.name):
+        if is_custom(spec.data.name):
             use_root(data_root if spec.data.digest else None)
         check_values(spec)
         self.spec = spec
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         prepare(self.device)
-        keep_freed()
+        retain_allocator_memory()
         self.dataset = load(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
         # Weights that the constructors draw stay where a user's own model keeps them.
-        with GlobalStream(spec.seed, "init", device=self.device):
+        with SeededGlobalRng(spec.seed, "init", device=self.device):
             self.model = build_model(
                 spec.model,
                 in_channels=self.dataset.train.images.shape[1],
@@ -112,7 +112,7 @@ class Trial:
         set_initial_weights(spec.model, self.model, norms=norms.built, seed=spec.seed)
         prepare_convolutions(self.model, dataset_info(spec.data).shape)
         self.model.to(self.device)
-        self.model, self.dataset = laid_out(spec.train, self.model, self.dataset)
+        self.model, self.dataset = memory_format_of(spec.train, self.model, self.dataset)
         if spec.train.watch is not None:
             layer_at(self.model, spec.train.watch)
         self.norms = norms.built
@@ -126,7 +126,7 @@ class Trial:
         self.best_test_error = math.inf
         self.to_threshold = TimeToThreshold(spec.train.threshold)
         self.correct: torch.Tensor | None = None
-        self.pace = Pace(spec.optimizer_batch_size)
+        self.pace = ChunkSizer(spec.optimizer_batch_size)
         self.current: TrainingEpoch | None = None
 
     @property
@@ -163,7 +163,7 @@ class Trial:
             return self._advance()
 
     def _advance(self) -> EpochMetrics | None:
-        current = self.begun_epoch()
+        current = self.current_epoch()
         if not current.is_done:
             current.advance(self.pace)
             return None
@@ -171,7 +171,7 @@ class Trial:
         (tested,) = assess(self.model, self.dataset, [self.spec], epoch=current.epoch)
         return self.finish_epoch(current, tested, eval_s=time.perf_counter() - start)
 
-    def begun_epoch(self) -> TrainingEpoch:
+    def current_epoch(self) -> TrainingEpoch:
         """The epoch in training; where none is, the next one is begun."""
         if self.current is None:
             self.current = self._begin_epoch()
@@ -263,4 +263,6 @@ class Trial:
         if state["current"] is not None:
             self.current = self._begin_epoch()
             self.current.load_state_dict(state["current"])
-        self.steps.go_on_from(self.num_updates + self.steps_into_epoch, state.get("compiled", []))
+        self.steps.continue_from(
+            self.num_updates + self.steps_into_epoch, state.get("compiled", [])
+        )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 from trainables.spec import TrialSpec
-from trainables.timing import standing_still
+from trainables.timing import without_weight_changes
 from trainables.training import Trial
 
-STRETCH_S = 0.1
+CHUNK_S = 0.1
 """So short that processes which are measured at the same time begin and end together."""
 
 LEAD_S = 0.5
@@ -51,12 +51,12 @@ class Workload:
         device: torch.device | str | None = None,
         cuda_graphs: bool = False,
     ) -> None:
-        still = [standing_still(spec) for spec in specs]
+        still = [without_weight_changes(spec) for spec in specs]
         self._trials = [
             Trial(spec, data_root=data_root, device=device, cuda_graphs=cuda_graphs)
             for spec in still
         ]
-        self._lockstep = Lockstep(self._trials, width)
+        self._lockstep = LockstepTraining(self._trials, width)
 
     def warm_up(self) -> None:
         """Take the first steps, which are slow, and test once as at an epoch's end."""
@@ -64,7 +64,7 @@ class Workload:
         while self._lockstep.width.num_steps:
             self._advance()
         for trial in self._lockstep.trials:
-            current = trial.begun_epoch()
+            current = trial.current_epoch()
             current.num_steps = current.examples.num_batches
         self._lockstep.advance()
         self._advance()
@@ -96,7 +96,7 @@ class Workload:
         lockstep = self._lockstep
         if not lockstep.trials:
             raise RuntimeError("the trials diverged at once")
-        if lockstep.trials[0].begun_epoch().is_done:
+        if lockstep.trials[0].current_epoch().is_done:
             for trial in lockstep.trials:
                 trial.current = None
         before, start = lockstep.trials[0].steps_into_epoch, time.perf_counter()
@@ -105,6 +105,6 @@ class Workload:
         if not lockstep.trials:
             return 0
         steps = lockstep.trials[0].steps_into_epoch - before
-        wanted = int(steps * STRETCH_S / max(seconds, 1e-9))
+        wanted = int(steps * CHUNK_S / max(seconds, 1e-9))
         lockstep.pace.num_steps = max(1, min(wanted, lockstep.pace.longest))
         return steps * len(lockstep.trials)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.names import drawn_names
 from analysis.figures.style import INK, SOFT, sheet
-from analysis.ranks import Ranks
+from analysis.statistics.ranks import Ranks
 
 ALT = (
     "Critical-difference diagram: an axis of mean ranks with each norm at its own, and bars that "

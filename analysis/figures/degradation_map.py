@@ -11,10 +11,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from analysis.figures.style import INK, SOFT, looks, sheet
-from analysis.findings import Findings
-from analysis.inference import Mean, t_interval
-from analysis.robustness import degradation, error_table
-from analysis.wording import signed
+from analysis.reporting.wording import signed
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.robustness import degradation, error_table
 
 ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.family import Gap
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
-from analysis.findings import Findings
-from analysis.wording import p_value, signed
+from analysis.reporting.wording import p_value, signed
+from analysis.statistics.family import Gap
+from analysis.statistics.findings import Findings
 
 ALT = (
     "Forest plot of each norm's difference from the reference in average error over batch sizes, "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.changes import Changes
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
+from analysis.statistics.changes import Changes
 
 ALT = (
     "Differences in test error between two sweeps, after minus before, one row per norm and batch "

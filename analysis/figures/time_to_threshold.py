@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, Look, legend, looks, panels, rows_of, sheet
-from analysis.findings import Findings
-from analysis.survival import Curve, kaplan_meier
+from analysis.statistics.findings import Findings
+from analysis.statistics.survival import Curve, kaplan_meier
 
 ALT = (
     "Step curves of the fraction of trials that have not yet reached the declared test error, "

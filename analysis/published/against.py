@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import Comparison
-from analysis.inference import Mean, t_interval
 from analysis.published.matching import printed_norm
 from analysis.published.printed import Measure, Published
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.inference import Mean, t_interval
 
 NONE = Mean(np.nan, np.nan, np.nan, 0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.printed import Published, figures
-from analysis.robustness import auec
+from analysis.statistics.robustness import auec
 
 AS_PRINTED = {"num_groups=32", "bias=after", "key_features=group"}
 """Options of the papers' own norms: a label that says them means the same layer."""

@@ -9,7 +9,7 @@ from functools import cache
 import pandas as pd
 
 from analysis.published.printed import content
-from analysis.wording import listed
+from analysis.reporting.wording import listed
 
 NAMES = {
     "model": "model.name",

@@ -7,26 +7,35 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.comparison import Comparison
-from analysis.confounding import unconfounded
-from analysis.family import Gap
-from analysis.findings import Findings, findings_of
-from analysis.inference import ALPHA, MIN_SEEDS, SAME, smallest_detectable
-from analysis.learnt import learnt_nothing
-from analysis.options import Options
 from analysis.reporting.best_by_size import by_batch_size, smallest_batch
 from analysis.reporting.bounds import at_bounds, no_norm_has_learnt
 from analysis.reporting.coverage import coverage
 from analysis.reporting.dependence_section import depends
 from analysis.reporting.level_and_rise import level_and_rise
 from analysis.reporting.one_norm import one_norm
+from analysis.reporting.options import Options
 from analysis.reporting.power import closest_call
 from analysis.reporting.sources_line import unlike_sources
 from analysis.reporting.time_table import without_curves
 from analysis.reporting.unconfounded_section import in_words
 from analysis.reporting.unpaired import lacking, unpaired
+from analysis.reporting.wording import (
+    counted,
+    digits_for,
+    equals,
+    interval,
+    listed,
+    number,
+    points,
+    signed,
+)
 from analysis.schema import Trials
-from analysis.wording import counted, digits_for, equals, interval, listed, number, points, signed
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.confounding import unconfounded
+from analysis.statistics.family import Gap
+from analysis.statistics.findings import Findings, findings_of
+from analysis.statistics.inference import ALPHA, MIN_SEEDS, SAME, smallest_detectable
+from analysis.statistics.learnt import learnt_nothing
 
 MOST_DIVERGED = 6
 """Cells with diverged trials that are named one by one; the table of errors has all."""

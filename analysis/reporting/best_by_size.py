@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.best import Best
-from analysis.comparison import Comparison
-from analysis.wording import listed, number, told_apart
+from analysis.reporting.wording import listed, number, told_apart
+from analysis.statistics.best_norms import Best
+from analysis.statistics.comparison import Comparison
 
 MANY = 5
 """Norms beyond which only the best and the worst are named."""

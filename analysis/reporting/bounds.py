@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.findings import Findings
-from analysis.learnt import ASSUMED_NUM_TEST, above_guessing, learnt_nothing, without_error
-from analysis.wording import listed
+from analysis.reporting.wording import listed
+from analysis.statistics.findings import Findings
+from analysis.statistics.learnt import (
+    ASSUMED_NUM_TEST,
+    above_guessing,
+    learnt_nothing,
+    without_error,
+)
 
 RATE = "train.optimizer.lr"
 FEW = 3
@@ -26,7 +31,8 @@ def at_bounds(findings: Findings) -> list[str]:
     if no_norm_has_learnt(findings):
         return [
             "No trial has learnt anything: every one diverged or ended at "
-            f"{_chance(findings, nothing)}. Norms are not compared, and being alike is no result here. {_look(findings, nothing)}"
+            f"{_chance(findings, nothing)}. Norms are not compared, and being alike is no result "
+            f"here. {_look(findings, nothing)}"
         ]
     lines = []
     if nothing:

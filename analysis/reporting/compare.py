@@ -8,20 +8,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.changes import Change, Changes, changes
-from analysis.comparison import comparisons
 from analysis.figures import moved
 from analysis.figures.save import rendered
-from analysis.inference import SAME
 from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
 from analysis.reporting.methods import METHODS
 from analysis.reporting.page import Page, Section, edition_of, slugs
 from analysis.reporting.tables import Shown, Table, margin
+from analysis.reporting.wording import (
+    between,
+    counted,
+    digits_for,
+    equals,
+    listed,
+    number,
+    p_value,
+    signed,
+)
 from analysis.reporting.write import FORMATS, write
 from analysis.schema import Trials
-from analysis.wording import between, counted, digits_for, equals, listed, number, p_value, signed
+from analysis.statistics.changes import Change, Changes, changes
+from analysis.statistics.comparison import comparisons
+from analysis.statistics.inference import SAME
 
 CLAIMS = (
     "Claims",

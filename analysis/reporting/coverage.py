@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.comparison import Comparison
-from analysis.inference import MIN_SEEDS
-from analysis.wording import counted, listed, spans
+from analysis.reporting.wording import counted, listed, spans
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.inference import MIN_SEEDS
 
 FEW = 12
 """Cells without a result that are named one by one."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.dependence import Turn, turns
-from analysis.family import Gap
-from analysis.findings import Findings
-from analysis.inference import ALPHA
-from analysis.wording import digits_for, listed, signed
+from analysis.reporting.wording import digits_for, listed, signed
+from analysis.statistics.dependence import Turn, turns
+from analysis.statistics.family import Gap
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import ALPHA
 
 MOST = 3
 """Norms that are told one by one."""

@@ -18,7 +18,7 @@ from analysis.figures import (
     time_to_threshold,
 )
 from analysis.figures.recorded_curves import alt, drawer, watched
-from analysis.findings import Findings
+from analysis.statistics.findings import Findings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.comparison import Comparison
-from analysis.inference import Mean, t_interval
-from analysis.wording import MINUS, number, signed
+from analysis.reporting.wording import MINUS, number, signed
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.inference import Mean, t_interval
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}

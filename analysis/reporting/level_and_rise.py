@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.comparison import Comparison
-from analysis.findings import Findings
-from analysis.inference import SAME
-from analysis.learnt import without_error
-from analysis.measures import Measures
 from analysis.reporting.best_by_size import UNLIKE, shared_seeds
-from analysis.wording import listed, number, points
+from analysis.reporting.wording import listed, number, points
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import SAME
+from analysis.statistics.learnt import without_error
+from analysis.statistics.measures import Measures
 
 FEW = 3
 

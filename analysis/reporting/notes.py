@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.comparison import Comparison
 from analysis.reporting.unequal_cells import unequal_cells
+from analysis.reporting.wording import counted, listed
 from analysis.schema import Trials
-from analysis.wording import counted, listed
+from analysis.statistics.comparison import Comparison
 
 
 def notes(trials: Trials, found: Sequence[Comparison]) -> list[str]:

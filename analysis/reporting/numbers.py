@@ -10,10 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import Comparison
-from analysis.confounding import unconfounded
-from analysis.findings import Findings
-from analysis.inference import ALPHA, smallest_detectable
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.measure_table import measure_frame
@@ -26,6 +22,10 @@ from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
 from analysis.reporting.unconfounded_section import unconfounded_frame
 from analysis.schema import Trials
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.confounding import unconfounded
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import ALPHA, smallest_detectable
 
 
 def numbers(trials: Trials, found: Sequence[Findings]) -> str:

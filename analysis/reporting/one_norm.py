@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.comparison import Comparison
-from analysis.family import Gap, family
-from analysis.inference import Difference, difference
-from analysis.wording import counted, interval, number, signed
+from analysis.reporting.wording import counted, interval, number, signed
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.family import Gap, family
+from analysis.statistics.inference import Difference, difference
 
 
 def one_norm(comparison: Comparison) -> list[str]:

@@ -10,11 +10,7 @@ from math import comb
 
 import pandas as pd
 
-from analysis.confounding import unconfounded
 from analysis.figures import critical_difference
-from analysis.findings import Findings
-from analysis.inference import ALPHA
-from analysis.ranks import Ranks, rank
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, in_short, missing_trials
 from analysis.reporting.dependence_section import depends
@@ -30,8 +26,12 @@ from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table, without_curves
 from analysis.reporting.unconfounded_section import in_words, unconfounded_table
+from analysis.reporting.wording import listed, p_value, spans
 from analysis.schema import Trials
-from analysis.wording import listed, p_value, spans
+from analysis.statistics.confounding import unconfounded
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import ALPHA
+from analysis.statistics.ranks import Ranks, rank
 
 
 @dataclass(frozen=True)

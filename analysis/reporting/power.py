@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.family import Gap
-from analysis.findings import Findings
-from analysis.inference import ALPHA, seeds_needed, smallest_detectable
-from analysis.learnt import tells_nothing
 from analysis.published import printed_gap
-from analysis.wording import counted, digits_for, listed, number, points, signed
+from analysis.reporting.wording import counted, digits_for, listed, number, points, signed
+from analysis.statistics.family import Gap
+from analysis.statistics.findings import Findings
+from analysis.statistics.inference import ALPHA, seeds_needed, smallest_detectable
+from analysis.statistics.learnt import tells_nothing
 
 
 def power(findings: Findings) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.comparison import Comparison
-from analysis.wording import counted, listed, spans
+from analysis.reporting.wording import counted, listed, spans
+from analysis.statistics.comparison import Comparison
 
 SHORT = 8
 """Digits of a digest that are shown."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.findings import Findings
 from analysis.reporting.tables import Shown, Table
-from analysis.survival import UNITS, kaplan_meier, restricted_mean
-from analysis.wording import number
+from analysis.reporting.wording import number
+from analysis.statistics.findings import Findings
+from analysis.statistics.survival import UNITS, kaplan_meier, restricted_mean
 
 
 def time_frame(findings: Findings) -> pd.DataFrame:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.confounding import Rise, Unconfounded
-from analysis.inference import Mean
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.wording import counted, listed, number, signed
+from analysis.reporting.wording import counted, listed, number, signed
+from analysis.statistics.confounding import Rise, Unconfounded
+from analysis.statistics.inference import Mean
 
 MANY = 6
 """Norms beyond which the table alone tells."""

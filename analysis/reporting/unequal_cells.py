@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis.comparison import Comparison
-from analysis.same_network import trained_alike
-from analysis.wording import listed
+from analysis.reporting.wording import listed
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.same_network import trained_alike
 
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
 NORM_OPTION = "norm."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.comparison import Comparison
-from analysis.family import Gap
-from analysis.inference import ALPHA, Mean, holm
-from analysis.wording import between, equals, listed, number
+from analysis.reporting.wording import between, equals, listed, number
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.family import Gap
+from analysis.statistics.inference import ALPHA, Mean, holm
 
 
 def unpaired(comparison: Comparison, where: str) -> list[str]:

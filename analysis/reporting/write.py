@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.confounding import unconfounded
 from analysis.errors import InputError
 from analysis.figures.save import Format, rendered
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
 from analysis.reporting.answer import summary
 from analysis.reporting.html import html
 from analysis.reporting.latex import latex
@@ -19,6 +16,7 @@ from analysis.reporting.manifest import MANIFEST, files_in, manifest
 from analysis.reporting.markdown import markdown
 from analysis.reporting.measure_table import measure_frame
 from analysis.reporting.numbers import numbers
+from analysis.reporting.options import Options
 from analysis.reporting.page import page
 from analysis.reporting.published_table import published_frame
 from analysis.reporting.recorded_table import recorded_frame
@@ -28,6 +26,8 @@ from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
 from analysis.reporting.unconfounded_section import unconfounded_frame
 from analysis.schema import Trials
+from analysis.statistics.confounding import unconfounded
+from analysis.statistics.findings import Findings, findings_of
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
 
@@ -44,8 +44,8 @@ def report(
 
     The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
     `figures/` (SVG, PNG, PDF). The same trials give the same bytes. `reference`, `margin` and
-    `threshold` are explained by `analysis.options.Options`. Raises `InputError` where nothing
-    can be compared or written, or where a file is in the way that is no report's.
+    `threshold` are explained by `analysis.reporting.options.Options`. Raises `InputError` where
+    nothing can be compared or written, or where a file is in the way that is no report's.
     """
     found = findings_of(trials, Options(reference, margin, threshold))
     return write(Path(out), files_of(trials, found), headline=summary(found))

@@ -2,7 +2,7 @@
 
     python docs/measures/draw.py [FOLDER]
 
-The numbers in the pictures come from `analysis.robustness`, as those of a report do.
+The numbers in the pictures come from `analysis.statistics.robustness`, as those of a report do.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.save import rendered
 from analysis.figures.style import GRID, INK, SOFT, Look, batch_size_axis, looks, sheet
-from analysis.inference import upper_bound
-from analysis.robustness import (
+from analysis.statistics.inference import upper_bound
+from analysis.statistics.robustness import (
     auec,
     degradation,
     halvings,

@@ -32,7 +32,7 @@ class ToTheEnd:
         return getattr(sys.stdout, name)
 
 
-class Output(Console):
+class PipeSafeConsole(Console):
     """A console that says nothing more once nobody reads; what it reports on goes on."""
 
     def __init__(self) -> None:
@@ -41,21 +41,21 @@ class Output(Console):
     def on_broken_pipe(self) -> None:
         """Rich's own way would be to exit."""
         self.quiet = True
-        discard()
+        discard_stdout()
 
 
 def _give_up_on_terminal(error: OSError) -> None:
     if error.errno != errno.EIO:
         raise error
-    discard()
+    discard_stdout()
 
 
-def on_stderr() -> Console:
+def stderr_console() -> Console:
     """A console for what people read while standard output is for a program."""
     return Console(stderr=True)
 
 
-def discard() -> None:
+def discard_stdout() -> None:
     """Send whatever is still written to standard output nowhere, from Python's buffer too."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

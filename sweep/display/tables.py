@@ -10,35 +10,36 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.continuation import continuation
-from sweep.display.progress import duration, print_plainly
-from sweep.display.repeated_errors import Stop
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid
-from sweep.parameters import AddedParameters
-from sweep.plan import Plan
+from sweep.display.live_view import format_duration, print_line
+from sweep.execution.repeated_errors import Stop
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.planning.added_parameters import AddedParameters
+from sweep.planning.continuation import continuation
+from sweep.planning.makespan import forecast_by_slots, makespan
+from sweep.planning.plan import Plan
 from sweep.records.record import TRACEBACK
-from sweep.schedule import makespan, occupations
-from sweep.tracking.shipping import Shipped
-from sweep.wording import counted
+from sweep.tracking.exporter import ExportResult
+from sweep.wording import count_noun
 from trainables.spec import Outcome
 
-ACCIDENTS = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-MOST_TRIALS_SHOWN = 20
+ERROR_OUTCOMES = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+MAX_TRIAL_ROWS = 20
 
 
 def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = None) -> None:
     """Cells with how many of their seeds are done, what is left to do, and how GPUs are shared."""
     grid, missing = plan.grid, plan.missing()
-    print_edition(console, grid)
+    print_preset(console, grid)
     print_cells(console, plan)
     steps = sum(trial.spec.train.epochs - plan.epochs_done(trial) for trial in missing)
     lines = [
-        f"{counted(len(grid.trials), 'trial')}, {len(missing)} to train ({counted(steps, 'epoch')})"
+        f"{count_noun(len(grid.trials), 'trial')}, {len(missing)} to train "
+        f"({count_noun(steps, 'epoch')})"
     ]
     seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else []
     if seconds:
-        lines[0] += f": about {duration(makespan(seconds, slots))} at {slots} at a time"
+        lines[0] += f": about {format_duration(makespan(seconds, slots))} at {slots} at a time"
     elif missing:
         lines[0] += "; `--calibrate` times a few steps of each cell and says how long it takes"
     saved = plan.saved()
@@ -49,7 +50,7 @@ def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = N
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
-        print_plainly(console, line)
+        print_line(console, line)
     if len(seconds) > 1:
         console.print()
         console.print(occupation_table(seconds))
@@ -58,11 +59,11 @@ def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = N
 def occupation_table(seconds: Sequence[float]) -> Table:
     """A column per number of slots: how long the missing trials take, and what they occupy."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    columns = list(occupations(seconds))
+    columns = list(forecast_by_slots(seconds))
     table.add_column("trials at a time", no_wrap=True)
     for column in columns:
         table.add_column(str(column.slots), justify="right", no_wrap=True)
-    table.add_row("done in", *[duration(column.makespan_s) for column in columns])
+    table.add_row("done in", *[format_duration(column.makespan_s) for column in columns])
     table.add_row("slot hours", *[f"{column.slot_hours:.3g}" for column in columns])
     return table
 
@@ -71,39 +72,39 @@ def print_continuation(console: Console, plan: Plan) -> None:
     """Of a sweep that was begun before, what this run goes on with."""
     line = continuation(plan).line() if plan.missing() else None
     if line is not None:
-        print_plainly(console, line)
+        print_line(console, line)
 
 
 def print_outcome(console: Console, *, before: Plan, after: Plan, stops: Sequence[Stop]) -> None:
     """What a run did, and what went wrong."""
-    print_edition(console, after.grid)
+    print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
-    print_plainly(console, f"{counts(after)}; trained now: {num_trained}")
+    print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")
     for stop in stops:
-        print_plainly(console, stop_line(after, stop), "red")
-        print_plainly(console, stop.error.rstrip())
-    print_accidents(console, after)
+        print_line(console, stop_line(after, stop), "red")
+        print_line(console, stop.error.rstrip())
+    print_errors(console, after)
     if after.missing() and stops:
         again = f"`python -m sweep run {after.grid.arguments}` trains what is left untrained"
-        print_plainly(console, f"when the cause of the error is mended, {again}", "yellow")
+        print_line(console, f"when the cause of the error is mended, {again}", "yellow")
     elif after.missing():
-        print_plainly(console, "run the same command again to go on", "yellow")
+        print_line(console, "run the same command again to go on", "yellow")
 
 
 def stop_line(plan: Plan, stop: Stop) -> str:
     """What an error that came several times has stopped, and how many trials it leaves."""
     left = [t for t in plan.missing() if stop.is_sweep or t.cell_name in stop.cells]
     are = "is" if len(left) == 1 else "are"
-    untrained = f"{counted(len(left), 'trial')} {are} left untrained"
+    untrained = f"{count_noun(len(left), 'trial')} {are} left untrained"
     if stop.is_sweep:
         return f"stopped, because several trials ended in the same error; {untrained}:"
-    cells = ", ".join(stop.cells[:MOST_TRIALS_SHOWN])
-    more = len(stop.cells) - MOST_TRIALS_SHOWN
+    cells = ", ".join(stop.cells[:MAX_TRIAL_ROWS])
+    more = len(stop.cells) - MAX_TRIAL_ROWS
     cells += f" and {more} more" if more > 0 else ""
     return f"{cells} stopped, because several trials ended in the same error; {untrained}:"
 
 
-def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bool) -> None:
+def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, reported: bool) -> None:
     """The last lines of a run: where everything is, and what to type next."""
     rows = [("records", plan.folder.storage.uri)]
     if not reported and plan.num(Outcome.COMPLETED):
@@ -119,14 +120,14 @@ def print_places(console: Console, plan: Plan, shipped: Shipped, *, reported: bo
     if shipped.remark:
         rows.append(("", shipped.remark))
     for name, text in rows:
-        print_plainly(console, f"{name:<8} {text}")
+        print_line(console, f"{name:<8} {text}")
 
 
-def print_edition(console: Console, grid: Grid) -> None:
+def print_preset(console: Console, grid: Grid) -> None:
     """A line for a small edition: its numbers are none of those that the grid is after."""
     if grid.edition:
         title, _, replaced = grid.edition.partition(": ")
-        print_plainly(console, f"{title.upper()}: {replaced}", "yellow")
+        print_line(console, f"{title.upper()}: {replaced}", "yellow")
 
 
 def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
@@ -145,32 +146,32 @@ def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
     console.print(table)
 
 
-def print_accidents(console: Console, plan: Plan) -> None:
+def print_errors(console: Console, plan: Plan) -> None:
     """Each trial that failed, with the first line of its error and the traceback's place."""
-    trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ACCIDENTS]
-    for trial in trials[:MOST_TRIALS_SHOWN]:
+    trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ERROR_OUTCOMES]
+    for trial in trials[:MAX_TRIAL_ROWS]:
         record = plan.records[trial.trial_id]
         error = record.error or {"type": "unknown", "message": ""}
         first = error["message"].splitlines()[0] if error["message"] else ""
-        print_plainly(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
+        print_line(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
         place = plan.folder.trial(trial.trial_id).storage.uri
-        print_plainly(console, f"  {place}/{TRACEBACK}")
-    if len(trials) > MOST_TRIALS_SHOWN:
-        print_plainly(console, f"and {len(trials) - MOST_TRIALS_SHOWN} more")
-    again = [f"--retry {outcome}" for outcome in ACCIDENTS if plan.num(outcome)]
+        print_line(console, f"  {place}/{TRACEBACK}")
+    if len(trials) > MAX_TRIAL_ROWS:
+        print_line(console, f"and {len(trials) - MAX_TRIAL_ROWS} more")
+    again = [f"--retry {outcome}" for outcome in ERROR_OUTCOMES if plan.num(outcome)]
     if again:
         command = f"norm-sweep run {plan.grid.arguments} {' '.join(again)}"
-        print_plainly(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
+        print_line(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
 
 
-def counts(plan: Plan, num_running: int = 0) -> str:
+def format_outcome_counts(plan: Plan, num_running: int = 0) -> str:
     """`36 trials: 30 completed, 1 diverged, 2 running, 3 missing`."""
     found = Counter(plan.outcome(trial) for trial in plan.grid.trials)
     parts = [f"{found[o]} {o.value.replace('_', ' ')}" for o in Outcome if found[o]]
     others = {"running": num_running, "not readable": len(plan.damaged)}
     others["missing"] = found[None] - sum(others.values())
     parts += [f"{num} {what}" for what, num in others.items() if num]
-    return f"{counted(len(plan.grid.trials), 'trial')}: {', '.join(parts)}"
+    return f"{count_noun(len(plan.grid.trials), 'trial')}: {', '.join(parts)}"
 
 
 def print_cells(console: Console, plan: Plan) -> None:
@@ -178,7 +179,7 @@ def print_cells(console: Console, plan: Plan) -> None:
     console.print(cell_table(plan))
     marks = {
         "×n: so many diverged": plan.num(Outcome.DIVERGED),
-        "!n: so many failed or ran out of memory": plan.num(*ACCIDENTS),
+        "!n: so many failed or ran out of memory": plan.num(*ERROR_OUTCOMES),
     }
     if any(marks.values()):
         legend = ", ".join(text for text, num in marks.items() if num)
@@ -209,7 +210,7 @@ def _seeds(plan: Plan, trials: list[GridTrial]) -> Text:
     done = sum(outcome is not None for outcome in outcomes)
     text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")
     diverged = outcomes.count(Outcome.DIVERGED)
-    failed = sum(outcome in ACCIDENTS for outcome in outcomes)
+    failed = sum(outcome in ERROR_OUTCOMES for outcome in outcomes)
     if diverged:
         text.append(f" ×{diverged}", style="yellow")
     if failed:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweep.errors import RefusedError, nearest
+from sweep.errors import RefusedError, suggest_nearest
 
 _PACKAGE = Path(__file__).parents[1]
 INSTALLED, IN_A_CLONE = _PACKAGE / "examples", _PACKAGE.parent / "grids"
 
 
-def example(name: str) -> str:
+def read_example(name: str) -> str:
     """The text of a grid by its file's name, without its first line, an editor's hint.
 
     Raises `RefusedError` where there is none of that name.
     """
     files = _files()
     if name not in files:
-        near = nearest(name, list(files))
+        near = suggest_nearest(name, list(files))
         raise RefusedError(f"--example: there is no grid {name!r}{near}")
     return files[name].read_text(encoding="utf-8").partition("\n")[2]
 
 
-def names() -> list[str]:
-    """What `example` knows."""
+def example_names() -> list[str]:
+    """What `read_example` knows."""
     return list(_files())
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from normmods.option_values import LARGEST_INT
-from sweep.grid.complaints import dotted_instead, dotted_keys, meant, show
 from sweep.grid.norm_levels import Norm, complete, labelled, own_label
-from sweep.grid.source import Loc, Source
+from sweep.grid.validation_messages import dotted_instead, dotted_keys, format_value, meant
+from sweep.grid.yaml_source import Loc, Source
 from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
 
 REQUIRED = ("norm", "batch_size", "seed")
@@ -98,7 +98,7 @@ class _Reader:
         """The distinct levels of a list; an empty list, or a level given twice, is a problem."""
         loc: Loc = ("factors", name)
         if not isinstance(given, list):
-            self.complain(loc, f"expected a list of levels, found {show(given)}")
+            self.complain(loc, f"expected a list of levels, found {format_value(given)}")
             return ()
         if not given:
             self.complain(loc, "expected at least one level, found an empty list")
@@ -116,7 +116,7 @@ class _Reader:
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             if not is_whole or not least <= value <= LARGEST_INT:
                 bounds = f">= {least}" if not is_whole or value < least else _UP_TO.format(least)
-                self.complain(loc, f"expected a whole number {bounds}, found {show(value)}")
+                self.complain(loc, f"expected a whole number {bounds}, found {format_value(value)}")
                 return _ABSENT
             return value
 
@@ -127,7 +127,8 @@ class _Reader:
         if isinstance(given, list):
             return self.counts("seed", given, least=0)
         if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_SEEDS:
-            what = f"expected a list of seeds, or how many (1 to {MOST_SEEDS}), found {show(given)}"
+            found = format_value(given)
+            what = f"expected a list of seeds, or how many (1 to {MOST_SEEDS}), found {found}"
             self.complain(("factors", "seed"), what)
             return ()
         return tuple(range(given))
@@ -140,7 +141,7 @@ class _Reader:
         given = {"name": value} if isinstance(value, str) else value
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             what = "expected a norm's name, or {name: …, option: value}"
-            self.complain(loc, f"{what}, found {show(value)}")
+            self.complain(loc, f"{what}, found {format_value(value)}")
             return _ABSENT
         name = given["name"]
         options = {key: item for key, item in given.items() if key != "name"}
@@ -159,7 +160,7 @@ def _listed_twice(item: Any, level: Any) -> str:
         label = own_label(level)
         options = " with its default options" if label == level.name else ""
         return f"{label}{options} is listed twice"
-    return f"listed twice: {item if isinstance(item, list) else show(item)}"
+    return f"listed twice: {item if isinstance(item, list) else format_value(item)}"
 
 
 _ABSENT = object()

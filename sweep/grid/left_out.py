@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweep.grid.expansion import GridTrial
+from sweep.grid.expand import GridTrial
 from sweep.grid.factors import REQUIRED, Factors
-from sweep.grid.rules import written
+from sweep.grid.rules import format_level
 
 if TYPE_CHECKING:
-    from sweep.grid.layout import Grid
+    from sweep.grid.model import Grid
 
 LONGEST_REASON = 1000
 EXCLUDED = "excluded by the grid"
@@ -32,7 +32,7 @@ def excluded(factors: Factors, trials: Iterable[GridTrial]) -> tuple[LeftOut, ..
     kept = {(trial.norm, trial.variant, trial.spec.batch_size) for trial in trials}
     crossed = {}
     for norm, levels in factors.cells():
-        further = (f"{k}={written(v)}" for k, v in levels.items() if k not in REQUIRED)
+        further = (f"{k}={format_level(v)}" for k, v in levels.items() if k not in REQUIRED)
         crossed[norm.label, ", ".join(further), levels["batch_size"]] = EXCLUDED
     return _grouped((*cell, why) for cell, why in crossed.items() if cell not in kept)
 

@@ -10,7 +10,7 @@ from typing import Any
 import normmods
 from normmods.option_values import in_full, is_plain
 from normmods.registry import expected_value
-from sweep.grid.complaints import show
+from sweep.grid.validation_messages import format_value
 from trainables.spec import NormSpec
 
 
@@ -88,7 +88,7 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
     except ValueError as error:
         return str(error)
     wanted = expected_value(name, option, value)
-    return f"expected {wanted}, found {show(value)}" if wanted else None
+    return f"expected {wanted}, found {format_value(value)}" if wanted else None
 
 
 def _with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> Norm:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.errors import nearest
-from sweep.grid.complaints import dotted_instead, meant, show
+from sweep.errors import suggest_nearest
 from sweep.grid.factors import REQUIRED, Factors, is_settable, settable
 from sweep.grid.norm_levels import Norm, complete, not_settable
-from sweep.grid.source import Loc, Source
+from sweep.grid.validation_messages import dotted_instead, format_value, meant
+from sweep.grid.yaml_source import Loc, Source
 
 Fields = dict[str, Any]
 NORM_OPTION = "norm."
@@ -158,13 +158,13 @@ class RuleReader:
     def _no_such(self, name: str, level: Any) -> str:
         if name == "norm":
             labels = [norm.label for norm in self.factors.norms]
-            near = nearest(str(level), labels) if isinstance(level, str) else ""
+            near = suggest_nearest(str(level), labels) if isinstance(level, str) else ""
             listed = "" if near.startswith("; known") else f" (they are {', '.join(labels)})"
-            text = written(level) if isinstance(level, dict) else show(level)
+            text = format_level(level) if isinstance(level, dict) else format_value(level)
             return f"no norm of this grid is called {text}{near}{listed}"
         levels = {"batch_size": self.factors.batch_sizes, "seed": self.factors.seeds}.get(name)
-        known = ", ".join(map(show, self.further[name] if levels is None else levels))
-        return f"no level of {name} is {show(level)}; its levels are {known}"
+        known = ", ".join(map(format_value, self.further[name] if levels is None else levels))
+        return f"no level of {name} is {format_value(level)}; its levels are {known}"
 
     def _norms(self, level: Any, loc: Loc) -> set[str]:
         """Labels that a rule means: a label, `{name: …, option: value}`, or a name of several."""
@@ -228,10 +228,10 @@ def norm_option_notes(overrides: Iterable[Rule], factors: Factors) -> Iterator[s
         )
 
 
-def written(value: Any) -> str:
+def format_level(value: Any) -> str:
     """A level as labels show it: `0.1`, `null`, `150/250`."""
     if isinstance(value, list | tuple):
-        return "/".join(written(item) for item in value)
+        return "/".join(format_level(item) for item in value)
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 

@@ -13,8 +13,8 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 import normmods
 from normmods.option_values import LARGEST_INT
 from sweep.grid.factors import MOST_SEEDS, OPTIONS, REQUIRED, SECTIONS, settable
-from sweep.grid.layout import Layout
 from sweep.grid.meanings import MEANINGS
+from sweep.grid.model import Layout
 
 EDITOR_HINT = "# yaml-language-server: $schema="
 """First line of a grid, before the schema's place: editors then complete and check it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sweep.grid.complaints import MISSING
+from sweep.grid.validation_messages import MISSING
 from trainables.spec import TrainSpec
 
 

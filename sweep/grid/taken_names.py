@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sweep.cluster.own_modules import INSTALLED
-from sweep.grid.source import Loc, Source
+from sweep.grid.yaml_source import Loc, Source
+from sweep.resources.custom_modules import INSTALLED
 
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
 

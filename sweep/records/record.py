@@ -43,7 +43,7 @@ class Record:
     `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
     a completed trial's weights; `edition` says in a sentence what a small edition of its grid
     replaced, or how much of the data the trial saw, and is null for all of them. `system` has a
-    list per quantity of its worker's process (`sweep.training.usage`), one value per epoch.
+    list per quantity of its worker's process (`ProcessUsage`), one value an epoch.
     """
 
     trial_id: str
@@ -107,7 +107,7 @@ class Record:
         return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)
 
 
-def parse(content: bytes, place: str) -> Record:
+def parse_record(content: bytes, place: str) -> Record:
     """A record from its file; `RecordDamagedError` if truncated, foreign or too new."""
     try:
         data = json.loads(content)
@@ -166,7 +166,7 @@ class TrialFolder:
             return None
         except IsADirectoryError:
             raise RecordDamagedError(f"{place}: not a record, but a folder; move it away") from None
-        record = parse(content, place)
+        record = parse_record(content, place)
         folder = self.storage.name
         if record.trial_id != folder:
             raise RecordDamagedError(
@@ -285,7 +285,7 @@ class SweepFolder:
         self.storage.write("sweep.json", json.dumps(expected, indent=1).encode() + b"\n")
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sweep.grid.layout import Grid
+from sweep.grid.model import Grid
 from sweep.records.record import CORRECT, RECORD, Record, TrialFolder
-from sweep.tracking.names import flatten
+from sweep.tracking.tags import flatten_params
 from trainables.spec import Outcome, spec_to_dict
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def resolved(grid: Grid) -> str:
 def _fields(spec: dict[str, Any], label: str) -> Iterator[tuple[str, Any]]:
     """A spec's fields by their dotted names, the norm in one piece."""
     yield "norm", {"label": label, **spec["norm"]}
-    yield from flatten({key: value for key, value in spec.items() if key != "norm"})
+    yield from flatten_params({key: value for key, value in spec.items() if key != "norm"})

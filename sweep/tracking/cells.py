@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from sweep.cost import Cell, cell
-from sweep.grid.expansion import GridTrial
+from sweep.grid.expand import GridTrial
+from sweep.planning.cost import Cell, cell_of
 from sweep.records.record import Record
 from trainables.spec import Outcome
 
@@ -44,7 +44,7 @@ class Spread:
     num: int
 
 
-class Cells:
+class CellResults:
     """The results of a grid's trials, as far as they are known here."""
 
     def __init__(self, trials: Iterable[GridTrial]) -> None:
@@ -52,13 +52,13 @@ class Cells:
         self._results: dict[str, Result] = {}
         self._num_ended: Counter[Cell] = Counter()
         for trial in trials:
-            self._trials.setdefault(cell(trial), []).append(trial)
+            self._trials.setdefault(cell_of(trial), []).append(trial)
 
     def take(self, trial: GridTrial, record: Record) -> bool:
         """Note what a record says; whether it is another result than was known."""
         before, now = self.result(trial), Result.of(record)
         self._results[trial.trial_id] = now
-        self._num_ended[cell(trial)] += bool(now.outcome) - bool(before.outcome)
+        self._num_ended[cell_of(trial)] += bool(now.outcome) - bool(before.outcome)
         return before != now
 
     def taken(self) -> list[Cell]:

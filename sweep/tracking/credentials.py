@@ -10,7 +10,7 @@ URI = "MLFLOW_TRACKING_URI"
 _PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
 
 
-def take_out_of_uri() -> None:
+def move_password_to_environment() -> None:
     """Give MLflow the user and password of `MLFLOW_TRACKING_URI` in its variables for them.
 
     A PostgreSQL store's password goes to `PGPASSWORD`. Variables that are set already stay.
@@ -28,6 +28,6 @@ def take_out_of_uri() -> None:
         os.environ[URI] = urlunsplit(parts._replace(netloc=f"{user}@{host}"))
 
 
-def hidden(text: str) -> str:
+def hide_password(text: str) -> str:
     """The text with `***` for each password in a URI."""
     return _PASSWORD.sub(r"\1:***@", text)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 
-from sweep.cost import cell
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid
-from sweep.tracking.cells import Cells, Result, Spread
-from sweep.tracking.place import Place
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.planning.cost import cell_of
+from sweep.tracking.cells import CellResults, Result, Spread
+from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.runs import Runs
 from sweep.tracking.view import FETCHED_AT_ONCE, means_key, seeds_key
-from sweep.wording import counted
+from sweep.wording import count_noun
 from trainables.spec import Outcome
 
 NOTE = "mlflow.note.content"
-LONGEST_NOTE = 4900
+MAX_NOTE_LENGTH = 4900
 """Characters, a little below the limit of older versions and stores."""
 MOST_LEVELS, MOST_SIBLINGS, LONGEST_ERROR = 12, 20, 300
 
 
-def merged(there: str, name: str, section: str) -> str:
+def merge_note(there: str, name: str, section: str) -> str:
     """A note with its section of this name written anew; what a person wrote beside it stays.
 
     A note that would become too long stays as it is.
@@ -34,15 +34,16 @@ def merged(there: str, name: str, section: str) -> str:
     else:
         before, after = (f"{there.rstrip()}\n\n" if there.strip() else ""), ""
     note = f"{before}{framed}{after}"
-    return note if len(note) <= LONGEST_NOTE else there
+    return note if len(note) <= MAX_NOTE_LENGTH else there
 
 
-def experiment_note(grid: Grid, place: Place) -> str:
+def experiment_note(grid: Grid, place: ExperimentLink) -> str:
     """The question, the grid in short, where to look, how to read it, what to type."""
     first = grid.trials[0].spec
     norms = list(dict.fromkeys(trial.norm for trial in grid.trials))
     sizes = sorted({trial.spec.batch_size for trial in grid.trials}, reverse=True)
     seeds = {trial.spec.seed for trial in grid.trials}
+    num_seeds = count_noun(len(seeds), "seed")
     further = f", crossed with {_listed(grid.further)}" if grid.further else ""
     reference = f", held against {_code(grid.reference)}" if grid.reference else ""
     first_ones = ""
@@ -52,11 +53,11 @@ def experiment_note(grid: Grid, place: Place) -> str:
             f"trials the charts show the first ones, until you choose *Load more* below the list."
         )
     return f"""\
-### {_code(grid.name)}: how do {counted(len(norms), "norm")} hold up as the batch gets small?
+### {_code(grid.name)}: how do {count_noun(len(norms), "norm")} hold up as the batch gets small?
 
 - **Norms:** {_listed(norms)}{reference}
 - **Batch sizes:** {", ".join(str(size) for size in sizes)}{further}
-- **Trials:** {len(grid.trials)}, of {counted(len(seeds), "seed")}; {_code(first.model.name)} on \
+- **Trials:** {len(grid.trials)}, of {num_seeds}; {_code(first.model.name)} on \
 {_code(first.data.name)}
 {_edition(grid)}{_links(grid, place)}
 
@@ -72,7 +73,12 @@ norm-sweep report {shlex.quote(grid.experiment)} --out report/{grid.name}
 
 
 def run_note(
-    grid: Grid, place: Place, runs: Runs, cells: Cells, trial: GridTrial, spread: Spread | None
+    grid: Grid,
+    place: ExperimentLink,
+    runs: Runs,
+    cells: CellResults,
+    trial: GridTrial,
+    spread: Spread | None,
 ) -> str:
     """The cell, the result beside its cell's mean, the other seeds, how to train it again."""
     spec = trial.spec
@@ -82,7 +88,7 @@ def run_note(
 
 {_findings(runs, place, cells, trial, spread)}
 - **Trained:** {_code(spec.model.name)} on {_code(spec.data.name)}, \
-{counted(spec.train.epochs, "epoch")}, in sweep {_code(grid.name)}
+{count_noun(spec.train.epochs, "epoch")}, in sweep {_code(grid.name)}
 {_links(grid, place)}
 
 Train it again and hold it against its record, bit by bit:
@@ -93,9 +99,9 @@ Train it again and hold it against its record, bit by bit:
 
 
 def _findings(
-    runs: Runs, place: Place, cells: Cells, trial: GridTrial, spread: Spread | None
+    runs: Runs, place: ExperimentLink, cells: CellResults, trial: GridTrial, spread: Spread | None
 ) -> str:
-    result, its_cell = cells.result(trial), cells.trials(cell(trial))
+    result, its_cell = cells.result(trial), cells.trials(cell_of(trial))
     found = (
         [f"- **Test error:** {_beside(result.test_error, spread)}"]
         if result.test_error is not None
@@ -144,7 +150,7 @@ def _error(result: Result) -> str:
     return f" {result.outcome.value.replace('_', ' ')}" if result.outcome else ""
 
 
-def _links(grid: Grid, place: Place) -> str:
+def _links(grid: Grid, place: ExperimentLink) -> str:
     if not place.view:
         return f"- [All runs]({place.page(None)})"
     means, seeds = place.page(means_key(grid.name)), place.page(seeds_key(grid.name))

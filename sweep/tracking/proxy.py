@@ -6,7 +6,7 @@ import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-from sweep.tracking.credentials import hidden
+from sweep.tracking.credentials import hide_password
 
 
 def proxy_remark(uri: str) -> str | None:
@@ -26,6 +26,6 @@ def proxy_remark(uri: str) -> str | None:
     here = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     exempt = ",".join([*([here] if here else []), parts.hostname])
     return (
-        f"{name} sends this through the proxy {hidden(proxies[scheme])}; if the server is to be "
-        f"reached directly: export no_proxy={exempt}"
+        f"{name} sends this through the proxy {hide_password(proxies[scheme])}; if the server is "
+        f"to be reached directly: export no_proxy={exempt}"
     )

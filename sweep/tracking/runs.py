@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sweep.grid.expansion import GridTrial
+from sweep.grid.expand import GridTrial
 from sweep.records.record import Record
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ DIGEST = "sweep.record_digest"
 
 
 @dataclass
-class Shown:
+class ExportedState:
     """What a trial's run shows, as far as it is known: its tags, and epochs shipped from here."""
 
     run_id: str
@@ -38,13 +38,13 @@ class Runs:
     def __init__(self, client: MlflowClient, experiment_id: str, sweep: str) -> None:
         self.client = client
         self.experiment_id = experiment_id
-        self.shown: dict[str, Shown] = {}
+        self.shown: dict[str, ExportedState] = {}
         self._fetch(sweep)
 
     def __contains__(self, trial_id: str) -> bool:
         return trial_id in self.shown
 
-    def of(self, record: Record) -> Shown | None:
+    def of(self, record: Record) -> ExportedState | None:
         """The run that shows this record, if there is one."""
         shown = self.shown.get(record.trial_id)
         if shown and shown.of_another(record):
@@ -52,7 +52,7 @@ class Runs:
             return None
         return shown
 
-    def create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> Shown:
+    def create(self, record: Record, trial: GridTrial, tags: Mapping[str, str]) -> ExportedState:
         """Make the run of a trial that has none."""
         run = self.client.create_run(
             self.experiment_id,
@@ -60,7 +60,9 @@ class Runs:
             tags={TRIAL_ID: record.trial_id, **tags},
             run_name=trial.name,
         )
-        self.shown[record.trial_id] = Shown(run.info.run_id, run.info.start_time, dict(tags))
+        self.shown[record.trial_id] = ExportedState(
+            run.info.run_id, run.info.start_time, dict(tags)
+        )
         return self.shown[record.trial_id]
 
     def _fetch(self, sweep: str) -> None:
@@ -73,12 +75,12 @@ class Runs:
                 page_token=token,
             )
             for run in page:
-                self._take(Shown(run.info.run_id, run.info.start_time, dict(run.data.tags)))
+                self._take(ExportedState(run.info.run_id, run.info.start_time, dict(run.data.tags)))
             token = page.token
             if not token:
                 return
 
-    def _take(self, found: Shown) -> None:
+    def _take(self, found: ExportedState) -> None:
         """Note a run that is there.
 
         A trial has two when the answer to `create_run` was lost and the call repeated: one goes.

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.grid.layout import Grid
-from sweep.tracking.credentials import take_out_of_uri
-from sweep.tracking.moved import follow
-from sweep.tracking.names import experiment_tags, outdated_tags
-from sweep.tracking.view import KNOWN_TO, means_key, views
-from sweep.wording import counted
+from sweep.grid.model import Grid
+from sweep.tracking.credentials import move_password_to_environment
+from sweep.tracking.moved_folder import follow
+from sweep.tracking.tags import experiment_tags, outdated_tags
+from sweep.tracking.view import KNOWN_TO, chart_views, means_key
+from sweep.wording import count_noun
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -30,7 +30,7 @@ REFUSALS = {
 }
 
 
-def quieten() -> None:
+def silence_mlflow() -> None:
     """No line, no telemetry and no long retries from MLflow; to be called before its import."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -41,10 +41,10 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def connect() -> MlflowClient:
+def connect_store() -> MlflowClient:
     """A client of the store that MLflow's own settings name."""
-    quieten()
-    take_out_of_uri()
+    silence_mlflow()
+    move_password_to_environment()
     import mlflow
     from mlflow.tracking import MlflowClient
 
@@ -75,16 +75,19 @@ def _create_whole(file: Path) -> None:
         os.link(made, file)  # unless there is one by now
 
 
-def experiment(client: MlflowClient, grid: Grid) -> str:
+def get_or_create_experiment(client: MlflowClient, grid: Grid) -> str:
     """The id of the grid's experiment, made or restored if need be, and tagged."""
     name = grid.experiment
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
+    get_or_create_experiment = client.get_experiment_by_name(name)
+    if get_or_create_experiment is None:
         experiment_id = str(client.create_experiment(name, _artifact_location()))
         known: Mapping[str, str] = {}
     else:
-        experiment_id, known = str(experiment.experiment_id), experiment.tags
-        if experiment.lifecycle_stage == "deleted":
+        experiment_id, known = (
+            str(get_or_create_experiment.experiment_id),
+            get_or_create_experiment.tags,
+        )
+        if get_or_create_experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment_id)
     tags = experiment_tags(grid)
     for key, value in {**outdated_tags(grid, known), **tags}.items():
@@ -99,7 +102,7 @@ def follow_folder(client: MlflowClient, experiment_id: str) -> str | None:
     found = follow(database, experiment_id) if database is not None else None
     if found is None:
         return None
-    again = f", {counted(found.num_absent, 'run')} of them anew" if found.num_absent else ""
+    again = f", {count_noun(found.num_absent, 'run')} of them anew" if found.num_absent else ""
     return f"this folder was moved: artifacts are in {found.now}{again}, no more in {found.before}"
 
 
@@ -108,8 +111,8 @@ def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | No
     if not _version(str(client.tracking_uri)).startswith(KNOWN_TO):
         return None
     known = client.get_experiment(experiment_id).tags
-    with at_its_pleasure():
-        for key, value in (view.tag for view in views(grid)):
+    with ignore_unsupported():
+        for key, value in (view.tag for view in chart_views(grid)):
             if known.get(key) != value:
                 client.set_experiment_tag(experiment_id, key, value)
         return means_key(grid.name)
@@ -117,7 +120,7 @@ def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | No
 
 
 @contextmanager
-def at_its_pleasure() -> Iterator[None]:
+def ignore_unsupported() -> Iterator[None]:
     """Do without what MLflow, which was reached, refuses to be told; other errors are raised."""
     from mlflow.exceptions import MlflowException
 

@@ -13,20 +13,26 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
 from sweep.tracking.artifacts import Artifacts
-from sweep.tracking.credentials import hidden
+from sweep.tracking.credentials import hide_password
 from sweep.tracking.dataset import datasets
-from sweep.tracking.names import flatten, run_tags
+from sweep.tracking.experiment_link import ExperimentLink
+from sweep.tracking.note_writer import NoteWriter
 from sweep.tracking.notes import NOTE
-from sweep.tracking.place import Place
-from sweep.tracking.review import Review
-from sweep.tracking.runs import DIGEST, Runs, Shown, end_ms
-from sweep.tracking.store import at_its_pleasure, connect, experiment, follow_folder, show_views
-from sweep.tracking.view import CELL, COLOUR, colours
+from sweep.tracking.runs import DIGEST, ExportedState, Runs, end_ms
+from sweep.tracking.store import (
+    connect_store,
+    follow_folder,
+    get_or_create_experiment,
+    ignore_unsupported,
+    show_views,
+)
+from sweep.tracking.tags import flatten_params, run_tags
+from sweep.tracking.view import CELL, COLOUR, norm_colours
 from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
@@ -53,15 +59,17 @@ class Tracker:
         self.grid = grid
         self.folder = SweepFolder(Storage.at(grid.storage).below(grid.name))
         self.trials = {trial.trial_id: trial for trial in grid.trials}
-        self.client = connect()
-        experiment_id = experiment(self.client, grid)
+        self.client = connect_store()
+        experiment_id = get_or_create_experiment(self.client, grid)
         self.remark = follow_folder(self.client, experiment_id)
         view = show_views(self.client, experiment_id, grid)
-        self.place = Place(experiment_id, hidden(str(self.client.tracking_uri)), view)
+        self.place = ExperimentLink(
+            experiment_id, hide_password(str(self.client.tracking_uri)), view
+        )
         self.runs = Runs(self.client, experiment_id, grid.name)
-        self.review = Review(self.client, grid, self.place, self.runs)
+        self.review = NoteWriter(self.client, grid, self.place, self.runs)
         self.artifacts = Artifacts(self.client, grid)
-        self.colours = colours(grid)
+        self.colours = norm_colours(grid)
         self.review.begin()
 
     def ship(self, records: Iterable[Record], *, ended: bool = False) -> int:
@@ -93,14 +101,14 @@ class Tracker:
             self._log_params(shown.run_id, record)
         self._log_epochs(shown, record)
         if record.outcome:
-            with at_its_pleasure():
+            with ignore_unsupported():
                 self.client.log_inputs(shown.run_id, datasets=datasets(record))
             self.artifacts.log(shown.run_id, record, self.folder.trial(record.trial_id))
         self._set_status(shown.run_id, status, record)
         self._set_tags(shown, tags, digest)
         return True
 
-    def _set_tags(self, shown: Shown, tags: dict[str, str], digest: str) -> None:
+    def _set_tags(self, shown: ExportedState, tags: dict[str, str], digest: str) -> None:
         """The digest comes last: with it the run counts as up to date."""
         from mlflow.entities import RunTag
 
@@ -117,7 +125,7 @@ class Tracker:
         else:
             self.client.set_terminated(run_id, status, end_time=end_ms(record))
 
-    def _log_epochs(self, shown: Shown, record: Record) -> None:
+    def _log_epochs(self, shown: ExportedState, record: Record) -> None:
         from mlflow.entities import Metric
 
         metrics = [
@@ -134,7 +142,7 @@ class Tracker:
     def _log_params(self, run_id: str, record: Record) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, _short(value)) for key, value in flatten(record.spec)]
+        params = [Param(key, _short(value)) for key, value in flatten_params(record.spec)]
         for chunk in _chunks(params, ITEMS_PER_CALL):
             self.client.log_batch(run_id, params=chunk)
 

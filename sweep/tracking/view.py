@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from sweep.grid.layout import Grid
+from sweep.grid.model import Grid
 
 KNOWN_TO = ("3.17.",)
 """Beginnings of the MLflow versions whose views these are."""
@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class View:
+class ChartView:
     """A page of a sweep's runs: the tag's key, and what the page is to show."""
 
     key: str
@@ -70,15 +70,15 @@ def seeds_key(sweep: str) -> str:
     return f"seeds-{sweep}"
 
 
-def views(grid: Grid) -> tuple[View, View]:
+def chart_views(grid: Grid) -> tuple[ChartView, ChartView]:
     """The two views of a sweep: its cells, and its seeds."""
     return (
-        View(means_key(grid.name), _state(grid, grouped=True)),
-        View(seeds_key(grid.name), _state(grid, grouped=False)),
+        ChartView(means_key(grid.name), _state(grid, grouped=True)),
+        ChartView(seeds_key(grid.name), _state(grid, grouped=False)),
     )
 
 
-def colours(grid: Grid) -> dict[str, str]:
+def norm_colours(grid: Grid) -> dict[str, str]:
     """The colour of each norm's runs where they are not grouped."""
     norms = dict.fromkeys(trial.norm for trial in grid.trials)
     return {norm: COLOURS[i % len(COLOURS)] for i, norm in enumerate(norms)}

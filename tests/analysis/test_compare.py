@@ -10,12 +10,12 @@ from made_up_table import rows_of, trials_of
 from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.changes import changes
-from analysis.comparison import comparisons
 from analysis.errors import InputError
 from analysis.reporting.compare import compare
 from analysis.schema import Trials
 from analysis.sources.load import load
+from analysis.statistics.changes import changes
+from analysis.statistics.comparison import comparisons
 
 
 @pytest.fixture(scope="module")

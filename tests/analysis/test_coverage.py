@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from analysis.inference import (
+from analysis.statistics.inference import (
     ALPHA,
     difference,
     equivalence,

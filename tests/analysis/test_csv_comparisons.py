@@ -9,10 +9,10 @@ from made_up_table import only, trials_of
 from scipy import stats
 
 from analysis import load
-from analysis.comparison import comparisons
 from analysis.reporting.answer import answer
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.tables import error_table
+from analysis.statistics.comparison import comparisons
 
 SEEDS = 4
 

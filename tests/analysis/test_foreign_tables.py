@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import InputError
-from analysis.findings import findings_of
-from analysis.options import Options
 from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.options import Options
 from analysis.reporting.page import page
 from analysis.schema import Trials
 from analysis.sources.load import load
+from analysis.statistics.findings import findings_of
 
 RUNNER = CliRunner()
 

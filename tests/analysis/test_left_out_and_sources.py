@@ -10,7 +10,6 @@ from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.comparison import comparisons
 from analysis.errors import InputError
 from analysis.reporting.coverage import coverage
 from analysis.reporting.html import TEMPLATE
@@ -19,6 +18,7 @@ from analysis.reporting.sources_line import unlike_sources
 from analysis.reporting.tables import error_table
 from analysis.sources.load import load
 from analysis.sources.place import find
+from analysis.statistics.comparison import comparisons
 
 LEFT_OUT = [
     {"norm": "instancenorm", "variant": "", "batch_sizes": [4, 2], "why": "one value a channel"},

@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 
 from analysis.figures import published_and_measured
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
 from analysis.published import printed_gap, printed_norm, protocol_lines, table3
+from analysis.reporting.options import Options
 from analysis.reporting.page import page
 from analysis.reporting.power import power
 from analysis.reporting.published_table import published_frame, published_tables
 from analysis.sources.load import load
+from analysis.statistics.findings import Findings, findings_of
 
 NOISE = (-0.31, 0.12, 0.25, -0.2, 0.14)
 

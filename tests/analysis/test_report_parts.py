@@ -10,20 +10,20 @@ from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.comparison import comparisons
 from analysis.errors import InputError
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
 from analysis.published import table3
 from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.notes import notes
 from analysis.reporting.numbers import numbers
+from analysis.reporting.options import Options
 from analysis.reporting.tables import gap_table
 from analysis.reporting.write import report
 from analysis.schema import Trials
 from analysis.sources.load import load
-from analysis.strata import label_of
+from analysis.statistics.comparison import comparisons
+from analysis.statistics.findings import Findings, findings_of
+from analysis.statistics.strata import label_of
 
 
 def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:

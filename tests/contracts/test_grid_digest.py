@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from analysis.sources.grid_file import read_grid
-from sweep.grid import source
-from sweep.grid.layout import load_grid
-from sweep.plan import make_plan, save_expected
-from sweep.tracking.names import LONGEST_TAG, experiment_tags
+from sweep.grid import yaml_source as source
+from sweep.grid.model import load_grid
+from sweep.planning.plan import make_plan, save_expected
+from sweep.tracking.tags import MAX_TAG_LENGTH, experiment_tags
 
 GRIDS = sorted((Path(__file__).parents[2] / "grids").rglob("*.yaml"))
 GRID = """\
@@ -25,7 +25,7 @@ train: {epochs: 3, optimizer: {lr: 5e-2}}
 
 @pytest.mark.parametrize("path", GRIDS, ids=[path.name for path in GRIDS])
 def test_both_compute_one_digest_of_a_grid(path: Path) -> None:
-    assert source.read(path).digest == read_grid(path)[1].digest != ""
+    assert source.read_yaml(path).digest == read_grid(path)[1].digest != ""
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_both_compute_one_digest_of_a_grid(path: Path) -> None:
 def test_both_compute_one_digest_of_any_text(tmp_path: Path, text: str) -> None:
     path = tmp_path / "grid.yaml"
     path.write_bytes(text.encode())
-    assert source.read(path).digest == read_grid(path)[1].digest
+    assert source.read_yaml(path).digest == read_grid(path)[1].digest
 
 
 def test_what_a_sweep_writes_is_what_the_analysis_compares(
@@ -57,11 +57,11 @@ def test_what_a_sweep_writes_is_what_the_analysis_compares(
         "digest": read_grid(path)[1].digest,
         "changes": "--set train.epochs=2 --set reference=batchnorm",
     }
-    assert json.loads(experiment_tags(grid)["sweep.grid.small"]) == written
+    assert json.loads(experiment_tags(grid)["sweep.grid.small_preset"]) == written
 
 
 def test_many_changes_fit_into_a_tag(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(GRID)
     grid = load_grid(path, ['train.epochs="2"'] * 2000 + ["train.epochs=2"])
-    assert len(experiment_tags(grid)["sweep.grid.small"]) <= LONGEST_TAG
+    assert len(experiment_tags(grid)["sweep.grid.small_preset"]) <= MAX_TAG_LENGTH

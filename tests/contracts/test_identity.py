@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.grid.layout import load_grid
+from sweep.grid.model import load_grid
 from trainables.spec import (
     DataSpec,
     ModelSpec,

@@ -57,7 +57,7 @@ def test_the_arrows_between_the_packages(package: str) -> None:
 
 def test_only_the_sweep_knows_of_ray() -> None:
     found = importers_of("ray")
-    assert "sweep/training/worker.py" in found
+    assert "sweep/execution/trainable.py" in found
     assert all(file.startswith("sweep/") for file in found), found
 
 
@@ -86,7 +86,7 @@ for name in names:
 if "sweep" in names:
     grid = sys.modules["sweep"].load_grid(sys.argv[1] + "/grids/quickstart.yaml")
     assert grid.trials
-    importlib.import_module("sweep.cli")
+    importlib.import_module("sweep.cli.app")
 print(json.dumps([name for name in sys.modules if "." not in name]))
 """
 

@@ -13,7 +13,7 @@ import yaml
 from commands import NOT_RUN, Command, shown
 from pages import ROOT, blocks
 
-from sweep.grid.layout import load_grid
+from sweep.grid.model import load_grid
 
 COMMANDS = shown()
 GRID = {

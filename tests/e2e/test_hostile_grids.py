@@ -72,7 +72,7 @@ def test_a_record_of_somebody_elses_cannot_speak_to_the_terminal(folder: Folder)
     folder.grid()
     plan = folder.sweep("plan", "grid.yaml")
     assert plan.returncode == 0
-    from sweep.grid.layout import load_grid
+    from sweep.grid.model import load_grid
 
     trial = load_grid(folder.path / "grid.yaml").trials[0]
     place = folder.path / "runs" / "small" / "trials" / trial.trial_id

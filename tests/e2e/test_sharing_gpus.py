@@ -29,11 +29,11 @@ RUN = """
 import os, sys
 import ray
 from rich.console import Console
-from sweep.cluster.capacity import Share
-from sweep.grid.layout import load_grid
-from sweep.packing import measure
-from sweep.packing.probe import Probe
-from sweep.run import run
+from sweep.resources.capacity import Share
+from sweep.grid.model import load_grid
+from sweep.resources.gpu_sharing import measure
+from sweep.resources.gpu_sharing.throughput import ThroughputProbe
+from sweep.pipeline import run
 
 FAST = {{"16": {{1: 9.0, 2: 17.0, 4: 17.1}}, "8": {{1: 9.0, 2: 17.0, 4: 33.0}}}}
 
@@ -47,7 +47,7 @@ class Invented:
             log.write(f"measured {{size}}\\n")
         if size == 4:
             raise RuntimeError("a kernel is missing")
-        return Probe(1, 100, FAST[str(size)])
+        return ThroughputProbe(1, 100, FAST[str(size)])
 
 if {pretend}:  # what is trained on the GPU is trained on the CPU
     Share.device = "cpu"

@@ -11,10 +11,10 @@ import pytest
 from mlflow_server import mlflow_server
 from small_grids import load, metrics
 
-from sweep.grid.expansion import GridTrial
-from sweep.plan import folder_of
+from sweep.grid.expand import GridTrial
+from sweep.planning.plan import sweep_folder
 from sweep.records.record import Record
-from sweep.tracking.shipping import Shipper, ship_all
+from sweep.tracking.exporter import Exporter, export_all
 from trainables.spec import Outcome
 
 NUM_EPOCHS = 20
@@ -37,14 +37,14 @@ def test_sixteen_trials_report_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         mlflow_server(tmp_path, database.uri) as server,
     ):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-        shipper = Shipper(grid)
+        shipper = Exporter(grid)
 
         def report(trial: GridTrial) -> Record:
             record = Record.of(trial.spec)
             for epoch in range(1, NUM_EPOCHS + 1):
                 record.add_epoch(metrics(epoch))
                 record.outcome = Outcome.COMPLETED if epoch == NUM_EPOCHS else None
-                folder_of(grid).trial(trial.trial_id).save(record)
+                sweep_folder(grid).trial(trial.trial_id).save(record)
                 shipper.changed(trial.trial_id)
                 time.sleep(0.2)
             return record
@@ -53,7 +53,7 @@ def test_sixteen_trials_report_at_once(tmp_path: Path, monkeypatch: pytest.Monke
             records = {r.trial_id: r for r in pool.map(report, grid.trials)}
         shipped = shipper.finish()
         assert shipped.error is None
-        again = ship_all(grid)
+        again = export_all(grid)
         assert (again.error, again.num_touched) == (None, 0)
 
         client = MlflowClient(server.uri)

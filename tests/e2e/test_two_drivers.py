@@ -8,7 +8,7 @@ import socket
 import pytest
 from user_folder import Folder, Start
 
-from sweep.records.lock import driving
+from sweep.records.lease import hold_lease
 from sweep.records.record import SweepFolder
 from sweep.records.storage import Storage
 
@@ -34,7 +34,7 @@ def test_of_two_that_are_started_together_one_trains(folder: Folder, start: Star
 
 def test_a_second_one_is_refused_before_it_checks_anything(folder: Folder) -> None:
     folder.grid(model={"name": "resnet101"})
-    with driving(SweepFolder(Storage.at(str(folder.path / "runs/small")))):
+    with hold_lease(SweepFolder(Storage.at(str(folder.path / "runs/small")))):
         done = folder.sweep("run", "grid.yaml")
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()

@@ -14,12 +14,12 @@ from cifar_files import write_cifar
 
 import trainables
 from analysis import published
-from sweep.cost import steps_per_epoch
 from sweep.errors import RefusedError
-from sweep.grid.edition import Scale, scaled, small_spec
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid, load_grid
-from sweep.parameters import added_parameters
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid, load_grid
+from sweep.grid.presets import Preset, apply_preset, small_spec
+from sweep.planning.added_parameters import added_parameters
+from sweep.planning.cost import steps_per_epoch
 from trainables import TrialSpec
 from trainables.spec import DataSpec
 
@@ -175,7 +175,7 @@ def test_the_cheapest_and_the_costliest_cell_train(name: str, data_root: Path) -
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_small_edition_trains(name: str, data_root: Path) -> None:
-    small = scaled(grid(name), Scale.SMALL)
+    small = apply_preset(grid(name), Preset.SMALL)
     assert small.name == f"{name}-small"
     assert len(small.trials) == len({trial.name for trial in small.trials})
     for spec in cheapest_and_costliest(name):
@@ -185,11 +185,11 @@ def test_the_small_edition_trains(name: str, data_root: Path) -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_small_edition_keeps_the_cells_apart(name: str) -> None:
-    small = scaled(grid(name), Scale.SMALL)
+    small = apply_preset(grid(name), Preset.SMALL)
     cells = {(t.norm, t.variant, t.spec.batch_size) for t in grid(name).trials}
     assert len({(t.norm, t.variant, t.spec.batch_size) for t in small.trials}) == len(cells)
 
 
 def test_a_table_that_needs_no_training_has_no_small_edition() -> None:
     with pytest.raises(RefusedError, match=r"sweep parameters .*assocnorm-table4\.yaml"):
-        scaled(grid("assocnorm-table4"), Scale.SMALL)
+        apply_preset(grid("assocnorm-table4"), Preset.SMALL)

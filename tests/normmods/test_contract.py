@@ -11,8 +11,8 @@ from torch import nn
 import normmods
 from normmods.contract import check_layer
 from normmods.initial_gradients import initial_gradients
+from normmods.layer_under_test import Subject
 from normmods.properties import PROPERTIES
-from normmods.subject import Subject
 
 WRONG = {
     broken_norms.LeaksAcrossExamples: ("batch_independence", "leak into each other"),

@@ -30,9 +30,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow makes its tables once; each test begins with a copy."""
-    from sweep.tracking.store import quieten
+    from sweep.tracking.store import silence_mlflow
 
-    quieten()
+    silence_mlflow()
     from mlflow.tracking import MlflowClient
 
     store = tmp_path_factory.mktemp("store") / "mlflow.db"

@@ -7,10 +7,10 @@ from typing import Any
 
 from small_grids import factors, load
 
+from sweep.execution.assignment import Assignment
+from sweep.execution.attempt import Attempt
 from sweep.records.record import Record, SweepFolder, TrialFolder
 from sweep.records.storage import Storage
-from sweep.training.assignment import Assignment
-from sweep.training.attempt import Attempt
 
 TIMES = {"timestamp_ms", "train_s", "eval_s"}
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from sweep.display.board import Board
 from sweep.errors import GridError
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid, load_grid
-from sweep.plan import Plan, make_plan
+from sweep.execution.state import SweepState
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid, load_grid
+from sweep.planning.plan import Plan, make_plan
 from sweep.records.record import Record
 from trainables.spec import EpochMetrics, Outcome
 
@@ -98,5 +98,5 @@ def save(grid: Grid, *records: Record) -> Plan:
     return make_plan(grid)
 
 
-def board(grid: Grid, *records: Record, slots: int = 2) -> Board:
-    return Board(save(grid, *records), slots=slots)
+def board(grid: Grid, *records: Record, slots: int = 2) -> SweepState:
+    return SweepState(save(grid, *records), slots=slots)

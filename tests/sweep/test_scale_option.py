@@ -6,7 +6,7 @@ import pytest
 from small_grids import write
 from typer.testing import CliRunner, Result
 
-from sweep.cli import app
+from sweep.cli.app import app
 from sweep.errors import ExitCode
 
 

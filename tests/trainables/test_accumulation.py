@@ -9,7 +9,7 @@ from torch import nn
 from trial_specs import small_spec, with_train
 
 from trainables import Infeasible, Trial, check
-from trainables.data.batches import training_stretches
+from trainables.data.batches import training_chunks
 from trainables.optim import lr_for
 
 
@@ -37,7 +37,7 @@ def test_with_batch_statistics_it_is_the_textbook_loop() -> None:
     plain.model.train()
     examples = [
         (x, y)
-        for images, labels in training_stretches(
+        for images, labels in training_chunks(
             plain.dataset, batch_size=1, augment="none", seed=0, epoch=1
         )
         for x, y in zip(images, labels, strict=True)

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource
 import torch
-from trainables.memory import give_back, keep_freed, resident
+from trainables.memory import (trim_allocator_memory, retain_allocator_memory, resident_bytes)
 
 def step():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -19,15 +19,15 @@ def step():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
-least = resident()
+least = resident_bytes()
 step(), step()
 print(step())
-keep_freed()
+retain_allocator_memory()
 step(), step()
 print(step())
-print(resident() - least)
-give_back("cpu", least)
-print(resident() - least)
+print(resident_bytes() - least)
+trim_allocator_memory("cpu", least)
+print(resident_bytes() - least)
 """
 
 

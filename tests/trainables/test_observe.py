@@ -7,7 +7,7 @@ from torch import Tensor
 from trial_specs import small_spec, with_train
 
 from trainables import Trial, TrialSpec, check
-from trainables.data.batches import training_stretches
+from trainables.data.batches import training_chunks
 from trainables.spec import ModelSpec
 
 STILL = 1e-30
@@ -18,7 +18,7 @@ def batches(trial: Trial) -> list[tuple[Tensor, Tensor]]:
     size = trial.spec.batch_size
     return [
         (x, y)
-        for images, labels in training_stretches(
+        for images, labels in training_chunks(
             trial.dataset, batch_size=size, augment="none", seed=trial.spec.seed, epoch=1
         )
         for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True)

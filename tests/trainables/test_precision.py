@@ -75,8 +75,8 @@ def test_in_bfloat16_every_norm_trains_with_its_state_in_float32(norm: str) -> N
 
 def test_the_loss_is_taken_in_float32() -> None:
     trial = Trial(spec(**REDUCED), device="cpu")
-    images, labels = trial.begun_epoch().examples.stretch(0, 2)
-    losses, _ = trial.steps.take(images, labels, 0.1, trial.begun_epoch().observer)
+    images, labels = trial.current_epoch().examples.stretch(0, 2)
+    losses, _ = trial.steps.take(images, labels, 0.1, trial.current_epoch().observer)
     assert losses.dtype == torch.float32
 
 
@@ -143,5 +143,5 @@ def test_seeds_side_by_side_in_bfloat16_agree_with_each_alone() -> None:
         other.pace.num_steps = 2
         other.advance()
         # Two losses in bfloat16's rounding of 2^-8 a layer.
-        expected = other.begun_epoch().train_loss
-        assert trial.begun_epoch().train_loss == pytest.approx(expected, rel=0.02)
+        expected = other.current_epoch().train_loss
+        assert trial.current_epoch().train_loss == pytest.approx(expected, rel=0.02)

@@ -9,7 +9,7 @@ from trial_specs import small_spec, with_train
 
 import normmods
 from trainables import CheckpointDamaged, Trial, TrialSpec, train
-from trainables.epoch import Pace
+from trainables.epoch import ChunkSizer
 from trainables.spec import DataSpec, ModelSpec, ScheduleSpec
 
 COSINE = ScheduleSpec(name="cosine")
@@ -66,7 +66,7 @@ def test_no_result_depends_on_where_stretches_end(batch_size: int) -> None:
     expected = finish(Trial(spec))
     for num_steps in (1, 7, 100):
         trial = Trial(spec)
-        trial.pace = Pace(batch_size)
+        trial.pace = ChunkSizer(batch_size)
         trial.pace.longest = trial.pace.num_steps = num_steps
         found = finish(trial)
         assert found[0] == expected[0]
@@ -74,7 +74,7 @@ def test_no_result_depends_on_where_stretches_end(batch_size: int) -> None:
 
 
 def test_a_stretch_of_a_slow_model_is_short() -> None:
-    pace = Pace(batch_size=2)
+    pace = ChunkSizer(batch_size=2)
     pace.observe(num_steps=10, seconds=5.0)
     assert pace.num_steps == 4
     pace.observe(num_steps=4, seconds=100.0)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.seeding import GlobalStream, derive, generator
+from trainables.seeding import SeededGlobalRng, derive, generator
 
 
 @given(seed=st.integers(0, 2**40), epoch=st.integers(1, 1000))
@@ -28,7 +28,7 @@ def test_a_generator_starts_where_its_place_is() -> None:
 
 def test_a_global_stream_leaves_the_global_generator_as_it_was() -> None:
     before = torch.get_rng_state()
-    with GlobalStream(3, "dropout", 1):
+    with SeededGlobalRng(3, "dropout", 1):
         drawn = torch.rand(5)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(drawn, torch.rand(5, generator=generator(3, "dropout", 1)))
@@ -36,19 +36,19 @@ def test_a_global_stream_leaves_the_global_generator_as_it_was() -> None:
 
 def test_a_global_stream_ends_after_an_error_too() -> None:
     before = torch.get_rng_state()
-    with pytest.raises(KeyError), GlobalStream(3, "dropout", 1):
+    with pytest.raises(KeyError), SeededGlobalRng(3, "dropout", 1):
         raise KeyError(torch.rand(5))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_global_stream_goes_on_where_it_was_left() -> None:
-    with GlobalStream(3, "dropout", 1):
+    with SeededGlobalRng(3, "dropout", 1):
         whole = torch.rand(10)
-    stream = GlobalStream(3, "dropout", 1)
+    stream = SeededGlobalRng(3, "dropout", 1)
     with stream:
         first = torch.rand(4)
     torch.rand(7)
-    elsewhere = GlobalStream(3, "dropout", 1)
+    elsewhere = SeededGlobalRng(3, "dropout", 1)
     elsewhere.load_state_dict(stream.state_dict())
     for again in (stream, elsewhere):
         with again:

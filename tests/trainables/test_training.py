@@ -12,14 +12,8 @@ from same_bits import assert_same_bits, finish
 from torch import Tensor, nn
 from trial_specs import small_spec
 
-from trainables import (
-    Diverged,
-    Infeasible,
-    Trial,
-    TrialSpec,
-    train,
-)
-from trainables.data.batches import training_stretches
+from trainables import Diverged, Infeasible, Trial, TrialSpec, train
+from trainables.data.batches import training_chunks
 from trainables.spec import DataSpec, ScheduleSpec
 
 COSINE = ScheduleSpec(name="cosine")
@@ -84,7 +78,7 @@ def plain_epochs(spec: TrialSpec) -> Iterator[tuple[float, float, dict[str, Tens
     )
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, spec.train.epochs)
     for epoch in range(1, spec.train.epochs + 1):
-        stretches = training_stretches(
+        stretches = training_chunks(
             trial.dataset, batch_size=1, augment="none", seed=spec.seed, epoch=epoch
         )
         examples = [

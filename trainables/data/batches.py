@@ -16,10 +16,10 @@ from trainables.data.load import Dataset
 from trainables.seeding import generator
 from trainables.spec import Augment
 
-STRETCH_STEPS = 100
+CHUNK_STEPS = 100
 """Batches in a stretch, and so the steps after which a diverged trial is noticed."""
 
-STRETCH_EXAMPLES = 4096
+CHUNK_EXAMPLES = 4096
 """Bounds a stretch's memory: 50 MB of 3x32x32 images. A stretch has at least one batch."""
 
 
@@ -63,14 +63,14 @@ class EpochExamples:
         return self.dataset.standardise(images), self.dataset.train.labels[chosen]
 
 
-def training_stretches(
+def training_chunks(
     dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All of `EpochExamples`: images `(n B, C, H, W)` and labels `(n B,)`, one stretch a time."""
     examples = EpochExamples(
         dataset, batch_size=batch_size, augment=augment, seed=seed, epoch=epoch
     )
-    longest = longest_stretch(batch_size)
+    longest = longest_chunk(batch_size)
     for first in range(0, examples.num_batches, longest):
         yield examples.stretch(first, longest)
 
@@ -88,12 +88,12 @@ def evaluation_batches(dataset: Dataset, *, batch_size: int, fill_last: bool) ->
         yield from torch.split(images, batch_size)
 
 
-def longest_stretch(batch_size: int) -> int:
+def longest_chunk(batch_size: int) -> int:
     """How many batches a stretch has at most."""
-    return max(1, min(STRETCH_STEPS, STRETCH_EXAMPLES // batch_size))
+    return max(1, min(CHUNK_STEPS, CHUNK_EXAMPLES // batch_size))
 
 
 def _stretches(num_examples: int, batch_size: int) -> Iterator[slice]:
-    length = longest_stretch(batch_size) * batch_size
+    length = longest_chunk(batch_size) * batch_size
     for start in range(0, num_examples, length):
         yield slice(start, min(start + length, num_examples))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trainables.spec import DataSpec, is_own
+from trainables.spec import DataSpec, is_custom
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def with_defaults(spec: DataSpec) -> DataSpec:
     Of one that reads from a stated root the digest is added, for which it is read. Raises
     `ValueError` for an unknown name or option; imports the module of a user's own.
     """
-    if is_own(spec.name):
-        from trainables.data.own import completed, identified
+    if is_custom(spec.name):
+        from trainables.data.custom import complete_data_options, with_digest
 
-        return identified(completed(spec))
+        return with_digest(complete_data_options(spec))
     if spec.name not in DATASETS:
         raise ValueError(
             f"data set {spec.name!r} is not one of {', '.join(TRAINABLE)}; one of your own is "
@@ -103,10 +103,10 @@ def whole_info(spec: DataSpec) -> DatasetInfo:
     A user's own data set is read for it.
     """
     spec = with_defaults(spec)
-    if is_own(spec.name):
-        from trainables.data.own import own_facts
+    if is_custom(spec.name):
+        from trainables.data.custom import custom_facts
 
-        return own_facts(spec).info
+        return custom_facts(spec).info
     return DATASETS[spec.name]
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from trainables.data.augment import centre
 from trainables.data.catalog import dataset_info, whole_info
+from trainables.data.custom import read_custom_data
 from trainables.data.files import data_root
-from trainables.data.own import read_own
 from trainables.data.sources import read
-from trainables.spec import DataSpec, is_own
+from trainables.spec import DataSpec, is_custom
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def load(
 
 @lru_cache(maxsize=2)
 def _load_whole(spec: DataSpec, root: Path, device: torch.device) -> Dataset:
-    own = read_own(spec) if is_own(spec.name) else None
+    own = read_custom_data(spec) if is_custom(spec.name) else None
     raw = own.raw if own else read(spec.name, root)
     train = _split(raw.train_images, raw.train_labels, device)
     mean, std = _moments(train.images)

@@ -22,8 +22,8 @@ from trainables.data.files import (
     missing_files,
     torchvision_class,
 )
-from trainables.errors import DataUnavailable, reason
-from trainables.spec import is_own
+from trainables.errors import DataUnavailable, describe_error
+from trainables.spec import is_custom
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
 
     A user's own data set looks after its files itself.
     """
-    if is_own(name):
+    if is_custom(name):
         return True
     missing = missing_files(name, data_root(root))
     return DATASETS[name].trainable and not missing
@@ -73,7 +73,7 @@ def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
 
 def verify(name: str, root: str | os.PathLike[str] | None = None) -> None:
     """Read the data set's files to see that they are whole; raises `DataUnavailable` if not."""
-    if not is_own(name) and DATASETS[name].files:
+    if not is_custom(name) and DATASETS[name].files:
         read(name, root)
 
 
@@ -84,7 +84,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
     """
     folder = data_root(root)
     _require_trainable(name)
-    if is_own(name) or not missing_files(name, folder):
+    if is_custom(name) or not missing_files(name, folder):
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
 def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
     """What `download` would have to do, in a clause; None where the files are there."""
     folder = data_root(root)
-    if is_own(name) or not missing_files(name, folder):
+    if is_custom(name) or not missing_files(name, folder):
         return None
     archives = DATASETS[name].archives
     if all((folder / file).is_file() for file in archives):
@@ -110,7 +110,7 @@ def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | N
 def _what_is_wrong(name: str, folder: Path, error: Exception) -> str:
     """The damaged file, if it can be told, else the error in its own words."""
     damaged = next(damaged_files(name, folder), None)
-    return reason(error) if damaged is None else f"{damaged} is damaged (not the original)"
+    return describe_error(error) if damaged is None else f"{damaged} is damaged (not the original)"
 
 
 def _require_trainable(name: str) -> None:

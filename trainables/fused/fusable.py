@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from trainables.data.catalog import dataset_info
-from trainables.errors import NotFusable, reason
+from trainables.errors import NotFusable, describe_error
 from trainables.feasibility import dry_run_device
 from trainables.fused.network import FusedNetwork
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
-from trainables.seeding import GlobalStream, generator
-from trainables.spec import DataSpec, ModelSpec, TrialSpec, is_own
+from trainables.seeding import SeededGlobalRng, generator
+from trainables.spec import DataSpec, ModelSpec, TrialSpec, is_custom
 
 NUM_NETWORKS = 2
 TOLERANCE = 1e-3
@@ -33,7 +33,7 @@ def require_fusable(spec: TrialSpec) -> None:
     norm in a small one. Somebody's own model is always held to its values: its `forward` may mix
     channels in ways that no layer shows.
     """
-    device = torch.device("cpu") if is_own(spec.model.name) else dry_run_device(spec)
+    device = torch.device("cpu") if is_custom(spec.model.name) else dry_run_device(spec)
     _require_the_same(spec, device)
     if device.type == "meta":
         small = replace(spec, data=DataSpec(name="digits"), model=STAND_IN)
@@ -50,7 +50,7 @@ def _require_the_same(spec: TrialSpec, device: torch.device) -> None:
     except NotFusable:
         raise
     except Exception as error:
-        raise NotFusable(f"side by side the networks fail: {reason(error)}") from error
+        raise NotFusable(f"side by side the networks fail: {describe_error(error)}") from error
     if device.type == "meta":
         return
     alone = [_said(model, x) for model, x in zip(apart, images, strict=True)]
@@ -80,7 +80,7 @@ def _model(spec: TrialSpec, device: torch.device) -> nn.Module:
     """
     data = dataset_info(spec.data)
     norms = SeededNorms(spec.norm, seed=spec.seed)
-    with GlobalStream(spec.seed, "init"), device:
+    with SeededGlobalRng(spec.seed, "init"), device:
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )

@@ -8,14 +8,14 @@ from typing import TypeAlias
 
 import torch
 
-from trainables.epoch import Pace
+from trainables.epoch import ChunkSizer
 from trainables.errors import Diverged, NotFusable
 from trainables.fused.trials import FusedTrials, Progress, require_alike
 from trainables.fused.width import Width
 from trainables.training import Trial
 
 
-class Alone:
+class SingleTrial:
     """One trial, with the manners of several."""
 
     def __init__(self, trial: Trial) -> None:
@@ -38,10 +38,10 @@ class Alone:
             return [end]
 
 
-Crew: TypeAlias = Alone | FusedTrials
+SeedGroup: TypeAlias = SingleTrial | FusedTrials
 
 
-class Lockstep:
+class LockstepTraining:
     """Trials that differ in their seed alone, all at the same step after every `advance`.
 
     Attributes:
@@ -62,20 +62,20 @@ class Lockstep:
         self.width = Width(len(self.trials), width)
         self.not_fusable: str | None = None
         self.side_by_side = [1] * len(self.trials)
-        self._crews: list[Crew] = []
+        self._crews: list[SeedGroup] = []
         self._crews_width = 0
         spec, device = self.trials[0].spec, self.trials[0].device
         # Of a thread's own time, work of others on the same cores takes nothing.
         own = device.type == "cpu" and torch.get_num_threads() == 1
         self._clock = time.thread_time if own else time.perf_counter
-        self.pace = Pace(spec.optimizer_batch_size * max(width or 1, len(self.trials)))
+        self.pace = ChunkSizer(spec.optimizer_batch_size * max(width or 1, len(self.trials)))
 
     def advance(self) -> list[Progress]:
         """Take a stretch of steps, or test where the epoch's are done.
 
         What became of each of `trials` as they stand before the call; those that diverged leave.
         """
-        first = self.trials[0].begun_epoch()
+        first = self.trials[0].current_epoch()
         is_training, begun_at = not first.is_done, first.num_steps
         num_steps = min(self.width.num_steps or self.pace.num_steps, self.pace.longest)
         start = self._clock()
@@ -99,7 +99,7 @@ class Lockstep:
             self._crews = []
         return told
 
-    def _crews_now(self) -> list[Crew]:
+    def _crews_now(self) -> list[SeedGroup]:
         """The trials in crews of the width of now; they are told in the order of `trials`."""
         if not self._crews or self._crews_width != self.width.now:
             try:
@@ -111,7 +111,7 @@ class Lockstep:
             self._crews_width = self.width.now
         return self._crews
 
-    def _crews_of(self, width: int) -> Iterator[Crew]:
+    def _crews_of(self, width: int) -> Iterator[SeedGroup]:
         for begin in range(0, len(self.trials), width):
             crew = self.trials[begin : begin + width]
-            yield FusedTrials(crew) if len(crew) > 1 else Alone(crew[0])
+            yield FusedTrials(crew) if len(crew) > 1 else SingleTrial(crew[0])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainables.backend import convolutions_for
 from trainables.determinism import deterministic
-from trainables.epoch import Pace, TrainingEpoch
+from trainables.epoch import ChunkSizer, TrainingEpoch
 from trainables.errors import Diverged
 from trainables.evaluate import assess
 from trainables.fused.network import FusedNetwork
@@ -48,7 +48,7 @@ class FusedTrials:
 
     def _fuse(self) -> None:
         first = self.trials[0]
-        self.pace = Pace(first.spec.optimizer_batch_size * len(self.trials))
+        self.pace = ChunkSizer(first.spec.optimizer_batch_size * len(self.trials))
         self.network = FusedNetwork([trial.model for trial in self.trials])
         norms = [self.network.edition_of(norm) for norm in first.norms]
         self.optimizer = Sgd(self.network.model, first.spec.train.optimizer, norms=norms)
@@ -65,7 +65,7 @@ class FusedTrials:
             num_networks=len(self.trials),
             cuda_graphs=first.cuda_graphs,
         )
-        self.steps.go_on_from(first.steps.number, first.steps.compiled)
+        self.steps.continue_from(first.steps.number, first.steps.compiled)
 
     def hold(self, is_held: bool) -> None:
         """Leave the steps as they are, or no longer, while widths are timed."""
@@ -85,7 +85,7 @@ class FusedTrials:
             return self._advance()
 
     def _advance(self) -> list[Progress]:
-        epochs = [trial.begun_epoch() for trial in self.trials]
+        epochs = [trial.current_epoch() for trial in self.trials]
         if epochs[0].is_done:
             return list(self._test(epochs))
         ends = self._train(epochs)
@@ -104,7 +104,7 @@ class FusedTrials:
         labels = torch.stack([labels for _, labels in stretches], 1)
         model, spec = self.network.model.train(), first.spec
         observer = TrainingObserver(model, spec.train, num_networks=num_networks)
-        streams = [epoch.dropout.lend() for epoch in epochs]
+        streams = [epoch.dropout.seed_global_rng() for epoch in epochs]
         self.network.draw_from(streams)
         with (
             convolutions_for(first.dataset, batch_size=spec.batch_size, num_networks=num_networks),
@@ -113,12 +113,12 @@ class FusedTrials:
             losses, wrong = self.steps.take(images, labels, first.lr, observer)
         ends = []
         for network, (epoch, stream) in enumerate(zip(epochs, streams, strict=True)):
-            epoch.dropout.take_back(stream)
+            epoch.dropout.restore_global_rng(stream)
             epoch.observer.take_part(network, observer)
             ends.append(_taken_in(epoch, losses[:, network], wrong[:, network]))
         self.steps.waited(len(losses))
         for trial in self.trials:
-            trial.steps.go_on_from(self.steps.number, self.steps.compiled)
+            trial.steps.continue_from(self.steps.number, self.steps.compiled)
             trial.steps.remarks = self.steps.remarks
         seconds = time.perf_counter() - start
         self.pace.observe(len(losses), seconds - self.steps.once_s)
@@ -140,7 +140,7 @@ class FusedTrials:
 
 def _taken_in(epoch: TrainingEpoch, losses: Tensor, wrong: Tensor) -> Diverged | None:
     try:
-        epoch.take_in(losses, wrong)
+        epoch.add_losses(losses, wrong)
     except Diverged as end:
         return end
     return None

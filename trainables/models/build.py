@@ -13,11 +13,11 @@ import normmods
 from normmods.errors import WeightFormWarning
 from trainables.models.allcnn import build_allcnn
 from trainables.models.catalog import with_defaults
+from trainables.models.custom import build_custom_model
 from trainables.models.layers import NormFactory
 from trainables.models.nin import build_nin
-from trainables.models.own import build_own
 from trainables.models.resnet_small import SmallResNet
-from trainables.spec import ModelSpec, is_own
+from trainables.spec import ModelSpec, is_custom
 
 
 def prepare_convolutions(model: nn.Module, shape: Sequence[int]) -> list[str]:
@@ -41,8 +41,8 @@ def build_model(
     Raises `ValueError` for an unknown name or an option that the model does not read.
     """
     spec = with_defaults(spec)
-    if is_own(spec.name):
-        return build_own(spec, in_channels=in_channels, num_classes=num_classes, norm=norm)
+    if is_custom(spec.name):
+        return build_custom_model(spec, in_channels=in_channels, num_classes=num_classes, norm=norm)
     given: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes, "norm": norm}
     sized = {**given, "width": spec.width}
     plain = {**sized, "norm_on_logits": spec.norm_on_logits}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trainables.spec import InitialWeights, ModelSpec, is_own
+from trainables.spec import InitialWeights, ModelSpec, is_custom
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,27 @@ def model_info(spec: ModelSpec) -> ModelInfo:
 
     A user's own model has an empty one: its options are in `spec.options`.
     """
-    if spec.name not in MODELS and not is_own(spec.name):
+    if spec.name not in MODELS and not is_custom(spec.name):
         raise ValueError(
             f"model {spec.name!r} is not one of {', '.join(MODELS)}; a model of your own is "
             f"'package.module:attr'"
         )
-    info = ModelInfo() if is_own(spec.name) else MODELS[spec.name]
+    info = ModelInfo() if is_custom(spec.name) else MODELS[spec.name]
     options = {
         "width": spec.width is None or info.default_width is not None,
         "dropout": spec.dropout is None or info.default_dropout is not None,
         "stem": spec.stem == "cifar" or info.has_stem,
         "norm_on_logits": not spec.norm_on_logits or info.has_norm_on_logits,
-        "initial_weights": spec.initial_weights is None or is_own(spec.name),
+        "initial_weights": spec.initial_weights is None or is_custom(spec.name),
     }
     for option, is_read in options.items():
         if not is_read:
             value = getattr(spec, option)
-            hint = "; those of your own model stand under `options`" if is_own(spec.name) else ""
+            hint = "; those of your own model stand under `options`" if is_custom(spec.name) else ""
             raise ValueError(
                 f"model {spec.name} has no option {option}, but got {option}={value}{hint}"
             )
-    if spec.options and not is_own(spec.name):
+    if spec.options and not is_custom(spec.name):
         raise ValueError(f"model {spec.name} has no `options`, which are a user's own model's")
     return info
 
@@ -73,7 +73,7 @@ def in_new_trials(spec: ModelSpec) -> ModelSpec:
     `replaced` becomes None, which meant it before there was the choice: those trials' ids hold.
     """
     spec = with_defaults(spec)
-    if not is_own(spec.name):
+    if not is_custom(spec.name):
         return spec
     kept: InitialWeights | None = None if spec.initial_weights == "replaced" else "own"
     return dataclasses.replace(spec, initial_weights=kept)
@@ -85,10 +85,10 @@ def with_defaults(spec: ModelSpec) -> ModelSpec:
     For a user's own model this imports its module. Raises `ValueError` as `model_info`.
     """
     info = model_info(spec)
-    if is_own(spec.name):
-        from trainables.models.own import completed
+    if is_custom(spec.name):
+        from trainables.models.custom import complete_model_options
 
-        return completed(spec)
+        return complete_model_options(spec)
     return dataclasses.replace(
         spec,
         width=info.default_width if spec.width is None else spec.width,

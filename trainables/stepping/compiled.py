@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.stepping import eager
-from trainables.stepping.ability import missing_compiler
-from trainables.stepping.notes import cache_folder
+from trainables.stepping.compile_cache import cache_folder
+from trainables.stepping.compile_support import missing_compiler
 
 MOST_KEPT = 32
 """Cells whose compiled steps a process keeps."""

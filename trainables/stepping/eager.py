@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
-from trainables.precision import forward_passes
+from trainables.precision import autocast_forward
 from trainables.spec import TrialSpec
 
 Batch: TypeAlias = Callable[
@@ -76,7 +76,7 @@ class Steps:
         self.size = spec.batch_size
         self.batches_per_step = spec.optimizer_batch_size // spec.batch_size
         self.batch: Batch = batch
-        self.precision = forward_passes(spec.train, next(model.parameters()).device)
+        self.precision = autocast_forward(spec.train, next(model.parameters()).device)
         self.number = 0
         self.compiled: Ranges = []
         self.remarks: list[str] = []
@@ -115,7 +115,7 @@ class Steps:
     def waited(self, num_steps: int) -> None:
         """Told that the device has finished the steps of the last `take`."""
 
-    def go_on_from(self, number: int, compiled: Ranges) -> None:
+    def continue_from(self, number: int, compiled: Ranges) -> None:
         """Stand at a step of a trial of which these steps ran compiled."""
         self.number = number
         self.compiled = [list(pair) for pair in compiled]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import reason
+from trainables.errors import describe_error
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
@@ -35,7 +35,7 @@ Capture: TypeAlias = Callable[[Work], Work]
 """From work to what repeats it. Of the work itself it may have done any number of repetitions."""
 
 
-def captured(work: Work) -> Work:
+def capture_steps(work: Work) -> Work:
     """The work as a CUDA graph."""
     current = torch.cuda.current_stream()
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ def captured(work: Work) -> Work:
     return graph.replay
 
 
-def why_not(spec: TrialSpec, model: nn.Module) -> str | None:
+def reason_not_graphable(spec: TrialSpec, model: nn.Module) -> str | None:
     """What keeps a trial's steps out of a graph, in a few words; None: nothing that is known."""
     if spec.train.watch is not None or spec.train.extra_metrics:
         return "`watch` and `extra_metrics` read the model at every step"
@@ -100,7 +100,7 @@ class GraphedSteps(Steps):
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Sgd, spec: TrialSpec, capture: Capture = captured
+        self, model: nn.Module, optimizer: Sgd, spec: TrialSpec, capture: Capture = capture_steps
     ) -> None:
         super().__init__(model, optimizer, spec)
         self.capture = capture
@@ -147,7 +147,7 @@ class GraphedSteps(Steps):
                 self._replays[1](x, y, lr)
             why = None if _agree(self._state(), wanted, before) else "they do not agree with others"
         except Exception as error:  # whatever a layer, or CUDA, makes of being captured
-            why = reason(error)
+            why = describe_error(error)
         self._set_state(before)
         for parameter in self.model.parameters():
             parameter.grad = None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from trainables.stepping.eager import Ranges
 
-WORTHWHILE = 0.97
+MIN_STEPS_SAVED = 0.97
 """Of what a trial takes eager: the most that it may take with compilation, and a compiled step."""
 
 MARGIN = 1.5
@@ -35,7 +35,7 @@ class Policy(Protocol):
         """Told how long a stretch took."""
 
 
-class Given:
+class FixedRanges:
     """Exactly these steps; what was decided before."""
 
     def __init__(self, ranges: Ranges) -> None:
@@ -60,7 +60,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Known:
+class CompileStatistics:
     """What compiling a cell's step cost and brought.
 
     `compile_s`: seconds of the last compilation. `share`: what a compiled step takes of an eager
@@ -71,7 +71,7 @@ class Known:
     share: float | None = None
 
 
-class Stretches:
+class StepTimes:
     """How long a step takes: as in the middle one of all steps, each taken as its stretch's mean.
 
     The first stretch warms up and does not count.
@@ -98,7 +98,7 @@ class Stretches:
         return next(step_s for (step_s, _), n in zip(latest, so_far, strict=True) if n >= middle)
 
 
-class Auto:
+class AutoPolicy:
     """Eager at first; compiled where the steps that are left repay it, and only while it is faster.
 
     Where it is not known what compiling brings, it is tried if the trial loses little by it even if
@@ -111,10 +111,13 @@ class Auto:
     """
 
     def __init__(
-        self, num_steps: int, known: Known, learnt: Callable[[Known], None] = lambda _: None
+        self,
+        num_steps: int,
+        known: CompileStatistics,
+        learnt: Callable[[CompileStatistics], None] = lambda _: None,
     ) -> None:
         self.num_steps, self.known, self.learnt = num_steps, known, learnt
-        self._eager, self._compiled = Stretches(), Stretches()
+        self._eager, self._compiled = StepTimes(), StepTimes()
         self._wants = False
         self._is_settled = False
 
@@ -130,26 +133,26 @@ class Auto:
 
     def compiled_in(self, seconds: float) -> None:
         """Remember what it cost."""
-        self.known = Known(seconds, self.known.share)
+        self.known = CompileStatistics(seconds, self.known.share)
 
     def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
         """Take the time; once compiled steps have been timed too, go back if they are no faster."""
         (self._compiled if compiled else self._eager).add(num_steps, seconds)
         eager_s, compiled_s = self._eager.step_s, self._compiled.step_s
         if not self._is_settled and eager_s is not None and compiled_s is not None:
-            self.known = Known(self.known.compile_s, compiled_s / eager_s)
+            self.known = CompileStatistics(self.known.compile_s, compiled_s / eager_s)
             self._is_settled = True
-            self._wants = compiled_s < WORTHWHILE * eager_s
+            self._wants = compiled_s < MIN_STEPS_SAVED * eager_s
             self.learnt(self.known)
 
 
-def repays(known: Known, step_s: float, steps_left: int) -> bool:
-    """Whether compiling now is expected to pay: all told, in `WORTHWHILE` of the time eager.
+def repays(known: CompileStatistics, step_s: float, steps_left: int) -> bool:
+    """Whether compiling now is expected to pay: all told, in `MIN_STEPS_SAVED` of the time eager.
 
     Where its share is not known, whether a compilation that brings nothing would lose no more than
     that says.
     """
     left_s, cost_s = step_s * steps_left, MARGIN * known.compile_s
     if known.share is None:
-        return cost_s <= (1 - WORTHWHILE) * left_s
-    return cost_s + known.share * left_s <= WORTHWHILE * left_s
+        return cost_s <= (1 - MIN_STEPS_SAVED) * left_s
+    return cost_s + known.share * left_s <= MIN_STEPS_SAVED * left_s

@@ -14,11 +14,12 @@ from trainables.data.load import Dataset
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
-from trainables.stepping import eager, graphed, notes
-from trainables.stepping.ability import why_not
+from trainables.stepping import compile_cache as notes
+from trainables.stepping import eager, graphed
+from trainables.stepping.compile_support import reason_not_compilable
 from trainables.stepping.compiled import NoCompiler, NotCompilable, compiled_batch, is_ready
 from trainables.stepping.eager import Ranges, Steps
-from trainables.stepping.policy import Auto, Given, Policy
+from trainables.stepping.policy import AutoPolicy, FixedRanges, Policy
 
 Compilation: TypeAlias = bool | Literal["auto"] | Sequence[Sequence[int | None]]
 """Which steps are compiled: none, all, those for which it pays, or these ranges."""
@@ -44,9 +45,14 @@ def steps_for(
     CUDA graphs are for steps that are not compiled, on a GPU.
     """
     is_on_gpu = dataset.train.labels.device.type == "cuda"
-    if cuda_graphs and is_on_gpu and not compilation and graphed.why_not(spec, model) is None:
+    if (
+        cuda_graphs
+        and is_on_gpu
+        and not compilation
+        and graphed.reason_not_graphable(spec, model) is None
+    ):
         return graphed.GraphedSteps(model, optimizer, spec)
-    if compilation is False or compilation == [] or why_not(spec.train) is not None:
+    if compilation is False or compilation == [] or reason_not_compilable(spec.train) is not None:
         return Steps(model, optimizer, spec)
     cell = notes.cell_of(spec, dataset, num_networks)
     if compilation == "auto":
@@ -54,21 +60,21 @@ def steps_for(
         policy: Policy = auto_for(cell, model, spec.train.epochs * per_epoch)
     else:
         ranges = ALWAYS if compilation is True else compilation
-        policy = Given([list(pair) for pair in ranges])
+        policy = FixedRanges([list(pair) for pair in ranges])
     return SwitchingSteps(model, optimizer, spec, policy, cell)
 
 
-def auto_for(cell: str, model: nn.Module, num_steps: int) -> Auto:
+def auto_for(cell: str, model: nn.Module, num_steps: int) -> AutoPolicy:
     """The decision for a cell by what is known of it and of this process."""
     known = notes.read(cell) or notes.expected(model)
     if is_ready(cell):
         cost_s = known.compile_s
-        return Auto(
+        return AutoPolicy(
             num_steps,
             replace(known, compile_s=READY_S),
             learnt=lambda found: notes.write(cell, replace(found, compile_s=cost_s)),
         )
-    return Auto(num_steps, known, learnt=lambda found: notes.write(cell, found))
+    return AutoPolicy(num_steps, known, learnt=lambda found: notes.write(cell, found))
 
 
 class SwitchingSteps(Steps):
@@ -109,11 +115,11 @@ class SwitchingSteps(Steps):
             seconds = self._clock() - self._began
             self.policy.observe(num_steps, seconds, compiled=self.is_compiled)
 
-    def go_on_from(self, number: int, compiled: Ranges) -> None:
+    def continue_from(self, number: int, compiled: Ranges) -> None:
         """As in `Steps`; what ran compiled at last goes on so, and what went back stays eager."""
-        super().go_on_from(number, compiled)
-        if compiled and not isinstance(self.policy, Given):
-            self.policy = Given(compiled)
+        super().continue_from(number, compiled)
+        if compiled and not isinstance(self.policy, FixedRanges):
+            self.policy = FixedRanges(compiled)
 
     def _switch(self, x: Tensor, y: Tensor) -> None:
         wanted = self.policy.wants(self.number)
@@ -139,7 +145,7 @@ class SwitchingSteps(Steps):
         self.policy.compiled_in(self.once_s)
 
     def _stay_eager(self, remark: str) -> None:
-        self.policy = Given([])
+        self.policy = FixedRanges([])
         self.remarks.append(remark)
 
     def _see_whether_it_gave_up(self) -> None:

@@ -17,7 +17,7 @@ from chaos.verdict import Records, Verdict, judge_log, judge_records, judge_stor
 from marked_processes import kill_marked, left_after, new_mark
 from mlflow_server import MlflowServer
 
-from sweep.training.commits import CHECKPOINT_PAUSE_S
+from sweep.execution.trial_writer import CHECKPOINT_MIN_S
 
 GRID = Path(__file__).parents[3] / "grids" / "quickstart.yaml"
 RUN_TIMEOUT_S = 1200
@@ -98,7 +98,7 @@ class DisturbedSweep:
                 again = max(0, known - attempt["from_epoch"])
                 what = f"{trial_id} from epoch {attempt['from_epoch']}, {known} were there"
                 again_s = sum(e["train_s"] + e["eval_s"] for e in record["epochs"][known - again :])
-                is_short = again_s <= CHECKPOINT_PAUSE_S
+                is_short = again_s <= CHECKPOINT_MIN_S
                 self.verdict.fault("epochs repeated", 0 if is_short else again, what)
             in_order = numbers == list(range(1, len(numbers) + 1))
             self.verdict.fault("epochs repeated", not in_order, f"{trial_id}: {numbers}")

@@ -9,25 +9,25 @@ import pytest
 from rich.console import Console
 from small_grids import factors, load, record_of, save
 
-from sweep.display.repeated_errors import Stop
 from sweep.display.status import print_status
 from sweep.display.tables import (
-    counts,
+    format_outcome_counts,
     print_continuation,
+    print_locations,
     print_outcome,
-    print_places,
     print_plan,
 )
 from sweep.errors import ExitCode
-from sweep.plan import Plan, make_plan, plan_after
-from sweep.records.lock import Holder
-from sweep.run import exit_code
-from sweep.tracking.place import Place
-from sweep.tracking.shipping import Shipped
+from sweep.execution.repeated_errors import Stop
+from sweep.pipeline import exit_code
+from sweep.planning.plan import Plan, make_plan, plan_after
+from sweep.records.lease import Holder
+from sweep.tracking.experiment_link import ExperimentLink
+from sweep.tracking.exporter import ExportResult
 from trainables.spec import Outcome
 
-SHIPPED = Shipped(Place("7", "http://tracking:5000"), 1)
-UNREACHED = Shipped(error="ConnectionError: refused")
+SHIPPED = ExportResult(ExperimentLink("7", "http://tracking:5000"), 1)
+UNREACHED = ExportResult(error="ConnectionError: refused")
 
 
 HOLDER = Holder("node", 7, "then", "", beat=math.inf)
@@ -73,7 +73,7 @@ def test_a_status_names_what_runs_and_what_went_wrong() -> None:
     lines = printed(print_status, plan, HOLDER)
     expected = "8 trials: 1 completed, 1 diverged, 1 out of memory, 1 failed, 4 missing"
     assert expected in lines
-    assert counts(plan) == expected
+    assert format_outcome_counts(plan) == expected
     begun = "  batchnorm-bs016-s1  epoch 2/3  test error 30.00 %  interrupted  (1 attempt lost)"
     assert begun in lines
     failed = plan.grid.trials[list(Outcome).index(Outcome.FAILED)]
@@ -128,7 +128,7 @@ def test_a_run_says_what_it_goes_on_with() -> None:
 def test_one_trial_is_one_trial() -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1), train={"epochs": 1})
     plan = make_plan(grid)
-    assert counts(plan) == "1 trial: 1 missing"
+    assert format_outcome_counts(plan) == "1 trial: 1 missing"
     assert "1 trial, 1 to train (1 epoch)" in "\n".join(printed(print_plan, plan, 1))
 
 
@@ -194,21 +194,21 @@ def test_what_was_to_be_tried_again_and_was_not_has_no_outcome_of_this_command()
     assert exit_code(interrupted, SHIPPED) is ExitCode.INCOMPLETE
     # It failed in the same words, before there was anything to record but that.
     tried = plan_after(before, {record.trial_id})
-    assert counts(tried) == "1 trial: 1 failed"
+    assert format_outcome_counts(tried) == "1 trial: 1 failed"
     assert exit_code(tried, SHIPPED) is ExitCode.TRIALS_FAILED
     # It was begun, and interrupted.
     record.outcome = record.error = None
     save(grid, record)
-    assert counts(plan_after(before)) == "1 trial: 1 missing"
+    assert format_outcome_counts(plan_after(before)) == "1 trial: 1 missing"
 
 
 def test_the_last_lines_say_where_everything_is() -> None:
     plan = some_ended()
-    assert printed(print_places, plan, SHIPPED, reported=True) == [
+    assert printed(print_locations, plan, SHIPPED, reported=True) == [
         f"records  {plan.folder.storage.uri}",
         "MLflow   http://tracking:5000/#/experiments/7/runs",
     ]
-    unreached = printed(print_places, plan, UNREACHED, reported=False)
+    unreached = printed(print_locations, plan, UNREACHED, reported=False)
     assert unreached[1].endswith("/runs/small --out report/small")
     assert unreached[2] == "MLflow   not up to date: ConnectionError: refused"
     assert "sweep sync grid.yaml" in unreached[3]
@@ -235,7 +235,7 @@ def test_a_message_in_brackets_is_no_markup() -> None:
     ],
 )
 def test_exit_codes(
-    outcomes: list[Outcome], shipped: Shipped, reported: bool, expected: ExitCode
+    outcomes: list[Outcome], shipped: ExportResult, reported: bool, expected: ExitCode
 ) -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=2))
     records = [record_of(t, 3, o) for t, o in zip(grid.trials, outcomes, strict=False)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sweep.grid.layout import load_grid
-from sweep.plan import make_plan, save_expected
-from sweep.tracking.names import experiment_tags
+from sweep.grid.model import load_grid
+from sweep.planning.plan import make_plan, save_expected
+from sweep.tracking.tags import experiment_tags
 
 GRID = """
 name: left-out

@@ -15,14 +15,14 @@ from users_module import DATA, MINE, MODEL
 
 import trainables
 from sweep.errors import RefusedError
-from sweep.feasibility import require_data, without_infeasible
-from sweep.grid.edition import Scale, edition_of, scaled
-from sweep.grid.expansion import GridTrial
-from sweep.grid.layout import Grid
-from sweep.remarks import remarks
-from sweep.run import dry_run
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.grid.presets import Preset, apply_preset, preset_of
+from sweep.pipeline import dry_run
+from sweep.planning.feasibility import drop_infeasible_cells, require_data
+from sweep.planning.warnings import grid_warnings
 from trainables import DataUnavailable, Trial
-from trainables.data import own
+from trainables.data import custom as own
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,12 @@ def ids(grid: Grid) -> list[str]:
 
 def test_both_are_read_with_their_options_completed_and_every_cell_is_tried() -> None:
     grid = load(model={**MODEL, "options": {"width": 6}}, data=DATA)
-    kept, lines = without_infeasible(grid)
+    kept, lines = drop_infeasible_cells(grid)
     assert (kept, lines) == (grid, [])
     for trial in grid.trials:
         assert trial.spec.model.options == {"width": 6, "slope": 0.5}
         assert trial.spec.data.options == {"size": 6, "shuffled": False}
-        assert edition_of(grid, trial.spec) is None
+        assert preset_of(grid, trial.spec) is None
     require_data(grid, download=True)
 
 
@@ -120,11 +120,11 @@ def test_data_that_are_not_the_same_twice_are_refused_before_anything_starts() -
 def test_a_model_that_cannot_run_is_a_cell_that_cannot() -> None:
     grid = load(model={**MODEL, "options": {"width": -1}}, data=DATA)
     with pytest.raises(RefusedError, match=r"no cell of .* can run: mend it, or take it out"):
-        without_infeasible(grid)
+        drop_infeasible_cells(grid)
 
 
 def test_the_small_edition_keeps_both_and_takes_a_part_of_the_data() -> None:
-    small = scaled(load(model=MODEL, data=DATA, train={"epochs": 40}), Scale.SMALL)
+    small = apply_preset(load(model=MODEL, data=DATA, train={"epochs": 40}), Preset.SMALL)
     (spec,) = {trial.spec.data for trial in small.trials}
     assert (spec.name, spec.num_train, spec.num_test) == ("mine:blobs", 512, 80)
     assert {trial.spec.model.name for trial in small.trials} == {"mine:net"}
@@ -164,9 +164,9 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_unless_told() -> None:
     )
     assert {trial.spec.model.initial_weights for trial in kept.trials} == {"own"}
     assert {trial.spec.model.initial_weights for trial in replaced.trials} == {None}
-    lines = [line for line in remarks(kept) if "model.initial_weights: replaced" in line]
+    lines = [line for line in grid_warnings(kept) if "model.initial_weights: replaced" in line]
     assert len(lines) == 1
-    assert not remarks(replaced)
+    assert not grid_warnings(replaced)
 
 
 FILED = """
@@ -191,7 +191,7 @@ def test_data_with_a_stated_root_are_identified_by_their_bits() -> None:
     filed(Path("other"), test_images=other)
 
     def trial(root: str | None) -> GridTrial:
-        own.forget()
+        own.forget_data()
         stated = {} if root is None else {"root": root}
         grid = load(data={"name": "filed:load", **stated}, **factors(norm=["groupnorm"], seed=1))
         assert pickle.loads(pickle.dumps(grid)).trials == grid.trials
@@ -214,11 +214,11 @@ def test_a_trial_reads_its_data_from_the_stated_root_and_refuses_others() -> Non
     filed(Path("other"), test_images=probe_data.blobs()["test_images"] // 2)
     grid = load(data={"name": "filed:load", "root": "moved"}, **factors(seed=1))
     require_data(grid, download=False)
-    own.forget()
+    own.forget_data()
     own.use_root(None)
     trial = Trial(grid.trials[0].spec, data_root=grid.data_root, device="cpu")
     assert trial.dimensions.num_test == 50
-    own.forget()
+    own.forget_data()
     with pytest.raises(DataUnavailable, match="other images or labels than are asked for"):
         Trial(grid.trials[0].spec, data_root="other", device="cpu")
 

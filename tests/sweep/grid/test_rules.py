@@ -8,7 +8,7 @@ import pytest
 from small_grids import complaints, factors, load, write
 
 from sweep.errors import GridError
-from sweep.grid.layout import load_grid
+from sweep.grid.model import load_grid
 
 RULE = {"train.epochs": 1}
 

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from small_grids import SMALL, write
 
 from sweep.errors import GridError
-from sweep.grid.layout import load_grid
 from sweep.grid.meanings import MEANINGS
+from sweep.grid.model import load_grid
 from sweep.grid.reference import FURTHER, SECTIONS, reference
 from sweep.grid.schema import EDITOR_HINT, fields, schema
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_grids import load, metrics, record_of
 
-from sweep.records.record import Record, RecordDamagedError, SweepFolder, TrialFolder, parse
+from sweep.records.record import Record, RecordDamagedError, SweepFolder, TrialFolder, parse_record
 from sweep.records.storage import Storage
 from trainables.spec import (
     DataSpec,
@@ -61,7 +61,7 @@ def test_floats_come_back_to_the_bit_and_what_is_not_finite_as_null(
 ) -> None:
     before = Record.of(SPEC)
     before.add_epoch(metrics(1, **values))
-    (epoch,) = parse(before.to_json(), "here").epochs
+    (epoch,) = parse_record(before.to_json(), "here").epochs
     for name, value in values.items():
         if math.isfinite(value):
             assert bits(epoch[name]) == bits(value)
@@ -96,9 +96,9 @@ def test_a_record_comes_back_equal(outcome: Outcome | None, folder: TrialFolder)
 def test_what_no_attempt_writes_is_no_record(changes: dict[str, Any], why: str) -> None:
     whole = {**json.loads(Record.of(SPEC).to_json()), "epochs": record_epochs(1, 2, 3)}
     content = {**whole, "outcome": "completed"}
-    assert parse(json.dumps(content).encode(), "here").outcome is Outcome.COMPLETED
+    assert parse_record(json.dumps(content).encode(), "here").outcome is Outcome.COMPLETED
     with pytest.raises(RecordDamagedError, match=why):
-        parse(json.dumps({**content, **changes}).encode(), "here")
+        parse_record(json.dumps({**content, **changes}).encode(), "here")
 
 
 def test_the_record_of_another_trial_is_not_taken_for_this_ones(folder: TrialFolder) -> None:
@@ -125,7 +125,7 @@ def test_the_file_holds_what_its_readers_expect() -> None:
 def test_metrics_that_a_trial_asked_for_stand_beside_the_others() -> None:
     before = Record.of(SPEC)
     before.add_epoch(metrics(1, extra={"test_error_batch": 12.5, "gradient_norm": math.inf}))
-    (epoch,) = parse(before.to_json(), "here").epochs
+    (epoch,) = parse_record(before.to_json(), "here").epochs
     assert (epoch["test_error_batch"], epoch["gradient_norm"]) == (12.5, None)
     assert epoch["test_error"] == 60.0
     assert "extra" not in epoch
@@ -181,7 +181,7 @@ def test_a_damaged_record_is_one_clear_line(make: Any, reason: str, folder: Tria
 def test_no_truncation_reads_as_a_record(length: int) -> None:
     whole = Record(trial_id="0123456789ab", spec={"a": [1, 2]}).to_json().rstrip()
     with pytest.raises(RecordDamagedError):
-        parse(whole[: length % len(whole)], "here")
+        parse_record(whole[: length % len(whole)], "here")
 
 
 def contents(folder: TrialFolder, up_to: int) -> list[bytes]:

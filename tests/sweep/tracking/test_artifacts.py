@@ -8,7 +8,7 @@ import yaml
 from mlflow_store import Query
 from small_grids import factors, load, record_of, save
 
-from sweep.grid.expansion import GridTrial
+from sweep.grid.expand import GridTrial
 from sweep.records.record import Record
 from sweep.tracking.artifacts import resolved
 from sweep.tracking.dataset import datasets

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sweep.tracking.credentials import hidden, take_out_of_uri
+from sweep.tracking.credentials import hide_password, move_password_to_environment
 
 VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "PGPASSWORD")
 
@@ -28,7 +28,7 @@ def test_a_password_moves_from_the_uri_to_where_its_reader_looks(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    take_out_of_uri()
+    move_password_to_environment()
     assert os.environ["MLFLOW_TRACKING_URI"] == left
     assert tuple(os.environ.get(name) for name in VARIABLES) == moved
 
@@ -37,12 +37,13 @@ def test_a_password_given_in_its_own_variable_stays(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:old@host")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "new")
-    take_out_of_uri()
+    move_password_to_environment()
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "new"
 
 
 def test_texts_of_others_lose_the_password_alone() -> None:
     text = "request to http://ann:safe@host:5000/x and mysql://u:pw@h/db failed: a:b@c"
     assert (
-        hidden(text) == "request to http://ann:***@host:5000/x and mysql://u:***@h/db failed: a:b@c"
+        hide_password(text)
+        == "request to http://ann:***@host:5000/x and mysql://u:***@h/db failed: a:b@c"
     )

@@ -8,7 +8,7 @@ import pytest
 from mlflow_store import Query
 from small_grids import factors, load
 
-from sweep.tracking.names import experiment_tags
+from sweep.tracking.tags import experiment_tags
 from sweep.tracking.tracker import Tracker
 
 
@@ -24,7 +24,7 @@ def test_a_large_grid_is_expected_in_several_tags() -> None:
     assert {key.partition(":")[0] for key in tags} == {
         "sweep.expected.small",
         "sweep.trials.small",
-        "sweep.grid.small",
+        "sweep.grid.small_preset",
     }
     ids = [i for key in tags if ".trials." in key for i in json.loads(tags[key])]
     assert ids == [trial.trial_id for trial in grid.trials]

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_grids import factors, load, record_of
 
-from sweep.cost import cell
+from sweep.planning.cost import cell_of
 from sweep.records.record import Record
-from sweep.tracking.cells import Cells, Result
-from sweep.tracking.notes import LONGEST_NOTE, experiment_note, merged
-from sweep.tracking.place import Place
+from sweep.tracking.cells import CellResults, Result
+from sweep.tracking.experiment_link import ExperimentLink
+from sweep.tracking.notes import MAX_NOTE_LENGTH, experiment_note, merge_note
 from trainables.spec import Outcome
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(
@@ -22,32 +22,32 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(
 def test_what_a_person_wrote_around_a_section_stays(
     before: str, after: str, first: str, second: str
 ) -> None:
-    note = before + merged("", "sweep a", first) + after
-    written = merged(note, "sweep a", second)
-    assert written == before + merged("", "sweep a", second) + after
-    assert merged(written, "sweep a", second) == written
-    other = merged(written, "sweep b", first)
+    note = before + merge_note("", "sweep a", first) + after
+    written = merge_note(note, "sweep a", second)
+    assert written == before + merge_note("", "sweep a", second) + after
+    assert merge_note(written, "sweep a", second) == written
+    other = merge_note(written, "sweep b", first)
     assert other.startswith(written.rstrip())
-    assert merged(other, "sweep a", second) == other
+    assert merge_note(other, "sweep a", second) == other
 
 
 def test_a_note_without_room_stays_as_it_is() -> None:
-    of_a_person = "x" * (LONGEST_NOTE - 10)
-    assert merged(of_a_person, "sweep", "a section") == of_a_person
-    assert len(merged(of_a_person[:-100], "sweep", "a section")) <= LONGEST_NOTE
+    of_a_person = "x" * (MAX_NOTE_LENGTH - 10)
+    assert merge_note(of_a_person, "sweep", "a section") == of_a_person
+    assert len(merge_note(of_a_person[:-100], "sweep", "a section")) <= MAX_NOTE_LENGTH
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6))
 def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]) -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[8], seed=len(errors) + 1))
-    cells = Cells(grid.trials)
+    cells = CellResults(grid.trials)
     for trial, error in zip(grid.trials, errors, strict=False):
         record = record_of(trial, 3, Outcome.COMPLETED)
         record.epochs[-1]["test_error"] = error
         assert cells.take(trial, record)
         assert not cells.take(trial, record)  # nothing new
-        assert not cells.is_finished(cell(trial))
-    spread = cells.spread(cell(grid.trials[0]))
+        assert not cells.is_finished(cell_of(trial))
+    spread = cells.spread(cell_of(grid.trials[0]))
     assert spread is not None
     assert spread.num == len(errors)
     assert (
@@ -63,8 +63,8 @@ def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]
         assert abs(spread.sd - variance**0.5) < 1e-6
     last = grid.trials[-1]
     assert cells.take(last, record_of(last, 1, Outcome.FAILED))
-    assert cells.is_finished(cell(last))
-    assert cells.spread(cell(last)) == spread
+    assert cells.is_finished(cell_of(last))
+    assert cells.spread(cell_of(last)) == spread
 
 
 def test_a_diverged_trial_counts_at_chance_and_an_accident_not_at_all() -> None:
@@ -92,8 +92,8 @@ def test_an_experiments_note_is_short_whatever_the_grid() -> None:
             "train.optimizer.lr": [0.1, 0.2],
         }
     )
-    note = experiment_note(grid, Place("7", "http://127.0.0.1:1", "means-small"))
-    assert len(note) < LONGEST_NOTE / 2
+    note = experiment_note(grid, ExperimentLink("7", "http://127.0.0.1:1", "means-small"))
+    assert len(note) < MAX_NOTE_LENGTH / 2
     assert "how do 90 norms hold up" in note
     assert "crossed with `train.optimizer.lr`" in note
     assert "**Trials:** 3600, of 10 seeds" in note
@@ -101,7 +101,7 @@ def test_an_experiments_note_is_short_whatever_the_grid() -> None:
 
 
 def test_a_large_sweeps_note_says_that_the_page_shows_the_first_runs_alone() -> None:
-    place = Place("7", "http://tracking:5000")
+    place = ExperimentLink("7", "http://tracking:5000")
     of_100 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=100))
     of_101 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=101))
     assert "Load more" not in experiment_note(of_100, place)

@@ -6,7 +6,7 @@ import pytest
 from mlflow_store import Query
 from small_grids import factors, load, metrics, record_of
 
-from sweep.grid.layout import Grid
+from sweep.grid.model import Grid
 from sweep.records.record import Record
 from sweep.tracking.runs import DIGEST
 from sweep.tracking.tracker import Tracker

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.tracking.store import connect
+from sweep.tracking.store import connect_store
 
-CONNECT = "from sweep.tracking.store import connect; connect().search_experiments()"
+CONNECT = "from sweep.tracking.store import connect_store; connect_store().search_experiments()"
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +33,14 @@ def test_a_process_killed_while_the_store_is_made_leaves_none(tmp_path: Path) ->
     store = tmp_path / "mlflow.db"
     if store.exists():  # it was quick
         assert tables(store) == tables_of_a_whole_store(tmp_path)
-    assert [experiment.name for experiment in connect().search_experiments()] == ["Default"]
+    assert [experiment.name for experiment in connect_store().search_experiments()] == ["Default"]
     assert tables(store) == tables_of_a_whole_store(tmp_path)
 
 
 def test_a_store_that_is_there_is_let_be(own_store: Path, tmp_path: Path) -> None:
-    connect().create_experiment("mine")
+    connect_store().create_experiment("mine")
     inode = own_store.stat().st_ino
-    assert connect().get_experiment_by_name("mine") is not None
+    assert connect_store().get_experiment_by_name("mine") is not None
     assert own_store.stat().st_ino == inode
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

@@ -8,10 +8,10 @@ import pytest
 from mlflow_store import Query
 from small_grids import FACTORS, factors, load, metrics, record_of, save
 
-from sweep.grid.layout import Grid
-from sweep.records.record import Record, parse
-from sweep.tracking.names import flatten
-from sweep.tracking.place import Place
+from sweep.grid.model import Grid
+from sweep.records.record import Record, parse_record
+from sweep.tracking.experiment_link import ExperimentLink
+from sweep.tracking.tags import flatten_params
 from sweep.tracking.tracker import METRICS_PER_CALL, Tracker
 from trainables.spec import Outcome
 
@@ -85,7 +85,7 @@ def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     assert latest["test_error"] == record.epochs[-1]["test_error"]
     artifact = Path(str(run[4]).removeprefix("file://")) / "record.json"
     assert artifact.is_relative_to(tmp_path)
-    assert parse(artifact.read_bytes(), "artifact") == record
+    assert parse_record(artifact.read_bytes(), "artifact") == record
 
 
 def test_shipping_again_adds_nothing(query: Query) -> None:
@@ -128,7 +128,11 @@ def test_what_was_cut_off_half_way_is_completed(
     call: str, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid, record = only(Outcome.COMPLETED)
-    whole = {"runs": 1, "metrics": 3 * METRICS_PER_EPOCH, "params": len(dict(flatten(record.spec)))}
+    whole = {
+        "runs": 1,
+        "metrics": 3 * METRICS_PER_EPOCH,
+        "params": len(dict(flatten_params(record.spec))),
+    }
 
     def cut_off(*_: Any, **__: Any) -> None:
         raise ConnectionError
@@ -263,12 +267,12 @@ def test_the_command_that_shows_a_store(monkeypatch: pytest.MonkeyPatch) -> None
     Path("bin/mlflow").write_text("#!/bin/sh\n")
     Path("bin/mlflow").chmod(0o755)
     monkeypatch.setenv("PATH", str(Path("bin").absolute()))
-    here = Place("7", "sqlite:///mlflow.db")
+    here = ExperimentLink("7", "sqlite:///mlflow.db")
     assert (here.command, here.link) == ("mlflow ui", "http://127.0.0.1:5000/#/experiments/7/runs")
-    assert Place("7", f"sqlite:///{Path.cwd()}/mlflow.db").command == "mlflow ui"
-    elsewhere = Place("7", "sqlite:////data/mlflow.db")
+    assert ExperimentLink("7", f"sqlite:///{Path.cwd()}/mlflow.db").command == "mlflow ui"
+    elsewhere = ExperimentLink("7", "sqlite:////data/mlflow.db")
     assert elsewhere.command == "mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
-    server = Place("7", "http://tracking:5000/")
+    server = ExperimentLink("7", "http://tracking:5000/")
     assert (server.command, server.link) == (None, "http://tracking:5000/#/experiments/7/runs")
     monkeypatch.setenv("PATH", "")
     assert here.command == f"{Path(sys.executable).parent / 'mlflow'} ui"

@@ -11,7 +11,7 @@ from small_grids import factors, load, record_of
 
 from sweep.tracking import store
 from sweep.tracking.tracker import Tracker
-from sweep.tracking.view import COLOURS, LONGEST_VIEW, colours, views
+from sweep.tracking.view import COLOURS, LONGEST_VIEW, chart_views, norm_colours
 from trainables.spec import Outcome
 
 PLAIN = "http://127.0.0.1:5000/#/experiments/1/runs"
@@ -40,24 +40,24 @@ def test_what_a_view_names_is_there_in_the_runs(query: Query) -> None:
     }
     groups = {value for (value,) in query("select value from tags where key = 'sweep.cell'")}
     assert groups == {f"{n}-bs0{b}" for n in ("batchnorm", "groupnorm") for b in ("16", "08")}
-    for view in views(grid):
+    for view in chart_views(grid):
         assert set(view.state["selectedColumns"]) <= set(there)
         for chart in view.state["compareRunCharts"]:
             axes = [chart.get("xaxis"), chart.get("yaxis")]
             keys = {f"{axis['type'].lower()}s.`{axis['key']}`" for axis in axes if axis}
             keys |= {f"metrics.`{chart['metricKey']}`"} if "metricKey" in chart else set()
             assert keys <= set(there)
-    folded = views(grid)[0].state["groupsExpanded"]
+    folded = chart_views(grid)[0].state["groupsExpanded"]
     assert folded == {f"tag.sweep.cell.{name}": False for name in groups}
 
 
 def test_the_view_of_a_large_grid_is_a_short_tag_that_begins_with_every_cell() -> None:
     norms = [{"name": "groupnorm", "num_groups": 8, "eps": 1e-5 * i} for i in range(1, 91)]
     grid = load(**factors(norm=norms, batch_size=[16, 8], seed=10))
-    for view in views(grid):
+    for view in chart_views(grid):
         assert len(view.tag[1]) < LONGEST_VIEW
         assert view.state["orderByKey"] == "attributes.start_time"
-    assert len(set(colours(grid).values())) == len(COLOURS)
+    assert len(set(norm_colours(grid).values())) == len(COLOURS)
 
 
 @pytest.mark.parametrize("version", ["2.4.1", "3.18.0", "4.0.0", ""])

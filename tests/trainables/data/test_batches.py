@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.data import batches
-from trainables.data.batches import evaluation_batches, training_stretches
+from trainables.data.batches import evaluation_batches, training_chunks
 from trainables.data.load import Dataset, Split, load
 from trainables.spec import DataSpec
 
@@ -30,7 +30,7 @@ def numbered(num_train: int, num_test: int) -> Dataset:
 
 
 def epoch_labels(dataset: Dataset, batch_size: int, seed: int = 0, epoch: int = 1) -> list[int]:
-    stretches = training_stretches(
+    stretches = training_chunks(
         dataset, batch_size=batch_size, augment="none", seed=seed, epoch=epoch
     )
     return [label for _, labels in stretches for label in labels.tolist()]
@@ -50,11 +50,11 @@ def test_stretches_hold_whole_batches_within_their_bounds(
     batch_size: int, steps: int, examples: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "STRETCH_STEPS", steps)
-        patch.setattr(batches, "STRETCH_EXAMPLES", examples)
+        patch.setattr(batches, "CHUNK_STEPS", steps)
+        patch.setattr(batches, "CHUNK_EXAMPLES", examples)
         dataset = numbered(100, 1)
         stretches = list(
-            training_stretches(dataset, batch_size=batch_size, augment="none", seed=0, epoch=1)
+            training_chunks(dataset, batch_size=batch_size, augment="none", seed=0, epoch=1)
         )
     for images, labels in stretches:
         assert len(labels) % batch_size == 0
@@ -72,7 +72,7 @@ def test_order_depends_on_seed_and_epoch_and_not_on_the_batch_size() -> None:
 
 
 def test_training_images_are_standardised() -> None:
-    stretches = training_stretches(DIGITS, batch_size=1, augment="none", seed=0, epoch=1)
+    stretches = training_chunks(DIGITS, batch_size=1, augment="none", seed=0, epoch=1)
     images = torch.cat([images for images, _ in stretches]).double()
     assert images.mean().item() == pytest.approx(0, abs=1e-5)
     assert images.std(correction=0).item() == pytest.approx(1, abs=1e-5)
@@ -88,17 +88,13 @@ def test_padding_is_black_before_standardisation() -> None:
         std=torch.full((1, 1, 1, 1), 50.0),
         num_classes=1,
     )
-    ((images, _),) = training_stretches(
-        dataset, batch_size=50, augment="crop_flip", seed=0, epoch=1
-    )
+    ((images, _),) = training_chunks(dataset, batch_size=50, augment="crop_flip", seed=0, epoch=1)
     assert set(images.unique().tolist()) == {(0 - 100) / 50, (200 - 100) / 50}
 
 
 def test_a_batch_is_a_copy() -> None:
     before = DIGITS.train.images.clone(), DIGITS.test.images.clone()
-    for images, labels in training_stretches(
-        DIGITS, batch_size=64, augment="none", seed=0, epoch=1
-    ):
+    for images, labels in training_chunks(DIGITS, batch_size=64, augment="none", seed=0, epoch=1):
         images.zero_()
         labels.zero_()
     for images in evaluation_batches(DIGITS, batch_size=64, fill_last=False):

@@ -12,7 +12,8 @@ from trial_specs import small_spec
 
 import trainables
 from trainables import DataUnavailable, Trial
-from trainables.data import catalog, dataset_info, download, how_to_get, is_available, own, verify
+from trainables.data import catalog, dataset_info, download, how_to_get, is_available, verify
+from trainables.data import custom as own
 from trainables.data.load import load
 from trainables.spec import DataSpec, ModelSpec
 
@@ -22,10 +23,10 @@ BLOBS = "probe_data:blobs"
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
     """Nothing read by another test is found, nor what another test has put in."""
-    own.forget()
+    own.forget_data()
     probe_data.changes.clear()
     yield
-    own.forget()
+    own.forget_data()
 
 
 @pytest.mark.parametrize("name", ["blobs", "tensors"])
@@ -52,7 +53,7 @@ def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
     trial = Trial(spec, device="cpu")
     assert trainables.check(spec) == trial.dimensions
     assert trial.dimensions.num_classes == 3
-    assert trial.dataset.digest == own.read_own(spec.data).digest
+    assert trial.dataset.digest == own.read_custom_data(spec.data).digest
     errors = [trial.run_epoch().test_error for _ in range(4)]
     assert errors[-1] < 34, "better than chance"
 
@@ -60,7 +61,9 @@ def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
 def test_it_is_called_once_a_process_and_never_changed_by_its_maker() -> None:
     spec = DataSpec(name="probe_data:counting")
     first = load(spec).train.images.clone()
-    assert own.read_own(spec).digest == own.read_own(replace(spec, num_train=5)).digest
+    assert (
+        own.read_custom_data(spec).digest == own.read_custom_data(replace(spec, num_train=5)).digest
+    )
     assert (load(spec).train.images == first).all()
 
 
@@ -73,8 +76,8 @@ def test_the_same_bits_in_another_process_are_asked_for() -> None:
 
 def test_facts_that_another_process_has_read_spare_a_call() -> None:
     spec = DataSpec(name="probe_data:changed")
-    known = {(spec.name, own.completed(spec).options, ""): own.own_facts(spec)}
-    own.forget()
+    known = {(spec.name, own.complete_data_options(spec).options, ""): own.custom_facts(spec)}
+    own.forget_data()
     probe_data.changes["train_images"] = None  # a call would be refused
     own.learn_facts(known)
     assert dataset_info(spec).num_train == 100
@@ -85,15 +88,15 @@ def test_facts_that_another_process_has_read_spare_a_call() -> None:
 def test_a_data_set_that_is_read_again_and_is_another_is_refused() -> None:
     """Of more than two data sets a process keeps no arrays, and reads them anew."""
     spec = DataSpec(name="probe_data:counting")
-    own.own_facts(spec)
+    own.custom_facts(spec)
     own._read_once.cache_clear()
     with pytest.raises(DataUnavailable, match="other images or labels than when it was read bef"):
-        own.read_own(spec)
+        own.read_custom_data(spec)
 
 
 def test_a_digest_names_images_labels_and_classes() -> None:
     def digest(**options: Any) -> str:
-        return own.read_own(DataSpec(name=BLOBS, options=options)).digest
+        return own.read_custom_data(DataSpec(name=BLOBS, options=options)).digest
 
     assert digest() == digest(size=8)
     assert len({digest(), digest(num_classes=4), digest(size=9)}) == 3

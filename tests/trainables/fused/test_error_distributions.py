@@ -15,7 +15,7 @@ from scipy import stats
 from trial_specs import small_spec
 
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 from trainables.spec import DataSpec, ModelSpec, ScheduleSpec
 
 NUM_SEEDS = 24
@@ -43,7 +43,7 @@ def errors(spec: TrialSpec, width: int) -> NDArray[np.float64]:
     found: dict[int, float] = {}
     for first in range(0, NUM_SEEDS, SIDE_BY_SIDE):
         seeds = range(first, first + SIDE_BY_SIDE)
-        lockstep = Lockstep(
+        lockstep = LockstepTraining(
             [Trial(dataclasses.replace(spec, seed=seed), device="cpu") for seed in seeds], width
         )
         while lockstep.trials and not lockstep.trials[0].finished:

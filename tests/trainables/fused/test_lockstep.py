@@ -11,7 +11,7 @@ from trial_specs import small_spec
 
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
 from trainables.errors import NotFusable
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 
 NUM_SEEDS = 5
 
@@ -20,7 +20,7 @@ def trials_of(spec: TrialSpec) -> list[Trial]:
     return [Trial(dataclasses.replace(spec, seed=seed), device="cpu") for seed in range(NUM_SEEDS)]
 
 
-def to_the_end(lockstep: Lockstep) -> dict[int, list[Any]]:
+def to_the_end(lockstep: LockstepTraining) -> dict[int, list[Any]]:
     told: dict[int, list[Any]] = {seed: [] for seed in range(NUM_SEEDS)}
     while lockstep.trials and not lockstep.trials[0].finished:
         seeds = [trial.spec.seed for trial in lockstep.trials]
@@ -35,7 +35,7 @@ def to_the_end(lockstep: Lockstep) -> dict[int, list[Any]]:
 def test_every_width_trains_every_seed(width: int | None) -> None:
     spec = small_spec("batchnorm", batch_size=4, epochs=2, lr=0.001)
     trials = trials_of(spec)
-    told = to_the_end(Lockstep(trials, width))
+    told = to_the_end(LockstepTraining(trials, width))
     for trial, alone in zip(trials, trials_of(spec), strict=True):
         expected = [alone.run_epoch() for _ in range(2)]
         found = told[trial.spec.seed]
@@ -47,14 +47,16 @@ def test_every_width_trains_every_seed(width: int | None) -> None:
 
 
 def test_while_widths_are_tried_the_training_goes_on() -> None:
-    lockstep = Lockstep(trials_of(small_spec("batchnorm", batch_size=10, epochs=2, lr=0.001)))
+    lockstep = LockstepTraining(
+        trials_of(small_spec("batchnorm", batch_size=10, epochs=2, lr=0.001))
+    )
     assert lockstep.width.num_steps
     told = to_the_end(lockstep)
     assert all([m.num_updates for m in found] == [10, 20] for found in told.values())
 
 
 def test_epochs_of_few_steps_are_long_enough_to_tell() -> None:
-    lockstep = Lockstep(trials_of(small_spec(batch_size=50, epochs=12, lr=0.001)))
+    lockstep = LockstepTraining(trials_of(small_spec(batch_size=50, epochs=12, lr=0.001)))
     to_the_end(lockstep)
     assert set(lockstep.width.step_s) == {1, 2, 3, 5}
 
@@ -65,7 +67,7 @@ def test_who_diverges_leaves_and_the_others_go_on(width: int) -> None:
     trials = trials_of(spec)
     with torch.no_grad():
         next(trials[1].model.parameters()).fill_(float("nan"))
-    lockstep = Lockstep(trials, width)
+    lockstep = LockstepTraining(trials, width)
     told = to_the_end(lockstep)
     assert [trial.spec.seed for trial in lockstep.trials] == [0, 2, 3, 4]
     (end,) = told[1]
@@ -79,7 +81,7 @@ def test_what_cannot_be_fused_is_trained_one_at_a_time(monkeypatch: pytest.Monke
         raise NotFusable("stem (Odd) has parameters of its own")
 
     monkeypatch.setattr("trainables.fused.trials.FusedNetwork", refuse)
-    lockstep = Lockstep(trials_of(small_spec(batch_size=10, epochs=1)), 4)
+    lockstep = LockstepTraining(trials_of(small_spec(batch_size=10, epochs=1)), 4)
     told = to_the_end(lockstep)
     assert lockstep.not_fusable == "stem (Odd) has parameters of its own"
     assert lockstep.width.now == 1
@@ -91,6 +93,6 @@ def test_only_seeds_of_one_cell_at_one_step() -> None:
     ahead, behind = Trial(spec, device="cpu"), Trial(dataclasses.replace(spec, seed=1))
     ahead.advance()
     with pytest.raises(ValueError, match="advance the one that is behind alone"):
-        Lockstep([ahead, behind])
+        LockstepTraining([ahead, behind])
     with pytest.raises(ValueError, match="differ in their seed alone"):
-        Lockstep([behind, Trial(small_spec(batch_size=4))])
+        LockstepTraining([behind, Trial(small_spec(batch_size=4))])

@@ -17,7 +17,7 @@ from trainables.fused.trials import FusedTrials
 from trainables.optim import Sgd
 from trainables.spec import ModelSpec, ScheduleSpec
 from trainables.stepping.eager import Steps
-from trainables.stepping.graphed import WARM_UP, GraphedSteps, Work, why_not
+from trainables.stepping.graphed import WARM_UP, GraphedSteps, Work, reason_not_graphable
 
 NORMS = [name for name in normmods.names() if name != "none"]
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
@@ -159,18 +159,18 @@ def test_a_model_that_counts_in_python_is_found_out() -> None:
 
     optimizer = Sgd(model, trial.spec.train.optimizer, norms=[])
     steps = GraphedSteps(model, optimizer, trial.spec, frozen)
-    epoch = trial.begun_epoch()
+    epoch = trial.current_epoch()
     steps.take(*epoch.examples.stretch(0, 4), 0.1, epoch.observer)
     assert steps.is_graphed is False
 
 
 def test_dropout_and_what_is_read_at_every_step_stay_out() -> None:
     trial = Trial(spec(), device="cpu")
-    assert why_not(trial.spec, trial.model) is None
+    assert reason_not_graphable(trial.spec, trial.model) is None
     watching = spec(extra_metrics=("gradient_norm",))
-    assert "read the model" in str(why_not(watching, trial.model))
+    assert "read the model" in str(reason_not_graphable(watching, trial.model))
     dropping = Trial(small_spec(model=ModelSpec(name="probe_models:with_dropout")), device="cpu")
-    assert "dropout" in str(why_not(dropping.spec, dropping.model))
+    assert "dropout" in str(reason_not_graphable(dropping.spec, dropping.model))
 
 
 def test_without_a_gpu_steps_are_eager() -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.stepping.policy import MARGIN, WORTHWHILE, Auto, Given, Known, Stretches, repays
+from trainables.stepping.policy import (
+    MARGIN,
+    MIN_STEPS_SAVED,
+    AutoPolicy,
+    CompileStatistics,
+    FixedRanges,
+    StepTimes,
+    repays,
+)
 
 STRETCH = 100
 
@@ -13,7 +21,9 @@ STRETCH = 100
 class Timed:
     """A trial whose steps take what they are said to take."""
 
-    def __init__(self, policy: Auto, eager_s: float, compiled_s: float, compile_s: float) -> None:
+    def __init__(
+        self, policy: AutoPolicy, eager_s: float, compiled_s: float, compile_s: float
+    ) -> None:
         self.policy, self.eager_s, self.compiled_s = policy, eager_s, compiled_s
         self.compile_s = compile_s
         self.seconds = 0.0
@@ -34,15 +44,15 @@ class Timed:
 
 
 def timed(
-    num_steps: int, known: Known, eager_s: float, compiled_s: float, compile_s: float
+    num_steps: int, known: CompileStatistics, eager_s: float, compiled_s: float, compile_s: float
 ) -> Timed:
-    trial = Timed(Auto(num_steps, known), eager_s, compiled_s, compile_s)
+    trial = Timed(AutoPolicy(num_steps, known), eager_s, compiled_s, compile_s)
     trial.run()
     return trial
 
 
 def test_a_short_trial_stays_eager_and_a_long_one_is_compiled() -> None:
-    known = Known(compile_s=20, share=0.6)
+    known = CompileStatistics(compile_s=20, share=0.6)
     assert not any(timed(10_000, known, 2e-3, 1.2e-3, 20).was_compiled)
     long = timed(100_000, known, 2e-3, 1.2e-3, 20)
     assert long.was_compiled[-1]
@@ -51,8 +61,8 @@ def test_a_short_trial_stays_eager_and_a_long_one_is_compiled() -> None:
 
 
 def test_compiled_steps_that_are_no_faster_are_given_up_and_it_is_learnt() -> None:
-    learnt: list[Known] = []
-    policy = Auto(1_000_000, Known(compile_s=20), learnt.append)
+    learnt: list[CompileStatistics] = []
+    policy = AutoPolicy(1_000_000, CompileStatistics(compile_s=20), learnt.append)
     trial = Timed(policy, 2e-3, 1.99e-3, 15)
     trial.run()
     assert any(trial.was_compiled)
@@ -76,17 +86,17 @@ def test_no_trial_loses_more_than_it_may(
     num_steps: int, eager_s: float, share: float, compile_s: float, is_known: bool
 ) -> None:
     """However slow compiled steps turn out: lost is what was said, and a few stretches' excess."""
-    known = Known(compile_s, share if is_known else None)
+    known = CompileStatistics(compile_s, share if is_known else None)
     trial = timed(num_steps, known, eager_s, share * eager_s, compile_s)
     eager_total_s = len(trial.was_compiled) * STRETCH * eager_s
     stretches = trial.was_compiled.count(True) if not trial.was_compiled[-1] else 4 + 0.3 / eager_s
     excess_s = max(0.0, share - 1) * eager_s * STRETCH * stretches
-    assert trial.seconds <= eager_total_s * (1 + (1 - WORTHWHILE)) + excess_s
+    assert trial.seconds <= eager_total_s * (1 + (1 - MIN_STEPS_SAVED)) + excess_s
 
 
 @given(left=st.integers(0, 10**6), share=st.none() | st.floats(0.1, 1.5), cost=st.floats(0.1, 1000))
 def test_fewer_steps_never_repay_more(left: int, share: float | None, cost: float) -> None:
-    known = Known(cost, share)
+    known = CompileStatistics(cost, share)
     if repays(known, 1e-3, left):
         assert repays(known, 1e-3, left + 1000)
         assert MARGIN * cost <= left * 1e-3
@@ -94,14 +104,14 @@ def test_fewer_steps_never_repay_more(left: int, share: float | None, cost: floa
 
 def test_a_few_short_stretches_do_not_decide_how_long_a_step_takes() -> None:
     """After a pause a stretch may be of one step, which then takes what a whole stretch costs."""
-    stretches = Stretches()
+    stretches = StepTimes()
     for num_steps, step_s in ((500, 9.0), (1, 0.1), (400, 0.001), (1, 0.1), (300, 0.002)):
         stretches.add(num_steps, num_steps * step_s)
     assert stretches.step_s == 0.001
 
 
 def test_given_steps_are_those_steps() -> None:
-    policy = Given([[3, 5], [8, None]])
+    policy = FixedRanges([[3, 5], [8, None]])
     assert [n for n in range(12) if policy.wants(n)] == [3, 4, 8, 9, 10, 11]
     assert [policy.until(n) for n in (0, 3, 4, 5, 8)] == [3, 5, 5, 8, None]
-    assert not any(Given([]).wants(n) for n in range(5))
+    assert not any(FixedRanges([]).wants(n) for n in range(5))

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from trial_specs import small_spec, with_train
 
 from trainables import Trial
-from trainables.fused.lockstep import Lockstep
+from trainables.fused.lockstep import LockstepTraining
 from trainables.fused.trials import FusedTrials
 from trainables.spec import ModelSpec, TrialSpec
-from trainables.stepping import notes
-from trainables.stepping.policy import Auto, Known
+from trainables.stepping import compile_cache as notes
+from trainables.stepping.policy import AutoPolicy, CompileStatistics
 from trainables.stepping.switching import READY_S, SwitchingSteps
 
 NET = ModelSpec(name="probe_models:net")
@@ -152,7 +152,7 @@ def test_nothing_is_compiled_while_widths_are_timed() -> None:
         Trial(small_spec(epochs=400, model=NET, norm="batchnorm", seed=seed), compilation=True)
         for seed in range(2)
     ]
-    lockstep = Lockstep(trials)
+    lockstep = LockstepTraining(trials)
     while lockstep.width.num_steps is not None:
         assert [trial.steps.compiled for trial in trials] == [[], []]
         lockstep.advance()
@@ -166,16 +166,16 @@ def test_what_the_process_has_compiled_costs_the_next_seed_nothing() -> None:
     finish(Trial(spec_of(), compilation=True))
     steps = Trial(spec_of(seed=1), compilation="auto").steps
     assert isinstance(steps, SwitchingSteps)
-    assert isinstance(steps.policy, Auto)
-    assert steps.policy.known == Known(READY_S)
-    steps.policy.learnt(Known(READY_S, share=0.5))
+    assert isinstance(steps.policy, AutoPolicy)
+    assert steps.policy.known == CompileStatistics(READY_S)
+    steps.policy.learnt(CompileStatistics(READY_S, share=0.5))
     noted = notes.read(steps.cell)
     assert noted is not None
     assert noted.share == 0.5
     assert noted.compile_s > 1
     other = Trial(spec_of("groupnorm"), compilation="auto").steps
     assert isinstance(other, SwitchingSteps)
-    assert isinstance(other.policy, Auto)
+    assert isinstance(other.policy, AutoPolicy)
     assert other.policy.known.compile_s > 1
 
 
@@ -183,7 +183,7 @@ def test_auto_compiles_where_it_is_known_to_pay() -> None:
     trial = Trial(spec_of(), compilation="auto")
     steps = trial.steps
     assert isinstance(steps, SwitchingSteps)
-    policy = Auto(10**9, Known(compile_s=1e-6, share=0.5))
+    policy = AutoPolicy(10**9, CompileStatistics(compile_s=1e-6, share=0.5))
     for _ in range(9):
         policy.observe(10, 1.0, compiled=False)
     steps.policy = policy
@@ -261,7 +261,7 @@ def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
         trial = Trial(small_spec(norm=norm, batch_size=2))
         model = Double(trial.model)
         steps = Steps(model, Sgd(model, trial.spec.train.optimizer, norms=[]), trial.spec)
-        epoch = trial.begun_epoch()
+        epoch = trial.current_epoch()
         images, labels = epoch.examples.stretch(0, 20)
         model.train()
         if is_compiled:

@@ -1,0 +1,1 @@
+"""Measures, tests and intervals over a table of trials."""

@@ -1,0 +1,124 @@
+"""The command line. Each command imports what it needs when it is called: help answers at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Annotated
+
+import typer
+
+from sweep.cli import author as writing
+from sweep.cli import inspect as looking
+from sweep.cli import maintain as keeping
+from sweep.cli import train as training
+from sweep.errors import ExitCode, escape_invisible
+from sweep.process import interrupts
+from sweep.tracking.credentials import move_password_to_environment
+
+HELP = "Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow."
+
+
+NARROWEST_PANELS = 70
+"""Columns below which help is plain text: in panels the names of options would be cut off."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from sweep.records.provenance import code_version
+
+        typer.echo(f"norm-sweep {code_version()}")
+        raise typer.Exit
+
+
+def new_app(name: str) -> typer.Typer:
+    """A command line without commands, which knows `-h`, `--help` and `--version`."""
+    columns = shutil.get_terminal_size().columns
+    narrow = {"terminal_width": columns} if columns < NARROWEST_PANELS else {}
+    made = typer.Typer(
+        name=name,
+        rich_markup_mode=None if narrow else "rich",
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], **narrow},
+    )
+
+    @made.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                help="Show the version and exit.",
+                callback=_print_version,
+                is_eager=True,
+            ),
+        ] = False,
+    ) -> None: ...
+
+    return made
+
+
+app = new_app("sweep")
+for command in (
+    *(writing.init, looking.plan, training.run, looking.status, keeping.sync),
+    *(training.reproduce, writing.parameters, keeping.gc, writing.schema),
+):
+    app.command()(command)
+app.command(name="check-norm")(writing.check_norm)
+
+
+def main(commands: typer.Typer = app) -> None:
+    """Run the command that is typed and end the process with its exit code."""
+    open_standard_streams()
+    interrupts.install_handlers()
+    move_password_to_environment()
+    code = int(ExitCode.DONE)
+    try:
+        try:
+            code = _exit_code_of(commands)
+        finally:
+            interrupts.leave_a_dead_terminal()
+            sys.stdout.flush()
+    except BrokenPipeError:
+        from sweep.display.output import discard_stdout
+
+        discard_stdout()
+    sys.exit(code)
+
+
+def open_standard_streams() -> None:
+    """Have something to read from and to write to where the caller has closed a stream (`>&-`).
+
+    The next file to be opened would otherwise get its number, and what is printed.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _exit_code_of(commands: typer.Typer) -> int:
+    """Run the command; a mistake in what was typed is one line on stderr and exit code 2."""
+    try:
+        return int(commands(standalone_mode=False) or 0)
+    except Exception as error:
+        # Typer's own errors have this method; their classes have moved between its versions.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
+            typer.echo(escape_invisible(usage_line(error)), err=True)
+        return ExitCode.REFUSED
+
+
+def usage_line(error: Exception) -> str:
+    """`norm-sweep run: No such option: --repot … (`norm-sweep run -h` shows what there is)`."""
+    said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "norm-sweep"
+    return f"{command}: {said} (`{command} -h` shows what there is)"

@@ -1,0 +1,93 @@
+"""What is typed after several commands, and the grid that it means."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.errors import RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweep.grid.model import Grid
+    from trainables.spec import Outcome
+
+
+def complete_files(incomplete: str) -> list[str]:
+    """YAML files, and folders to go on into, for a shell to complete."""
+    found = glob.glob(f"{glob.escape(incomplete)}*")
+    folders = [f"{path}/" for path in found if os.path.isdir(path)]
+    return sorted(folders + [path for path in found if path.endswith((".yaml", ".yml"))])
+
+
+GridPath = Annotated[
+    Path,
+    typer.Argument(metavar="GRID", help="The grid, a YAML file.", autocompletion=complete_files),
+]
+AtScale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        help="full, or small: the same cells in minutes, on digits.",
+        autocompletion=lambda: ["full", "small"],
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Read the grid as if it said so: train.epochs=2, factors.seed=[0,1].",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+def load_grid_argument(path: Path, scale: str = "full", changes: list[str] | None = None) -> Grid:
+    """The grid that is meant; raises `RefusedError`."""
+    from sweep.grid.model import load_grid
+    from sweep.grid.presets import Preset, apply_preset
+
+    if scale not in list(Preset):
+        raise RefusedError(f"--scale: expected {' or '.join(Preset)}, found {scale!r}")
+    return apply_preset(load_grid(path, changes or []), Preset(scale))
+
+
+def complete_trial_names(ctx: typer.Context) -> list[str]:
+    """The names of the trials of the grid that is typed before, for a shell to complete."""
+    try:
+        return [trial.name for trial in load_grid_argument(Path(ctx.params["grid"])).trials]
+    except (RefusedError, KeyError, TypeError):
+        return []
+
+
+def parse_outcomes(names: list[str]) -> list[Outcome]:
+    """The outcomes that `--retry` names; raises `RefusedError`."""
+    from trainables.spec import Outcome
+
+    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+    for name in names:
+        if name not in again:
+            raise RefusedError(f"--retry: expected {' or '.join(again)}, found {name!r}")
+    return [Outcome(name) for name in names]
+
+
+def console() -> Console:
+    """Where people read what a command says."""
+    from sweep.display.output import PipeSafeConsole
+
+    return PipeSafeConsole()
+
+
+def without_skipped(read: Grid) -> Grid:
+    """The grid without the cells that it skips as infeasible, for commands that train nothing."""
+    if not read.skip_infeasible:
+        return read
+    from sweep.planning.feasibility import drop_infeasible_cells
+
+    return drop_infeasible_cells(read)[0]

@@ -1,0 +1,111 @@
+"""What `plan --json` and `status --json` print: the tables' numbers for other programs.
+
+Keys are never renamed or given another meaning, only added. Times are in seconds, errors in
+percent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from sweep.display.status import is_running
+from sweep.grid.expand import GridTrial
+from sweep.planning.makespan import forecast_by_slots, makespan
+from sweep.planning.plan import Plan
+from sweep.records.lease import Holder
+
+
+def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
+    """The sweep, its cells, and what is left to do; forecasts are None before any was timed."""
+    missing = plan.missing()
+    seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else None
+    return {
+        **_sweep(plan),
+        "missing": [_trial(trial) for trial in missing],
+        "slots": slots,
+        "left_s": None if seconds is None else makespan(seconds, slots),
+        "occupations": [
+            {"slots": o.slots, "makespan_s": o.makespan_s, "slot_hours": o.slot_hours}
+            for o in (forecast_by_slots(seconds) if seconds else ())
+        ],
+        "saved_side_by_side": plan.saved(),
+    }
+
+
+def status_data(plan: Plan, holder: Holder | None) -> dict[str, Any]:
+    """The sweep, its cells, who drives it, and every trial that has begun."""
+    alive = holder if holder and not holder.is_dead() else None
+    begun = [trial for trial in plan.grid.trials if trial.trial_id in plan.records]
+    return {
+        **_sweep(plan),
+        "running": alive.who if alive else None,
+        "died": holder.who if holder and not alive else None,
+        "trials": [_trial(trial) | _progress(plan, trial, alive) for trial in begun],
+        "not_readable": list(plan.damaged.values()),
+    }
+
+
+def _sweep(plan: Plan) -> dict[str, Any]:
+    grid = plan.grid
+    outcomes = Counter(outcome.value for t in grid.trials if (outcome := plan.outcome(t)))
+    cells: dict[tuple[str, str, int], list[GridTrial]] = {}
+    for trial in grid.trials:
+        cells.setdefault((trial.norm, trial.variant, trial.spec.batch_size), []).append(trial)
+    return {
+        "name": grid.name,
+        "experiment": grid.experiment,
+        "edition": grid.edition,
+        "records": plan.folder.storage.uri,
+        "num_trials": len(grid.trials),
+        "num_missing": sum(plan.outcome(trial) is None for trial in grid.trials),
+        "outcomes": dict(sorted(outcomes.items())),
+        "cells": [_cell(plan, trials) for trials in cells.values()],
+    }
+
+
+def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
+    first = trials[0]
+    outcomes = [plan.outcome(trial) for trial in trials]
+    errors = [
+        plan.records[trial.trial_id].epochs[-1]["test_error"]
+        for trial, outcome in zip(trials, outcomes, strict=True)
+        if outcome == "completed"
+    ]
+    return {
+        "norm": first.norm,
+        "variant": first.variant,
+        "batch_size": first.spec.batch_size,
+        "num_seeds": len(trials),
+        "num_done": sum(outcome is not None for outcome in outcomes),
+        "mean_test_error": mean(errors) if errors else None,
+    }
+
+
+def _trial(trial: GridTrial) -> dict[str, Any]:
+    return {
+        "trial_id": trial.trial_id,
+        "name": trial.name,
+        "norm": trial.norm,
+        "variant": trial.variant,
+        "batch_size": trial.spec.batch_size,
+        "seed": trial.spec.seed,
+        "epochs": trial.spec.train.epochs,
+    }
+
+
+def _progress(plan: Plan, trial: GridTrial, holder: Holder | None) -> dict[str, Any]:
+    record = plan.records[trial.trial_id]
+    last = record.attempts[-1] if record.attempts else {}
+    return {
+        "outcome": record.outcome.value if record.outcome else None,
+        "is_running": is_running(record, holder),
+        "epochs_done": len(record.epochs),
+        "test_error": record.epochs[-1]["test_error"] if record.epochs else None,
+        "host": last.get("host"),
+        "device": last.get("device"),
+        "num_attempts": len(record.attempts),
+        "error": record.error["message"] if record.error else None,
+    }

@@ -1,0 +1,68 @@
+"""What the driver tells a worker, as plain values that Tune can carry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trainables.spec import TrialSpec, spec_from_dict, spec_to_dict
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which trial, where its folder is, what it may occupy.
+
+    Attributes:
+        import_paths: folders of this machine in which a user's own modules lie.
+        folder: the driver's working folder, which relative paths in a user's own code mean.
+        source: names the bits of the files of a user's own layer, model and data set; empty where
+            there is none.
+        driver: token of the driver's lock, which the worker obeys; empty: nobody's.
+        cell: name of the trial's cell, which the driver may stop by itself.
+        may_have_more: whether the trial can be given more of the device, should this be too little.
+        compilation: whether the trial's steps run compiled, or `auto`.
+        cuda_graphs: whether they are replayed from a CUDA graph, where that works.
+        checkpoint_every_s: seconds between checkpoints within an epoch.
+        log_models: whether MLflow gets the last checkpoint, once the driver has been told.
+    """
+
+    spec: TrialSpec
+    sweep_uri: str
+    data_root: str | None
+    device: str
+    num_threads: int
+    import_paths: tuple[str, ...] = ()
+    folder: str = ""
+    source: str = ""
+    retry: bool = False
+    edition: str | None = None
+    driver: str = ""
+    cell: str = ""
+    can_grow: bool = False
+    checkpoint_every_s: float = 60.0
+    compilation: bool | Literal["auto"] = False
+    cuda_graphs: bool = False
+    log_models: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a Tune trial's config carries them, and the trial's id."""
+        plain = {**vars(self), "spec": spec_to_dict(self.spec)}
+        return {"trial_id": self.spec.trial_id, **plain}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Assignment:
+        """The assignment that `to_dict` wrote."""
+        plain = {key: value for key, value in data.items() if key != "trial_id"}
+        return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
+
+
+def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:
+    """The assignments of a Tune trial, which its config holds as JSON."""
+    return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
+
+
+def trial_ids(config: Mapping[str, Any]) -> list[str]:
+    """The ids of those trials that a Tune trial trains."""
+    return [str(plain["trial_id"]) for plain in json.loads(config["assignments"])]

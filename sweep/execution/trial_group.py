@@ -1,0 +1,110 @@
+"""What one worker trains at a time: a trial, or several seeds of a cell. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sweep.execution.assignment import Assignment
+from sweep.execution.attempt import Attempt, Terminated
+
+if TYPE_CHECKING:
+    from trainables.fused.lockstep import LockstepTraining
+
+
+class TrialGroup:
+    """Attempts at trials that differ in their seed alone, trained side by side where that works.
+
+    Each of them commits its own epochs and its own outcome. Those that stand at the same step go
+    on together, and those behind catch up first. Where being side by side fails, every trial goes
+    back to its last checkpoint and goes on by itself, so that an error finds its own trial.
+
+    Attributes:
+        attempts: one per assignment, in their order.
+    """
+
+    def __init__(self, assignments: Sequence[Assignment], width: int | None = 1) -> None:
+        self.attempts = [Attempt(assignment) for assignment in assignments]
+        self._width = width
+        self._lockstep: LockstepTraining | None = None
+        self._is_apart = False
+
+    @property
+    def running(self) -> list[Attempt]:
+        """The attempts that have neither an outcome nor been put aside."""
+        return [attempt for attempt in self.attempts if not attempt.is_done]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether none is left to train."""
+        return not self.running
+
+    def step(self) -> list[Attempt]:
+        """Train until there is something to tell; the attempts of which there is."""
+        while running := self.running:
+            if running[0].is_stop_requested():
+                for attempt in running:
+                    attempt.suspend("interrupted")
+                return running
+            new = [attempt for attempt in running if attempt.trial is None]
+            for attempt in new:
+                attempt.begin()
+            told = [attempt for attempt in new if attempt.is_done]
+            if new and not told:
+                continue  # the driver may have told it to stop while models were built
+            told = told or self._advance(self.running)
+            if told:
+                return told
+        return []
+
+    def settle(self) -> None:
+        """Wait until all that was to be written is on the disk; raises the error of what is not."""
+        for attempt in self.attempts:
+            attempt.commits.settle()
+
+    def release(self) -> None:
+        """Let go of models and optimizers."""
+        self._lockstep = None
+        for attempt in self.attempts:
+            attempt.release()
+
+    def _advance(self, running: list[Attempt]) -> list[Attempt]:
+        """Take a stretch; of those furthest behind alone, until all stand at the same step."""
+        behind = min(_place(attempt) for attempt in running)
+        together = [attempt for attempt in running if _place(attempt) == behind]
+        if self._is_apart or len(together) == 1 or self._width == 1:
+            return [attempt for attempt in together if attempt.advance()]
+        return self._advance_side_by_side(together)
+
+    def _advance_side_by_side(self, together: list[Attempt]) -> list[Attempt]:
+        try:
+            lockstep = self._in_step(together)
+            progress = lockstep.advance()
+        except Terminated:
+            raise
+        except (Exception, SystemExit):  # whose it is shows when each is by itself
+            self._part(together)
+            return []
+        for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):
+            if num_networks > 1:
+                attempt.entry["fused"] = max(num_networks, attempt.entry.get("fused", 1))
+        pairs = list(zip(together, progress, strict=True))
+        return [attempt for attempt, what in pairs if attempt.take(what)]
+
+    def _in_step(self, together: list[Attempt]) -> LockstepTraining:
+        from trainables.fused.lockstep import LockstepTraining
+
+        trials = [attempt.trial for attempt in together if attempt.trial is not None]
+        if self._lockstep is None or self._lockstep.trials != trials:
+            self._lockstep = LockstepTraining(trials, self._width)
+        return self._lockstep
+
+    def _part(self, together: list[Attempt]) -> None:
+        self._is_apart, self._lockstep = True, None
+        for attempt in together:
+            attempt.restart("side by side they failed")
+
+
+def _place(attempt: Attempt) -> tuple[int, int]:
+    trial = attempt.trial
+    return (trial.epoch, trial.steps_into_epoch) if trial is not None else (0, 0)

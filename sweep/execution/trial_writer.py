@@ -1,0 +1,131 @@
+"""What an attempt writes, and when: while the training goes on, but before anybody is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from sweep.records.record import Record, TrialFolder
+
+if TYPE_CHECKING:
+    from trainables import Trial
+
+CHECKPOINT_SHARE = 0.02
+"""Within an epoch, checkpoints take no more of the time than this, however large."""
+
+CHECKPOINT_MIN_S = 1.0
+"""Nobody misses epochs that can be trained again in less than this."""
+
+RECORD, CHECKPOINT, CORRECT = "record", "checkpoint", "correct"
+NUM_WRITERS = 3
+"""A record, a checkpoint and which test examples were right are written at once."""
+
+
+class SupersededError(Exception):
+    """The trial is another worker's: this one, or its driver, was believed to be dead."""
+
+
+class TrialWriter:
+    """The files of one trial, as one attempt writes them.
+
+    Writing waits for the disk, and training does not wait for the writing: only the next commit
+    does, and `settle`, which raise what went wrong. A record may name epochs that its checkpoints
+    do not hold yet; those are trained again, to the same bits.
+    """
+
+    def __init__(
+        self, folder: TrialFolder, checkpoint_every_s: float, *, tell_of_weights: bool = False
+    ) -> None:
+        self._folder = folder
+        self._every_s = checkpoint_every_s
+        self._told = {RECORD, CORRECT, *([CHECKPOINT] if tell_of_weights else [])}
+        self._writes: dict[str, Future[None]] = {}
+        self._write_later: Callable[[], None] | None = None
+        self._cost_s = 0.0
+        self._last = time.monotonic()
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether what the driver reads is on the disk."""
+        writes = [write for what, write in self._writes.items() if what in self._told]
+        return all(write.done() and write.exception() is None for write in writes)
+
+    def settle(self) -> None:
+        """Wait until all is on the disk; raises the error of what is not."""
+        self._write_last()
+        self._wait_for(set(self._writes))
+
+    def tell(self) -> None:
+        """Wait until what the driver reads is on the disk; raises the error of what is not."""
+        if CHECKPOINT in self._told:
+            self._write_last()
+        self._wait_for(self._told & set(self._writes))
+        self._write_last()
+
+    def _wait_for(self, those: set[str]) -> None:
+        wait(self._writes[what] for what in those)
+        for what in those:
+            self._writes[what].result()
+        for what in those:
+            del self._writes[what]
+
+    def require_current_attempt(self, attempt_id: str) -> None:
+        """Raise unless the record on disk is there and of this attempt."""
+        self.settle()
+        there = self._folder.load()
+        if there is None:
+            raise FileNotFoundError(f"{self._folder.storage.uri} has disappeared")
+        if there.attempts[-1]["id"] != attempt_id:
+            raise SupersededError(f"trial {there.trial_id} is another worker's now")
+
+    def record(self, record: Record) -> None:
+        """Write the record as it stands."""
+        self._write(RECORD, partial(self._folder.save_json, record.to_json()))
+
+    def checkpoint(self, trial: Trial) -> None:
+        """Write the trial as it stands."""
+        start = self._last = time.monotonic()
+        epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
+
+        def write() -> None:
+            self._folder.save_checkpoint(epoch, steps, content)
+            self._cost_s = time.monotonic() - start
+
+        self._write(CHECKPOINT, write)
+
+    def last_checkpoint(self, trial: Trial) -> None:
+        """Write a trial that is finished, once the driver is told: it stands still."""
+
+        def write() -> None:
+            self._folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
+
+        self._write_later = write
+
+    def correct(self, bits: bytes) -> None:
+        """Write which test examples were right."""
+        self._write(CORRECT, partial(self._folder.save_correct, bits))
+
+    def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
+        """Whether it is time for one: at an epoch's end sooner than within it."""
+        pause = CHECKPOINT_MIN_S
+        if within_epoch:
+            pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
+        return time.monotonic() - self._last > pause
+
+    def _write_last(self) -> None:
+        write, self._write_later = self._write_later, None
+        if write is not None:
+            self._write(CHECKPOINT, write)
+
+    def _write(self, what: str, write: Callable[[], None]) -> None:
+        if what in self._writes:
+            self._writes[what].result()
+        self._writes[what] = _writers().submit(write)
+
+
+@lru_cache(maxsize=1)
+def _writers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(NUM_WRITERS, thread_name_prefix="commits")

@@ -1,0 +1,51 @@
+"""Fields of a trial that are right by themselves and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweep.grid.yaml_source import Loc
+from trainables.data.catalog import DATASETS, dataset_info
+from trainables.errors import DataUnavailable
+from trainables.models.catalog import MODELS, with_defaults
+from trainables.spec import DataSpec, ModelSpec, TrainSpec, is_custom
+
+
+def find_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    """Each contradiction with its place, of those sections that could be read (None: not)."""
+    data, model, train = (sections[name] for name in ("data", "model", "train"))
+    if isinstance(data, DataSpec) and (data.name in DATASETS or is_custom(data.name)):
+        try:
+            dataset_info(data)
+        except (ValueError, DataUnavailable) as error:
+            yield ("data",), str(error)
+    if isinstance(model, ModelSpec) and (model.name in MODELS or is_custom(model.name)):
+        try:
+            with_defaults(model)
+        except ValueError as error:
+            yield ("model",), str(error)
+    if isinstance(train, TrainSpec):
+        yield from _of_training(train)
+
+
+def _of_training(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
+    if train.lr_scaling != "none" and train.reference_batch_size is None:
+        what = f"'{train.lr_scaling}' is relative to `train.reference_batch_size`; state it"
+        yield ("train", "lr_scaling"), what
+    schedule, place = train.schedule, ("train", "schedule", "milestones")
+    if schedule.milestones and schedule.name != "multistep":
+        what = f"belongs to the multistep schedule, but the schedule is '{schedule.name}'"
+        yield place, what
+    if schedule.name == "multistep" and not schedule.milestones:
+        yield place, "the multistep schedule needs them; state them, or name the schedule constant"
+    if list(schedule.milestones) != sorted(set(schedule.milestones)):
+        yield place, f"expected increasing epochs, found {list(schedule.milestones)}"
+
+
+def find_uneven_steps(train: TrainSpec, batch_size: int) -> Iterator[tuple[Loc, str]]:
+    """An optimizer step that is no whole number of batches."""
+    accumulated = train.optimizer_batch_size
+    if accumulated and accumulated % batch_size:
+        what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"
+        yield ("train", "optimizer_batch_size"), what

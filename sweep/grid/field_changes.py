@@ -1,0 +1,46 @@
+"""`--set train.epochs=2`: a grid read as if its file said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweep.errors import RefusedError
+from sweep.grid.yaml_source import Loc, Source, parse_value
+
+
+def apply_changes(source: Source, changes: Iterable[str]) -> None:
+    """Set fields of a mapping that was read; raises `RefusedError` for what names none.
+
+    A value is YAML, so `[0, 1]` is a list. Sections that are not there come into being; whether
+    the fields exist is checked with all others.
+    """
+    for change in changes:
+        name, sign, text = change.partition("=")
+        path = name.split(".")
+        if path[0] == "factors":  # whose names have dots themselves
+            path = ["factors", ".".join(path[1:])] if path[1:] else path
+            source.replaced_factors.update(path[1:])
+        elif name in _mapping(source.data.get("factors")):
+            raise RefusedError(f"--set {name}: it is a factor here; set factors.{name}=[...]")
+        if not sign or not all(part.replace("_", "").isalnum() for part in name.split(".")):
+            raise RefusedError(
+                f"--set: expected FIELD=VALUE such as train.epochs=2, found {change!r}"
+            )
+        _set(source, tuple(path), parse_value(text, f"--set {name}"))
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _set(source: Source, path: Loc, value: object) -> None:
+    section = source.data
+    for length, part in enumerate(path[:-1], start=1):
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            where = ".".join(map(str, path[:length]))
+            raise RefusedError(f"--set {'.'.join(map(str, path))}: {where} is not a section")
+    section[path[-1]] = value
+    for known in [loc for loc in source.lines if loc[: len(path)] == path]:
+        del source.lines[known]
+    source.lines[path] = 0

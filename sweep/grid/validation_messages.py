@@ -1,0 +1,147 @@
+"""pydantic's findings in the project's words: what was expected, what was found, what is near."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from normmods.option_values import LARGEST_INT
+from sweep.errors import Problem, suggest_nearest
+from sweep.grid.yaml_source import Loc, Source
+
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+MISSING = {"missing", "missing_argument"}
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dataclass_type": "a mapping",
+}
+
+
+def validation_problems(
+    error: ValidationError,
+    source: Source,
+    root: type,
+    prefix: Loc = (),
+    places: Iterable[str] = (),
+) -> Iterable[Problem]:
+    """Each finding of `error` about a `root` that stands at `prefix` of the file.
+
+    `places` are dotted names of all fields of the file, which a key in the wrong place may mean.
+    """
+    for finding in error.errors():
+        loc: Loc = (*prefix, *finding["loc"])
+        if finding["type"] in _UNKNOWN:
+            known = keys_at(root, finding["loc"][:-1])
+            yield source.problem(loc, f"unknown key{meant(str(loc[-1]), known, places)}")
+        elif finding["type"] in MISSING:
+            yield source.problem(loc, "is required and missing")
+        else:
+            yield source.problem(
+                loc, f"{_expected(finding)}, found {format_value(finding['input'])}"
+            )
+
+
+def meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
+    """`; did you mean 'train.epochs'?`: fields of this name elsewhere, or a key like it here."""
+    last = key.rpartition(".")[2]
+    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == last]
+    return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else suggest_nearest(key, known)
+
+
+def _expected(finding: Any) -> str:
+    kind, context = finding["type"], finding.get("ctx", {})
+    if kind == "string_too_short":
+        return "expected a text that is not empty"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}"
+    if kind == "literal_error":
+        return f"expected {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
+    if context.get("le") == LARGEST_INT:
+        return f"expected a whole number from 1 to {LARGEST_INT}"
+    bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
+    return f"expected a number {stated[0]}" if stated else str(finding["msg"])
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
+def format_value(value: object) -> str:
+    """A value as the grid's author wrote it, short."""
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if value is None:
+        return "nothing"
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
+    text = text or repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def dotted_instead(name: str, value: object, known: Iterable[str]) -> str | None:
+    """`write dotted names: train.epochs: 4`, where a mapping stands for the fields in it."""
+    if not isinstance(value, dict) or not any(of.startswith(f"{name}.") for of in known):
+        return None
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        name = f"{name}.{key}"
+    return f"expected dotted names, such as `{name}: {json.dumps(value, default=str)}`"
+
+
+def twice(values: object) -> Any:
+    """The first item that a list holds twice, or None."""
+    items = values if isinstance(values, list | tuple) else ()
+    return next((item for i, item in enumerate(items) if item in items[:i]), None)
+
+
+def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields that a mapping at `loc` below `root` may have."""
+    fields = _fields(root)
+    for part in loc:
+        if isinstance(part, str) and part in fields:
+            fields = _fields(fields[part])
+    return sorted(fields)
+
+
+def dotted_keys(root: Any, prefix: str = "") -> list[str]:
+    """Every settable field below `root` as a dotted name."""
+    names: list[str] = []
+    for name, annotation in _fields(root).items():
+        below = dotted_keys(annotation, f"{prefix}{name}.")
+        names += below or [f"{prefix}{name}"]
+    return names
+
+
+def _fields(annotation: Any) -> dict[str, Any]:
+    """Field names and types of a model, a dataclass, or an optional or list of one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {name: info.annotation for name, info in annotation.model_fields.items()}
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        return {f.name: hints[f.name] for f in dataclasses.fields(annotation)}
+    if typing.get_origin(annotation) in (list, tuple, typing.Union, types.UnionType):
+        found: dict[str, Any] = {}
+        for argument in typing.get_args(annotation):
+            found |= _fields(argument)
+        return found
+    return {}

@@ -1,0 +1,67 @@
+"""How many parameters a norm adds to a model: counted, with nothing trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweep.errors import RefusedError
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from trainables.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class AddedParameters:
+    """A norm's count in one model; `percent` is of the model with the reference norm."""
+
+    model: str
+    norm: str
+    reference: str
+    num_parameters: int
+    num_reference: int
+
+    @property
+    def added(self) -> int:
+        """Parameters more than with the reference norm."""
+        return self.num_parameters - self.num_reference
+
+    @property
+    def percent(self) -> float:
+        """`added` in percent of the model with the reference norm."""
+        return 100 * self.added / self.num_reference
+
+
+def added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
+    """Every model of the grid with every norm, held against the grid's reference.
+
+    The reference is the grid's own, else its first norm. Neither batch size nor seed matters:
+    each model is built once per norm, without data. Raises `RefusedError` for a cell that cannot
+    run, and where a model stands in the grid without the reference.
+    """
+    reference = grid.reference or grid.trials[0].norm
+    cells: dict[tuple[str, str], GridTrial] = {}
+    for trial in grid.trials:
+        cells.setdefault((_model(trial.spec.model), trial.norm), trial)
+    counts = {cell: _count(trial) for cell, trial in cells.items()}
+    alone = sorted({model for model, _ in counts if (model, reference) not in counts})
+    if alone:
+        raise RefusedError(f"{grid.path}: {', '.join(alone)} stands there without {reference}")
+    return tuple(
+        AddedParameters(model, norm, reference, count, counts[model, reference])
+        for (model, norm), count in counts.items()
+    )
+
+
+def _model(spec: ModelSpec) -> str:
+    sizes = {} if spec.width is None else {"width": spec.width}
+    stated = ", ".join(f"{name} {value}" for name, value in {**sizes, **spec.options}.items())
+    return f"{spec.name}, {stated}" if stated else spec.name
+
+
+def _count(trial: GridTrial) -> int:
+    import trainables
+
+    try:
+        return trainables.check(trial.spec).num_parameters
+    except ValueError as error:
+        raise RefusedError(f"{trial.norm} in {trial.spec.model.name}: {error}") from None

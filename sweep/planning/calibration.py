@@ -1,0 +1,86 @@
+"""`plan --calibrate`: time a few steps of every cell, so that the first seed is predicted too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.planning.cost import Cell, cell_of
+from sweep.records.record import SweepFolder
+from trainables.errors import describe_error
+from trainables.fused.width import MOST_NETWORKS
+
+TIMES = "times.json"
+
+
+@dataclass(frozen=True)
+class CellTime:
+    """Seconds of an epoch of one trial: as the grid trains its seeds, and each by itself."""
+
+    epoch_s: float
+    alone_s: float
+
+
+def time_cells(
+    grid: Grid, on_cell: Callable[[GridTrial], None], on_failure: Callable[[str], None]
+) -> dict[Cell, CellTime]:
+    """The times of every cell, one cell after the other in this process.
+
+    A cell that fails is left out, and `on_failure` told in a line; `run` records such failures.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, int(grid.resources.cpu)))
+    cells: dict[Cell, list[GridTrial]] = {}
+    for trial in grid.trials:
+        cells.setdefault(cell_of(trial), []).append(trial)
+    found = {}
+    for key, trials in cells.items():
+        on_cell(trials[0])
+        try:
+            found[key] = _time(grid, trials)
+        except (Exception, SystemExit) as error:
+            on_failure(f"{trials[0].name} could not be timed: {describe_error(error)}")
+    return found
+
+
+def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
+    from trainables.timing import time_epoch, time_widths
+
+    device = "cpu" if grid.resources.gpu == 0 else None
+    wanted = grid.resources.seeds_per_trainable
+    seeds = trials[: MOST_NETWORKS if wanted == "auto" else wanted]
+    alone = time_epoch(seeds[0].spec, data_root=grid.data_root, device=device)
+    share = 1.0
+    if len(seeds) > 1 and (seeds[0].norm, seeds[0].variant) not in grid.apart:
+        specs = [trial.spec for trial in seeds]
+        step_s = time_widths(specs, data_root=grid.data_root, device=device)
+        together = min(step_s.values()) if wanted == "auto" else step_s.get(len(seeds), step_s[1])
+        share = together / step_s[1]
+    return CellTime(share * alone.train_s + alone.eval_s, alone.epoch_s)
+
+
+def save(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
+    """Keep the times beside the records, for every later `plan` and `run`."""
+    rows = [
+        {"norm": norm, "variant": variant, "batch_size": size, **asdict(found)}
+        for (norm, variant, size), found in times.items()
+    ]
+    folder.storage.write(TIMES, json.dumps(rows, indent=1).encode() + b"\n")
+
+
+def load(folder: SweepFolder) -> dict[Cell, CellTime]:
+    """The times that were kept; none where there are none, or none that can be read."""
+    try:
+        rows = json.loads(folder.storage.read(TIMES))
+        return {
+            (row["norm"], row["variant"], row["batch_size"]): CellTime(
+                float(row["epoch_s"]), float(row["alone_s"])
+            )
+            for row in rows
+        }
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}  # they only order trials: the first epochs tell the same

@@ -1,0 +1,117 @@
+"""Cells of a grid that see other amounts of training than their settings suggest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from trainables.data.catalog import dataset_info
+from trainables.spec import DataSpec, TrialSpec
+
+ALIKE = 0.98
+"""Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
+
+WITHOUT_BIAS = ("renorm_debias",)
+"""Norms whose moving averages do not start from a value that training has to overcome."""
+
+TRAIN_WITH_AVERAGES = ("batchrenorm", "batchchannelnorm", "mabn")
+"""Norms that train with their moving averages, whatever the tests use."""
+
+
+def unequal_training(grid: Grid) -> list[str]:
+    """A warning for each share of data, and each count of steps, that is another in some cells."""
+    return [*_shares_of_data(grid), *_counts_in_steps(grid)]
+
+
+def images_per_epoch(spec: TrialSpec) -> int:
+    """Training images of an epoch: whole optimizer steps, without the last short one."""
+    size = spec.optimizer_batch_size
+    return dataset_info(spec.data).num_train // size * size
+
+
+def num_batches(spec: TrialSpec) -> int:
+    """Training batches of the whole trial, each of which a norm's statistics see once."""
+    return spec.train.epochs * images_per_epoch(spec) // spec.batch_size
+
+
+def _shares_of_data(grid: Grid) -> Iterator[str]:
+    found: dict[DataSpec, dict[int, int]] = {}
+    for trial in grid.trials:
+        size = trial.spec.optimizer_batch_size
+        found.setdefault(trial.spec.data, {})[size] = images_per_epoch(trial.spec)
+    for data, images in found.items():
+        if min(images.values()) >= ALIKE * max(images.values()):
+            continue
+        num_train = dataset_info(data).num_train
+        common = math.lcm(*images)
+        remedy = (
+            f"; `data: {{num_train: {num_train // common * common}}}` gives every cell the same"
+            if common <= num_train
+            else ""
+        )
+        shares = _listed([f"{num:,} at batch size {size}" for size, num in images.items()])
+        yield (
+            f"{data.name}: of {num_train:,} training images an epoch has {shares}, since a last "
+            f"short batch is dropped{remedy}"
+        )
+
+
+def _counts_in_steps(grid: Grid) -> Iterator[str]:
+    """Warm-ups that never end, and moving averages that never leave their start values."""
+    lines: dict[str, dict[str, None]] = {}
+    for trial in grid.trials:
+        total = num_batches(trial.spec)
+        noun = "batch" if total == 1 else "batches"
+        where = f"batch size {trial.spec.batch_size} ({total:,} {noun} in all)"
+        for text in (*_warm_ups(trial, total), *_averages(trial, total)):
+            lines.setdefault(text, {})[where] = None
+    for text, places in lines.items():
+        yield text.replace("{places}", _listed(list(places)))
+
+
+def _warm_ups(trial: GridTrial, total: int) -> Iterator[str]:
+    options = trial.spec.norm.options
+    steps = {k: v for k, v in options.items() if k.endswith("_steps") and _is_count(v)}
+    warm_up = int(steps.pop("warmup_steps", 0) or 0)
+    if warm_up >= total:
+        yield (
+            f"{_named(trial)}: warmup_steps={warm_up} counts batches, and the warm-up never ends "
+            f"at {{places}}"
+        )
+        return
+    for name, value in steps.items():
+        if warm_up + int(value or 0) >= total:
+            first = f" after a warm-up of {warm_up}" if warm_up else ""
+            yield (
+                f"{_named(trial)}: {name}={value} counts batches{first}, and they never end at "
+                f"{{places}}"
+            )
+
+
+def _averages(trial: GridTrial, total: int) -> Iterator[str]:
+    norm = trial.spec.norm
+    momentum = norm.options.get("momentum")
+    if isinstance(momentum, bool) or not isinstance(momentum, float | int) or ":" in norm.name:
+        return  # a user's own layer may mean the reverse by it
+    tests = (norm.options.get("eval_statistics", "ema"), *trial.spec.train.eval_statistics)
+    is_used = norm.name in TRAIN_WITH_AVERAGES or "ema" in tests
+    if is_used and norm.name not in WITHOUT_BIAS and 0 < momentum < 1 and momentum * total < 1:
+        yield (
+            f"{_named(trial)}: momentum={momentum:g} averages over about {1 / momentum:,.0f} "
+            f"batches, so that the averages are still near their start values after training at "
+            f"{{places}}"
+        )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _named(trial: GridTrial) -> str:
+    return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

@@ -1,0 +1,192 @@
+"""What is no mistake in a grid, and what its author would want to know before it runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import fields
+
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.grid.taken_names import taken_imports
+from sweep.planning.plan import Plan
+from sweep.resources.custom_modules import source_digest
+from sweep.wording import count_noun
+from trainables.spec import ScheduleSpec, TrainSpec, is_custom
+from trainables.stepping.compile_support import missing_compiler, reason_not_compilable
+
+GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
+
+
+def grid_warnings(grid: Grid) -> list[str]:
+    """A line each: settings without effect, a likely slip of units, cells that are one."""
+    trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
+    lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
+    return [
+        *dict.fromkeys(lines),
+        *_reference_batch_size(trains),
+        *_own_models(grid),
+        *_not_compiled(grid),
+        *_coincident(grid),
+        *_trained_alike(grid),
+        *taken_imports(grid.import_paths),
+    ]
+
+
+def changed_source_warnings(plan: Plan) -> list[str]:
+    """A line for each of the user's own modules that are not what finished trials ran."""
+    trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
+    for trial in plan.grid.trials:
+        if trial.spec.own:
+            trials[trial.spec.own].append(trial)
+    lines = []
+    for own, of_them in trials.items():
+        source = source_digest(own, plan.grid.import_paths)
+        finished = [plan.records[t.trial_id] for t in of_them if plan.outcome(t) is not None]
+        others = [
+            r for r in finished if r.attempts and r.attempts[-1].get("source", source) != source
+        ]
+        if others:
+            lines.append(
+                f"the source of {' or '.join(own)} has changed since the training of "
+                f"{count_noun(len(others), 'finished trial')}, and the results stay; to train "
+                f"again, give it another name, or delete the trials' folders in "
+                f"{plan.folder.storage.uri}/trials"
+            )
+    return lines
+
+
+def missing_data_warnings(grid: Grid) -> list[str]:
+    """A line for each data set whose files are not on this machine; reads no file."""
+    from trainables import data
+
+    lines = []
+    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
+        is_trainable = name not in data.DATASETS or data.DATASETS[name].trainable
+        how = data.how_to_get(name, grid.data_root) if is_trainable else None
+        if how:
+            where = data.data_root(grid.data_root)
+            lines.append(f"the files of {name} are not in {where}: with `run` {how}")
+    return lines
+
+
+def _schedule(train: TrainSpec) -> Iterator[str]:
+    schedule = train.schedule
+    late = [milestone for milestone in schedule.milestones if milestone >= train.epochs]
+    if late:
+        yield (
+            f"train.schedule.milestones: the rate drops after an epoch, and there are "
+            f"{train.epochs}: {', '.join(map(str, late))} is without effect"
+        )
+    if schedule.gamma != GAMMA and schedule.name != "multistep":
+        yield (
+            f"train.schedule.gamma: {schedule.gamma:g} is without effect, since it belongs to the "
+            f"multistep schedule and the schedule is {schedule.name}"
+        )
+
+
+def _threshold(train: TrainSpec) -> Iterator[str]:
+    if train.threshold is not None and train.threshold < 1:
+        yield (
+            f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
+            f"write {100 * train.threshold:g} if you mean that share"
+        )
+
+
+def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
+    """A line for each reference batch size that no trial's learning rate is scaled from."""
+    stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
+    used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
+    for size in stated:
+        if size not in used:
+            yield (
+                f"train.reference_batch_size: {size} is without effect, since train.lr_scaling is "
+                f"none; write lr_scaling: linear (or sqrt), or leave it out"
+            )
+
+
+def _own_models(grid: Grid) -> list[str]:
+    """What is peculiar in the user's own models, tried once with each norm at its largest batch."""
+    from trainables.inspection import inspect
+
+    largest: dict[Hashable, GridTrial] = {}
+    for trial in sorted(grid.trials, key=lambda trial: -trial.spec.batch_size):
+        if is_custom(trial.spec.model.name):
+            largest.setdefault((trial.spec.norm, trial.spec.model, trial.spec.data), trial)
+    kept = sorted({t.spec.model.name for t in largest.values() if t.spec.model.initial_weights})
+    lines = [
+        f"model {name!r} keeps the initial weights with which it is built, under the seed; "
+        f"model.initial_weights: replaced draws those of its convolutions and linear layers as the "
+        f"built-in models have them, as earlier versions did"
+        for name in kept
+    ]
+    found = [line for trial in largest.values() for line in inspect(trial.spec)]
+    return list(dict.fromkeys([*lines, *found]))
+
+
+def _not_compiled(grid: Grid) -> Iterator[str]:
+    """Where `resources.compile` is wanted: what keeps trials from it, as far as it shows here."""
+    if grid.resources.compile is False:
+        return
+    reasons = {reason_not_compilable(trial.spec.train) for trial in grid.trials} - {None}
+    for why in sorted(map(str, reasons)):
+        yield f"resources.compile is without effect where {why}"
+    missing = missing_compiler()
+    if missing is not None:
+        yield f"resources.compile is without effect on this machine: {missing}"
+
+
+def _coincident(grid: Grid) -> Iterator[str]:
+    """A line for each set of cells that train to the same bits, whatever they are called."""
+    sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for trials in _one_computation(grid):
+        cells = tuple(_cell(trial) for trial in trials)
+        sizes[cells].append(trials[0].spec.batch_size)
+    for cells, found in sizes.items():
+        at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+        yield f"{' and '.join(cells)} are one and the same computation at {at}"
+
+
+def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
+    from trainables.coincidence import frame, layers
+
+    alike: dict[Hashable, list[GridTrial]] = defaultdict(list)
+    for trial in grid.trials:
+        if trial.spec.seed == grid.trials[0].spec.seed:
+            alike[frame(trial.spec)].append(trial)
+    for trials in alike.values():
+        if len(trials) < 2:
+            continue
+        same: dict[Hashable, list[GridTrial]] = defaultdict(list)
+        for trial in trials:
+            same[layers(trial.spec)].append(trial)
+        yield from (found for found in same.values() if len(found) > 1)
+
+
+def _trained_alike(grid: Grid) -> Iterator[str]:
+    """A line for each set of norms that differ in tests alone."""
+    from trainables.coincidence import frame, training_options
+
+    alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
+    for trial in grid.trials:
+        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.own:
+            key = (frame(trial.spec), training_options(trial.spec.norm))
+            alike[key].setdefault(_cell(trial), trial)
+    sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
+    for cells in alike.values():
+        options = [trial.spec.norm.options for trial in cells.values()]
+        differ = tuple(k for k in options[0] if len({str(of.get(k)) for of in options}) > 1)
+        if differ:
+            size = next(iter(cells.values())).spec.batch_size
+            sizes[tuple(cells), differ].append(size)
+    for (names, differ), found in sizes.items():
+        at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+        yield (
+            f"{' and '.join(names)} differ in {' and '.join(differ)} alone, which training does "
+            f"not use: at {at} they are trained to the same weights, and all of a difference "
+            f"between them arises at test time"
+        )
+
+
+def _cell(trial: GridTrial) -> str:
+    return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm

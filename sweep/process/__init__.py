@@ -1,0 +1,1 @@
+"""This process and its children: environment, signals, import order, working folder."""

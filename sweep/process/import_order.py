@@ -1,0 +1,116 @@
+"""What Python would import from a user's folder in place of a part of the program.
+
+`python -m sweep` puts the working folder before everything else that Python imports from, so a
+`random.py` or an `analysis/` that lies there would be taken for Python's own or for this program's.
+Called before anything else is imported; what it needs itself, Python has loaded by then.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # `typing` itself may be in the working folder
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import NoReturn
+
+OWN = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
+LIBRARIES = frozenset(
+    {
+        *("alembic", "annotated_types", "click", "cloudpickle", "fsspec", "grpc", "jinja2"),
+        *("matplotlib", "mlflow", "numpy", "packaging", "pandas", "pyarrow", "pydantic", "ray"),
+        *("requests", "rich", "scipy", "sklearn", "sqlalchemy", "statsmodels", "torch"),
+        *("torchvision", "typer", "yaml"),
+    }
+)
+"""Packages that the program imports. None of them is a single file."""
+
+UNUSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
+"""Modules of Python that no library imports: a file `test.py` does no harm."""
+
+
+def put_working_folder_last() -> None:
+    """Import the program before what lies in the working folder, here and in child processes.
+
+    Where a grid is read, `put_custom_modules_last` appends the folder again, for custom modules.
+    Ends the program with exit code 2 and one line where a file has the name of a module that the
+    program needs and would be imported in its place.
+    """
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        here = os.getcwd()
+    except OSError:  # the folder has been deleted
+        here = ""
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", here):
+        del sys.path[0]
+        if home not in map(os.path.abspath, sys.path):  # a clone that is not installed
+            sys.path.insert(0, home)
+            inherited = os.environ.get("PYTHONPATH")
+            os.environ["PYTHONPATH"] = home + (os.pathsep + inherited if inherited else "")
+        for name, file in _imported_from(here):
+            _refuse(name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`")
+    for name, file in _shadowing(home):
+        _refuse(name, file, "rename it, or take its folder out of PYTHONPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"  # child processes do not look into the working folder
+
+
+def put_custom_modules_last(folders: Iterable[str]) -> None:
+    """Let the user's own modules be imported from these folders, after everything else."""
+    sys.path += [folder for folder in folders if folder not in sys.path]
+
+
+def _refuse(name: str, file: str, remedy: str) -> NoReturn:
+    module = (
+        f"norm-sweep's package {name!r}"
+        if name in OWN
+        else f"the library {name!r}"
+        if name in LIBRARIES
+        else f"Python's module {name!r}"
+    )
+    sys.stderr.write(f"{file} is imported in place of {module}: {remedy}\n")
+    sys.exit(2)
+
+
+def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
+    """Modules of Python that were loaded from the folder before any line of the program ran."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name in sys.stdlib_module_names and file and os.path.dirname(file) == folder:
+            yield name, file
+
+
+def _shadowing(home: str) -> Iterator[tuple[str, str]]:
+    """What stands before the program, or Python's own modules, on `sys.path` by the same name."""
+    python = os.path.dirname(os.__file__)
+    before_python = True
+    for folder in map(os.path.abspath, sys.path):
+        if folder == home:
+            return
+        before_python = before_python and folder != python
+        for name, file in _modules_in(folder):
+            if name in OWN or (before_python and _is_in_the_way(name, file)):
+                yield name, file
+
+
+def _is_in_the_way(name: str, file: str) -> bool:
+    if name in LIBRARIES:  # a package of this name may well be the library
+        return os.path.basename(file) != "__init__.py"
+    return name in sys.stdlib_module_names and name not in UNUSED
+
+
+def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
+    """The modules and packages of a name that counts, directly in a folder."""
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:  # a folder that is not there, or an archive
+        return
+    for entry in entries:
+        name, suffix = os.path.splitext(entry)
+        if name in OWN or name in LIBRARIES or name in sys.stdlib_module_names:
+            file = os.path.join(folder, entry)
+            package = os.path.join(file, "__init__.py")
+            if suffix == ".py":
+                yield name, file
+            elif not suffix and os.path.isfile(package):
+                yield name, package

@@ -1,0 +1,109 @@
+"""Ctrl-C, SIGTERM and a terminal that goes away (SIGHUP): at once, except while trials train.
+
+Python's own KeyboardInterrupt can strike inside an import and leave half a module behind. A sweep
+needs no unwinding: records are whole at any moment, and a dead driver's lock is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from sweep.errors import ExitCode
+
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+SHOW_CURSOR = b"\x1b[?25h"
+
+LONGEST_S = 28.0
+"""So long a sweep may take to end in order; Ray waits longer for processes that are gone."""
+
+
+def install_handlers(stop: Callable[[], None] | None = None) -> None:
+    """Set the handlers; to be repeated after `ray.init`, which sets one of its own.
+
+    A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
+
+    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once,
+    and so does the time that is set for it.
+    """
+    asked: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        leave_a_dead_terminal()
+        if stop is None or len(asked) > 1:
+            _end()
+        else:
+            _tell(b"interrupted: trials are being put aside; once more to end at once\n")
+            in_vain = threading.Timer(LONGEST_S, _end)
+            in_vain.daemon = True
+            in_vain.start()
+            stop()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
+
+
+@contextmanager
+def children_spared_hangups() -> Iterator[None]:
+    """Within the block processes are born that no SIGHUP ends, which reaches all of a terminal.
+
+    They inherit that it is blocked. This process meets one that comes meanwhile at the end.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def leave_a_dead_terminal() -> None:
+    """Send what is written to a terminal that has gone nowhere: each write would raise."""
+    for number in (1, 2):
+        try:
+            termios.tcgetattr(number)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:  # no terminal at all would be ENOTTY
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+
+
+def start_without_signals(process: BaseProcess) -> None:
+    """Start a process that no Ctrl-C ends, which reaches every process of a terminal.
+
+    It is born with the signals blocked: one that has not got as far as ignoring them would be hit.
+    """
+    # multiprocessing's resource tracker lets them through again when it starts.
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _tell(line: bytes) -> None:
+    with suppress(OSError):  # nobody is left to read it
+        os.write(2, line)
+
+
+def _end() -> None:
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        if sys.stdout.isatty():
+            os.write(1, SHOW_CURSOR)
+    _tell(b"interrupted; run the same command again to go on\n")
+    os._exit(ExitCode.INCOMPLETE)

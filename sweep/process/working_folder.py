@@ -1,0 +1,18 @@
+"""The folder in which a command was typed, which relative paths in a user's own code mean.
+
+Ray starts its workers in folders of their own.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def enter_folder(folder: str) -> None:
+    """Make `folder` this process's working folder, where this machine has it; else change nothing.
+
+    A node that does not share the folder has to have the files at the same relative path below
+    the folder in which Ray was started, or at an absolute path.
+    """
+    if folder and os.path.isdir(folder):
+        os.chdir(folder)

@@ -1,0 +1,94 @@
+"""What has been measured of a grid's cells on GPUs, kept beside the records for later runs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from sweep.grid.expand import GridTrial
+from sweep.grid.model import Grid
+from sweep.records.record import SweepFolder
+from sweep.resources.gpu_sharing.throughput import ThroughputProbe
+from sweep.wording import count_noun
+from trainables.spec import ScheduleSpec
+
+SHARING = "sharing.json"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """On what was measured: the GPUs' names, and how it stood with MPS where that is known."""
+
+    gpus: str
+    mps: str | None = None
+
+
+@dataclass(frozen=True)
+class CellMeasurement:
+    """The probe of a cell, where it was made, and of which cell it is in words."""
+
+    probe: ThroughputProbe
+    setting: Setting
+    cell: str
+
+
+def workload_id(grid: Grid, trial: GridTrial) -> str:
+    """Names what a trial's cell makes a device do, whichever its seeds and however long."""
+    same = replace(trial.spec.train, epochs=1, schedule=ScheduleSpec())
+    spec = replace(trial.spec, seed=0, train=same)
+    graphs = "-graphs" if grid.resources.cuda_graphs else ""
+    return f"{spec.trial_id}-{seeds_side_by_side(grid, trial)}{graphs}"
+
+
+def seeds_side_by_side(grid: Grid, trial: GridTrial) -> int | str:
+    """How many seeds of the trial's cell a worker trains as one network."""
+    is_apart = (trial.norm, trial.variant) in grid.apart
+    return 1 if is_apart else grid.resources.seeds_per_trainable
+
+
+def save(folder: SweepFolder, found: Mapping[str, CellMeasurement]) -> None:
+    """Keep what is known, by `workload_id`."""
+    rows = [
+        {
+            "workload": workload,
+            "cell": known.cell,
+            **asdict(known.setting),
+            **asdict(known.probe),
+        }
+        for workload, known in found.items()
+    ]
+    folder.storage.write(SHARING, json.dumps(rows, indent=1).encode() + b"\n")
+
+
+def load(folder: SweepFolder) -> dict[str, CellMeasurement]:
+    """What was kept; nothing where there is nothing, or nothing that can be read."""
+    try:
+        rows = json.loads(folder.storage.read(SHARING))
+        return {str(row["workload"]): _known(row) for row in rows}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}  # it is measured again
+
+
+def _known(row: Mapping[str, object]) -> CellMeasurement:
+    rates = row["steps_per_s"]
+    assert isinstance(rates, dict)
+    probe = ThroughputProbe(
+        int(str(row["process_bytes"])),
+        int(str(row["device_bytes"])),
+        {int(number): float(rate) for number, rate in rates.items()},
+    )
+    mps = row["mps"]
+    setting = Setting(str(row["gpus"]), None if mps is None else str(mps))
+    return CellMeasurement(probe, setting, str(row["cell"]))
+
+
+def summarise_measurements(per_gpu: Mapping[str, int]) -> str:
+    """`8 trials per GPU in 12 cells, 1 in 6`; of cells by whatever names them."""
+    numbers = sorted(Counter(per_gpu.values()).items(), reverse=True)
+    if len(numbers) == 1:
+        return f"{count_noun(numbers[0][0], 'trial')} per GPU"
+    first, *others = [(number, count_noun(cells, "cell")) for number, cells in numbers]
+    parts = [f"{count_noun(first[0], 'trial')} per GPU in {first[1]}"]
+    return ", ".join(parts + [f"{number} in {cells}" for number, cells in others])

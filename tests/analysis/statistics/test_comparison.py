@@ -1,0 +1,234 @@
+"""What a comparison makes of complete, ragged and ugly trials, and what the answer then says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_table import BASE, only, rows_of, trials_of
+from scipy import stats
+from statsmodels.stats.power import TTestPower
+
+from analysis.errors import InputError
+from analysis.reporting.answer import answer, headline
+from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.options import Options
+from analysis.reporting.power import power
+from analysis.statistics.best_norms import lowest
+from analysis.statistics.comparison import comparisons
+from analysis.statistics.family import family
+from analysis.statistics.findings import findings_of
+from analysis.statistics.inference import ALPHA, difference
+
+
+def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6.5, 2: 9}, "c": {64: 6, 2: 7}})
+    found = only(trials_of(tmp_path, rows)).comparison
+    table = found.scored.pivot(index="seed", columns=["norm", "batch_size"], values="error")
+    level = {norm: (table[norm][64] + table[norm][2]) / 2 for norm in "abc"}
+    raw = [stats.ttest_rel(level[norm], level["a"]).pvalue for norm in "bc"]
+    assert [gap.difference.p for gap in found.primary] == pytest.approx(raw)
+    expected = [min(1, 2 * min(raw)), max(2 * min(raw), max(raw))]
+    assert sorted(gap.p_adjusted for gap in found.primary) == pytest.approx(expected)
+    assert len(found.gaps) == 4
+
+
+def test_a_diverged_trial_counts_at_chance_and_survivors_stand_beside(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6, 2: 8}})
+    rows[-1] = "b,2,2,,diverged,90,digits,cnn,360"
+    found = only(trials_of(tmp_path, rows))
+    cell = found.comparison.cells["b", 2]
+    assert cell.error.value == pytest.approx((8 * 2 + 90) / 3, abs=0.1)
+    assert cell.survivors.value == pytest.approx(8, abs=0.1)
+    assert cell.diverged == (2,)
+    assert found.measures["b"].diverged == 1
+    assert any("Diverged: b at batch size 2 (1 of 3)" in line for line in answer(found))
+
+
+def test_all_diverged_gives_no_interval_and_no_claim(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6}})
+    rows += [f"b,2,{s},,diverged,90,digits,cnn,360" for s in range(3)]
+    found = only(trials_of(tmp_path, rows))
+    cell = found.comparison.cells["b", 2]
+    assert (cell.error.value, cell.survivors.num) == (90, 0)
+    assert np.isnan(cell.error.half_width)
+
+
+def test_norms_that_all_diverge_alike_are_neither_better_nor_worse(tmp_path: Path) -> None:
+    rows = [f"{n},4,{s},,diverged,90,digits,cnn,360" for n in "ab" for s in range(3)]
+    first, second = answer(only(trials_of(tmp_path, rows)))
+    assert first.startswith("No trial has learnt anything: every one diverged or ended at the ")
+    assert second.startswith("Diverged: a at batch size 4 (3 of 3) and b at batch size 4 (3 of 3)")
+
+
+def test_ties_are_not_certainty(tmp_path: Path) -> None:
+    rows = [f"{n},4,{s},{7 + (n == 'b')},completed,90,d,m,99" for n in "ab" for s in range(3)]
+    found = only(trials_of(tmp_path, rows))
+    assert not found.comparison.primary[0].distinguishable
+    assert "the same in every seed, so there is no interval" in answer(found)[0]
+
+
+def test_one_seed_claims_nothing(tmp_path: Path) -> None:
+    found = only(trials_of(tmp_path, rows_of({"a": {64: 6, 2: 7}, "b": {64: 9, 2: 9}}, seeds=1)))
+    assert "over 1 seed, too few for an interval" in answer(found)[0]
+    assert "Fewer than 3 seeds in 4 cells" in " ".join(coverage(found.comparison))
+    assert not re.search(r"(?<!not )distinguishable from every", " ".join(answer(found)))
+
+
+def test_too_few_seeds_are_not_called_a_failure_to_distinguish(tmp_path: Path) -> None:
+    """With two seeds nothing was tested; with many norms as with few the answer says so."""
+    for norms in ("ab", "abcdefg"):
+        levels = {norm: {64: 6 + place, 2: 7 + place} for place, norm in enumerate(norms)}
+        found = only(trials_of(tmp_path, rows_of(levels, seeds=2)))
+        text = " ".join(answer(found))
+        assert "distinguishable" not in text
+        others = "b" if len(norms) == 2 else "any other norm"
+        assert f"these seeds cannot test it against {others} (fewer than three" in text
+        assert "closest call" not in text
+
+
+def test_the_closest_call_is_settled_at_the_level_that_holm_leaves_it(tmp_path: Path) -> None:
+    levels = {"a": {4: 6.0}, "b": {4: 9.0}, "c": {4: 6.5}, "d": {4: 6.2}}
+    found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)), Options(margin=0.01))
+    gaps = {gap.norm: gap for gap in found.comparison.primary}
+    assert [name for name, gap in gaps.items() if gap.distinguishable] == ["b"]
+    closest = min((gaps["c"], gaps["d"]), key=lambda gap: gap.difference.p)
+    paired = closest.difference.paired
+    needed = next(
+        num
+        for num in range(3, 1001)
+        if TTestPower().power(abs(paired.value) / paired.sd, num, ALPHA / 2) >= 0.8
+    )
+    (line,) = [line for line in answer(found) if "closest call" in line]
+    assert f"The closest call is {closest.norm}" in line
+    assert f"{needed - 3} more seeds would show it" in line
+
+
+def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6, 2: 8}}, seeds=4)
+    trials = trials_of(tmp_path, rows[:-1])
+    found = only(trials)
+    assert found.comparison.primary[0].difference.paired.num == 3
+    assert missing_trials(found.comparison) == ["b at batch size 2: seed 3 no row"]
+
+
+def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    trials = trials_of(tmp_path, rows_of({"a": {4: 6, 2: 7, 1: 9}, "b": {4: 6, 2: 8}}))
+    asked = trials.expected.query("norm == 'a' or batch_size > 1")
+    found = only(replace(trials, expected=asked, asked=True)).comparison
+    assert found.common_batch_sizes == (4, 2)
+    assert ("b", 1) not in found.cells
+    assert not missing_trials(found)
+    fewer = replace(trials, trials=trials.trials.drop(index=0), asked=True)
+    first = coverage(only(fewer).comparison)[0]
+    assert first == "14 of 15 trials have a result: 2 norms, batch sizes 4 to 1, 2 to 3 seeds each."
+
+
+def test_what_is_clearly_apart_is_called_so_and_what_is_not_is_not(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 2: 6}, "b": {64: 8, 2: 9}, "c": {64: 6.02, 2: 6.01}}
+    found = only(trials_of(tmp_path, rows_of(levels, seeds=5)))
+    text = " ".join(answer(found))
+    assert re.search(r"b's error is 2\.[45]\d points higher than a's", text)
+    assert "c and a are not distinguishable with 5 seeds" in text
+    assert "equivalent within ±0.5 points" in text
+    assert found.is_equivalent(found.comparison.primary[1])
+
+
+def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 2: 6}, "b": {64: 6.3, 2: 6.3}}
+    found = only(trials_of(tmp_path, rows_of(levels, sd=0.8)))
+    assert "Nor are they shown to be equivalent within ±0.5 points" in answer(found)[0]
+    lines = power(found)
+    assert "3.26 standard deviations" in lines[0]
+    assert any("The closest call is b" in line and "more seed" in line for line in answer(found))
+    assert "test set of 360 examples" in lines[-1]
+
+
+def test_the_headline_is_short(tmp_path: Path) -> None:
+    many = {f"n{i}": {64: 6 + i, 2: 7 + i} for i in range(7)}
+    lines = headline(trials_of(tmp_path, rows_of(many)))
+    assert len(lines) <= 4
+    assert "of n6 (+6.01 ± 0.06), n5 (+4.99 ± 0.05), n4 (+3.99 ± 0.06) and 3 more are" in lines[1]
+    assert "are higher than n0" in lines[1]
+
+
+def test_the_best_is_bold_only_against_all_pairs() -> None:
+    values = {
+        "a": pd.Series([6.0, 6.1, 6.2]),
+        "b": pd.Series([9.0, 9.1, 9.21]),
+        "c": pd.Series([6.1, 6.0, 6.4]),
+    }
+    best = lowest({4: values}, "none of them", {})[4]
+    assert best is not None
+    assert (best.norm, best.rivals) == ("a", ("c",))
+    assert lowest({4: {}}, "a", {}) == {4: None}
+
+
+def test_the_lowest_is_set_apart_as_the_table_of_gaps_has_it(tmp_path: Path) -> None:
+    levels = {"a": {64: 6, 8: 6, 2: 6.5}, "b": {64: 6.3, 8: 6.4, 2: 7}, "c": {64: 7, 8: 6.2, 2: 9}}
+    for seed in range(20):
+        found = only(trials_of(tmp_path, rows_of(levels, sd=0.2, seed=seed))).comparison
+        for gap in found.gaps:
+            best = found.best(gap.batch_size)
+            assert best is not None
+            if best.norm in (gap.norm, found.reference):
+                other = gap.norm if best.norm == found.reference else found.reference
+                assert (other in best.rivals) == (not gap.distinguishable)
+
+
+@pytest.mark.parametrize("num_norms", [2, 3])
+def test_equal_norms_are_rarely_set_apart_at_any_batch_size(num_norms: int) -> None:
+    """At each of six batch sizes there is a lowest one: a false claim at any of them counts."""
+    rng, repeats, claims = np.random.default_rng(0), 400, 0
+    names = [f"n{i}" for i in range(num_norms)]
+    for _ in range(repeats):
+        errors = {b: {n: pd.Series(rng.normal(size=5)) for n in names} for b in range(6)}
+        pairs = [(n, b) for n in names[1:] for b in range(6)]
+        gaps = family(pairs, [difference(errors[b][n], errors[b]["n0"]) for n, b in pairs])
+        adjusted = {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
+        claims += any(best and not best.rivals for best in lowest(errors, "n0", adjusted).values())
+    assert claims / repeats < 0.08  # nominal 5 %, and the simulation's own error
+
+
+def test_the_same_lowest_mean_is_shared(tmp_path: Path) -> None:
+    errors = {"a": 5, "b": 5, "c": 6}
+    rows = [f"{n},64,0,{error},completed,90,digits,cnn,360" for n, error in errors.items()]
+    found = only(trials_of(tmp_path, rows))
+    assert "At batch size 64 a and b share the lowest mean error." in answer(found)
+
+
+def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
+    header = BASE + ",edition,variant"
+    rows = [row + ",," for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
+    rows += [row + ",(500 training images)," for row in rows_of({"a": {4: 20}, "b": {4: 21}})]
+    rows += [row + ",,lr=0.1" for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
+    found = comparisons(trials_of(tmp_path, rows, header))
+    labels = ["digits, cnn", "digits, cnn, lr=0.1", "digits (500 training images), cnn"]
+    assert [item.label for item in found] == labels
+    means = [item.cells["a", 4].error.value for item in found]
+    assert means == pytest.approx([6, 6, 20], abs=0.2)
+
+
+def test_the_reference_comes_first_and_must_exist(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 7}}))
+    assert only(trials, Options(reference="b")).comparison.norms == ("b", "a")
+    with pytest.raises(InputError, match="no norm 'c'"):
+        comparisons(trials, "c")
+
+
+def test_mixed_versions_are_named(tmp_path: Path) -> None:
+    from analysis.reporting.page import page
+
+    rows = [
+        row + f",v{number % 2}" for number, row in enumerate(rows_of({"a": {4: 6}, "b": {4: 7}}))
+    ]
+    trials = trials_of(tmp_path, rows, BASE + ",code_version")
+    content = page(trials, findings_of(trials, Options()))
+    assert "These trials come from different code versions: v0 (3 trials) and v1 (3 trials)." in (
+        content.notes
+    )

@@ -1,0 +1,67 @@
+"""`gc`: what it deletes, and what it must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_grids import load, record_of, save
+from typer.testing import CliRunner
+
+from sweep.cli.app import app
+from sweep.errors import ExitCode
+from sweep.planning.plan import Plan
+from sweep.records.lease import hold_lease
+from trainables.spec import Outcome
+
+
+@pytest.fixture
+def plan() -> Plan:
+    grid = load()
+    outcomes = [Outcome.COMPLETED, Outcome.DIVERGED, Outcome.FAILED, Outcome.OUT_OF_MEMORY, None]
+    records = [
+        record_of(trial, 3 if outcome is Outcome.COMPLETED else 1, outcome)
+        for trial, outcome in zip(grid.trials, outcomes, strict=False)
+    ]
+    plan = save(grid, *records)
+    for record in records:
+        folder = plan.folder.trial(record.trial_id)
+        folder.save_checkpoint(1, 0, b"x" * 1000)
+        folder.storage.write(".checkpoint.1234.tmp", b"x" * 10)
+    return plan
+
+
+def left(plan: Plan, place: int) -> set[str]:
+    folder = plan.folder.trial(plan.grid.trials[place].trial_id)
+    return set(folder.storage.names())
+
+
+def test_only_what_nothing_goes_on_from_is_deleted(plan: Plan) -> None:
+    before = [left(plan, place) for place in range(5)]
+    result = CliRunner().invoke(app, ["gc", "grid.yaml"])
+    assert result.exit_code == ExitCode.DONE
+    assert "checkpoints of 2 trials" in result.stdout
+    assert [left(plan, place) for place in (0, 1)] == [{"record.json"}] * 2
+    assert [left(plan, place) for place in (2, 3, 4)] == before[2:]
+
+
+def test_a_dry_run_deletes_nothing(plan: Plan) -> None:
+    before = [left(plan, place) for place in range(5)]
+    result = CliRunner().invoke(app, ["gc", "grid.yaml", "--dry-run"])
+    assert "checkpoints of 2 trials, 0.0 MB, would be deleted" in result.stdout
+    assert [left(plan, place) for place in range(5)] == before
+
+
+def test_a_running_sweep_keeps_everything(plan: Plan) -> None:
+    before = [left(plan, place) for place in range(5)]
+    with hold_lease(plan.folder):
+        result = CliRunner().invoke(app, ["gc", "grid.yaml"])
+    assert result.exit_code == ExitCode.REFUSED
+    assert [left(plan, place) for place in range(5)] == before
+
+
+def test_twice_is_nothing_the_second_time(plan: Plan) -> None:
+    CliRunner().invoke(app, ["gc", "grid.yaml"])
+    result = CliRunner().invoke(app, ["gc", "grid.yaml"])
+    assert "checkpoints of 0 trials" in result.stdout
+    assert Path("runs/small").is_dir()

@@ -1,9 +1,0 @@
-"""Attempts here train epochs of milliseconds, after each of which they can be cut off."""
-
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def a_checkpoint_at_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.training.commits.CHECKPOINT_PAUSE_S", 0.0)
-    monkeypatch.setattr("sweep.training.commits.CHECKPOINT_SHARE", 1e9)
