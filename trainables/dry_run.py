@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from normmods.norm import Norm
 from trainables.calls import Calls, followed
 from trainables.errors import Infeasible, describe_error
 from trainables.observe import tensor_to_watch
@@ -88,6 +89,8 @@ def _misfit(
     layer: nn.Module, shape: Sequence[int] | None, *, images: tuple[int, ...]
 ) -> str | None:
     """`(Conv2d) expects 3 channels and got 1: …`, where the layer is built for another input."""
+    if isinstance(layer, Norm):
+        return None  # says itself what it takes, and has no `num_features` to read
     for kind, attribute, dimension, counted in _SIZES:
         if isinstance(layer, kind) and shape is not None and len(shape) >= 2:
             expected, found = getattr(layer, attribute), shape[dimension]

@@ -172,7 +172,9 @@ def test_a_csv_may_come_from_a_spreadsheet(content: str, tmp_path: Path) -> None
     path.write_bytes(content.encode())
     assert load(path).trials["test_error"].tolist() == [9.5, 8.25]
     path.write_bytes(b"norm,batch_size,seed,test_error\n\xfcber,4,0,9.5\n")
-    with pytest.raises(InputError, match="cannot be read as a CSV"):
+    with pytest.raises(
+        InputError, match=r"is not UTF-8 \(line 2: byte 0xfc\); save it as CSV UTF-8"
+    ):
         load(path)
 
 
@@ -198,8 +200,8 @@ def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: 
         ("norm,batch_size,seed,test_error\na,4,0.5,9\n", ["`seed`", "whole numbers", "0.5"]),
         ("norm,batch_size,seed,test_error\na,4,0,109\n", ["0 <= test_error <= 100", "109"]),
         ("norm,batch_size,seed,test_error\na,0,0,9\n", ["`batch_size >= 1` must hold"]),
-        ("norm,batch_size,seed,test_error\n,4,0,9\n", ["`norm` must not be empty"]),
-        ("norm,batch_size,seed,test_error\na,,0,9\n", ["`batch_size` must not be empty"]),
+        ("norm,batch_size,seed,test_error\n,4,0,9\n", ["row 1 has no `norm`"]),
+        ("norm,batch_size,seed,test_error\na,,0,9\n", ["row 1 has no `batch_size`"]),
         ("norm,batch_size,seed,test_error\na,4,0,9\na,4,0,8\n", ["occurs 2 times", "row-1, row-2"]),
         ("norm,batch_size,seed,test_error,outcome\na,4,0,9,ok\n", ["`outcome` must be one of"]),
         ("norm,batch_size,seed,test_error,outcome\na,4,0,,diverged\n", ["needs `chance_error`"]),

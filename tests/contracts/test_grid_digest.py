@@ -57,11 +57,11 @@ def test_what_a_sweep_writes_is_what_the_analysis_compares(
         "digest": read_grid(path)[1].digest,
         "changes": "--set train.epochs=2 --set reference=batchnorm",
     }
-    assert json.loads(experiment_tags(grid)["sweep.grid.small_preset"]) == written
+    assert json.loads(experiment_tags(grid)["sweep.grid.small"]) == written
 
 
 def test_many_changes_fit_into_a_tag(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(GRID)
     grid = load_grid(path, ['train.epochs="2"'] * 2000 + ["train.epochs=2"])
-    assert len(experiment_tags(grid)["sweep.grid.small_preset"]) <= MAX_TAG_LENGTH
+    assert len(experiment_tags(grid)["sweep.grid.small"]) <= MAX_TAG_LENGTH

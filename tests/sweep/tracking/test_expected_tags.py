@@ -24,7 +24,7 @@ def test_a_large_grid_is_expected_in_several_tags() -> None:
     assert {key.partition(":")[0] for key in tags} == {
         "sweep.expected.small",
         "sweep.trials.small",
-        "sweep.grid.small_preset",
+        "sweep.grid.small",
     }
     ids = [i for key in tags if ".trials." in key for i in json.loads(tags[key])]
     assert ids == [trial.trial_id for trial in grid.trials]

@@ -94,19 +94,19 @@ LEAVE = """\
 import os, time
 from pathlib import Path
 from sweep.grid.model import load_grid
-from sweep.tracking import exporter as shipping
+from sweep.tracking import exporter
 
 def outlast_the_driver(*_):  # the shipping process reads this file too
     driver = os.getppid()
     Path("begun").touch()
     while os.getppid() == driver:
         time.sleep(0.05)
-    return shipping.Shipped()
+    return exporter.ExportResult()
 
-shipping.ship_all = outlast_the_driver
+exporter.export_all = outlast_the_driver
 if __name__ == "__main__":
-    shipper = shipping.Shipper(load_grid("grid.yaml"))
-    shipper._send(shipping.FINISH)
+    shipper = exporter.Exporter(load_grid("grid.yaml"))
+    shipper._send(exporter.FINISH)
     while not Path("begun").exists():
         time.sleep(0.05)
     os._exit(0)
