@@ -131,10 +131,10 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
             for key, (mean, paired, p), (means, lost) in zip(shared, found, ended, strict=True)
         ),
         only=(
-            *_only(values[0], values[1]),
             *_only_seeds(
                 values, {key for key, (_, paired, _) in zip(shared, found, strict=True) if paired}
             ),
+            *_only(values[0], values[1]),
         ),
         unlike=""
         if before.label == after.label

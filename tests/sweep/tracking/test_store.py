@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from sweep.tracking.store import _artifact_location, connect_store
 
@@ -46,7 +45,7 @@ def test_a_store_that_is_there_is_let_be(own_store: Path, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("name", ["data%20set", "Müller & co (2026) #1", "what? 100%"])
+@pytest.mark.parametrize("name", ["data%20set", "Müller & co (2026) #1"])
 def test_a_folder_of_any_name_gets_a_store_and_no_folder_beside_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +53,6 @@ def test_a_folder_of_any_name_gets_a_store_and_no_folder_beside_it(
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
     client = connect_store()
     experiment = client.create_experiment("mine", _artifact_location())
     run = client.create_run(experiment).info.run_id
