@@ -174,6 +174,11 @@ def _one_line_errors() -> Iterator[None]:
     except InputError as error:
         typer.echo(f"error: {shown(str(error))}", err=True)
         sys.exit(2)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, or a folder that cannot be written to
+        typer.echo(f"error: {shown(str(error))}", err=True)
+        sys.exit(2)
 
 
 def shown(text: str) -> str:

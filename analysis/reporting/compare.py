@@ -166,6 +166,8 @@ def _declared(change: Change, family: int) -> str:
 
 def _over(change: Change) -> str:
     """Over which seeds the means are, where the difference is not over the same ones."""
+    if change.drops_seeds and change.difference.num:
+        return f" (over the {counted(change.difference.num, 'seed')} in common)"
     if change.paired and change.difference.num:
         return ""
     return " (over each one's own seeds)"

@@ -17,26 +17,32 @@ def power(findings: Findings) -> list[str]:
     known = [g for g in findings.comparison.primary if not np.isnan(g.difference.paired.half_width)]
     lines = []
     if known:
-        lines += [_detectable(known), *_published(findings, known)]
+        by_seeds: dict[int, list[Gap]] = {}
+        for gap in known:
+            by_seeds.setdefault(gap.difference.paired.num, []).append(gap)
+        lines += [_detectable(by_seeds[n], names=len(by_seeds) > 1) for n in sorted(by_seeds)]
+        lines += _published(findings, known)
     return [*lines, *(_test_set(findings) or _binomial(findings))]
 
 
-def _detectable(gaps: list[Gap]) -> str:
-    family = gaps[0].family
+def _detectable(gaps: list[Gap], *, names: bool = False) -> str:
+    """Return a sentence on the smallest detectable difference of gaps with one number of seeds.
+
+    `names` adds whose gaps these are.
+    """
+    family, seeds = gaps[0].family, gaps[0].difference.paired.num
     found = sorted(
-        smallest_detectable(gap.difference.paired.num, alpha=ALPHA / family)
-        * gap.difference.paired.sd
-        for gap in gaps
+        smallest_detectable(seeds, alpha=ALPHA / family) * gap.difference.paired.sd for gap in gaps
     )
-    fewest = min(gap.difference.paired.num for gap in gaps)
+    of = f" ({listed([gap.norm for gap in gaps])})" if names else ""
     span = points(found[0])
     if points(found[-1]) != span:
         span = f"{span} to {points(found[-1])}"
-    alone = f"{number(smallest_detectable(fewest))} standard deviations of the paired differences"
-    strictest = number(smallest_detectable(fewest, alpha=ALPHA / family))
+    alone = f"{number(smallest_detectable(seeds))} standard deviations of the paired differences"
+    strictest = number(smallest_detectable(seeds, alpha=ALPHA / family))
     among = f" by itself, and {strictest} as the first of {family} by Holm" if family > 1 else ""
     return (
-        f"With {counted(fewest, 'seed')} a difference in AUEC must be {alone} to be found four "
+        f"With {counted(seeds, 'seed')}{of} a difference in AUEC must be {alone} to be found four "
         f"times in five{among}: here {span} points."
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,10 @@ ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
 """What stands for no number, as spreadsheets and programs write it."""
 MOST_LEVELS = 20
 """Values of a column that is a setting."""
+DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+ZIP = b"PK\x03\x04"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+GZIP = b"\x1f\x8b"
 TEXTS = {column.name for column in COLUMNS if column.kind == "text"}
 
 
@@ -45,12 +52,12 @@ def read_csv(path: Path) -> Found:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     refuse_values(frame, path)
-    warnings += check_units(frame, path)
+    warnings += [*check_units(frame, path), *_labels_alike(frame["norm"])]
     frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", "completed")
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
     unclear = (frame["trial_id"] == "") | frame["trial_id"].duplicated(keep=False)
     frame["trial_id"] = frame["trial_id"].mask(unclear, numbered)
-    frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", path.stem)
+    frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", table_name(path))
     known = {column.name for column in COLUMNS}
     further = raw[[name for name in raw.columns if name not in known]]
     levels = further[[name for name in further if _has_levels(further[name])]]
@@ -60,7 +67,7 @@ def read_csv(path: Path) -> Found:
     if unread:
         notes.append(f"Columns not read: {', '.join(unread)}.")
     return Found(
-        name=path.stem,
+        name=table_name(path),
         rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
         curves=empty_curves(),
         settings=_settings(levels, list(frame["trial_id"])),
@@ -71,9 +78,23 @@ def read_csv(path: Path) -> Found:
 
 
 def _has_levels(values: pd.Series[Any]) -> bool:
-    """Whether a column may be a setting: few values, and each in more than one row."""
+    """Whether a column may be a setting: few values, each in more than one row, and no dates."""
+    texts = values.dropna().astype(str)
+    if texts.empty or texts.str.fullmatch(DATE).all():
+        return False
     counts = values.astype(str).value_counts()
     return len(counts) <= MOST_LEVELS and int(counts.min()) > 1
+
+
+def _labels_alike(norms: pd.Series[str]) -> list[str]:
+    """Return a warning for each group of norm labels that differ only in upper and lower case."""
+    labels = pd.Series(norms.unique())
+    return [
+        f"The norms {', '.join(map(repr, alike))} differ in upper and lower case only and are "
+        "compared as different norms; write one label if they are the same."
+        for _, alike in labels.groupby(labels.str.lower(), sort=False)
+        if len(alike) > 1
+    ]
 
 
 def _settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]:
@@ -91,14 +112,14 @@ def _read(path: Path) -> pd.DataFrame:
     Between semicolons, a comma in a number is a decimal point.
     """
     try:
-        heading = _text(path).partition("\n")[0]
+        text = _text(path)
+        heading = text.partition("\n")[0]
         separator = max(",;\t", key=heading.count)
-        shape: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
-        headings = pd.read_csv(path, nrows=0, skipinitialspace=True, **shape).columns
+        shape: dict[str, Any] = {"sep": separator, "skipinitialspace": True}
+        headings = pd.read_csv(io.StringIO(text), nrows=0, **shape).columns
         raw: pd.DataFrame = pd.read_csv(
-            path,
+            io.StringIO(text),
             decimal="," if separator == ";" else ".",
-            skipinitialspace=True,
             # A norm may be named NA, null or 03.
             dtype={name: str for name in headings if name.strip() in TEXTS},
             na_values={name: ABSENT for name in headings if name.strip() not in TEXTS},
@@ -107,20 +128,32 @@ def _read(path: Path) -> pd.DataFrame:
         )
     except InputError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
     raw.columns = raw.columns.str.strip()
     return raw
 
 
+def table_name(path: Path) -> str:
+    """Return a table file's name without its suffix, and without `.gz`: `a` of `a.csv.gz`."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
 def _text(path: Path) -> str:
+    """Return a table file's text, decompressed if need be; raises `InputError` for other files."""
     content = path.read_bytes()
+    if content.startswith(GZIP):
+        content = gzip.decompress(content)
+    if content.startswith(ZIP):
+        raise InputError(f"{path} is a workbook or a zip archive, no CSV; save it as CSV UTF-8")
+    if b"\0" in content and not content.startswith(UTF16):
+        raise InputError(f"{path} is no text file; save it as CSV UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         how = f"line {line}: byte 0x{content[error.start]:02x}"
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if content.startswith(UTF16):
             how = "it begins like UTF-16, as Excel's Unicode Text does"
         raise InputError(f"{path} is not UTF-8 ({how}); save it as CSV UTF-8") from error
 

@@ -41,7 +41,7 @@ def with_outcome(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     ['completed', 'failed']
     """
     named = [str(name) for name in raw.columns if str(name).lower() in NAMES]
-    if "outcome" in raw.columns or not named:
+    if "outcome" in raw.columns or not named or raw[named[0]].isna().all():
         return raw, []
     words = raw[named[0]].fillna("").astype(str).str.strip().str.lower()
     unknown = sorted(set(words) - set(_MEANING) - {""})

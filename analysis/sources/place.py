@@ -18,6 +18,8 @@ URI = "MLFLOW_TRACKING_URI"
 DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
 CORRECT = "correct.npy"
+TABLES = (".csv", ".tsv", ".gz", ".xlsx")
+"""Suffixes of a source that is a table's file, not an experiment's name, where it is missing."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,15 @@ def find(source: str | Path) -> Place:
         if not (path / SWEEP_FILE).is_file():
             raise InputError(f"{str(source).partition('?')[0]} holds no {SWEEP_FILE}")
         return Place("records", str(source).partition("?")[0].rstrip("/").rpartition("/")[2], path)
-    if path.suffix == ".csv":
-        if not path.is_file():
-            raise InputError(f"no file {path}")
-        return Place("csv", path.stem, path)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return _of_grid(path)
+    if path.is_file():
+        is_grid = path.suffix.lower() in (".yaml", ".yml")
+        return _of_grid(path) if is_grid else Place("csv", path.stem, path)
     if (path / SWEEP_FILE).is_file():
         return Place("records", path.name, path)
     if path.is_dir() and (path / "trials").is_dir():
         raise InputError(f"{path} has trials but no {SWEEP_FILE}, which names what was asked for")
+    if path.suffix.lower() in TABLES:
+        raise InputError(f"no file {path}")
     return _mlflow(str(source))
 
 

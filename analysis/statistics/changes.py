@@ -29,6 +29,7 @@ class Change:
     `paired` says whether seeds were paired; with fewer than three in common the result is
     Welch's. `before` and `after` are means over the seeds of the difference: those in common where
     it is paired, else each sweep's own. `diverged_*` count trials at chance error among them.
+    `drops_seeds` says that the change is paired and a seed of only one sweep is not in it.
     """
 
     norm: str
@@ -40,6 +41,7 @@ class Change:
     p_adjusted: float
     diverged_before: int = 0
     diverged_after: int = 0
+    drops_seeds: bool = False
 
     @property
     def moved(self) -> bool:
@@ -122,10 +124,18 @@ def _changes(before: Comparison, after: Comparison) -> Changes:
     return Changes(
         label=after.label,
         found=tuple(
-            Change(*key, means[0], means[1], mean, paired, p, lost[0], lost[1])
+            Change(
+                *(*key, means[0], means[1], mean, paired, p, lost[0], lost[1]),
+                drops_seeds=paired and set(values[0][key].index) != set(values[1][key].index),
+            )
             for key, (mean, paired, p), (means, lost) in zip(shared, found, ended, strict=True)
         ),
-        only=_only(values[0], values[1]),
+        only=(
+            *_only_seeds(
+                values, {key for key, (_, paired, _) in zip(shared, found, strict=True) if paired}
+            ),
+            *_only(values[0], values[1]),
+        ),
         unlike=""
         if before.label == after.label
         else f"before is {before.label or 'unnamed'}, after is {after.label or 'unnamed'}",
@@ -187,4 +197,31 @@ def _only(
         for which, ours, other in (("before", before, after), ("after", after, before))
         for norm, size in ours
         if size is not None and (norm, size) not in other
+    )
+
+
+def _only_seeds(
+    values: Sequence[dict[tuple[str, int | None], pd.Series[float]]],
+    paired: set[tuple[str, int | None]],
+) -> tuple[str, ...]:
+    """Return the seeds that only one sweep has in cells that are paired by seed, in words.
+
+    Args:
+        values: errors by seed of each cell, of the sweep before and of the one after.
+        paired: norm and batch size of the cells whose change is over the seeds in common.
+    """
+    sizes: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    before, after = values
+    for which, ours, other in (("before", before, after), ("after", after, before)):
+        for norm, size in ours:
+            if size is not None and (norm, size) in paired:
+                cell = (norm, size)
+                seeds = sorted(set(ours[cell].index) - set(other[cell].index))
+                if seeds:
+                    sizes.setdefault((which, norm, tuple(map(int, seeds))), []).append(size)
+    return tuple(
+        f"only {which}: {norm} with seed{'s' if len(seeds) > 1 else ''} "
+        f"{', '.join(map(str, seeds))} at batch size{'s' if len(found) > 1 else ''} "
+        f"{', '.join(map(str, sorted(found, reverse=True)))}"
+        for (which, norm, seeds), found in sizes.items()
     )

@@ -254,8 +254,8 @@ def comparisons(trials: Trials, reference: str | None = None) -> tuple[Compariso
     chosen = reference or declared
     if chosen not in order:
         nearest = get_close_matches(chosen, order, n=1)
-        guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"no norm {chosen!r} in {trials.name}{guess}. It has: {', '.join(order)}")
+        guess = f"; did you mean {nearest[0]!r}?" if nearest else "."
+        raise InputError(f"no norm {chosen!r} in {trials.name}{guess} It has: {', '.join(order)}")
     order.sort(key=lambda norm: norm != chosen)
     groups = [part for _, part in trials.trials.groupby(STRATUM)]
     report: list[Comparison] = []

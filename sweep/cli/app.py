@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -86,6 +87,14 @@ def main(commands: typer.Typer = app) -> None:
         from sweep.display.output import discard_stdout
 
         discard_stdout()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        from sweep.display.output import discard_stdout
+
+        discard_stdout()
+        print(f"what is printed cannot be written: {error.strerror}", file=sys.stderr)
+        code = int(ExitCode.REFUSED)
     sys.exit(code)
 
 

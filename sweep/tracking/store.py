@@ -52,7 +52,7 @@ def connect_store() -> MlflowClient:
     if file and not file.exists():
         with suppress(OSError):  # MLflow's own way is left
             _create_whole(file)
-    return MlflowClient()
+    return MlflowClient(_without_escapes(str(mlflow.get_tracking_uri())))
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -60,6 +60,18 @@ def _sqlite_file(uri: str) -> Path | None:
 
     path = make_url(uri).database if uri.startswith("sqlite:") else None
     return Path(path) if path and path != ":memory:" else None
+
+
+def _without_escapes(uri: str) -> str:
+    """Return the URI of `mlflow.db` in the working folder without percent escapes, others as given.
+
+    MLflow writes `sqlite:////home/M%C3%BCller/mlflow.db`, and makes a folder `M%C3%BCller` too.
+    """
+    here = Path.cwd() / "mlflow.db"
+    if "%" not in uri or _sqlite_file(uri) != here:
+        return uri
+    # SQLAlchemy would decode a `%` of the folder's name, and take what follows a `?` for options.
+    return "sqlite:///mlflow.db" if set("%?") & set(str(here)) else f"sqlite:///{here}"
 
 
 def _create_whole(file: Path) -> None:
@@ -71,7 +83,8 @@ def _create_whole(file: Path) -> None:
 
     with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder:
         made = Path(folder) / file.name
-        MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        # Relative to the working folder, whose name may hold a `%`, which SQLAlchemy would decode.
+        MlflowClient(f"sqlite:///{os.path.relpath(made)}").search_experiments(max_results=1)
         os.link(made, file)  # unless there is one by now
 
 

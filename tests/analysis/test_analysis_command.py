@@ -248,3 +248,15 @@ def test_help_loads_nothing_that_takes_long() -> None:
     ).stdout.split()
     assert not {"pandas", "matplotlib", "scipy", "mlflow", "torch", "ray"} & set(loaded)
     assert run("report", "--help").exit_code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("program", ["analysis", "norm_sweep"])
+def test_output_that_cannot_be_written_is_one_line(
+    small: Path, tmp_path: Path, program: str
+) -> None:
+    command = [sys.executable, "-m", program, "report", str(small), "--out", str(tmp_path)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: [Errno 28] No space left on device\n"

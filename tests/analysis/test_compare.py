@@ -128,3 +128,24 @@ def test_an_interval_without_0_that_holm_overrules_is_explained(tmp_path: Path) 
     _, lines = compare(*sides, tmp_path / "out")
     told = f"by itself, but p = {3 * p:.3f} after Holm's adjustment for 3 comparisons"
     assert [told in line for line in lines[:3]] == [False, True, False]
+
+
+def test_a_seed_that_only_one_has_is_said_to_be_left_out(tmp_path: Path) -> None:
+    cells = [(norm, size, seed) for norm in "ab" for size in (4, 2) for seed in range(5)]
+    sides = []
+    for shift in (0, 1):
+        rows = [
+            f"{norm},{size},{seed},{6 + shift + (seed * 7 + shift * 3 * seed) % 5 / 9 + size / 5}"
+            for norm, size, seed in cells
+            if (shift, norm, seed) not in ((0, "a", 4), (1, "b", 0)) or (norm, size) == ("b", 4)
+        ]
+        sides.append(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
+    _, lines = compare(*sides, tmp_path / "out")
+    assert all("% after (over the 4 seeds in common): " in line for line in lines[:2])
+    assert lines[-1] == (
+        "Not compared, since only one of the two has them: before: b with seed 0 at batch size 2; "
+        "after: a with seed 4 at batch sizes 4, 2."
+    )
+    assert "(over the 4 seeds in common)" in (tmp_path / "out" / "report.md").read_text()
+    _, lines = compare(sides[0], sides[0], tmp_path / "out")
+    assert "in common" not in " ".join(lines)

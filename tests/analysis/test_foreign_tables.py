@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from analysis.errors import InputError
 from analysis.reporting.coverage import coverage, missing_trials
 from analysis.reporting.options import Options
 from analysis.reporting.page import page
+from analysis.reporting.power import power
 from analysis.schema import Trials
 from analysis.sources.load import load
 from analysis.statistics.findings import findings_of
@@ -287,3 +289,90 @@ def test_a_table_that_is_not_utf_8_is_told_how_to_be(
     path.write_bytes(f"{HEADER}\nÄhnlich,4,0,6\n".replace(",", "\t").encode(encoding))
     with pytest.raises(InputError, match=r"export\.csv " + said + "; save it as CSV UTF-8$"):
         load(path)
+
+
+HEADER = "norm,batch_size,seed,test_error"
+ROWS = [f"{n},{size},{s},{6 + s / 10 + size / 7}" for n in "ab" for size in (4, 2) for s in (0, 1)]
+
+
+@pytest.mark.parametrize("name", ["Notes", "outcome", "State", "dataset", "num_train", "trial_id"])
+def test_a_column_without_any_value_is_not_read(tmp_path: Path, name: str) -> None:
+    rows = [f"{row},,{'xy'[i % 2]}" for i, row in enumerate(ROWS)]
+    path = written(tmp_path, f"{HEADER},{name},tag", rows)
+    for where in ([], ["--where", "tag=x"]) if name == "Notes" else []:
+        done = RUNNER.invoke(app, ["report", str(path), "--out", str(tmp_path / "out"), *where])
+        assert (done.exit_code, done.exception) == (0, None)
+    trials = load(path)
+    assert set(trials.trials["outcome"]) == {"completed"}
+    assert trials.warnings == ()
+    if name in ("Notes", "State"):
+        assert f"Columns not read: {name}." in trials.notes
+    if name == "Notes":
+        with pytest.raises(InputError, match="no setting 'Notes'; there are tag"):
+            load(path, {"Notes": "x"})
+
+
+@pytest.mark.parametrize("name", ["norm", "batch_size", "seed", "test_error"])
+def test_a_needed_column_without_any_value_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    at = HEADER.split(",").index(name)
+    cells = [row.split(",") for row in ROWS]
+    rows = [",".join([*row[:at], "", *row[at + 1 :]]) for row in cells]
+    with pytest.raises(InputError, match=name):
+        loaded(tmp_path, HEADER, rows)
+
+
+def test_dates_are_no_setting(tmp_path: Path) -> None:
+    rows = [f"{row},2026-10-0{i % 2 + 1}T12:00:00.000Z" for i, row in enumerate(ROWS)]
+    assert "Columns not read: Created." in loaded(tmp_path, f"{HEADER},Created", rows).notes
+
+
+def test_labels_that_differ_in_case_only_are_warned_of(tmp_path: Path) -> None:
+    rows = [*ROWS, *(row.replace("a", "A", 1) for row in ROWS[:4])]
+    assert loaded(tmp_path, HEADER, rows).warnings == (
+        "The norms 'a', 'A' differ in upper and lower case only and are compared as different "
+        "norms; write one label if they are the same.",
+    )
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "A.CSV", "a.txt", "table", "a.csv.gz"])
+def test_a_file_is_read_as_a_table_whatever_its_suffix(tmp_path: Path, name: str) -> None:
+    text = "\n".join([HEADER, *ROWS])
+    text = text.replace(",", "\t") if name == "a.tsv" else text
+    packed = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
+    (tmp_path / name).write_bytes(packed)
+    trials = load(tmp_path / name)
+    assert len(trials.trials) == len(ROWS)
+    assert trials.name == name.partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\0", "is a workbook or a zip archive, no CSV; save it as CSV UTF-8"),
+        (b"SQLite format 3\0", "is no text file; save it as CSV UTF-8"),
+        (b"\x1f\x8b\x08\0", "cannot be read as a CSV"),
+        (b"", "cannot be read as a CSV"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a.xlsx").write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        load(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.tsv", "a.csv.gz", "a.xlsx"])
+def test_a_table_that_is_not_there_is_no_experiment(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"no file .*{name}"):
+        load(tmp_path / name)
+
+
+def test_what_can_be_detected_is_told_by_number_of_seeds(tmp_path: Path) -> None:
+    rows = [
+        f"{norm},{size},{s},{6 + size / 7 + s * s * spread / 50}"
+        for norm, spread, seeds in (("a", 1, 4), ("b", 3, 4), ("c", 2, 3))
+        for size in (4, 2)
+        for s in range(seeds)
+    ]
+    found = power(findings_of(loaded(tmp_path, HEADER, rows), Options())[0])
+    assert found[0].startswith("With 3 seeds (c) a difference in AUEC must be 3.26 standard")
+    assert found[1].startswith("With 4 seeds (b) a difference in AUEC must be 2.")

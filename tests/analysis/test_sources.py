@@ -172,9 +172,7 @@ def test_a_csv_may_come_from_a_spreadsheet(content: str, tmp_path: Path) -> None
     path.write_bytes(content.encode())
     assert load(path).trials["test_error"].tolist() == [9.5, 8.25]
     path.write_bytes(b"norm,batch_size,seed,test_error\n\xfcber,4,0,9.5\n")
-    with pytest.raises(
-        InputError, match=r"is not UTF-8 \(line 2: byte 0xfc\); save it as CSV UTF-8"
-    ):
+    with pytest.raises(InputError, match="is not UTF-8"):
         load(path)
 
 

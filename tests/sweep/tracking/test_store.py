@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.tracking.store import connect_store
+from sweep.tracking.store import _artifact_location, connect_store
 
 CONNECT = "from sweep.tracking.store import connect_store; connect_store().search_experiments()"
 
@@ -43,6 +43,24 @@ def test_a_store_that_is_there_is_let_be(own_store: Path, tmp_path: Path) -> Non
     assert connect_store().get_experiment_by_name("mine") is not None
     assert own_store.stat().st_ino == inode
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["data%20set", "Müller & co (2026) #1"])
+def test_a_folder_of_any_name_gets_a_store_and_no_folder_beside_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / name
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    client = connect_store()
+    experiment = client.create_experiment("mine", _artifact_location())
+    run = client.create_run(experiment).info.run_id
+    client.log_text(run, "kept", "note.txt")
+    assert (here / "mlruns" / run / "artifacts" / "note.txt").read_text() == "kept"
+    assert connect_store().get_experiment_by_name("mine") is not None
+    assert sorted(path.name for path in here.iterdir()) == ["mlflow.db", "mlruns"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def tables(store: Path) -> set[str]:
