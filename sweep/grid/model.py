@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sweep.errors import GridError
+import normmods
+from sweep.errors import GridError, suggest_nearest
 from sweep.grid import yaml_source
 from sweep.grid.expand import GridTrial, expand
 from sweep.grid.factors import PLACES, read_factors
@@ -241,12 +242,24 @@ def _read_layout(source: Source) -> Layout | None:
 
 
 def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
-    norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
-    if reference is not None and reference not in labels and norms_hold:
+    if reference is None or reference in labels:
+        return
+    if any(p.where.startswith("factors.norm") for p in source.problems):
+        # The norm may be the one that is listed with a mistake, under either of its names.
+        listed = _mapping(source.data.get("factors")).get("norm")
+        items = listed if isinstance(listed, list) else []
+        names = [item.get("name") if isinstance(item, dict) else item for item in items]
+        base = reference.partition("(")[0]
+        if not names or base in normmods.names() or base in names:
+            return
+        near = suggest_nearest(base, [*labels, *normmods.names()])
+        what = f"expected a norm of factors.norm, found {format_value(reference)}"
+        what += near if near.startswith("; did") else ""
+    else:
         what = f"expected one of the norms ({', '.join(labels)}), found {format_value(reference)}"
         if "norm" in source.replaced_factors:
             what += f"; give `--set {shlex.quote(f'reference={labels[0]}')}` too"
-        source.problems.append(source.problem(("reference",), what))
+    source.problems.append(source.problem(("reference",), what))
 
 
 def _take_root(source: Source) -> str | None:
