@@ -16,13 +16,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-import normmods
-from sweep.errors import GridError, suggest_nearest
+from sweep.errors import GridError
 from sweep.grid import yaml_source
 from sweep.grid.expand import GridTrial, expand
 from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.field_changes import apply_changes
 from sweep.grid.left_out import LeftOut, excluded
+from sweep.grid.norm_levels import describe_impossible_label
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
 from sweep.grid.yaml_source import Source
@@ -245,16 +245,10 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
     if reference is None or reference in labels:
         return
     if any(p.where.startswith("factors.norm") for p in source.problems):
-        # The norm may be the one that is listed with a mistake, under either of its names.
         listed = _mapping(source.data.get("factors")).get("norm")
-        items = listed if isinstance(listed, list) else []
-        names = [item.get("name") if isinstance(item, dict) else item for item in items]
-        base = reference.partition("(")[0]
-        if not names or base in normmods.names() or base in names:
+        what = describe_impossible_label(reference, listed, labels)
+        if what is None:
             return
-        near = suggest_nearest(base, [*labels, *normmods.names()])
-        what = f"expected a norm of factors.norm, found {format_value(reference)}"
-        what += near if near.startswith("; did") else ""
     else:
         what = f"expected one of the norms ({', '.join(labels)}), found {format_value(reference)}"
         if "norm" in source.replaced_factors:
