@@ -72,6 +72,13 @@ def layer_options(target: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in parameters if p.kind not in _UNREACHABLE and p.name != keyword]
 
 
+def channels_parameter(target: Callable[..., Any]) -> str | None:
+    """Return the name of the parameter that `build_layer` fills with the number of channels."""
+    parameters = _parameters(target)
+    is_first = bool(parameters) and parameters[0].kind in _POSITIONAL
+    return _channels_keyword(parameters) or (parameters[0].name if is_first else None)
+
+
 def build_layer(target: Callable[..., Any], num_channels: int, options: Mapping[str, Any]) -> Any:
     """What `target` builds for so many channels.
 

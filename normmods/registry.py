@@ -18,7 +18,7 @@ from normmods.errors import (
     UnknownNormError,
     suggestion,
 )
-from normmods.import_path import build_layer, layer_options, resolve
+from normmods.import_path import build_layer, channels_parameter, layer_options, resolve
 from normmods.option_values import expected, in_words
 
 if TYPE_CHECKING:
@@ -142,9 +142,11 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
     for option in given:
         if option not in known and not _accepts_any_option(name):
             valid = f"its options are {', '.join(known)}" if known else "it has no options"
-            raise NormOptionError(
-                f"norm {name!r} has no option {option!r}{suggestion(option, known)} ({valid})"
-            )
+            hint = suggestion(option, known)
+            if name not in _TABLE and option == channels_parameter(load(name)):
+                which = "argument" if option == "num_channels" else "first argument"
+                hint = f": its {which} `{option}` is filled with the number of channels"
+            raise NormOptionError(f"norm {name!r} has no option {option!r}{hint} ({valid})")
     completed = {**known, **given}
     missing = [option for option, value in completed.items() if value is REQUIRED]
     if missing:

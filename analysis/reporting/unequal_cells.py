@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from analysis.reporting.wording import listed
+from analysis.schema import STRATUM
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.same_network import trained_alike
+from analysis.statistics.strata import levels_of
 
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
 NORM_OPTION = "norm."
@@ -27,7 +29,7 @@ def unequal_cells(found: Sequence[Comparison], settings: pd.DataFrame) -> list[s
             *_images_per_epoch(trials, values),
             *_options_by_size(trials, values),
         ]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys([*lines, *_images_by_optimizer_step(found, settings)]))
 
 
 def _tested_differently(comparison: Comparison) -> Iterator[str]:
@@ -38,15 +40,27 @@ def _tested_differently(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
-    """Images that an epoch trains on: updates an epoch, times the examples of an update."""
+def _images(trials: pd.DataFrame, values: pd.DataFrame) -> pd.Series:
+    """Images that an epoch of each finished trial trained on: updates an epoch, times their size.
+
+    An update takes a batch, or the examples that the grid or the trial's variant states.
+    """
     finished = trials[(trials["num_epochs"] > 0) & trials["num_updates"].notna()]
     sizes = finished["batch_size"].astype(float)
+    levels = finished["variant"].map(lambda variant: levels_of(variant).get(OPTIMIZER_BATCH_SIZE))
+    stated = pd.to_numeric(levels, errors="coerce")
     if OPTIMIZER_BATCH_SIZE in values:
-        stated = pd.to_numeric(values.loc[finished.index, OPTIMIZER_BATCH_SIZE], errors="coerce")
-        sizes = stated.astype(float).fillna(sizes)
-    images = (finished["num_updates"] / finished["num_epochs"] * sizes).round()
-    of_size = images.groupby(finished["batch_size"]).median().sort_index(ascending=False)
+        of_grid = pd.to_numeric(values.loc[finished.index, OPTIMIZER_BATCH_SIZE], errors="coerce")
+        stated = stated.fillna(of_grid)
+    sizes = stated.astype(float).fillna(sizes)
+    return (finished["num_updates"] / finished["num_epochs"] * sizes).round()
+
+
+def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
+    """A sentence where images per epoch depend on the batch size within one comparison."""
+    images = _images(trials, values)
+    sizes = trials.loc[images.index, "batch_size"]
+    of_size = images.groupby(sizes).median().sort_index(ascending=False)
     if len(of_size) < 2 or of_size.min() >= ALIKE * of_size.max():
         return
     shares = [f"{int(number):,} images at batch size {size}" for size, number in of_size.items()]
@@ -54,6 +68,32 @@ def _images_per_epoch(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[st
         f"An epoch trained on {listed(shares)}, since a last short batch is dropped: a part of the "
         f"difference between batch sizes is one of the amount of data."
     )
+
+
+def _images_by_optimizer_step(found: Sequence[Comparison], settings: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence for sections that differ in optimizer steps and in images per epoch."""
+    groups: dict[tuple[str, ...], dict[str, float]] = {}
+    for comparison in found:
+        trials = comparison.trials.set_index("trial_id")
+        *stratum, variant = (str(trials.iloc[0][name]) for name in STRATUM)
+        levels = levels_of(variant)
+        step = levels.pop(OPTIMIZER_BATCH_SIZE, "")
+        images = _images(trials, settings.loc[trials.index])
+        if step.isdigit() and len(images):
+            key = (*stratum, *(f"{name}={level}" for name, level in levels.items()))
+            groups.setdefault(key, {})[step] = images.median()
+    for of_step in groups.values():
+        if min(of_step.values()) >= ALIKE * max(of_step.values()):
+            continue
+        shares = [
+            f"{int(number):,} images with optimizer steps after {step} examples"
+            for step, number in of_step.items()
+        ]
+        yield (
+            f"An epoch trained on {listed(shares)}, since a last incomplete optimizer step is "
+            f"dropped: a part of the difference between these sections is one of the amount of "
+            f"data."
+        )
 
 
 def _options_by_size(trials: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:

@@ -22,6 +22,7 @@ from sweep.grid.expand import GridTrial, expand
 from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.field_changes import apply_changes
 from sweep.grid.left_out import LeftOut, excluded
+from sweep.grid.norm_levels import describe_impossible_label
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
 from sweep.grid.yaml_source import Source
@@ -241,12 +242,18 @@ def _read_layout(source: Source) -> Layout | None:
 
 
 def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
-    norms_hold = not any(p.where.startswith("factors.norm") for p in source.problems)
-    if reference is not None and reference not in labels and norms_hold:
+    if reference is None or reference in labels:
+        return
+    if any(p.where.startswith("factors.norm") for p in source.problems):
+        listed = _mapping(source.data.get("factors")).get("norm")
+        what = describe_impossible_label(reference, listed, labels)
+        if what is None:
+            return
+    else:
         what = f"expected one of the norms ({', '.join(labels)}), found {format_value(reference)}"
         if "norm" in source.replaced_factors:
             what += f"; give `--set {shlex.quote(f'reference={labels[0]}')}` too"
-        source.problems.append(source.problem(("reference",), what))
+    source.problems.append(source.problem(("reference",), what))
 
 
 def _take_root(source: Source) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import normmods
 from normmods.option_values import in_full, is_plain
 from normmods.registry import expected_value
+from sweep.errors import suggest_nearest
 from sweep.grid.validation_messages import format_value
 from trainables.spec import NormSpec
 
@@ -95,6 +96,24 @@ def _with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> Norm:
     family = [other.options for other in specs if other.name == spec.name]
     told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
     return Norm(spec, own_label(spec), frozenset(told_by))
+
+
+def describe_impossible_label(label: str, listed: object, labels: Sequence[str]) -> str | None:
+    """Return what is wrong with a label that no norm of a list with mistakes can have, else None.
+
+    Args:
+        label: what names a norm elsewhere in the grid.
+        listed: the list under `factors.norm` as the file has it.
+        labels: the labels of those of its norms that hold.
+    """
+    items = listed if isinstance(listed, list) else []
+    names = [item.get("name") if isinstance(item, dict) else item for item in items]
+    name = label.partition("(")[0]
+    if not names or name in normmods.names() or name in names:
+        return None  # it may be the norm that is listed with a mistake
+    near = suggest_nearest(name, [*labels, *normmods.names()])
+    near = near if near.startswith("; did") else ""
+    return f"expected a norm of factors.norm, found {format_value(label)}{near}"
 
 
 def own_label(spec: NormSpec) -> str:

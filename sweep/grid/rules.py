@@ -97,7 +97,7 @@ class RuleReader:
         unknown += [
             ((*loc, "set"), name, settable())
             for name in fields
-            if not is_settable(name) and not _is_norm_option(name)
+            if name in self.further or not (is_settable(name) or _is_norm_option(name))
         ]
         for place, name, known in unknown:
             is_set = place == (*loc, "set")
@@ -105,8 +105,10 @@ class RuleReader:
             if name == "norm" and is_set:
                 near = "; list norms under factors.norm; norm.momentum sets an option of one"
                 what = f"unknown name{near}"
-            elif name in REQUIRED and is_set:
-                what = f"is a factor and cannot be set; list it under factors.{name}, or use `when`"
+            elif name in factors and is_set:
+                why = "" if name in REQUIRED else ", since the label states it"
+                what = f"is a factor and cannot be set{why}"
+                what += f"; list it under factors.{name}, or use `when`"
             self._complain((*place, name), what or f"unknown name{meant(name, known, known)}")
         if fields == {} and "set" in self._item(loc):
             self._complain((*loc, "set"), "expected a field to set, found an empty mapping")

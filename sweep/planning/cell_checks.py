@@ -19,7 +19,7 @@ from sweep.grid.model import Grid
 from sweep.planning.feasibility import drop_infeasible_cells, find_not_fusable
 from sweep.planning.missing_reference import missing_reference
 from sweep.planning.unequal_training import unequal_training
-from sweep.planning.warnings import grid_warnings
+from sweep.planning.warnings import grid_warnings, unsaved_state_warnings
 from sweep.process.interrupts import start_without_signals
 
 
@@ -43,7 +43,8 @@ def check_cells(grid: Grid) -> CellFindings:
     feasible, skipped = drop_infeasible_cells(grid)
     notes, apart = grid_warnings(feasible), find_not_fusable(feasible)
     feasible = replace(feasible, apart=frozenset(apart))
-    warnings = (*missing_reference(feasible), *unequal_training(feasible))
+    found = (missing_reference, unequal_training, unsaved_state_warnings)
+    warnings = tuple(line for find in found for line in find(feasible))
     return CellFindings(feasible, tuple(skipped), warnings, tuple(notes), apart)
 
 

@@ -13,6 +13,8 @@ from trainables.spec import DataSpec, TrialSpec
 ALIKE = 0.98
 """Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
 
+ACCUMULATED = "with optimizer_batch_size"
+
 WITHOUT_BIAS = ("renorm_debias",)
 """Norms whose moving averages do not start from a value that training has to overcome."""
 
@@ -37,24 +39,30 @@ def num_batches(spec: TrialSpec) -> int:
 
 
 def _shares_of_data(grid: Grid) -> Iterator[str]:
-    found: dict[DataSpec, dict[int, int]] = {}
+    found: dict[DataSpec, dict[tuple[str, int], int]] = {}
     for trial in grid.trials:
+        is_stated = trial.spec.train.optimizer_batch_size is not None
+        named = ACCUMULATED if is_stated else "at batch size"
         size = trial.spec.optimizer_batch_size
-        found.setdefault(trial.spec.data, {})[size] = images_per_epoch(trial.spec)
+        found.setdefault(trial.spec.data, {})[named, size] = images_per_epoch(trial.spec)
     for data, images in found.items():
         if min(images.values()) >= ALIKE * max(images.values()):
             continue
         num_train = dataset_info(data).num_train
-        common = math.lcm(*images)
+        common = math.lcm(*(size for _, size in images))
         remedy = (
             f"; `data: {{num_train: {num_train // common * common}}}` gives every cell the same"
             if common <= num_train
             else ""
         )
-        shares = _listed([f"{num:,} at batch size {size}" for size, num in images.items()])
+        accumulates = any(named == ACCUMULATED for named, _ in images)
+        dropped = "incomplete optimizer step" if accumulates else "short batch"
+        shares = _listed([f"{num:,} {named} {size}" for (named, size), num in images.items()])
+        first, name, rest = shares.partition(ACCUMULATED)  # which is named in full once
+        shares = f"{first}{name}{rest.replace(ACCUMULATED, 'with')}"
         yield (
             f"{data.name}: of {num_train:,} training images an epoch has {shares}, since a last "
-            f"short batch is dropped{remedy}"
+            f"{dropped} is dropped{remedy}"
         )
 
 

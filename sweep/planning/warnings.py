@@ -56,6 +56,20 @@ def changed_source_warnings(plan: Plan) -> list[str]:
     return lines
 
 
+def unsaved_state_warnings(grid: Grid) -> list[str]:
+    """Return a line for each custom norm and model whose training state checkpoints do not hold.
+
+    Each norm is tried once in each model on each data set, at the largest batch size.
+    """
+    from trainables.unsaved_state import describe_unsaved_state
+
+    largest: dict[Hashable, GridTrial] = {}
+    for trial in sorted(grid.trials, key=lambda trial: -trial.spec.batch_size):
+        largest.setdefault((trial.spec.norm, trial.spec.model, trial.spec.data), trial)
+    lines = (line for trial in largest.values() for line in describe_unsaved_state(trial.spec))
+    return list(dict.fromkeys(lines))
+
+
 def missing_data_warnings(grid: Grid) -> list[str]:
     """A line for each data set whose files are not on this machine; reads no file."""
     from trainables import data

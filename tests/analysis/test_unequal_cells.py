@@ -72,3 +72,21 @@ def test_an_option_that_was_set_for_some_batch_sizes_is_told(tmp_path: Path) -> 
         "bn had momentum 0.003 at batch size 2 and 0.1 at batch size 16, and is compared as one "
         "norm."
     ]
+
+
+def test_so_are_those_of_sections_that_differ_in_the_optimizers_steps(tmp_path: Path) -> None:
+    """Two epochs of 1 step of 64, and of 6 steps of 16: 64 and 96 of 100 images an epoch."""
+    name = "train.optimizer_batch_size"
+    of_step = [
+        f"{line},{name}={step}"
+        for step, updates in ((64, 2), (16, 12))
+        for line in rows({16: updates, 4: updates})
+    ]
+    trials = trials_of(tmp_path, of_step, f"{HEADER},variant")
+    found = [line for line in notes(trials, comparisons(trials)) if "epoch" in line]
+    assert found == [
+        "An epoch trained on 96 images with optimizer steps after 16 examples and 64 images with "
+        "optimizer steps after 64 examples, since a last incomplete optimizer step is dropped: a "
+        "part of the difference between these sections is one of the amount of data."
+    ]
+    assert not unequal_cells(comparisons(trials)[:1], trials.settings)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,15 @@ def test_an_option_may_be_called_name_or_num_channels() -> None:
     assert normmods.build("mynorms:Named", 16).stated == (16, "a", 4)
     layer = normmods.build("mynorms:Named", 16, name="b", num_channels=2)
     assert layer.stated == (16, "b", 2)
+
+
+def test_what_is_filled_with_the_number_of_channels_is_no_option() -> None:
+    expected = (
+        "norm 'torch.nn:LocalResponseNorm' has no option 'size': its first argument `size` is "
+        "filled with the number of channels (its options are alpha, beta, k)"
+    )
+    with pytest.raises(normmods.NormError, match=re.escape(expected)):
+        normmods.complete_options("torch.nn:LocalResponseNorm", {"size": 5})
 
 
 @pytest.mark.usefixtures("own")

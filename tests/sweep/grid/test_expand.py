@@ -138,14 +138,11 @@ def test_fields_that_contradict_each_other(changes: dict[str, Any], expected: st
 
 
 def test_two_levels_that_become_one_trial() -> None:
-    override = {"when": {}, "set": {"train.optimizer.lr": 0.5}}
-    found = complaints(
-        **factors(norm=["batchnorm"], batch_size=[8], seed=1, **{"train.optimizer.lr": [0.1, 0.2]}),
-        overrides=[override],
-    )
+    width = {"model.width": [None, 16]}
+    found = complaints(**factors(norm=["batchnorm"], batch_size=[8], seed=1, **width))
     assert found == [
-        "overrides: makes batchnorm-bs008-s0-train.optimizer.lr=0.2 the same trial as "
-        "batchnorm-bs008-s0-train.optimizer.lr=0.1; exclude one of them"
+        "overrides: makes batchnorm-bs008-s0-model.width=16 the same trial as "
+        "batchnorm-bs008-s0-model.width=null; exclude one of them"
     ]
 
 

@@ -163,6 +163,17 @@ def test_a_mistyped_norm_is_not_also_a_wrong_reference() -> None:
     assert [complaint.split(":")[0] for complaint in found] == ["factors.norm[0]"]
 
 
+def test_a_reference_that_no_norm_can_be_is_named_with_the_mistakes_of_norms() -> None:
+    norms = {**FACTORS, "norm": ["bachnorm", "groupnorm"]}
+    of_norm, of_reference = complaints(factors=norms, reference="batch_norm")
+    assert of_norm.startswith("factors.norm[0]: there is no norm 'bachnorm'")
+    assert of_reference == (
+        "reference: expected a norm of factors.norm, found 'batch_norm'; did you mean 'batchnorm'?"
+    )
+    (alone,) = complaints(factors=norms, reference="bachnorm")
+    assert alone == of_norm
+
+
 def test_a_large_grid_is_read_in_seconds() -> None:
     names = ["batchnorm", "groupnorm", "instancenorm", "layernorm", "assocnorm"]
     further = {"train.optimizer.lr": [0.1, 0.2, 0.3, 0.4]}

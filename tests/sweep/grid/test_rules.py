@@ -234,3 +234,20 @@ def test_what_cannot_be_set_is_told_with_what_to_type(
 ) -> None:
     (complaint,) = complaints(overrides=[{"when": {"batch_size": 8}, "set": fields}])
     assert complaint.startswith(f"overrides[0].set.{expected}")
+
+
+def test_an_override_cannot_set_a_further_factor_which_labels_state() -> None:
+    name = "train.optimizer.lr"
+    when = {"norm": "groupnorm", name: 0.1}
+    found = complaints(
+        **factors(**{name: [0.1, 0.01]}), overrides=[{"when": when, "set": {name: 0.05}}]
+    )
+    assert found == [
+        f"overrides[0].set.{name}: is a factor and cannot be set, since the label states it; list "
+        f"it under factors.{name}, or use `when`"
+    ]
+    beside = {"when": when, "set": {"train.optimizer.momentum": 0.5}}
+    grid = load(**factors(**{name: [0.1, 0.01]}), overrides=[beside])
+    momenta = {(t.norm, t.variant): t.spec.train.optimizer.momentum for t in grid.trials}
+    assert momenta["groupnorm", f"{name}=0.1"] == 0.5
+    assert 0.5 not in [momenta[key] for key in momenta if key != ("groupnorm", f"{name}=0.1")]

@@ -39,6 +39,16 @@ def net(in_channels, num_classes, norm):
     print("my own network")
     os._exit(7)
 """
+FORGETS = """
+from torch import nn
+
+class Forgets(nn.BatchNorm2d):
+    steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        return super().forward(x)
+"""
 LONG: dict[str, Any] = {
     "model": {"name": "resnet152"},
     "factors": {"norm": ["batchnorm"], "batch_size": list(range(2, 60)), "seed": 1},
@@ -127,3 +137,10 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "Z"
+
+
+def test_state_that_checkpoints_do_not_hold_is_a_warning_once_for_a_norm() -> None:
+    Path("forgets.py").write_text(FORGETS)
+    levels = {"norm": ["batchnorm", "forgets:Forgets"], "batch_size": [16, 8], "seed": 2}
+    (line,) = check_cells(load(factors=levels)).warnings
+    assert line.startswith("forgets:Forgets in resnet8: norm1 (Forgets) and 8 more change `steps`")

@@ -31,6 +31,21 @@ def test_accumulated_gradients_drop_whole_optimizer_steps() -> None:
     assert not unequal_training(load(**levels, **ALL_DIGITS, train=train))
 
 
+def test_sizes_of_optimizer_steps_are_called_so() -> None:
+    """1,437 = 2 * 512 + 413 = 22 * 64 + 29 = 718 * 2 + 1."""
+    sizes = {"train.optimizer_batch_size": [512, 64]}
+    levels = factors(norm=["groupnorm"], batch_size=[2], **sizes)
+    (line,) = unequal_training(load(**levels, **ALL_DIGITS))
+    assert line.startswith(
+        "digits: of 1,437 training images an epoch has 1,024 with optimizer_batch_size 512 and "
+        "1,408 with 64, since a last incomplete optimizer step is dropped; "
+    )
+    sizes = {"train.optimizer_batch_size": [None, 512]}
+    levels = factors(norm=["groupnorm"], batch_size=[2], **sizes)
+    (line,) = unequal_training(load(**levels, **ALL_DIGITS))
+    assert "has 1,436 at batch size 2 and 1,024 with optimizer_batch_size 512, since a last" in line
+
+
 @pytest.mark.parametrize(
     ("norm", "expected"),
     [
