@@ -27,7 +27,7 @@ OF_THE_MACHINE = ("records", "slots", "left_s", "occupations", "saved_side_by_si
 # An epoch's values that are the same wherever the bits are.
 RESULTS = ("train_loss", "train_error", "test_loss", "test_error", "best_test_error", "num_updates")
 LINK = re.compile(r"/experiments/\d+/runs(/[0-9a-f]{32})?")
-REPORT_TEXTS = ("*.md", "*.json", "tables/*")
+REPORT_TEXTS = ("*.md", "manifest.json", "tables/*")
 
 
 def read_plan(printed: str) -> Json:
@@ -103,7 +103,7 @@ def _share(runs: dict[str, Json]) -> Json:
 
 
 def read_report_texts(report: Path) -> dict[str, str]:
-    """Return the text files of a report, its tables among them, by their paths in it."""
+    """Return a report's Markdown, tables and manifest, which hashes all files, by path."""
     return {
         path.relative_to(report).as_posix(): path.read_text(encoding="utf-8")
         for pattern in REPORT_TEXTS
@@ -112,12 +112,19 @@ def read_report_texts(report: Path) -> dict[str, str]:
 
 
 def read_results(trials: Path) -> Json:
-    """Return trial id -> the digest of the trained weights, and each epoch's results."""
+    """Return trial id -> hashes of its weights and files, and the results of each epoch.
+
+    The files are the predictions on the test set and the last checkpoint.
+    """
     records = [json.loads(file.read_text()) for file in sorted(trials.glob("*/record.json"))]
     return {
         record["trial_id"]: {
             "weights_digest": record["weights_digest"],
-            "epochs": [[epoch[key] for key in RESULTS] for epoch in record["epochs"]],
+            "files": {
+                name: hashlib.sha256((trials / record["trial_id"] / name).read_bytes()).hexdigest()
+                for name in ("correct.npy", f"checkpoint-{len(record['epochs']):06d}.pt")
+            },
+            "epochs": [" ".join(repr(epoch[key]) for key in RESULTS) for epoch in record["epochs"]],
         }
         for record in records
     }
@@ -145,7 +152,9 @@ def main(folder: Path, expected: Path) -> None:
     values = {
         "plans": {grid: read_plan((folder / f"plan-{grid}.json").read_text()) for grid in GRIDS},
         "mlflow": read_mlflow_rows(folder / "mlflow.db"),
-        "results": read_results(folder / "finished/runs/interrupted/trials"),
+        "results": {
+            grid: read_results(folder / "finished/runs" / grid / "trials") for grid in GRIDS
+        },
         "machine": describe_machine(),
     }
     for name, value in values.items():

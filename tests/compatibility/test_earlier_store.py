@@ -9,7 +9,7 @@ before `sweep` was put in the order that its data flow:
 
 Then the checkpoints of finished trials and all but the last of the interrupted ones were deleted,
 and in the records the host, process ids and the kernel's version replaced. `expected/` is what the
-same version, on the same machine, makes of such a store, of which `finished/` is a second copy:
+same version, on the same machine, made of this store; `finished/` is a copy with all checkpoints:
 
     for grid in single side-by-side interrupted; do
       norm-sweep plan $grid.yaml --json > plan-$grid.json
@@ -108,11 +108,6 @@ def skip_unless_bits_are_comparable(*parts: str) -> None:
         pytest.skip(f"bits are those of another machine: {'; '.join(different)}")
 
 
-def rounded(text: str) -> Any:
-    """Parse JSON, with ten digits of each number: the last ones depend on the processor."""
-    return json.loads(text, parse_float=lambda digits: float(f"{float(digits):.10g}"))
-
-
 @pytest.mark.parametrize("grid", GRIDS)
 def test_a_plan_finds_every_trial_by_its_id_and_misses_only_the_interrupted(
     grid: str, store: Path
@@ -150,13 +145,13 @@ def test_a_report_from_records_says_the_same(grid: str, store: Path) -> None:
     texts = read_report_texts(store / "report" / grid)
     wanted = read_report_texts(EXPECTED / "report" / grid)
     hashes, wanted_hashes = (json.loads(all_.pop("manifest.json")) for all_ in (texts, wanted))
-    numbers, wanted_numbers = (rounded(all_.pop("report.json")) for all_ in (texts, wanted))
     assert texts == wanted
-    assert numbers == wanted_numbers
     assert list(hashes["files"]) == list(wanted_hashes["files"])
     assert bytes_in(store / "runs") == before
     skip_unless_bits_are_comparable("processor", "figures")
-    assert hashes == wanted_hashes
+    # `made_from` covers the source code of `analysis` as well, and so differs by version.
+    assert hashes["headline"] == wanted_hashes["headline"]
+    assert hashes["files"] == wanted_hashes["files"]
 
 
 @pytest.mark.slow
@@ -196,7 +191,17 @@ def test_interrupted_trials_go_on_from_their_checkpoints(finished: Folder) -> No
 @pytest.mark.slow
 def test_interrupted_trials_come_to_the_same_bits(finished: Folder) -> None:
     skip_unless_bits_are_comparable("processor", "torch")
-    assert read_results(finished.path / "runs/interrupted/trials") == expected("results")
+    results = read_results(finished.path / "runs/interrupted/trials")
+    assert results == expected("results")["interrupted"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", REPORTED)
+def test_training_afresh_comes_to_the_same_bits(grid: str, store: Path) -> None:
+    skip_unless_bits_are_comparable("processor", "torch")
+    shutil.rmtree(store / "runs" / grid)
+    succeed(Folder(store), "run", f"{grid}.yaml")
+    assert read_results(store / "runs" / grid / "trials") == expected("results")[grid]
 
 
 @pytest.mark.slow
@@ -207,7 +212,7 @@ def test_a_new_mlflow_store_gets_the_same_rows(store: Path) -> None:
     rows = read_mlflow_rows(store / "mlflow.db")
     for grid in GRIDS:
         assert rows[grid] == expected("mlflow")[grid]
-    assert list(rows) == list(GRIDS)
+    assert set(rows) == set(GRIDS)
     assert bytes_in(store / "runs") == before
 
 
