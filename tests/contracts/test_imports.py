@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": set(),
     "norm_sweep": {"sweep", "analysis"},  # the commands of both, side by side
 }
-MAX_LINES = 300
+MAX_LINES = 400
 MEANINGLESS = {"utils", "util", "helpers", "helper", "manager", "core", "common", "misc"}
 
 
