@@ -102,8 +102,12 @@ _ADDED_LATER: dict[str, tuple[str, ...]] = {"assocnorm": ("encoder_init",)}
 default, `recorded_options` leaves it out, so that the ids of old trials hold."""
 
 
-_MEAN_WITHOUT_MOMENTUM = ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm")
-"""Norms that average all batches alike where `momentum` is None, as torch's BatchNorm does."""
+_TAKES_NONE: dict[str, tuple[str, ...]] = {
+    "momentum": ("batchnorm", "ghostbatchnorm", "evonorm_b0", "switchablenorm"),
+    "renormalize_after": ("mabn",),
+}
+"""Options that may be None, and the norms in which they may: without `momentum` all batches are
+averaged alike, as in torch's BatchNorm; without `renormalize_after` mabn never renormalizes."""
 
 
 def names() -> tuple[str, ...]:
@@ -167,7 +171,7 @@ def expected_value(name: str, option: str, value: object) -> str | None:
     """
     default = options(name).get(option)
     # A user's own layer may mean something by any None.
-    takes_none = option == "momentum" and name in _MEAN_WITHOUT_MOMENTUM
+    takes_none = name in _TAKES_NONE.get(option, ())
     if name in _TABLE and value is None and default is not None and not takes_none:
         return in_words(default)
     return expected(default, value)
