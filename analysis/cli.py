@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import InputError
-from analysis.reporting.options import Options
+from analysis.options import Options
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -111,9 +111,9 @@ def report(
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
         from analysis.reporting.manifest import unchanged
-        from analysis.reporting.report_run import check_place, log_report
-        from analysis.sources.fingerprint import fingerprint
-        from analysis.sources.place import find
+        from analysis.reporting.mlflow_report_run import check_place, log_report
+        from analysis.sources.source_digest import fingerprint
+        from analysis.sources.source_location import find
 
         place, settings = find(source), _settings(where)
         if to_mlflow:
@@ -134,10 +134,10 @@ def _make(
     source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
 ) -> list[str]:
     """Make the report and return its headline."""
-    from analysis.reporting.answer import summary
-    from analysis.reporting.write import files_of, write
-    from analysis.sources.load import load
-    from analysis.statistics.findings import findings_of
+    from analysis.findings import findings_of
+    from analysis.reporting.summary import summary
+    from analysis.reporting.write_report import files_of, write
+    from analysis.sources.load_results import load
 
     trials = load(source, settings)
     found = findings_of(trials, options)
@@ -152,9 +152,9 @@ def compare(
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _one_line_errors():
-        from analysis.reporting.compare import compare as write
-        from analysis.sources.load import load
-        from analysis.sources.place import find, require_two
+        from analysis.reporting.sweep_comparison import compare as write
+        from analysis.sources.load_results import load
+        from analysis.sources.source_location import find, require_two
 
         settings = _settings(where)
         require_two(find(before), find(after))

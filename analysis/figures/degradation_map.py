@@ -11,9 +11,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from analysis.figures.style import INK, SOFT, looks, sheet
-from analysis.reporting.wording import signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
+from analysis.findings import Findings
+from analysis.formatting import signed
+from analysis.statistics.inference.intervals import Mean, t_interval
 from analysis.statistics.robustness import degradation, error_table
 
 ALT = (

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
-from analysis.reporting.wording import p_value, signed
-from analysis.statistics.family import Gap
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.formatting import p_value, signed
+from analysis.statistics.inference.family import Gap
 
 ALT = (
     "Forest plot of each norm's difference from the reference in average error over batch sizes, "

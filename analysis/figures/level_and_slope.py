@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
-from analysis.statistics.findings import Findings
-from analysis.statistics.learnt import learnt_nothing
+from analysis.findings import Findings
+from analysis.statistics.at_chance import learnt_nothing
 
 ALT = (
     "Scatter plot of each norm's average error over batch sizes (level) against the rise of its "

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.names import drawn_names
+from analysis.figures.norm_labels import drawn_names
 from analysis.figures.style import (
     Look,
     batch_size_axis,
@@ -19,9 +19,9 @@ from analysis.figures.style import (
     rows_of,
     sheet,
 )
+from analysis.findings import Findings
 from analysis.schema import STATISTICS
 from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
 
 ALT = (
     "Line chart of test error against batch size of one norm tested with its moving averages, with "

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, Look, legend, looks, panels, rows_of, sheet
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
 from analysis.statistics.survival import Curve, kaplan_meier
 
 ALT = (

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.reporting.wording import MINUS, number, signed
+from analysis.formatting import MINUS, number, signed
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.inference.intervals import Mean, t_interval
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}

@@ -7,11 +7,11 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import listed, number, signed
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import listed, number, signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.measures import Measures
+from analysis.statistics.inference.intervals import Mean
+from analysis.statistics.norm_measures import Measures
 
 
 def measure_frame(findings: Findings) -> pd.DataFrame:

@@ -11,27 +11,27 @@ from math import comb
 import pandas as pd
 
 from analysis.figures import critical_difference
-from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, in_short, missing_trials
-from analysis.reporting.dependence_section import depends
-from analysis.reporting.gallery import Drawn, gallery
+from analysis.findings import Findings
+from analysis.formatting import listed, p_value, spans
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.methods import METHODS, NOT_BY_SEED
-from analysis.reporting.notes import notes
-from analysis.reporting.power import power
+from analysis.reporting.power_sentences import power
 from analysis.reporting.published_table import published_tables
 from analysis.reporting.recorded_table import recorded_tables
+from analysis.reporting.report_figures import Drawn, gallery
+from analysis.reporting.sign_reversal_sentences import depends
+from analysis.reporting.statistics_or_sgd_section import in_words, unconfounded_table
 from analysis.reporting.statistics_table import statistics_table
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table, without_curves
-from analysis.reporting.unconfounded_section import in_words, unconfounded_table
-from analysis.reporting.wording import listed, p_value, spans
+from analysis.reporting.trial_coverage import coverage, in_short, missing_trials
+from analysis.reporting.trial_differences import notes
 from analysis.schema import Trials
-from analysis.statistics.confounding import unconfounded
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import ALPHA
+from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.ranks import Ranks, rank
+from analysis.statistics.statistics_or_sgd import unconfounded
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import number
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.inference.intervals import Mean, t_interval
 
 CLIPPED = "Channels whose r or d was clipped"
 _METRICS = {

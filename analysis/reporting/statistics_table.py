@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.figures.norm_statistics import NAMES
+from analysis.findings import Findings
+from analysis.formatting import number, signed
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number, signed
 from analysis.schema import STATISTICS
 from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
+from analysis.statistics.inference.intervals import Mean
 
 
 def statistics_frame(findings: Findings) -> pd.DataFrame:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.wording import digits_for, number, p_value, signed
+from analysis.findings import Findings
+from analysis.formatting import digits_for, number, p_value, signed
+from analysis.statistics.at_chance import both_guess
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.family import Gap
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.learnt import both_guess
+from analysis.statistics.inference.family import Gap
+from analysis.statistics.inference.intervals import Mean
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import number
 from analysis.reporting.tables import Shown, Table
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
 from analysis.statistics.survival import UNITS, kaplan_meier, restricted_mean
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from analysis.errors import InputError
 from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
-from analysis.sources.assemble import Found, empty_curves
 from analysis.sources.csv_outcome import with_outcome
 from analysis.sources.csv_units import check_units
 from analysis.sources.csv_values import refuse_values
+from analysis.sources.raw_results import Found, empty_curves
 
 COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
 ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.sources.csv_sizes import Block, is_far_below, suspected_blocks
+from analysis.sources.suspected_fractions import Block, is_far_below, suspected_blocks
 
 GROUP = ["dataset", "edition", "model"]
 

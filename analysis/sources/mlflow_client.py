@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.errors import InputError
-from analysis.sources.assemble import METRIC_NAMES, Bits, Found
-from analysis.sources.correctness import read_bits
+from analysis.sources.correct_examples import read_bits
 from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
-from analysis.sources.place import CORRECT
-from analysis.sources.proxy import proxy_remark
+from analysis.sources.proxy_hint import proxy_remark
+from analysis.sources.raw_results import METRIC_NAMES, Bits, Found
 from analysis.sources.run_cache import History, recall, remember
+from analysis.sources.source_location import CORRECT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

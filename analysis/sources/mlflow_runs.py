@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.errors import InputError
 from analysis.schema import LeftOut
-from analysis.sources.assemble import (
+from analysis.sources.raw_results import (
     Bits,
     Found,
     edition_of,
@@ -22,7 +22,7 @@ from analysis.sources.assemble import (
     strangers_note,
     utc,
 )
-from analysis.sources.place import records_here
+from analysis.sources.source_location import records_here
 
 EXPECTED_TAG = "sweep.expected."
 ASKED_TAG = "sweep.trials."

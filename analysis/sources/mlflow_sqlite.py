@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from analysis.sources.assemble import METRIC_NAMES, Bits, Found
-from analysis.sources.correctness import read_bits
+from analysis.sources.correct_examples import read_bits
 from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
-from analysis.sources.place import CORRECT
+from analysis.sources.raw_results import METRIC_NAMES, Bits, Found
+from analysis.sources.source_location import CORRECT
 
 _TRIALS = """
     SELECT runs.run_uuid FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import InputError
-from analysis.sources.assemble import (
+from analysis.sources.correct_examples import read_bits
+from analysis.sources.raw_results import (
     Found,
     edition_of,
     empty_curves,
@@ -20,8 +21,7 @@ from analysis.sources.assemble import (
     strangers_note,
     utc,
 )
-from analysis.sources.correctness import read_bits
-from analysis.sources.place import CORRECT, SWEEP_FILE
+from analysis.sources.source_location import CORRECT, SWEEP_FILE
 
 RECORD_VERSION = 1
 """The newest form of a record that is known here."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.sources.assemble import Bits
-from analysis.sources.correctness import read_bits
+from analysis.sources.correct_examples import read_bits
 from analysis.sources.mlflow_runs import Point, Run
+from analysis.sources.raw_results import Bits
 
 DIGEST_TAG = "sweep.record_digest"
 _TABLE = (

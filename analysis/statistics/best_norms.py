@@ -9,7 +9,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.inference import ALPHA, SAME, holm, paired_mean, t_test
+from analysis.statistics.inference.differences import paired_mean
+from analysis.statistics.inference.family import holm
+from analysis.statistics.inference.intervals import ALPHA, SAME, t_test
 
 Columns = Mapping[int | None, Mapping[str, "pd.Series[float]"]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.statistics.inference import Mean
+from analysis.statistics.inference.intervals import Mean
 
 
 @dataclass(frozen=True)

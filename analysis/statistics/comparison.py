@@ -11,14 +11,15 @@ import pandas as pd
 
 from analysis.errors import InputError
 from analysis.schema import STRATUM, LeftOut, Trials, norms_in_order, scored
-from analysis.statistics.asked import asked_for, crossed
+from analysis.statistics.at_chance import Cells, cells_where, guessed
 from analysis.statistics.best_norms import Best, Columns, between_others, lowest
 from analysis.statistics.cell import Cell
-from analysis.statistics.family import Gap, family
-from analysis.statistics.inference import Difference, difference, t_interval
-from analysis.statistics.learnt import Cells, cells_where, guessed
+from analysis.statistics.expected_trials import asked_for, crossed
+from analysis.statistics.identical_networks import same_networks
+from analysis.statistics.inference.differences import Difference, difference
+from analysis.statistics.inference.family import Gap, family
+from analysis.statistics.inference.intervals import t_interval
 from analysis.statistics.robustness import auec, error_table
-from analysis.statistics.same_network import same_networks
 from analysis.statistics.strata import label_of, variant_order
 
 

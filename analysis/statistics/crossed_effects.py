@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import special
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import CONFIDENCE, MIN_SEEDS, SAME
+from analysis.statistics.inference.intervals import CONFIDENCE, MIN_SEEDS, SAME
 from analysis.statistics.robustness import auec
 
 Floats = npt.NDArray[np.float64]

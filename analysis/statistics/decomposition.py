@@ -16,7 +16,8 @@ import pandas as pd
 
 from analysis.schema import STATISTICS, recorded
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import Mean, difference, t_interval
+from analysis.statistics.inference.differences import difference
+from analysis.statistics.inference.intervals import Mean, t_interval
 
 _OPTION = re.compile(rf"\b(?:eval_statistics)=['\"]?({'|'.join(STATISTICS)})['\"]?,? ?")
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import ALPHA, holm
+from analysis.statistics.inference.family import holm
+from analysis.statistics.inference.intervals import ALPHA
 
 MIN_BLOCKS = 6
 """With fewer, Wilcoxon's test cannot fall below 5 % whatever the errors are."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.statistics.inference import upper_bound
+from analysis.statistics.inference.intervals import upper_bound
 
 
 def error_table(scored: pd.DataFrame, norm: str, batch_sizes: Sequence[int]) -> pd.DataFrame:

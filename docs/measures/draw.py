@@ -16,9 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.save import rendered
+from analysis.figures.rendering import rendered
 from analysis.figures.style import GRID, INK, SOFT, Look, batch_size_axis, looks, sheet
-from analysis.statistics.inference import upper_bound
+from analysis.statistics.inference.intervals import upper_bound
 from analysis.statistics.robustness import (
     auec,
     degradation,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.sources.load_results import load
 
 
 @pytest.fixture(autouse=True)

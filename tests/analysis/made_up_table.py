@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.sources.load_results import load
 
 BASE = "norm,batch_size,seed,test_error,outcome,chance_error,dataset,model,num_test"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer, headline, summary
-from analysis.reporting.options import Options
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.summary import answer, headline, summary
 from analysis.reporting.tables import error_table
-from analysis.reporting.write import report
+from analysis.reporting.write_report import report
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA
+from analysis.statistics.inference.intervals import ALPHA
 
 
 def test_an_interval_without_0_beside_an_adjusted_p_above_5_percent_is_explained(

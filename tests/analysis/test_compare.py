@@ -11,11 +11,11 @@ from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.errors import InputError
-from analysis.reporting.compare import compare
+from analysis.reporting.sweep_comparison import compare
 from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.changes import changes
+from analysis.sources.load_results import load
 from analysis.statistics.comparison import comparisons
+from analysis.statistics.sweep_changes import changes
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from analysis.statistics.inference import (
-    ALPHA,
-    difference,
-    equivalence,
-    holm,
-    smallest_detectable,
-    t_interval,
-    t_test,
-)
+from analysis.statistics.inference.differences import difference
+from analysis.statistics.inference.equivalence import equivalence
+from analysis.statistics.inference.family import holm
+from analysis.statistics.inference.intervals import ALPHA, t_interval, t_test
+from analysis.statistics.inference.power import smallest_detectable
 
 QUICK, THOROUGH = 2_000, 40_000
 REPEATS = pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from made_up_table import only, trials_of
 from scipy import stats
 
 from analysis import load
-from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import error_table
+from analysis.reporting.trial_coverage import coverage, missing_trials
 from analysis.statistics.comparison import comparisons
 
 SEEDS = 4

@@ -10,7 +10,7 @@ import pytest
 from synthetic_sweep import make_sweep, write_folder
 
 from analysis.errors import InputError
-from analysis.sources.load import load
+from analysis.sources.load_results import load
 
 
 @pytest.mark.parametrize(

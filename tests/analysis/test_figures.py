@@ -20,12 +20,12 @@ from analysis.figures import (
     time_to_threshold,
 )
 from analysis.figures.style import spread
-from analysis.reporting.gallery import gallery
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.reporting.report_figures import gallery
 from analysis.reporting.time_table import time_frame, time_table
 from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.sources.load_results import load
 
 
 def test_every_trial_is_a_dot_and_a_diverged_one_a_cross(findings: Findings) -> None:

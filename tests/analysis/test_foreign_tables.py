@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import InputError
-from analysis.reporting.coverage import coverage, missing_trials
-from analysis.reporting.options import Options
+from analysis.findings import findings_of
+from analysis.options import Options
 from analysis.reporting.page import page
-from analysis.reporting.power import power
+from analysis.reporting.power_sentences import power
+from analysis.reporting.trial_coverage import coverage, missing_trials
 from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import findings_of
+from analysis.sources.load_results import load
 
 RUNNER = CliRunner()
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.errors import InputError
 from analysis.sources.grid_file import read_grid
-from analysis.sources.load import load
+from analysis.sources.load_results import load
 
 GRID = """\
 name: small

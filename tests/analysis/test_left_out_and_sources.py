@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import InputError
-from analysis.reporting.coverage import coverage
 from analysis.reporting.html import TEMPLATE
 from analysis.reporting.page import slugs
-from analysis.reporting.sources_line import unlike_sources
+from analysis.reporting.source_changes import unlike_sources
 from analysis.reporting.tables import error_table
-from analysis.sources.load import load
-from analysis.sources.place import find
+from analysis.reporting.trial_coverage import coverage
+from analysis.sources.load_results import load
+from analysis.sources.source_location import find
 from analysis.statistics.comparison import comparisons
 
 LEFT_OUT = [

@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 
 from analysis.figures import published_and_measured
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.published import printed_gap, printed_norm, protocol_lines, table3
-from analysis.reporting.options import Options
 from analysis.reporting.page import page
-from analysis.reporting.power import power
+from analysis.reporting.power_sentences import power
 from analysis.reporting.published_table import published_frame, published_tables
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.sources.load_results import load
 
 NOISE = (-0.31, 0.12, 0.25, -0.2, 0.14)
 
@@ -114,7 +114,7 @@ def curves(errors: list[float]) -> pd.DataFrame:
 
 
 def test_epochs_to_the_threshold_stand_beside_the_printed_ones(tmp_path: Path) -> None:
-    from analysis.published.against import against
+    from analysis.published.measured_beside_printed import against
 
     found = measured(tmp_path, {("batchnorm", 5): 34.0}, "cifar100", "allcnn")
     times = curves([21.0, 24.0, 22.0])

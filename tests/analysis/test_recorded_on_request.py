@@ -14,15 +14,15 @@ from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.errors import InputError
 from analysis.figures.recorded_curves import drawer, watched
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.reporting.recorded_table import recorded_frame, recorded_tables
 from analysis.reporting.tables import top5_frame, top5_table
-from analysis.reporting.write import files_of
+from analysis.reporting.write_report import files_of
 from analysis.schema import Trials
-from analysis.sources.load import load
+from analysis.sources.load_results import load
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import Findings, findings_of
-from analysis.statistics.top5 import by_top5
+from analysis.statistics.top5_errors import by_top5
 
 
 def further_metrics(sweep: dict[str, Any]) -> dict[str, Any]:

@@ -11,18 +11,18 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import InputError
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.published import table3
 from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.notes import notes
-from analysis.reporting.numbers import numbers
-from analysis.reporting.options import Options
+from analysis.reporting.report_json import numbers
 from analysis.reporting.tables import gap_table
-from analysis.reporting.write import report
+from analysis.reporting.trial_differences import notes
+from analysis.reporting.write_report import report
 from analysis.schema import Trials
-from analysis.sources.load import load
+from analysis.sources.load_results import load
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import Findings, findings_of
 from analysis.statistics.strata import label_of
 
 

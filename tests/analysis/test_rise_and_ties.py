@@ -10,10 +10,11 @@ import pytest
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer
+from analysis.formatting import between, digits_for, number, points, told_apart
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import gap_table
-from analysis.reporting.wording import between, digits_for, number, points, told_apart
-from analysis.statistics.inference import Mean, difference, t_interval
+from analysis.statistics.inference.differences import difference
+from analysis.statistics.inference.intervals import Mean, t_interval
 from analysis.statistics.robustness import safe_range, slope, worst_rise
 
 U = {64: 36.0, 16: 29.5, 4: 27.3, 2: 35.1}

@@ -13,11 +13,11 @@ from synthetic_sweep import make_sweep, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.sources.fingerprint import fingerprint
-from analysis.sources.load import load
+from analysis.sources.load_results import load
 from analysis.sources.mlflow_client import read_with_client
-from analysis.sources.place import find
 from analysis.sources.run_cache import place as cache_place
+from analysis.sources.source_digest import fingerprint
+from analysis.sources.source_location import find
 
 SIZE = {"batch_sizes": (4, 2), "num_seeds": 1, "num_epochs": 2}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from made_up_table import BASE, trials_of
 
-from analysis.reporting.notes import notes
-from analysis.reporting.unequal_cells import unequal_cells
+from analysis.reporting.trial_differences import notes
+from analysis.reporting.unequal_training import unequal_cells
 from analysis.statistics.comparison import comparisons
 
 HEADER = f"{BASE},num_epochs,num_updates"

@@ -10,12 +10,12 @@ from made_up_table import BASE, rows_of, trials_of
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.reporting.answer import answer, summary
-from analysis.reporting.options import Options
+from analysis.findings import findings_of
+from analysis.options import Options
 from analysis.reporting.page import page
+from analysis.reporting.summary import answer, summary
 from analysis.schema import Trials
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA
+from analysis.statistics.inference.intervals import ALPHA
 
 HEADER = BASE + ",variant"
 

@@ -92,7 +92,7 @@ def test_every_printed_error_has_its_cell() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if name.startswith("renorm-")])
 def test_the_protocol_of_the_other_paper_is_the_printed_one(name: str) -> None:
-    from analysis.sources.assemble import flat
+    from analysis.sources.raw_results import flat
     from trainables.spec import spec_to_dict
 
     trials = grid(name).trials

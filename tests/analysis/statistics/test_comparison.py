@@ -13,15 +13,16 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from analysis.errors import InputError
-from analysis.reporting.answer import answer, headline
-from analysis.reporting.coverage import coverage, missing_trials
-from analysis.reporting.options import Options
-from analysis.reporting.power import power
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.power_sentences import power
+from analysis.reporting.summary import answer, headline
+from analysis.reporting.trial_coverage import coverage, missing_trials
 from analysis.statistics.best_norms import lowest
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.family import family
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA, difference
+from analysis.statistics.inference.differences import difference
+from analysis.statistics.inference.family import family
+from analysis.statistics.inference.intervals import ALPHA
 
 
 def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import pytest
 from made_up_table import BASE, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import headline
-from analysis.reporting.options import Options
-from analysis.reporting.unconfounded_section import in_words
-from analysis.reporting.write import files_of
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.statistics_or_sgd_section import in_words
+from analysis.reporting.summary import headline
+from analysis.reporting.write_report import files_of
 from analysis.schema import Trials
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.confounding import unconfounded
-from analysis.statistics.findings import findings_of
+from analysis.statistics.statistics_or_sgd import unconfounded
 
 EACH, FIXED = "train.optimizer_batch_size=null", "train.optimizer_batch_size=64"
 

@@ -13,13 +13,13 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.reporting.options import Options
-from analysis.reporting.power import power
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.reporting.power_sentences import power
 from analysis.reporting.test_set_table import test_set_table as table_of
-from analysis.reporting.write import files_of
-from analysis.sources.load import load
+from analysis.reporting.write_report import files_of
+from analysis.sources.load_results import load
 from analysis.statistics.crossed_effects import crossed_mean
-from analysis.statistics.findings import Findings, findings_of
 
 NUM_TEST = 360
 

@@ -13,12 +13,12 @@ from scipy import stats
 from synthetic_sweep import diverge, make_sweep, record_statistics, write_folder
 
 from analysis.figures import norm_statistics
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.reporting.statistics_table import statistics_frame, statistics_table
-from analysis.reporting.write import files_of
-from analysis.sources.load import load
+from analysis.reporting.write_report import files_of
+from analysis.sources.load_results import load
 from analysis.statistics.decomposition import family
-from analysis.statistics.findings import Findings, findings_of
 
 OFFSETS = {"ema": 0.0, "precise": -0.25, "batch": -0.1}
 

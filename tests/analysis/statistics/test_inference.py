@@ -13,17 +13,16 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from analysis.errors import InputError
-from analysis.statistics.inference import (
-    difference,
-    equivalence,
-    holm,
+from analysis.statistics.inference.differences import difference
+from analysis.statistics.inference.equivalence import equivalence
+from analysis.statistics.inference.family import holm
+from analysis.statistics.inference.intervals import (
     proportion_interval,
-    seeds_needed,
-    smallest_detectable,
     t_interval,
     t_test,
     upper_bound,
 )
+from analysis.statistics.inference.power import seeds_needed, smallest_detectable
 
 SAMPLES = st.lists(st.floats(0, 90).map(lambda x: round(x, 3)), min_size=3, max_size=12)
 

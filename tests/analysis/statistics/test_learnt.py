@@ -10,10 +10,10 @@ import pytest
 from made_up_table import only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer, headline
-from analysis.reporting.power import closest_call
+from analysis.reporting.power_sentences import closest_call
+from analysis.reporting.summary import answer, headline
 from analysis.reporting.tables import gap_table
-from analysis.statistics.learnt import guessed, learnt_nothing
+from analysis.statistics.at_chance import guessed, learnt_nothing
 
 SIZES = (64, 16, 4, 2)
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from analysis.figures import critical_difference
-from analysis.reporting.write import report
-from analysis.sources.load import load
+from analysis.reporting.write_report import report
+from analysis.sources.load_results import load
 from analysis.statistics.comparison import Comparison, comparisons
 from analysis.statistics.ranks import Ranks, blocks, rank
 

@@ -15,7 +15,7 @@ from scipy import integrate, stats
 from analysis.published import table3
 from analysis.reporting.measure_table import measure_frame
 from analysis.statistics.comparison import comparisons
-from analysis.statistics.measures import measure
+from analysis.statistics.norm_measures import measure
 from analysis.statistics.robustness import (
     auec,
     degradation,
