@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.errors import InputError
+    from analysis.errors import AnalysisError
     from analysis.reporting.summary import headline
     from analysis.reporting.sweep_comparison import compare
     from analysis.reporting.write_report import report
-    from analysis.schema import Trials
-    from analysis.sources.load_results import load
+    from analysis.schema import Results
+    from analysis.sources.load_results import load_results
 
 __all__ = ["InputError", "Trials", "compare", "headline", "load", "report"]
 

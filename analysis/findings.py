@@ -13,17 +13,17 @@ from analysis.options import Options
 from analysis.published import Published, matching
 from analysis.published.measured_beside_printed import Against, against
 from analysis.published.printed_values import EPOCHS_TO_ERROR
-from analysis.schema import Trials
-from analysis.statistics.at_chance import tells_nothing
-from analysis.statistics.comparison import Comparison, comparisons
-from analysis.statistics.crossed_effects import Bits, CrossedMean, against_reference
-from analysis.statistics.decomposition import Decomposed, decomposed
-from analysis.statistics.inference.equivalence import equivalence
-from analysis.statistics.inference.family import Gap, holm
+from analysis.schema import Results
+from analysis.statistics.at_chance import is_uninformative
+from analysis.statistics.comparison import Comparison, build_comparisons
+from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
+from analysis.statistics.decomposition import DecomposedCell, decompose_norms
+from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA
-from analysis.statistics.norm_measures import Measures, default_margin, measure
-from analysis.statistics.survival import times_to_threshold
-from analysis.statistics.top5_errors import by_top5
+from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
+from analysis.statistics.survival import compute_times_to_threshold
+from analysis.statistics.top5_errors import compare_by_top5
 
 SPLIT_SEED = 0
 
@@ -40,7 +40,7 @@ class Findings:
     comparison: Comparison
     options: Options
     trial_settings: pd.DataFrame = field(default_factory=pd.DataFrame)
-    correct: Mapping[str, Bits] = field(default_factory=dict)
+    correct: Mapping[str, PackedBits] = field(default_factory=dict)
     report: list[Findings] = field(default_factory=list, repr=False, compare=False)
 
     @cached_property
@@ -53,12 +53,12 @@ class Findings:
     @cached_property
     def margin(self) -> float:
         """The difference in error (points) that is taken to be none."""
-        return self.options.margin or default_margin(self.comparison)
+        return self.options.margin or get_default_margin(self.comparison)
 
     @cached_property
-    def measures(self) -> dict[str, Measures]:
+    def measures(self) -> dict[str, NormMeasures]:
         """Each norm's robustness measures; the halves of seeds are drawn from a fixed seed."""
-        return measure(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
+        return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
 
     @cached_property
     def equivalent(self) -> dict[str, float]:
@@ -69,38 +69,39 @@ class Findings:
         """
         raw = self._equivalence_p
         beside = [p for item in self.report if item is not self for p in item._equivalence_p]
-        adjusted = holm([*raw, *beside])[: len(raw)]
+        adjusted = adjust_holm([*raw, *beside])[: len(raw)]
         return {
-            gap.norm: float(p) for gap, p in zip(self.comparison.primary, adjusted, strict=True)
+            gap.norm: float(p)
+            for gap, p in zip(self.comparison.declared_contrasts, adjusted, strict=True)
         }
 
     @cached_property
     def _equivalence_p(self) -> list[float]:
         return [
             np.nan
-            if tells_nothing(self.comparison, gap.norm)
-            else equivalence(gap.difference.paired, self.margin)
-            for gap in self.comparison.primary
+            if is_uninformative(self.comparison, gap.norm)
+            else test_equivalence(gap.difference.paired, self.margin)
+            for gap in self.comparison.declared_contrasts
         ]
 
-    def is_equivalent(self, gap: Gap) -> bool:
+    def is_equivalent(self, gap: Contrast) -> bool:
         """Whether `gap.norm` may be called as robust as the reference, within the margin."""
         return bool(self.equivalent[gap.norm] < ALPHA)
 
     @cached_property
-    def decomposed(self) -> dict[str, tuple[Decomposed, ...]]:
+    def decomposed(self) -> dict[str, tuple[DecomposedCell, ...]]:
         """The norms that were tested with several kinds of test statistics."""
-        return decomposed(self.comparison)
+        return decompose_norms(self.comparison)
 
     @cached_property
     def by_top5(self) -> Comparison | None:
         """The same comparison by top-5 error; None where nobody recorded it."""
-        return by_top5(self.comparison)
+        return compare_by_top5(self.comparison)
 
     @cached_property
     def test_set(self) -> dict[str, CrossedMean]:
         """Per norm its difference from the reference over seeds and test examples."""
-        return against_reference(self.comparison, self.correct)
+        return estimate_crossed_contrasts(self.comparison, self.correct)
 
     @cached_property
     def threshold(self) -> float | None:
@@ -114,7 +115,9 @@ class Findings:
         """Times to the threshold, one row per trial; None where none was declared."""
         if self.threshold is None or self.comparison.epochs.empty:
             return None
-        return times_to_threshold(self.comparison.trials, self.comparison.epochs, self.threshold)
+        return compute_times_to_threshold(
+            self.comparison.trials, self.comparison.epochs, self.threshold
+        )
 
     @cached_property
     def published(self) -> list[Published]:
@@ -131,7 +134,7 @@ class Findings:
         return self.times if self.threshold == EPOCHS_TO_ERROR else None
 
 
-def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
+def findings_of(trials: Results, options: Options) -> tuple[Findings, ...]:
     """One `Findings` for each comparison that `trials` hold."""
     report: list[Findings] = []
     report += [
@@ -142,7 +145,7 @@ def findings_of(trials: Trials, options: Options) -> tuple[Findings, ...]:
             trials.correct,
             report,
         )
-        for item in comparisons(trials, options.reference)
+        for item in build_comparisons(trials, options.reference)
     ]
     return tuple(report)
 

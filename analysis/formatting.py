@@ -7,8 +7,8 @@ from math import ceil, log10
 
 import numpy as np
 
-from analysis.statistics.inference.family import Gap
-from analysis.statistics.inference.intervals import SAME, Mean
+from analysis.statistics.inference.family import Contrast
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE, SeedMean
 
 MINUS = "−"
 
@@ -27,7 +27,7 @@ def signed(value: float, digits: int = 2) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def digits_for(mean: Mean) -> int:
+def digits_for(mean: SeedMean) -> int:
     """Digits after the point for a difference and its interval: 2, or more for a small one.
 
     So many that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
@@ -51,7 +51,7 @@ def points(value: float) -> str:
 
 
 def _digits(values: Sequence[float], *, significant: int) -> int:
-    smallest = min((abs(value) for value in values if abs(value) > SAME), default=1.0)
+    smallest = min((abs(value) for value in values if abs(value) > ROUNDING_TOLERANCE), default=1.0)
     return 2 if smallest >= 0.005 else ceil(-log10(smallest)) + significant - 1
 
 
@@ -71,18 +71,18 @@ def equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def interval(gap: Gap) -> str:
+def interval(gap: Contrast) -> str:
     """A difference's interval and adjusted p; where the two seem to disagree, why they do."""
     paired = gap.difference.paired
-    if gap.distinguishable or paired.low <= 0 <= paired.high:
+    if gap.is_significant or paired.low <= 0 <= paired.high:
         return f"95 % interval {between(paired)}, Holm-adjusted p {equals(gap.p_adjusted)}"
     return (
         f"95 % interval {between(paired)} and p {equals(gap.difference.p)} by itself, but p "
-        f"{equals(gap.p_adjusted)} after Holm's adjustment for {gap.family} comparisons"
+        f"{equals(gap.p_adjusted)} after Holm's adjustment for {gap.family_size} comparisons"
     )
 
 
-def between(mean: Mean) -> str:
+def between(mean: SeedMean) -> str:
     """An interval in words: `0.20 to 0.82`."""
     digits = digits_for(mean)
     return f"{number(mean.low, digits)} to {number(mean.high, digits)}"

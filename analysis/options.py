@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.margin is not None and not 0 < self.margin < math.inf:
-            raise InputError(f"`0 < margin < inf` must hold, but got margin={self.margin}")
+            raise AnalysisError(f"`0 < margin < inf` must hold, but got margin={self.margin}")
         if self.threshold is not None and not 0 < self.threshold < 100:
-            raise InputError(f"`0 < threshold < 100` must hold, but got {self.threshold} (percent)")
+            raise AnalysisError(
+                f"`0 < threshold < 100` must hold, but got {self.threshold} (percent)"
+            )

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
-from analysis.statistics.sweep_changes import Changes
+from analysis.statistics.sweep_changes import SweepChanges
 
 ALT = (
     "Differences in test error between two sweeps, after minus before, one row per norm and batch "
@@ -14,12 +14,12 @@ ALT = (
 )
 
 
-def draw(changes: Changes) -> Figure:
+def draw(changes: SweepChanges) -> Figure:
     """After minus before (percentage points), every norm's AUEC first, then its batch sizes."""
-    norms = list(dict.fromkeys(change.norm for change in changes.found))
+    norms = list(dict.fromkeys(change.norm for change in changes.changes))
     by_norm = looks(norms)
     rows = sorted(
-        changes.found,
+        changes.changes,
         key=lambda c: (norms.index(c.norm), c.batch_size is not None, -(c.batch_size or 0)),
     )
     with sheet(7.2, 0.9 + 0.24 * len(rows)) as figure:
@@ -33,7 +33,7 @@ def draw(changes: Changes) -> Figure:
                 xerr=np.nan_to_num(change.difference.half_width),
                 marker=look.marker,
                 color=look.colour,
-                markerfacecolor=look.colour if change.moved else "white",
+                markerfacecolor=look.colour if change.is_significant else "white",
                 markersize=6,
                 elinewidth=1.2,
                 linestyle="",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.printed_values import Published, figures
-from analysis.statistics.robustness import auec
+from analysis.statistics.robustness import compute_auec
 
 AS_PRINTED = {"num_groups=32", "bias=after", "key_features=group"}
 """Options of the papers' own norms: a label that says them means the same layer."""
@@ -55,7 +55,7 @@ def printed_gap(
     names = (printed_norm(norm), printed_norm(reference))
     for errors in tables.values():
         rows = [[errors.get((name, size), np.nan) for size in batch_sizes] for name in names]
-        levels = auec(pd.DataFrame(rows, columns=list(batch_sizes)))
+        levels = compute_auec(pd.DataFrame(rows, columns=list(batch_sizes)))
         if batch_sizes and levels.notna().all():
             return float(levels[0] - levels[1])
     return None

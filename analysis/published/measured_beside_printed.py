@@ -11,9 +11,9 @@ import pandas as pd
 from analysis.published.matching_values import printed_norm
 from analysis.published.printed_values import Measure, Published
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import Mean, t_interval
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
-NONE = Mean(np.nan, np.nan, np.nan, 0)
+NONE = SeedMean(np.nan, np.nan, np.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Against:
     tables: tuple[str, ...]
     printed: float
     about: bool
-    measured: Mean
+    measured: SeedMean
     reached: int
     ended: int
 
@@ -106,7 +106,7 @@ def _pairs(
                 )
 
 
-def _measured(source: Comparison | pd.DataFrame, norm: str, size: int) -> tuple[Mean, int, int]:
+def _measured(source: Comparison | pd.DataFrame, norm: str, size: int) -> tuple[SeedMean, int, int]:
     """A cell's mean, and of how many trials that ended it is; none if one lacks the threshold."""
     if isinstance(source, Comparison):
         cell = source.cells[norm, size]
@@ -114,5 +114,5 @@ def _measured(source: Comparison | pd.DataFrame, norm: str, size: int) -> tuple[
     rows = source[(source["norm"] == norm) & (source["batch_size"] == size)]
     reached = int(rows["reached"].sum())
     whole = reached == len(rows) > 0
-    mean = t_interval(rows["epochs"].to_numpy(float)) if whole else NONE
+    mean = estimate_mean(rows["epochs"].to_numpy(float)) if whole else NONE
     return mean, reached, len(rows)

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from analysis.schema import Trials
-from analysis.sources.raw_results import Found, assemble, empty_curves
+from analysis.schema import Results
+from analysis.sources.raw_results import RawResults, build_results, make_empty_curves
 
 SOURCE = Path(__file__).with_name("published.yaml")
 PAPERS = {"assocnorm": "AssocNorm (2019)", "renorm_debias": "renorm_debias"}
@@ -58,7 +58,7 @@ def figures() -> tuple[Published, ...]:
     return (*_assocnorm(content()["assocnorm"]), *_renorm(content()["renorm_debias"]))
 
 
-def table3() -> Trials:
+def table3() -> Results:
     """The AssocNorm paper's Table 3 as trials of one seed: CIFAR-10, ResNet-101."""
     rows = [
         {
@@ -77,7 +77,7 @@ def table3() -> Trials:
         for item in figures()
         if item.table == "Table 3"
     ]
-    return assemble(Found("table3", rows, empty_curves(), reference="assocnorm"))
+    return build_results(RawResults("table3", rows, make_empty_curves(), reference="assocnorm"))
 
 
 def _assocnorm(paper: dict[str, Any]) -> Iterator[Published]:

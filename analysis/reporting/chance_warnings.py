@@ -8,9 +8,9 @@ from analysis.findings import Findings
 from analysis.formatting import listed
 from analysis.statistics.at_chance import (
     ASSUMED_NUM_TEST,
-    above_guessing,
-    learnt_nothing,
-    without_error,
+    list_norms_at_chance,
+    list_norms_without_error,
+    mark_above_chance,
 )
 
 RATE = "train.optimizer.lr"
@@ -21,13 +21,13 @@ def no_norm_has_learnt(findings: Findings) -> bool:
     """Whether every norm that has a result has learnt nothing at any batch size."""
     comparison = findings.comparison
     there = {cell.norm for cell in comparison.cells.values() if cell.ended}
-    return there <= set(learnt_nothing(comparison))
+    return there <= set(list_norms_at_chance(comparison))
 
 
 def at_bounds(findings: Findings) -> list[str]:
     """Sentences on norms that are at chance, or at zero error, wherever they have a result."""
     comparison = findings.comparison
-    nothing = learnt_nothing(comparison)
+    nothing = list_norms_at_chance(comparison)
     if no_norm_has_learnt(findings):
         return [
             "No trial has learnt anything: every one diverged or ended at "
@@ -45,8 +45,8 @@ def at_bounds(findings: Findings) -> list[str]:
     sizes = [
         size
         for size in comparison.batch_sizes
-        if comparison.errors(size)
-        and all((norm, size) in comparison.at_chance for norm in comparison.errors(size))
+        if comparison.get_errors(size)
+        and all((norm, size) in comparison.at_chance for norm in comparison.get_errors(size))
     ]
     if sizes:
         plural = "s" if len(sizes) > 1 else ""
@@ -54,7 +54,7 @@ def at_bounds(findings: Findings) -> list[str]:
             f"At batch size{plural} {listed(sizes)} no norm has learnt anything, so none is called "
             "the best there."
         )
-    perfect = without_error(comparison)
+    perfect = list_norms_without_error(comparison)
     if perfect:
         makes, they = ("makes", "it holds") if len(perfect) == 1 else ("make", "they hold")
         lines.append(
@@ -79,7 +79,7 @@ def _chance(findings: Findings, norms: Sequence[str]) -> str:
 def _highest_above(findings: Findings, norms: Sequence[str]) -> float:
     """The highest error of these norms that is above that of guessing and its noise; 0 if none."""
     rows = findings.comparison.scored
-    errors = rows.loc[above_guessing(rows) & rows["norm"].isin(norms), "error"]
+    errors = rows.loc[mark_above_chance(rows) & rows["norm"].isin(norms), "error"]
     return float(errors.max()) if len(errors) else 0.0
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from analysis.findings import Findings
 from analysis.formatting import listed, number, points
 from analysis.reporting.best_norm_sentences import UNLIKE, shared_seeds
-from analysis.statistics.at_chance import without_error
+from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import SAME
-from analysis.statistics.norm_measures import Measures
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
+from analysis.statistics.norm_measures import NormMeasures
 
 FEW = 3
 
@@ -27,13 +27,15 @@ def level_and_rise(findings: Findings) -> list[str]:
     known = [
         m
         for norm, m in findings.measures.items()
-        if norm in comparison.distinct and not np.isnan(m.rise) and not _guesses(comparison, norm)
+        if norm in comparison.distinct_norms
+        and not np.isnan(m.rise)
+        and not _guesses(comparison, norm)
     ]
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
         return []
-    perfect = without_error(comparison)
+    perfect = list_norms_without_error(comparison)
     lowest = min(m.auec.value for m in known)
-    best = [m for m in known if m.auec.value - lowest <= SAME]
+    best = [m for m in known if m.auec.value - lowest <= ROUNDING_TOLERANCE]
     flat = _rising_least([m for m in known if m.norm not in perfect])
     level = (
         f"{_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
@@ -43,10 +45,10 @@ def level_and_rise(findings: Findings) -> list[str]:
     return [f"As measured, not tested: {text}.{_contrary(comparison)}"]
 
 
-def _rises(best: Sequence[Measures], flat: Sequence[Measures], num: int) -> str:
+def _rises(best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int) -> str:
     """Whose error rises least, and by how much that of the best rises if it is not theirs."""
     least = min(m.rise for m in flat)
-    if len(flat) == num and least <= SAME:
+    if len(flat) == num and least <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
     if len(flat) == num:
         return f"; no norm's error rises more than another's ({_by(least)})"
@@ -64,15 +66,15 @@ def _rises(best: Sequence[Measures], flat: Sequence[Measures], num: int) -> str:
     return f"{text})"
 
 
-def _verb(flat: Sequence[Measures]) -> str:
+def _verb(flat: Sequence[NormMeasures]) -> str:
     return "rises" if len(flat) == 1 else "rise"
 
 
 def _by(least: float) -> str:
-    return "not at all" if least <= SAME else f"by {points(least)} points at most"
+    return "not at all" if least <= ROUNDING_TOLERANCE else f"by {points(least)} points at most"
 
 
-def _names(measures: Sequence[Measures]) -> str:
+def _names(measures: Sequence[NormMeasures]) -> str:
     return listed([m.norm for m in measures], FEW)
 
 
@@ -80,7 +82,7 @@ def _guesses(comparison: Comparison, norm: str) -> bool:
     return any((norm, size) in comparison.at_chance for size in comparison.common_batch_sizes)
 
 
-def _rising_least(measures: Sequence[Measures]) -> list[Measures]:
+def _rising_least(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
     """Those whose worst rise is the lowest, or is printed as the same number."""
     lowest = min((m.rise for m in measures), default=np.nan)
     return [m for m in measures if number(m.rise) == number(lowest)]
@@ -88,7 +90,7 @@ def _rising_least(measures: Sequence[Measures]) -> list[Measures]:
 
 def _contrary(comparison: Comparison) -> str:
     """That the lowest average is one of other seeds, where shared seeds say otherwise."""
-    best = comparison.best(None)
-    if not best or not best.contrary:
+    best = comparison.get_best_norm(None)
+    if not best or not best.sign_reversed:
         return ""
     return f" {UNLIKE}: over the seeds that both have, {shared_seeds(best)}."

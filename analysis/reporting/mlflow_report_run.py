@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 from analysis.reporting.manifest import files_in
 from analysis.reporting.markdown import inert
-from analysis.sources.source_location import Place
+from analysis.sources.source_location import SourceLocation
 
 NAME = "REPORT"
 KIND_TAG, KIND = "sweep.kind", "report"
@@ -15,22 +15,22 @@ NOTE_TAG = "mlflow.note.content"
 MAX_NOTE = 5000
 
 
-def check_place(place: Place) -> None:
+def check_place(place: SourceLocation) -> None:
     """Raise `InputError` unless `place` is an experiment in MLflow, which can hold the run."""
     if place.kind not in ("sqlite", "server"):
-        raise InputError(f"--to-mlflow needs an MLflow experiment, but {place.path} is none")
+        raise AnalysisError(f"--to-mlflow needs an MLflow experiment, but {place.path} is none")
 
 
-def log_report(place: Place, folder: Path, summary: list[str]) -> None:
+def log_report(place: SourceLocation, folder: Path, summary: list[str]) -> None:
     """Put the report in `folder`, and nothing else there, onto the experiment's REPORT run.
 
     The run is made once and found again by its tag; `summary` becomes its description. Raises
     `InputError` where MLflow cannot be written to.
     """
     check_place(place)
-    from analysis.sources.mlflow_client import quieten
+    from analysis.sources.mlflow_client import limit_client_retries
 
-    quieten()
+    limit_client_retries()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -38,7 +38,7 @@ def log_report(place: Place, folder: Path, summary: list[str]) -> None:
         client = MlflowClient(place.uri)
         found = client.get_experiment_by_name(place.name)
         if found is None:
-            raise InputError(f"no MLflow experiment {place.name!r} to put the report on")
+            raise AnalysisError(f"no MLflow experiment {place.name!r} to put the report on")
         runs = client.search_runs(
             [found.experiment_id], f"tags.`{KIND_TAG}` = '{KIND}'", max_results=1
         )
@@ -55,4 +55,4 @@ def log_report(place: Place, folder: Path, summary: list[str]) -> None:
         client.set_terminated(run_id)
     except MlflowException as error:
         first = str(error).splitlines()[0]
-        raise InputError(f"the report could not be put onto MLflow: {first}") from error
+        raise AnalysisError(f"the report could not be put onto MLflow: {first}") from error

@@ -7,18 +7,22 @@ import numpy as np
 from analysis.findings import Findings
 from analysis.formatting import counted, digits_for, listed, number, points, signed
 from analysis.published import printed_gap
-from analysis.statistics.at_chance import tells_nothing
-from analysis.statistics.inference.family import Gap
+from analysis.statistics.at_chance import is_uninformative
+from analysis.statistics.inference.family import Contrast
 from analysis.statistics.inference.intervals import ALPHA
-from analysis.statistics.inference.power import seeds_needed, smallest_detectable
+from analysis.statistics.inference.power import compute_detectable_difference, compute_seeds_needed
 
 
 def power(findings: Findings) -> list[str]:
     """Sentences on the power of the declared comparison and on the test set's own error."""
-    known = [g for g in findings.comparison.primary if not np.isnan(g.difference.paired.half_width)]
+    known = [
+        g
+        for g in findings.comparison.declared_contrasts
+        if not np.isnan(g.difference.paired.half_width)
+    ]
     lines = []
     if known:
-        by_seeds: dict[int, list[Gap]] = {}
+        by_seeds: dict[int, list[Contrast]] = {}
         for gap in known:
             by_seeds.setdefault(gap.difference.paired.num, []).append(gap)
         lines += [_detectable(by_seeds[n], names=len(by_seeds) > 1) for n in sorted(by_seeds)]
@@ -26,21 +30,22 @@ def power(findings: Findings) -> list[str]:
     return [*lines, *(_test_set(findings) or _binomial(findings))]
 
 
-def _detectable(gaps: list[Gap], *, names: bool = False) -> str:
+def _detectable(gaps: list[Contrast], *, names: bool = False) -> str:
     """Return a sentence on the smallest detectable difference of gaps with one number of seeds.
 
     `names` adds whose gaps these are.
     """
-    family, seeds = gaps[0].family, gaps[0].difference.paired.num
+    family, seeds = gaps[0].family_size, gaps[0].difference.paired.num
     found = sorted(
-        smallest_detectable(seeds, alpha=ALPHA / family) * gap.difference.paired.sd for gap in gaps
+        compute_detectable_difference(seeds, alpha=ALPHA / family) * gap.difference.paired.sd
+        for gap in gaps
     )
     of = f" ({listed([gap.norm for gap in gaps])})" if names else ""
     span = points(found[0])
     if points(found[-1]) != span:
         span = f"{span} to {points(found[-1])}"
-    alone = f"{number(smallest_detectable(seeds))} standard deviations of the paired differences"
-    strictest = number(smallest_detectable(seeds, alpha=ALPHA / family))
+    alone = f"{number(compute_detectable_difference(seeds))} standard deviations of the paired differences"
+    strictest = number(compute_detectable_difference(seeds, alpha=ALPHA / family))
     among = f" by itself, and {strictest} as the first of {family} by Holm" if family > 1 else ""
     return (
         f"With {counted(seeds, 'seed')}{of} a difference in AUEC must be {alone} to be found four "
@@ -48,7 +53,7 @@ def _detectable(gaps: list[Gap], *, names: bool = False) -> str:
     )
 
 
-def _published(findings: Findings, gaps: list[Gap]) -> list[str]:
+def _published(findings: Findings, gaps: list[Contrast]) -> list[str]:
     """How many seeds differences of the printed size would take, where the papers print them."""
     comparison = findings.comparison
     parts = []
@@ -57,8 +62,8 @@ def _published(findings: Findings, gaps: list[Gap]) -> list[str]:
             findings.published, gap.norm, comparison.reference, comparison.common_batch_sizes
         )
         if printed:
-            level = ALPHA / gap.family
-            needed = seeds_needed(abs(printed), gap.difference.paired.sd, alpha=level)
+            level = ALPHA / gap.family_size
+            needed = compute_seeds_needed(abs(printed), gap.difference.paired.sd, alpha=level)
             many = "more than 1,000 seeds" if needed is None else counted(needed, "seed")
             parts.append(f"{gap.norm} ({signed(printed)}) {many}")
     if not parts:
@@ -76,7 +81,7 @@ def closest_call(findings: Findings) -> list[str]:
     equivalent. Holm multiplies its p by the number of p values in the report that are no smaller.
     A norm that has learnt nothing is no call at all.
     """
-    gaps = findings.comparison.primary
+    gaps = findings.comparison.declared_contrasts
     comparison = findings.comparison
     if comparison.diverges_in_part(comparison.reference):
         return []
@@ -86,7 +91,7 @@ def closest_call(findings: Findings) -> list[str]:
         if gap.p_adjusted >= ALPHA
         and not findings.is_equivalent(gap)
         and not comparison.diverges_in_part(gap.norm)
-        and not tells_nothing(comparison, gap.norm)
+        and not is_uninformative(comparison, gap.norm)
     ]
     if not undecided:
         return []
@@ -94,7 +99,7 @@ def closest_call(findings: Findings) -> list[str]:
     report = comparison.report or [comparison]
     family = sum(p >= closest.difference.p for item in report for p in item.declared_p)
     paired = closest.difference.paired
-    needed = seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / family)
+    needed = compute_seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / family)
     more = (
         "more than 1,000 seeds would be needed to show it"
         if needed is None

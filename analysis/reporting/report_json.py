@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,14 @@ from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
 from analysis.reporting.trial_coverage import coverage, missing_trials
-from analysis.schema import Trials
+from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ALPHA
-from analysis.statistics.inference.power import smallest_detectable
-from analysis.statistics.statistics_or_sgd import unconfounded
+from analysis.statistics.inference.power import compute_detectable_difference
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 
-def numbers(trials: Trials, found: Sequence[Findings]) -> str:
+def numbers(trials: Results, found: Sequence[Findings]) -> str:
     """The report's numbers as JSON; what is missing is null. Errors in percent."""
     content: dict[str, object] = {
         "name": trials.name,
@@ -37,14 +36,14 @@ def numbers(trials: Trials, found: Sequence[Findings]) -> str:
         "notes": trials.notes,
         "comparisons": [_comparison(item) for item in found],
     }
-    apart = unconfounded_frame(unconfounded([item.comparison for item in found]))
+    apart = unconfounded_frame(separate_harm([item.comparison for item in found]))
     content |= {"statistics_or_sgd": apart} if len(apart) else {}
     return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _comparison(findings: Findings) -> dict[str, Any]:
     comparison = findings.comparison
-    gaps = comparison.primary
+    gaps = comparison.declared_contrasts
     return {
         "label": comparison.label,
         "reference": comparison.reference,
@@ -58,12 +57,14 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "missing": missing_trials(comparison),
         "power": power(findings),
         "smallest_detectable_sd": {
-            gap.norm: smallest_detectable(gap.difference.paired.num) for gap in gaps
+            gap.norm: compute_detectable_difference(gap.difference.paired.num) for gap in gaps
         },
         "smallest_detectable_sd_holm": {
-            gap.norm: smallest_detectable(gap.difference.paired.num, alpha=ALPHA / gap.family)
+            gap.norm: compute_detectable_difference(
+                gap.difference.paired.num, alpha=ALPHA / gap.family_size
+            )
             for gap in gaps
-            if gap.family
+            if gap.family_size
         },
         "p_equivalence_holm": findings.equivalent,
         "errors": error_frame(comparison),
@@ -91,9 +92,18 @@ def _where_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
 def _best(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for size in (None, *comparison.batch_sizes):
-        best = comparison.best(size)
+        best = comparison.get_best_norm(size)
         if best:
-            rows.append({"batch_size": size, **asdict(best)})
+            rows.append(
+                {
+                    "batch_size": size,
+                    "norm": best.norm,
+                    "rivals": best.not_separated,
+                    "untested": best.untested,
+                    "tied": best.tied,
+                    "contrary": best.sign_reversed,
+                }
+            )
     return rows
 
 

@@ -9,14 +9,14 @@ import pandas as pd
 
 from analysis.formatting import counted, listed, number, signed
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.statistics.inference.intervals import Mean
-from analysis.statistics.statistics_or_sgd import Rise, Unconfounded
+from analysis.statistics.inference.intervals import SeedMean
+from analysis.statistics.statistics_or_sgd import SeparatedHarm, SeparatedRise
 
 MANY = 6
 """Norms beyond which the table alone tells."""
 
 
-def unconfounded_frame(found: Sequence[Unconfounded]) -> pd.DataFrame:
+def unconfounded_frame(found: Sequence[SeparatedHarm]) -> pd.DataFrame:
     """One row per norm: its rise in error and the two parts of it, points."""
     return pd.DataFrame.from_records(
         [
@@ -39,11 +39,11 @@ def unconfounded_frame(found: Sequence[Unconfounded]) -> pd.DataFrame:
     )
 
 
-def _ends(mean: Mean) -> dict[str, float]:
+def _ends(mean: SeedMean) -> dict[str, float]:
     return {"": mean.value, "_half_width_95": mean.half_width}
 
 
-def in_words(item: Unconfounded) -> list[str]:
+def in_words(item: SeparatedHarm) -> list[str]:
     """What was done, a sentence for each norm, and which of them diverged."""
     lines = [
         "Each cell was trained twice: in one half the optimizer steps after each batch, in the "
@@ -58,10 +58,10 @@ def in_words(item: Unconfounded) -> list[str]:
     return lines
 
 
-def _sentence(rise: Rise) -> str:
+def _sentence(rise: SeparatedRise) -> str:
     where = f"from batch size {rise.largest} to {rise.smallest}"
     change = "rise" if rise.total.value > 0 else "change"
-    if rise.guessed:
+    if rise.at_chance:
         return (
             f"{rise.norm}: every trial at batch size {rise.smallest} diverged in both halves, so "
             f"nothing of the {change} of {_points(rise.total)} points {where} can be credited to "
@@ -80,18 +80,18 @@ def _sentence(rise: Rise) -> str:
     )
 
 
-def _points(mean: Mean) -> str:
+def _points(mean: SeedMean) -> str:
     half = "" if np.isnan(mean.half_width) else f" ± {number(mean.half_width)}"
     return f"{number(mean.value)}{half}"
 
 
-def _undecided(mean: Mean) -> str:
+def _undecided(mean: SeedMean) -> str:
     if np.isnan(mean.half_width):
         return ", without an interval"
     return ", not distinguishable from none" if mean.low <= 0 <= mean.high else ""
 
 
-def unconfounded_table(item: Unconfounded) -> Table:
+def unconfounded_table(item: SeparatedHarm) -> Table:
     """Rows of norms: the whole rise, and what of it is the statistics' and what is SGD's."""
     examples = item.rises[0].num_examples
     return Table(
@@ -108,7 +108,7 @@ def unconfounded_table(item: Unconfounded) -> Table:
     )
 
 
-def _row(rise: Rise) -> tuple[Shown, ...]:
+def _row(rise: SeparatedRise) -> tuple[Shown, ...]:
     parts = (rise.total, rise.statistics, rise.sgd)
     return (
         Shown(f"{rise.largest} to {rise.smallest}"),

@@ -30,13 +30,13 @@ from analysis.reporting.statistics_or_sgd_section import in_words
 from analysis.reporting.time_table import without_curves
 from analysis.reporting.trial_coverage import coverage
 from analysis.reporting.unpaired_comparison import lacking, unpaired
-from analysis.schema import Trials
-from analysis.statistics.at_chance import learnt_nothing
+from analysis.schema import Results
+from analysis.statistics.at_chance import list_norms_at_chance
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.family import Gap
-from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS, SAME
-from analysis.statistics.inference.power import smallest_detectable
-from analysis.statistics.statistics_or_sgd import unconfounded
+from analysis.statistics.inference.family import Contrast
+from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS, ROUNDING_TOLERANCE
+from analysis.statistics.inference.power import compute_detectable_difference
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 MOST_DIVERGED = 6
 """Cells with diverged trials that are named one by one; the table of errors has all."""
@@ -55,7 +55,7 @@ _TWO_HEAPS = (
 )
 
 
-def headline(trials: Trials, reference: str | None = None) -> list[str]:
+def headline(trials: Results, reference: str | None = None) -> list[str]:
     """Three or four lines of what was found, for a terminal."""
     return summary(findings_of(trials, Options(reference=reference)))
 
@@ -63,7 +63,7 @@ def headline(trials: Trials, reference: str | None = None) -> list[str]:
 def summary(found: Sequence[Findings]) -> list[str]:
     """The lines of `headline` for findings that are at hand."""
     if len(found) > 1:
-        apart = unconfounded([item.comparison for item in found])
+        apart = separate_harm([item.comparison for item in found])
         lines = [line for item in apart for line in in_words(item)]
         return [
             *depends(found),
@@ -115,7 +115,7 @@ def _same(comparison: Comparison) -> list[str]:
     return [
         f"{listed(group)} are the same network here: seed by seed their weights end equal to the "
         "bit. They are compared with the others once, and not with each other."
-        for group in comparison.same
+        for group in comparison.identical_networks
     ]
 
 
@@ -128,7 +128,7 @@ def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
     sizes = comparison.common_batch_sizes
     if no_norm_has_learnt(findings):
         return []
-    if len(comparison.distinct) == 1:
+    if len(comparison.distinct_norms) == 1:
         return one_norm(comparison)
     if not sizes:
         return ["There is nothing to compare: no batch size in common."]
@@ -139,22 +139,26 @@ def _primary(findings: Findings, one_by_one: int = MANY) -> list[str]:
     )
     if comparison.is_unpaired:
         return unpaired(comparison, where)
-    nothing = learnt_nothing(comparison)
-    gaps = [g for g in comparison.primary if not {g.norm, comparison.reference} <= set(nothing)]
+    nothing = list_norms_at_chance(comparison)
+    gaps = [
+        g
+        for g in comparison.declared_contrasts
+        if not {g.norm, comparison.reference} <= set(nothing)
+    ]
     if len(gaps) > one_by_one:
         return _grouped(findings, gaps, where)
     texts = [_gap(gap, comparison) + _equivalence(findings, gap) for gap in gaps]
     return [f"{where}, {texts[0]}", *texts[1:]]
 
 
-def _grouped(findings: Findings, gaps: Sequence[Gap], where: str) -> list[str]:
+def _grouped(findings: Findings, gaps: Sequence[Contrast], where: str) -> list[str]:
     """Many norms against the reference in three sentences: worse, better, and undecided.
 
     Of each group the `FEW` furthest from the reference are named; the table of gaps has all.
     """
     gaps = sorted(gaps, key=lambda gap: -abs(gap.difference.paired.value))
     name = findings.comparison.reference
-    apart = [gap for gap in gaps if gap.distinguishable]
+    apart = [gap for gap in gaps if gap.is_significant]
     groups = (
         ("higher than", [gap for gap in apart if gap.difference.paired.value > 0]),
         ("lower than", [gap for gap in apart if gap.difference.paired.value < 0]),
@@ -175,7 +179,7 @@ def _grouped(findings: Findings, gaps: Sequence[Gap], where: str) -> list[str]:
     return lines
 
 
-def _how(gap: Gap, *, told_before: bool) -> str:
+def _how(gap: Contrast, *, told_before: bool) -> str:
     """What the numbers after the norms' names are, and whose the verdict is."""
     if np.isnan(gap.p_adjusted):
         return " (points; too few seeds in common, or the same difference in every seed)"
@@ -183,25 +187,25 @@ def _how(gap: Gap, *, told_before: bool) -> str:
         return ""
     return (
         " (points ± half the 95 % interval of each comparison by itself; the verdict is Holm's "
-        f"over all {gap.family})"
+        f"over all {gap.family_size})"
     )
 
 
-def _size(gap: Gap) -> str:
+def _size(gap: Contrast) -> str:
     paired = gap.difference.paired
     digits = digits_for(paired)
     half = "" if np.isnan(paired.half_width) else f" ± {number(paired.half_width, digits)}"
     return f"{gap.norm} ({signed(paired.value, digits)}{half})"
 
 
-def _gap(gap: Gap, comparison: Comparison) -> str:
+def _gap(gap: Contrast, comparison: Comparison) -> str:
     paired, reference = gap.difference.paired, comparison.reference
     if np.isnan(paired.value) and not len(comparison.auec[gap.norm]):
         return f"{lacking(comparison, gap.norm)}."
     if np.isnan(paired.value):
         return f"{gap.norm} and {reference} have no seed in common yet."
     size = f"{gap.norm}'s error equals {reference}'s"
-    if abs(paired.value) > SAME:
+    if abs(paired.value) > ROUNDING_TOLERANCE:
         side = "higher" if paired.value > 0 else "lower"
         points = number(abs(paired.value), digits_for(paired))
         size = f"{gap.norm}'s error is {points} points {side} than {reference}'s"
@@ -212,7 +216,7 @@ def _gap(gap: Gap, comparison: Comparison) -> str:
             else f"over {counted(paired.num, 'seed')}, too few for an interval"
         )
         return f"{size} ({why})."
-    if gap.distinguishable:
+    if gap.is_significant:
         return f"{size} ({interval(gap)})."
     return (
         f"{gap.norm} and {reference} are not distinguishable with {counted(paired.num, 'seed')}: "
@@ -221,17 +225,19 @@ def _gap(gap: Gap, comparison: Comparison) -> str:
     )
 
 
-def _found(gap: Gap) -> str:
+def _found(gap: Contrast) -> str:
     """What so many seeds find, at the level that Holm asks of the first of a family."""
     paired = gap.difference.paired
-    detectable = smallest_detectable(paired.num, alpha=ALPHA / gap.family) * paired.sd
+    detectable = (
+        compute_detectable_difference(paired.num, alpha=ALPHA / gap.family_size) * paired.sd
+    )
     return (
         f"A difference of {points(detectable)} points would be found four times in five by "
         f"{counted(paired.num, 'seed')}."
     )
 
 
-def _equivalence(findings: Findings, gap: Gap) -> str:
+def _equivalence(findings: Findings, gap: Contrast) -> str:
     """Whether the two may be called equally robust; silence where nothing was tested."""
     p = findings.equivalent[gap.norm]
     if np.isnan(p):
@@ -239,7 +245,7 @@ def _equivalence(findings: Findings, gap: Gap) -> str:
     margin = f"±{findings.margin:g} points"
     if findings.is_equivalent(gap):
         return f" The two are equivalent within {margin} (p {equals(p)})."
-    if gap.distinguishable:
+    if gap.is_significant:
         return ""
     return f" Nor are they shown to be equivalent within {margin}."
 

@@ -27,10 +27,10 @@ from analysis.reporting.page import Page, Section, edition_of, slugs
 from analysis.reporting.report_figures import Drawn
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.write_report import FORMATS, write
-from analysis.schema import Trials
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.inference.intervals import SAME
-from analysis.statistics.sweep_changes import Change, Changes, changes
+from analysis.schema import Results
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
+from analysis.statistics.sweep_changes import Change, SweepChanges, compare_sweeps
 
 CLAIMS = (
     "Claims",
@@ -40,13 +40,13 @@ CLAIMS = (
 )
 
 
-def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[str]]:
+def compare(before: Results, after: Results, out: str | Path) -> tuple[Path, list[str]]:
     """Write what moved from `before` to `after` to the folder `out`.
 
     Returns the page's path and what was found, in lines. Raises `InputError` where the two have
     nothing in common or `out` cannot be written.
     """
-    found = changes(comparisons(before), comparisons(after))
+    found = compare_sweeps(build_comparisons(before), build_comparisons(after))
     suffixes = [f"-{name}" for name in slugs([c.label for c in found])] if len(found) > 1 else [""]
     content = Page(
         name=f"{before.name} → {after.name}",
@@ -70,7 +70,7 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     return write(Path(out), files), lines
 
 
-def _section(found: Changes, suffix: str) -> Section:
+def _section(found: SweepChanges, suffix: str) -> Section:
     caption = (
         "After minus before, with 95 % intervals: filled where the change is distinguishable from "
         "none (Holm)."
@@ -79,7 +79,7 @@ def _section(found: Changes, suffix: str) -> Section:
         label=found.label if suffix else "",
         coverage=(),
         answer=tuple(answer(found)),
-        missing=found.only,
+        missing=found.unmatched,
         power=(),
         figures=(
             Drawn(
@@ -94,31 +94,35 @@ def _section(found: Changes, suffix: str) -> Section:
     )
 
 
-def answer(found: Changes) -> list[str]:
+def answer(found: SweepChanges) -> list[str]:
     """What moved, in words; nothing is called unchanged that is merely not distinguishable."""
-    lines = [f"Not the same thing was trained: {found.unlike}."] if found.unlike else []
+    lines = [f"Not the same thing was trained: {found.mismatch}."] if found.mismatch else []
     if found.shared_sizes:
         sizes = listed(found.shared_sizes)
         lines.append(f"AUEC is over the batch sizes that both have: {sizes}.")
-    declared = [change for change in found.found if change.batch_size is None]
-    lines += [_declared(change, found.family) for change in declared]
-    cells = [change for change in found.found if change.batch_size is not None]
+    declared = [change for change in found.changes if change.batch_size is None]
+    lines += [_declared(change, found.family_size) for change in declared]
+    cells = [change for change in found.changes if change.batch_size is not None]
     moving = [
-        f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})" for c in cells if c.moved
+        f"{c.norm} at {c.batch_size} ({signed(c.difference.value)})"
+        for c in cells
+        if c.is_significant
     ]
     if moving:
         lines.append(f"At single batch sizes these moved (Holm over all): {listed(moving)}.")
     elif cells:
         lines.append(_none_moved(cells))
     lines += _diverged(cells)
-    if found.only:
-        lines.append(f"Not compared, since only one of the two has them: {_few(found.only)}.")
+    if found.unmatched:
+        lines.append(f"Not compared, since only one of the two has them: {_few(found.unmatched)}.")
     return lines
 
 
 def _none_moved(cells: Sequence[Change]) -> str:
     """That no cell moved, and how far that is a result of a test."""
-    if all(max(abs(c.before - c.after), abs(c.difference.value)) <= SAME for c in cells):
+    if all(
+        max(abs(c.before - c.after), abs(c.difference.value)) <= ROUNDING_TOLERANCE for c in cells
+    ):
         return f"All {counted(len(cells), 'cell')} are the same before and after."
     tested = [c for c in cells if not np.isnan(c.p_adjusted)]
     if not tested:
@@ -162,10 +166,10 @@ def _declared(change: Change, family: int) -> str:
         return (
             f"{text} ({signed(mean.value)} points over {counted(mean.num, 'seed')}, no interval)."
         )
-    how = "" if change.paired else ", Welch's, as fewer than three seeds are in common"
-    verdict = "moved" if change.moved else "not distinguishable from no change"
+    how = "" if change.is_paired else ", Welch's, as fewer than three seeds are in common"
+    verdict = "moved" if change.is_significant else "not distinguishable from no change"
     p = f", Holm-adjusted p {equals(change.p_adjusted)}"
-    if not change.moved and not mean.low <= 0 <= mean.high:
+    if not change.is_significant and not mean.low <= 0 <= mean.high:
         p = f" by itself, but p {equals(change.p_adjusted)} after Holm's adjustment for {family} "
         p += "comparisons"
     moved_by = f"{signed(mean.value, digits_for(mean))} points"
@@ -176,17 +180,17 @@ def _over(change: Change) -> str:
     """Over which seeds the means are, where the difference is not over the same ones."""
     if change.drops_seeds and change.difference.num:
         return f" (over the {counted(change.difference.num, 'seed')} in common)"
-    if change.paired and change.difference.num:
+    if change.is_paired and change.difference.num:
         return ""
     return " (over each one's own seeds)"
 
 
-def _table(found: Changes) -> Table:
-    by_key = {(change.norm, change.batch_size): change for change in found.found}
+def _table(found: SweepChanges) -> Table:
+    by_key = {(change.norm, change.batch_size): change for change in found.changes}
     norms = list(dict.fromkeys(norm for norm, _ in by_key))
     sizes = sorted({size for _, size in by_key if size is not None}, reverse=True)
     columns: list[int | None] = [None, *sizes]
-    lost = any(change.diverged_before or change.diverged_after for change in found.found)
+    lost = any(change.diverged_before or change.diverged_after for change in found.changes)
     return Table(
         "Changes in test error",
         ("norm", "AUEC", *map(str, sizes)),
@@ -208,10 +212,10 @@ def _shown(change: Change | None) -> Shown:
     if change.diverged_before or change.diverged_after:
         note += f"\n† {change.diverged_before} → {change.diverged_after} diverged"
     mean = change.difference
-    return Shown(signed(mean.value), margin(mean), note, best=change.moved)
+    return Shown(signed(mean.value), margin(mean), note, best=change.is_significant)
 
 
-def _csv(found: tuple[Changes, ...]) -> str:
+def _csv(found: tuple[SweepChanges, ...]) -> str:
     rows = [
         {
             "comparison": item.label,
@@ -223,19 +227,19 @@ def _csv(found: tuple[Changes, ...]) -> str:
             "difference": change.difference.value,
             "half_width_95": change.difference.half_width,
             "seeds": change.difference.num,
-            "paired": change.paired,
+            "paired": change.is_paired,
             "p_holm": change.p_adjusted,
             "diverged_before": change.diverged_before,
             "diverged_after": change.diverged_after,
         }
         for item in found
-        for change in item.found
+        for change in item.changes
     ]
     text: str = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
 
 
-def _settings_that_differ(before: Trials, after: Trials) -> tuple[tuple[str, str], ...]:
+def _settings_that_differ(before: Results, after: Results) -> tuple[tuple[str, str], ...]:
     names = sorted({*before.settings.columns, *after.settings.columns})
     pairs = [
         (name, *(" / ".join(sorted(set(t.settings.get(name, [])) - {""})) for t in (before, after)))
@@ -244,6 +248,6 @@ def _settings_that_differ(before: Trials, after: Trials) -> tuple[tuple[str, str
     return tuple((name, f"{was or '–'} → {now or '–'}") for name, was, now in pairs if was != now)
 
 
-def _versions(before: Trials, after: Trials) -> tuple[tuple[str, str], ...]:
+def _versions(before: Results, after: Results) -> tuple[tuple[str, str], ...]:
     texts = [", ".join(sorted(set(t.trials["code_version"]) - {""})) for t in (before, after)]
     return (("code versions", " → ".join(text or "–" for text in texts)),) if any(texts) else ()

@@ -20,7 +20,7 @@ def coverage(comparison: Comparison) -> list[str]:
     span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
     counts = {len(cell.ended) for cell in cells}
     few_seeds, seeds = min(counts), counted(max(counts), "seed")
-    things = counted(asked, "trial") if comparison.asked else counted(rows, "row")
+    things = counted(asked, "trial") if comparison.has_grid else counted(rows, "row")
     lines = [
         f"{ended} of {things} {'has' if things.startswith('1 ') else 'have'} a result: "
         f"{counted(len(comparison.norms), 'norm')}, batch size{'s'[: len(sizes) > 1]} {span}, "
@@ -52,8 +52,8 @@ def left_out(comparison: Comparison) -> list[str]:
     """Which cells the grid crosses and does not train, with the reason; a line for each reason."""
     return [
         f"Not trained: {item.norm} at batch size{'s'[: len(item.batch_sizes) > 1]} "
-        f"{listed(item.batch_sizes)}: {item.why}."
-        for item in comparison.left_out
+        f"{listed(item.batch_sizes)}: {item.reason}."
+        for item in comparison.untrained
     ]
 
 
@@ -68,7 +68,7 @@ def missing_trials(comparison: Comparison) -> list[str]:
 
     Where nobody asked for the trial, all that is known is that it has no row.
     """
-    absent = "not started" if comparison.asked else "no row"
+    absent = "not started" if comparison.has_grid else "no row"
     trials = comparison.trials
     keys = zip(trials["norm"], trials["batch_size"], trials["seed"], strict=True)
     outcomes = dict(zip(keys, trials["outcome"].str.replace("_", " "), strict=True))
@@ -83,7 +83,7 @@ def missing_trials(comparison: Comparison) -> list[str]:
                 for state, seeds in states.items()
             ]
             lines.append(f"{norm} at batch size {size}: {'; '.join(parts)}")
-    return lines if comparison.asked else [*lines, *_absent_seeds(comparison)]
+    return lines if comparison.has_grid else [*lines, *_absent_seeds(comparison)]
 
 
 def _absent_seeds(comparison: Comparison) -> list[str]:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from analysis.formatting import counted, listed
 from analysis.reporting.unequal_training import unequal_cells
-from analysis.schema import Trials
+from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 
 
-def notes(trials: Trials, found: Sequence[Comparison]) -> list[str]:
+def notes(trials: Results, found: Sequence[Comparison]) -> list[str]:
     """Sentences on trials that are absent, of other versions, or not trained alike."""
     unlike = [line for item in found for line in _unlike(item, trials.settings)]
     unlike += unequal_cells(found, trials.settings)
@@ -25,19 +25,19 @@ def notes(trials: Trials, found: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def _unstarted(trials: Trials) -> list[str]:
+def _unstarted(trials: Results) -> list[str]:
     """Variants that were asked for and of which no trial has been started."""
     absent = set(trials.expected["variant"]) - set(trials.trials["variant"])
     return [f"Not started: {listed(sorted(absent))}."] if absent else []
 
 
-def _left_out(trials: Trials) -> list[str]:
+def _left_out(trials: Results) -> list[str]:
     """Variants of which every cell is left out: no section of the report is of them."""
     there = set(trials.trials["variant"])
     return [
         f"Not trained: {item.norm} at batch sizes {listed(item.batch_sizes)}, {item.variant}: "
-        f"{item.why}."
-        for item in trials.left_out
+        f"{item.reason}."
+        for item in trials.untrained
         if item.variant not in there
     ]
 

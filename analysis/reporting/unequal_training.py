@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from analysis.formatting import listed
-from analysis.schema import STRATUM
+from analysis.schema import STRATUM_COLUMNS
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.identical_networks import trained_alike
-from analysis.statistics.strata import levels_of
+from analysis.statistics.identical_networks import find_equal_training
+from analysis.statistics.strata import parse_levels
 
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
 NORM_OPTION = "norm."
@@ -33,7 +33,7 @@ def unequal_cells(found: Sequence[Comparison], settings: pd.DataFrame) -> list[s
 
 
 def _tested_differently(comparison: Comparison) -> Iterator[str]:
-    for group in trained_alike(comparison.trials, comparison.norms):
+    for group in find_equal_training(comparison.trials, comparison.norms):
         yield (
             f"{listed(group)} were trained to the same losses, seed by seed and to the last digit: "
             f"all of the difference between them arises at test time."
@@ -47,7 +47,9 @@ def _images(trials: pd.DataFrame, values: pd.DataFrame) -> pd.Series:
     """
     finished = trials[(trials["num_epochs"] > 0) & trials["num_updates"].notna()]
     sizes = finished["batch_size"].astype(float)
-    levels = finished["variant"].map(lambda variant: levels_of(variant).get(OPTIMIZER_BATCH_SIZE))
+    levels = finished["variant"].map(
+        lambda variant: parse_levels(variant).get(OPTIMIZER_BATCH_SIZE)
+    )
     stated = pd.to_numeric(levels, errors="coerce")
     if OPTIMIZER_BATCH_SIZE in values:
         of_grid = pd.to_numeric(values.loc[finished.index, OPTIMIZER_BATCH_SIZE], errors="coerce")
@@ -75,8 +77,8 @@ def _images_by_optimizer_step(found: Sequence[Comparison], settings: pd.DataFram
     groups: dict[tuple[str, ...], dict[str, float]] = {}
     for comparison in found:
         trials = comparison.trials.set_index("trial_id")
-        *stratum, variant = (str(trials.iloc[0][name]) for name in STRATUM)
-        levels = levels_of(variant)
+        *stratum, variant = (str(trials.iloc[0][name]) for name in STRATUM_COLUMNS)
+        levels = parse_levels(variant)
         step = levels.pop(OPTIMIZER_BATCH_SIZE, "")
         images = _images(trials, settings.loc[trials.index])
         if step.isdigit() and len(images):

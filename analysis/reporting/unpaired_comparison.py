@@ -6,8 +6,8 @@ import numpy as np
 
 from analysis.formatting import between, equals, listed, number
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.family import Gap, holm
-from analysis.statistics.inference.intervals import ALPHA, Mean
+from analysis.statistics.inference.family import Contrast, adjust_holm
+from analysis.statistics.inference.intervals import ALPHA, SeedMean
 
 
 def unpaired(comparison: Comparison, where: str) -> list[str]:
@@ -42,22 +42,22 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
 def lacking(comparison: Comparison, norm: str) -> str:
     """That `norm` has no whole seed, and at which batch sizes it has no result at all."""
     sizes = comparison.common_batch_sizes
-    without = [size for size in sizes if not len(comparison.errors(size).get(norm, ()))]
+    without = [size for size in sizes if not len(comparison.get_errors(size).get(norm, ()))]
     lacks = f" (none at {listed(without)})" if without else ""
     return f"{norm} has no seed with a result at every batch size{lacks}"
 
 
 def _welch(comparison: Comparison) -> list[str]:
-    gaps = comparison.primary
+    gaps = comparison.declared_contrasts
     beside = [p for item in comparison.others for p in item.declared_p]
-    adjusted = holm([*comparison.declared_p, *beside])[: len(gaps)]
+    adjusted = adjust_holm([*comparison.declared_p, *beside])[: len(gaps)]
     return [
         _one(gap, comparison.reference, float(p)) for gap, p in zip(gaps, adjusted, strict=True)
     ]
 
 
-def _one(gap: Gap, reference: str, p: float) -> str:
-    welch: Mean = gap.difference.welch
+def _one(gap: Contrast, reference: str, p: float) -> str:
+    welch: SeedMean = gap.difference.welch
     if np.isnan(welch.value):
         return f"{gap.norm} has no seed with a result at every batch size."
     side = "higher" if welch.value > 0 else "lower"

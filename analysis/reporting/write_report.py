@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 from analysis.figures.rendering import Format, rendered
 from analysis.findings import Findings, findings_of
 from analysis.options import Options
@@ -26,14 +26,14 @@ from analysis.reporting.summary import summary
 from analysis.reporting.tables import error_frame, gap_frame, top5_frame
 from analysis.reporting.test_set_table import test_set_frame
 from analysis.reporting.time_table import time_frame
-from analysis.schema import Trials
-from analysis.statistics.statistics_or_sgd import unconfounded
+from analysis.schema import Results
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
 
 
 def report(
-    trials: Trials,
+    trials: Results,
     out: str | Path,
     *,
     reference: str | None = None,
@@ -51,7 +51,7 @@ def report(
     return write(Path(out), files_of(trials, found), headline=summary(found))
 
 
-def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
+def files_of(trials: Results, found: Sequence[Findings]) -> dict[str, bytes]:
     """Every file of the report by its path in the folder."""
     content = page(trials, found)
     figures = [drawn for section in content.sections for drawn in section.figures]
@@ -73,7 +73,7 @@ def files_of(trials: Trials, found: Sequence[Findings]) -> dict[str, bytes]:
         "tables/errors.tex": latex(compared),
     }
     texts |= _where_recorded(found)
-    apart = unconfounded_frame(unconfounded(compared))
+    apart = unconfounded_frame(separate_harm(compared))
     if len(apart):
         texts["tables/statistics_or_sgd.csv"] = _plain_csv(apart)
     return files | {name: text.encode() for name, text in texts.items()}
@@ -124,7 +124,7 @@ def write(
     others = [n for n in (*files, MANIFEST) if n not in before and (out / n).exists()]
     if others:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        raise InputError(
+        raise AnalysisError(
             f"{out / others[0]}{more} was not written by a report and would be lost; choose "
             "another --out"
         )
@@ -137,7 +137,7 @@ def write(
             (out / name).unlink(missing_ok=True)
         _write(out / MANIFEST, manifest(made_from, headline, files))
     except OSError as error:
-        raise InputError(f"cannot write the report to {out}: {error.strerror}") from error
+        raise AnalysisError(f"cannot write the report to {out}: {error.strerror}") from error
     return out / "report.html"
 
 

@@ -1,4 +1,4 @@
-"""Which test examples a trial had right, as it kept them beside its record: `correct.npy`."""
+"""Reader of `correct.npy`: which test examples a trial classified correctly."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.sources.raw_results import Bits
+from analysis.sources.raw_results import PackedBits
 
 
-def read_bits(file: Path | BytesIO) -> Bits | None:
-    """The packed bits, shape `(ceil(num_test / 8),)`; None where there are none to be read.
+def read_correct_examples(file: Path | BytesIO) -> PackedBits | None:
+    """Return the packed bits of `correct.npy`, shape `(ceil(num_test / 8),)`; None if unreadable.
 
-    Without them the report says less, so a file that is absent or damaged is no error.
+    A missing or damaged file is no error: the report leaves out the table that needs it.
     """
     try:
         content: Any = np.load(file, allow_pickle=False)

@@ -1,43 +1,49 @@
-"""`load`: the frames of a sweep, from wherever it is kept."""
+"""Loading of results from any kind of source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from analysis.errors import InputError
-from analysis.schema import Trials
+from analysis.errors import AnalysisError
+from analysis.schema import Results
 from analysis.sources.csv_file import read_csv
-from analysis.sources.grid_file import differences
+from analysis.sources.grid_file import check_grid_matches_run
 from analysis.sources.mlflow_client import read_with_client
 from analysis.sources.mlflow_sqlite import read_sqlite
-from analysis.sources.raw_results import Found, assemble
+from analysis.sources.raw_results import RawResults, build_results
 from analysis.sources.records import read_records
-from analysis.sources.source_location import Place, find
+from analysis.sources.source_location import SourceLocation, locate_source
 
 
-def load(source: str | Path, where: Mapping[str, str] | None = None) -> Trials:
-    """The trials of `source`: a CSV, a sweep's folder, or the name of an MLflow experiment.
+def load_results(source: str | Path, settings_filter: Mapping[str, str] | None = None) -> Results:
+    """Return the trials of a source as validated data frames.
 
-    MLflow is looked for at `MLFLOW_TRACKING_URI`, else at MLflow's own default, `mlflow.db` in
-    the working folder; nothing is created where there is none. `where` keeps only trials with
-    these settings, as text. Raises `InputError`, one line, where `source` cannot be used, or is a
-    grid file that says something else than the one that its sweep was last run with.
+    Args:
+        source: a CSV file with one row per trial, a sweep's folder of records, a grid file, or the
+            name of an MLflow experiment. MLflow is read at `MLFLOW_TRACKING_URI`, by default from
+            `mlflow.db` in the working folder; nothing is created.
+        settings_filter: value that a setting must have, as text, by setting name.
+
+    Raises:
+        AnalysisError: the source cannot be read or has no trials, no trial matches the filter, or
+            the grid file differs from the one that its sweep was last run with.
     """
-    place = find(source)
-    found = _read(place)
+    place = locate_source(source)
+    found = _read_source(place)
     if place.grid is not None:
         sweeps = {row["sweep"] for row in (*found.expected, *found.rows)}
-        found.warnings += differences(place.grid, sweeps, found.run_with, place.typed)
+        found.warnings += check_grid_matches_run(place.grid, sweeps, found.grid_states, place.typed)
     if not found.rows:
-        raise InputError(f"{source} has no trials yet; run the sweep first")
-    return assemble(found, where)
+        raise AnalysisError(f"{source} has no trials yet; run the sweep first")
+    return build_results(found, settings_filter)
 
 
-def _read(place: Place) -> Found:
-    if place.kind == "csv":
-        return read_csv(place.path)
-    if place.kind == "records":
-        return read_records(place.path)
-    direct = read_sqlite(place.path, place.name) if place.kind == "sqlite" else None
-    return direct or read_with_client(place.uri, place.name)
+def _read_source(location: SourceLocation) -> RawResults:
+    """Return the raw content of a source by the reader of its kind."""
+    if location.kind == "csv":
+        return read_csv(location.path)
+    if location.kind == "records":
+        return read_records(location.path)
+    direct = read_sqlite(location.path, location.name) if location.kind == "sqlite" else None
+    return direct or read_with_client(location.uri, location.name)

@@ -1,4 +1,4 @@
-"""Whether the environment sends what goes to a tracking server through a proxy."""
+"""A hint on proxies for errors of a tracking server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 
-def proxy_remark(uri: str) -> str:
-    """`; http_proxy sends this through a proxy …`, to follow an error; empty where none does."""
+def format_proxy_hint(uri: str) -> str:
+    """Return a hint for an error message that the environment's proxy serves `uri`; empty if none."""
     parts = urlsplit(uri)
     proxies = getproxies_environment()
     scheme = parts.scheme if parts.scheme in proxies else "all"

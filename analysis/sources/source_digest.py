@@ -1,4 +1,4 @@
-"""Whether a source has changed: a digest of everything a report reads, without any frames."""
+"""Digest of everything that a report reads, to tell whether a source has changed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from analysis.sources.source_location import CORRECT, Place
+from analysis.sources.source_location import CORRECT_FILE, SourceLocation
 
-PACKAGE = Path(__file__).parents[1]
-DRAWN_WITH = ("matplotlib", "numpy", "pandas", "scipy")
+PACKAGE_FOLDER = Path(__file__).parents[1]
+DRAWING_PACKAGES = ("matplotlib", "numpy", "pandas", "scipy")
 
 _EXPERIMENT = "SELECT experiment_id FROM experiments WHERE name = ?"
 _RUNS = f"SELECT run_uuid FROM runs WHERE experiment_id IN ({_EXPERIMENT})"
@@ -29,21 +29,21 @@ _QUERIES = (
 )
 
 
-def fingerprint(place: Place, options: object) -> str | None:
-    """A digest of the source, the options and this package; None where it cannot be had cheaply.
+def compute_source_digest(location: SourceLocation, options: object) -> str | None:
+    """Return a digest of the source, the options and this package; None if it is not cheap to get.
 
     Of a database's curves it takes each run's number of points and their sums; of a server's
     each run's tags, params and newest values, which it hands out a thousand runs at a time.
     """
     digest = hashlib.sha256(repr(options).encode())
-    for path in sorted(PACKAGE.rglob("*.*")):
+    for path in sorted(PACKAGE_FOLDER.rglob("*.*")):
         if path.suffix in {".py", ".j2", ".yaml"}:
             digest.update(path.read_bytes())
-    for name in DRAWN_WITH:
+    for name in DRAWING_PACKAGES:
         digest.update(version(name).encode())
     try:
         found = False
-        for part in _parts(place):
+        for part in _read_content(location):
             digest.update(part)
             found = True
     except (OSError, sqlite3.Error):
@@ -51,21 +51,22 @@ def fingerprint(place: Place, options: object) -> str | None:
     return digest.hexdigest() if found else None
 
 
-def _parts(place: Place) -> Iterator[bytes]:
-    if place.kind == "csv":
-        yield place.path.read_bytes()
-    elif place.kind == "records":
-        yield (place.path / "sweep.json").read_bytes()
-        for record in sorted((place.path / "trials").glob("*/record.json")):
+def _read_content(location: SourceLocation) -> Iterator[bytes]:
+    """Yield the bytes that the digest is over: files, rows of a database, or states of runs."""
+    if location.kind == "csv":
+        yield location.path.read_bytes()
+    elif location.kind == "records":
+        yield (location.path / "sweep.json").read_bytes()
+        for record in sorted((location.path / "trials").glob("*/record.json")):
             yield str(record.parent.name).encode() + record.read_bytes()
-            bits = record.with_name(CORRECT)
+            bits = record.with_name(CORRECT_FILE)
             yield bits.read_bytes() if bits.is_file() else b""
-    elif place.kind == "server":
-        from analysis.sources.mlflow_client import states
+    elif location.kind == "server":
+        from analysis.sources.mlflow_client import read_run_states
 
-        yield from (text.encode() for text in states(place.uri, place.name))
-    elif place.kind == "sqlite":
-        uri = f"{place.path.absolute().as_uri()}?mode=ro"
+        yield from (text.encode() for text in read_run_states(location.uri, location.name))
+    elif location.kind == "sqlite":
+        uri = f"{location.path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as database:
             for query in _QUERIES:
-                yield from (repr(row).encode() for row in database.execute(query, (place.name,)))
+                yield from (repr(row).encode() for row in database.execute(query, (location.name,)))

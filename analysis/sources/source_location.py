@@ -1,4 +1,4 @@
-"""What a source is: a CSV, a sweep's folder, or an experiment in MLflow. Imports nothing heavy."""
+"""Location of a source: a CSV, a sweep's folder, or an experiment in MLflow. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     from analysis.sources.grid_file import GridFile
 
-URI = "MLFLOW_TRACKING_URI"
+TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
-CORRECT = "correct.npy"
-TABLES = (".csv", ".tsv", ".gz", ".xlsx")
+CORRECT_FILE = "correct.npy"
+TABLE_SUFFIXES = (".csv", ".tsv", ".gz", ".xlsx")
 """Suffixes of a source that is a table's file, not an experiment's name, where it is missing."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where trials are read from: a file, a folder, an MLflow database, or a server's address.
+class SourceLocation:
+    """Location of trials: a file, a folder, an MLflow database, or a server's address.
 
-    `path` is missing for a server; `name` is the experiment's where the place is MLflow. `typed` is
-    what to type for the place itself where a grid's file (`grid`) led there.
+    `path` is unused for a server; `name` is the experiment's for MLflow. `typed` is what a user
+    types for the location itself where a grid file (`grid`) led to it.
     """
 
     kind: Literal["csv", "records", "sqlite", "server"]
@@ -38,33 +38,37 @@ class Place:
     typed: str = ""
 
 
-def find(source: str | Path) -> Place:
-    """What `source` names; raises `InputError`, one line, where it is nothing that exists."""
+def locate_source(source: str | Path) -> SourceLocation:
+    """Return the location that `source` names; raise `AnalysisError`, one line, if there is none."""
     path = Path(source)
     if "://" in str(source):
-        from analysis.sources.object_store import copied
+        from analysis.sources.object_store import copy_sweep_here
 
-        path = Path(copied(str(source)).name)
+        path = Path(copy_sweep_here(str(source)).name)
         if not (path / SWEEP_FILE).is_file():
-            raise InputError(f"{str(source).partition('?')[0]} holds no {SWEEP_FILE}")
-        return Place("records", str(source).partition("?")[0].rstrip("/").rpartition("/")[2], path)
+            raise AnalysisError(f"{str(source).partition('?')[0]} holds no {SWEEP_FILE}")
+        return SourceLocation(
+            "records", str(source).partition("?")[0].rstrip("/").rpartition("/")[2], path
+        )
     if path.is_file():
         is_grid = path.suffix.lower() in (".yaml", ".yml")
-        return _of_grid(path) if is_grid else Place("csv", path.stem, path)
+        return _locate_sweep_of_grid(path) if is_grid else SourceLocation("csv", path.stem, path)
     if (path / SWEEP_FILE).is_file():
-        return Place("records", path.name, path)
+        return SourceLocation("records", path.name, path)
     if path.is_dir() and (path / "trials").is_dir():
-        raise InputError(f"{path} has trials but no {SWEEP_FILE}, which names what was asked for")
-    if path.suffix.lower() in TABLES:
-        raise InputError(f"no file {path}")
-    return _mlflow(str(source))
+        raise AnalysisError(
+            f"{path} has trials but no {SWEEP_FILE}, which names what was asked for"
+        )
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        raise AnalysisError(f"no file {path}")
+    return _locate_experiment(str(source))
 
 
-def _of_grid(path: Path) -> Place:
-    """Where the sweep of a grid file is: its records, else its experiment in MLflow.
+def _locate_sweep_of_grid(path: Path) -> SourceLocation:
+    """Return the location of a grid file's sweep: its records, else its MLflow experiment.
 
-    Of the file `name`, `storage` and `tracking.experiment` are read, and a digest of the whole, by
-    which `load` tells whether the sweep was run with the file as it stands.
+    Reads `name`, `storage` and `tracking.experiment` from the file, and a digest of the whole, by
+    which `load_results` tells whether the sweep was run with the same grid.
     """
     from analysis.sources.grid_file import read_grid
 
@@ -73,50 +77,55 @@ def _of_grid(path: Path) -> Place:
     storage = str(grid.get("storage") or "runs")
     if "://" in storage:
         typed = f"{storage.rstrip('/')}/{name}"
-        return replace(find(typed), grid=file, typed=typed)
+        return replace(locate_source(typed), grid=file, typed=typed)
     folder = Path(storage) / name
     if (folder / SWEEP_FILE).is_file():
-        return Place("records", name, folder, grid=file, typed=str(folder))
+        return SourceLocation("records", name, folder, grid=file, typed=str(folder))
     tracking = grid.get("tracking")
     experiment = tracking.get("experiment") if isinstance(tracking, dict) else None
     try:
         typed = str(experiment or name)
-        return replace(_mlflow(typed), grid=file, typed=typed)
-    except InputError as error:
-        raise InputError(
+        return replace(_locate_experiment(typed), grid=file, typed=typed)
+    except AnalysisError as error:
+        raise AnalysisError(
             f"the sweep {name} of {path} has no records in {folder}, and there is no MLflow "
             f"database here; type `python -m sweep run {path}` first, or go where you did"
         ) from error
 
 
-def require_two(before: Place, after: Place) -> None:
-    """Raise `InputError` where both sources are one place: a sweep does not differ from itself."""
-    if _identity(before) != _identity(after):
+def check_distinct_locations(before: SourceLocation, after: SourceLocation) -> None:
+    """Raise `AnalysisError` where both sources have one location."""
+    if _get_identity(before) != _get_identity(after):
         return
     if before.kind == "csv":
-        raise InputError(f"both name the file {before.path}; name two files")
+        raise AnalysisError(f"both name the file {before.path}; name two files")
     if before.grid and after.grid and before.grid.name == after.grid.name:
         sweep = f"{before.grid.name} ({before.typed})"
-        raise InputError(f"both name the sweep {sweep}; give one of them another name")
+        raise AnalysisError(f"both name the sweep {sweep}; give one of them another name")
     what = "sweep" if before.kind == "records" else "MLflow experiment"
     shown = before.path if before.kind == "records" else before.name
-    raise InputError(f"both name the {what} {before.typed or shown}; name two of them")
+    raise AnalysisError(f"both name the {what} {before.typed or shown}; name two of them")
 
 
-def _identity(place: Place) -> tuple[str, ...]:
-    if place.kind in ("csv", "records"):
-        return (place.kind, str(place.path.resolve()))
-    uri = str(place.path.resolve()) if place.kind == "sqlite" else place.uri
-    return (place.kind, uri, place.name)
+def _get_identity(location: SourceLocation) -> tuple[str, ...]:
+    """Return a key that two descriptions of one location share."""
+    if location.kind in ("csv", "records"):
+        return (location.kind, str(location.path.resolve()))
+    uri = str(location.path.resolve()) if location.kind == "sqlite" else location.uri
+    return (location.kind, uri, location.name)
 
 
-def tracking_uri() -> str:
-    """Where MLflow keeps its runs: `MLFLOW_TRACKING_URI`, else MLflow's own default."""
-    return without_password(os.environ.get(URI, "")) or f"sqlite:///{DEFAULT_DATABASE}"
+def get_tracking_uri() -> str:
+    """Return MLflow's tracking URI: `MLFLOW_TRACKING_URI`, else MLflow's default database."""
+    return (
+        hide_password(os.environ.get(TRACKING_URI_VARIABLE, "")) or f"sqlite:///{DEFAULT_DATABASE}"
+    )
 
 
-def without_password(uri: str) -> str:
-    """The URI as it may be shown; MLflow and libpq find the password in the environment."""
+def hide_password(uri: str) -> str:
+    """Return the URI without its password, which moves to environment variables of MLflow and
+    libpq.
+    """
     parts = urlsplit(uri)
     if parts.password is None:
         return uri
@@ -126,29 +135,30 @@ def without_password(uri: str) -> str:
     os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password))
     is_server = parts.scheme in ("http", "https")
     shown = urlunsplit(parts._replace(netloc=host if is_server else f"{user}@{host}"))
-    os.environ[URI] = shown
+    os.environ[TRACKING_URI_VARIABLE] = shown
     return shown
 
 
-def records_here(name: str) -> str:
-    """What to type for the records of the sweep `name` where they lie below this folder, or ""."""
+def suggest_local_records(name: str) -> str:
+    """Return a hint to the records of the sweep `name` below the working folder; empty if none."""
     folder = Path("runs") / name
     if not (folder / SWEEP_FILE).is_file():
         return ""
     return f"; the sweep's records are here: `norm-sweep report {shlex.quote(str(folder))}`"
 
 
-def _mlflow(name: str) -> Place:
-    uri = tracking_uri()
+def _locate_experiment(name: str) -> SourceLocation:
+    """Return the location of the MLflow experiment `name`."""
+    uri = get_tracking_uri()
     if not uri.startswith("sqlite:"):
-        return Place("server", name, uri=uri)
+        return SourceLocation("server", name, uri=uri)
     path = Path(unquote(urlsplit(uri).path)[1:])
     if not path.is_file():
-        kept = records_here(name)
+        kept = suggest_local_records(name)
         if kept:
-            raise InputError(f"there is no MLflow database {path} to look for {name!r} in{kept}")
-        raise InputError(
+            raise AnalysisError(f"there is no MLflow database {path} to look for {name!r} in{kept}")
+        raise AnalysisError(
             f"{name!r} is no CSV and no sweep's folder, and there is no MLflow database {path} "
             "to look for an experiment in; set MLFLOW_TRACKING_URI, or go where you ran the sweep"
         )
-    return Place("sqlite", name, path, uri)
+    return SourceLocation("sqlite", name, path, uri)

@@ -1,21 +1,21 @@
-"""Which trials a comparison should have: what its grid asks for, or what its rows suggest."""
+"""Trials that a comparison should have: those of its grid, or a crossing of what its rows contain."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 
-def asked_for(expected: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """What the grids of the trials `part` ask for, and whatever else is there."""
+def select_expected(expected: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that the grids of `trials` ask for, and further ones that exist."""
     expected = expected[
-        (expected["variant"] == part["variant"].iloc[0]) & expected["sweep"].isin(part["sweep"])
+        (expected["variant"] == trials["variant"].iloc[0]) & expected["sweep"].isin(trials["sweep"])
     ]
-    return pd.concat([expected, part[expected.columns]]).drop_duplicates(
+    return pd.concat([expected, trials[expected.columns]]).drop_duplicates(
         ["norm", "batch_size", "seed"], ignore_index=True
     )
 
 
-def crossed(part: pd.DataFrame) -> pd.DataFrame:
-    """Every norm of the trials `part` at every batch size, with the seeds that the norm has."""
-    seeds = part[["norm", "seed"]].drop_duplicates()
-    return seeds.merge(part[["batch_size"]].drop_duplicates(), how="cross")
+def cross_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return every norm of `trials` at every batch size, with the seeds that the norm has."""
+    seeds = trials[["norm", "seed"]].drop_duplicates()
+    return seeds.merge(trials[["batch_size"]].drop_duplicates(), how="cross")

@@ -1,4 +1,4 @@
-"""Norms that are one network under two names, and norms that differ in tests alone."""
+"""Norms whose trials are one network under two names, and norms that differ in tests alone."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ from itertools import combinations
 import pandas as pd
 
 
-def same_networks(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of `norms` that are one network, cell by cell and seed by seed.
+def find_identical_networks(
+    trials: pd.DataFrame, norms: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return groups of `norms` that are one network, cell by cell and seed by seed.
 
-    Their completed trials end with equal weights and equal test errors: GroupNorm with a group for
-    each channel is InstanceNorm, say. Trials whose `weights_digest` is unknown tell nothing, and
-    one pair that differs tells two norms apart.
+    Their completed trials have equal weights and equal test errors: GroupNorm with a group for each
+    channel is InstanceNorm, say. Trials without a `weights_digest` are no evidence, and one pair
+    that differs separates two norms.
     """
     known = trials[(trials["outcome"] == "completed") & (trials["weights_digest"] != "")]
-    return _groups(known, norms, ("weights_digest", "test_error"))
+    return _group_equal_norms(known, norms, ("weights_digest", "test_error"))
 
 
-def trained_alike(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of `norms` of equal training, cell by cell and seed by seed, but for the tests.
+def find_equal_training(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of `norms` of equal training, cell by cell and seed by seed, with unequal
+    tests.
 
-    Their completed trials end with equal training losses, to the last digit, and some with other
-    test errors: they differ in their test statistics, say. Trials without a loss tell nothing.
+    Their completed trials have equal training losses, to the last digit, and some have other test
+    errors: they differ in their test statistics, say. Trials without a loss are no evidence.
     """
     known = trials[(trials["outcome"] == "completed") & trials["train_loss"].notna()]
-    same = same_networks(trials, norms)
-    return tuple(group for group in _groups(known, norms, ("train_loss",)) if group not in same)
+    same = find_identical_networks(trials, norms)
+    return tuple(
+        group for group in _group_equal_norms(known, norms, ("train_loss",)) if group not in same
+    )
 
 
-def _groups(
-    known: pd.DataFrame, norms: Sequence[str], columns: Sequence[str]
+def _group_equal_norms(
+    trials: pd.DataFrame, norms: Sequence[str], columns: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Groups of norms whose trials are equal in all `columns` wherever both have one."""
+    """Return groups of norms whose trials are equal in all `columns` wherever both have one."""
     tables = [
-        known.pivot(index=["batch_size", "seed"], columns="norm", values=column)
+        trials.pivot(index=["batch_size", "seed"], columns="norm", values=column)
         for column in columns
     ]
     groups: list[list[str]] = []

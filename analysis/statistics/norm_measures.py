@@ -1,4 +1,4 @@
-"""Every robustness measure of every norm of a comparison, summarised over seeds."""
+"""The robustness measures of each norm in a comparison, summarised over seeds."""
 
 from __future__ import annotations
 
@@ -8,40 +8,48 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import Mean, proportion_interval, t_interval
+from analysis.statistics.inference.intervals import (
+    SeedMean,
+    estimate_mean,
+    estimate_proportion_interval,
+)
 from analysis.statistics.robustness import (
-    auec,
-    degradation,
-    error_table,
-    last_octave_slope,
-    regret,
-    relative_degradation,
-    safe_range,
-    slope,
-    split_regret,
-    worst_case,
-    worst_rise,
+    compute_auec,
+    compute_degradation,
+    compute_last_octave_slope,
+    compute_regret,
+    compute_relative_degradation,
+    compute_safe_range,
+    compute_slope,
+    compute_split_regret,
+    compute_worst_case,
+    compute_worst_rise,
+    tabulate_norm_errors,
 )
 
-MARGIN, MARGIN_MANY_CLASSES = 0.5, 1.0
+DEFAULT_MARGIN, DEFAULT_MARGIN_MANY_CLASSES = 0.5, 1.0
 
 
 @dataclass(frozen=True)
-class Measures:
+class NormMeasures:
     """One norm's measures over the common batch sizes; points are percentage points of error.
 
-    `degradation` is D at the smallest batch size, `relative` the logarithm of it as a factor,
-    `rise` the highest over the best larger batch size, `safe` in octaves, `regret_*` plugged in
-    and `split_regret_*` with the best chosen on other seeds, over the batch sizes at which some
-    norm has learnt something.
+    Attributes: auec: area under the error curve, percent. degradation: D at the smallest batch
+    size, points. relative: logarithm of the error's ratio, smallest batch size to largest. slope,
+    last_octave: points per halving of the batch. rise: highest rise over the best larger batch
+    size, points. worst: highest mean error, percent. safe: safe range, octaves. diverged, ended:
+    numbers of trials. regret_mean, regret_max: regret over batch sizes, points, biased upward.
+    split_regret_mean, split_regret_max: regret with the best norm chosen on other seeds.
+
+    Regret is over the batch sizes at which some norm is better than chance.
     """
 
     norm: str
-    auec: Mean
-    degradation: Mean
-    relative: Mean
-    slope: Mean
-    last_octave: Mean
+    auec: SeedMean
+    degradation: SeedMean
+    relative: SeedMean
+    slope: SeedMean
+    last_octave: SeedMean
     rise: float
     worst: float
     safe: float
@@ -55,36 +63,52 @@ class Measures:
     @property
     def divergence_interval(self) -> tuple[float, float]:
         """Clopper and Pearson's 95 % interval of the fraction that diverges."""
-        return proportion_interval(self.diverged, self.ended) if self.ended else (np.nan, np.nan)
+        return (
+            estimate_proportion_interval(self.diverged, self.ended)
+            if self.ended
+            else (np.nan, np.nan)
+        )
 
 
-def default_margin(comparison: Comparison) -> float:
-    """The difference in error that is taken to be no difference, in percentage points.
+def get_default_margin(comparison: Comparison) -> float:
+    """Return the difference in error that counts as none, in percentage points.
 
-    0.5 with up to ten classes (as for CIFAR-10) and 1 with more (as for CIFAR-100), told apart
-    by the error of guessing.
+    0.5 with up to ten classes (as for CIFAR-10) and 1 with more (as for CIFAR-100), by the error of
+    guessing.
     """
     chance = comparison.trials["chance_error"].max()
-    return MARGIN_MANY_CLASSES if chance > 90 else MARGIN
+    return DEFAULT_MARGIN_MANY_CLASSES if chance > 90 else DEFAULT_MARGIN
 
 
-def measure(comparison: Comparison, margin: float, rng: np.random.Generator) -> dict[str, Measures]:
-    """Each norm's measures; `margin` (points) bounds the safe range, `rng` draws seed halves."""
+def compute_measures(
+    comparison: Comparison, margin: float, rng: np.random.Generator
+) -> dict[str, NormMeasures]:
+    """Return each norm's measures.
+
+    Args:
+        comparison: the norms.
+        margin: bound of the safe range, points.
+        rng: draws the halves of seeds for split regret.
+    """
     sizes = comparison.common_batch_sizes
     if not sizes:
         return {}
-    tables = {norm: error_table(comparison.scored, norm, sizes) for norm in comparison.norms}
+    tables = {
+        norm: tabulate_norm_errors(comparison.scored, norm, sizes) for norm in comparison.norms
+    }
     learnt = [b for b in sizes if any((norm, b) not in comparison.at_chance for norm in tables)]
     above = {norm: table[learnt] for norm, table in tables.items()}
-    plain, split = regret(above), split_regret(above, rng)
+    plain, split = compute_regret(above), compute_split_regret(above, rng)
     return {
-        norm: _measures(comparison, norm, tables[norm], margin, _summary(plain, split, norm))
+        norm: _compute_norm_measures(
+            comparison, norm, tables[norm], margin, _summarize_regret(plain, split, norm)
+        )
         for norm in comparison.norms
     }
 
 
-def _summary(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, float]:
-    """Mean and maximum over batch sizes of a norm's regrets; missing if one is missing."""
+def _summarize_regret(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, float]:
+    """Return mean and maximum over batch sizes of a norm's regrets; missing if one is missing."""
     result: dict[str, float] = {}
     for name, table in (("regret", plain), ("split_regret", split)):
         row = table.loc[[norm]].to_numpy(float)
@@ -93,23 +117,27 @@ def _summary(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, f
     return result
 
 
-def _measures(
+def _compute_norm_measures(
     comparison: Comparison, norm: str, table: pd.DataFrame, margin: float, regrets: dict[str, float]
-) -> Measures:
-    def over_seeds(values: pd.Series[float]) -> Mean:
-        return t_interval(np.asarray(values, dtype=np.float64))
+) -> NormMeasures:
+    """Return the measures of one norm from its table of errors."""
+
+    def over_seeds(values: pd.Series[float]) -> SeedMean:
+        return estimate_mean(np.asarray(values, dtype=np.float64))
 
     ended = comparison.scored[comparison.scored["norm"] == norm]
-    return Measures(
+    return NormMeasures(
         norm=norm,
-        auec=over_seeds(auec(table)),
-        degradation=over_seeds(degradation(table).iloc[:, -1]),
-        relative=over_seeds(relative_degradation(table).iloc[:, -1]),
-        slope=over_seeds(slope(table)),
-        last_octave=over_seeds(last_octave_slope(table)),
-        rise=worst_rise(table),
-        worst=worst_case(table),
-        safe=safe_range(table, margin, [(norm, b) not in comparison.at_chance for b in table]),
+        auec=over_seeds(compute_auec(table)),
+        degradation=over_seeds(compute_degradation(table).iloc[:, -1]),
+        relative=over_seeds(compute_relative_degradation(table).iloc[:, -1]),
+        slope=over_seeds(compute_slope(table)),
+        last_octave=over_seeds(compute_last_octave_slope(table)),
+        rise=compute_worst_rise(table),
+        worst=compute_worst_case(table),
+        safe=compute_safe_range(
+            table, margin, [(norm, b) not in comparison.at_chance for b in table]
+        ),
         diverged=int(ended["diverged"].sum()),
         ended=len(ended),
         **regrets,

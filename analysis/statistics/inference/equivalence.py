@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from analysis.errors import InputError
-from analysis.statistics.inference.intervals import Mean
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.intervals import SeedMean
 
 
-def equivalence(mean: Mean, margin: float) -> float:
-    """p of two one-sided tests that a mean difference lies within ±`margin` (Schuirmann 1987).
+def test_equivalence(mean: SeedMean, margin: float) -> float:
+    """Return p of two one-sided tests that a mean difference lies within ±`margin` (Schuirmann
+    1987).
 
-    Equivalence may be claimed where it is small. Missing where the mean has no interval.
+    Equivalence may be claimed where p is small. Missing where the mean has no interval.
     """
     if not margin > 0:
-        raise InputError(f"`margin > 0` must hold, but got margin={margin}")
+        raise AnalysisError(f"`margin > 0` must hold, but got margin={margin}")
     if np.isnan(mean.half_width):
         return np.nan
     se = mean.sd / np.sqrt(mean.num)

@@ -12,47 +12,55 @@ from analysis.statistics.inference.intervals import ALPHA, Floats
 
 
 @dataclass(frozen=True)
-class Gap:
+class Contrast:
     """A norm's difference from the reference, in percentage points, with its adjusted p.
 
-    `family` counts the comparisons that p is adjusted for.
+    `batch_size` is None for AUEC; `family_size` counts the contrasts that p is adjusted for.
     """
 
     norm: str
     batch_size: int | None
     difference: Difference
     p_adjusted: float
-    family: int
+    family_size: int
 
     @property
-    def distinguishable(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the adjusted p is below 5 %."""
         return bool(self.p_adjusted < ALPHA)
 
 
-def family(
+def adjust_family(
     keys: Sequence[tuple[str, int | None]],
-    found: Sequence[Difference],
-    beside: Sequence[float] = (),
-) -> tuple[Gap, ...]:
-    """Differences of norms at batch sizes as one family, adjusted together by Holm.
+    differences: Sequence[Difference],
+    other_p: Sequence[float] = (),
+) -> tuple[Contrast, ...]:
+    """Return the contrasts of one family, adjusted together by Holm.
 
-    The family holds also the p values `beside`, of the report's other comparisons: a claim for
-    any of five learning rates is one of five chances to be wrong.
+    Args:
+        keys: norm and batch size (None: AUEC) of each difference.
+        differences: the differences from the reference.
+        other_p: unadjusted p of the report's other comparisons, of the same family: a claim for any
+            of five learning rates is one of five chances to be wrong.
     """
-    adjusted = holm([*(item.p for item in found), *beside])
+    adjusted = adjust_holm([*(item.p for item in differences), *other_p])
     size = int(np.count_nonzero(~np.isnan(adjusted)))
     return tuple(
-        Gap(norm, batch_size, item, float(p), size)
-        for (norm, batch_size), item, p in zip(keys, found, adjusted[: len(found)], strict=True)
+        Contrast(norm, batch_size, item, float(p), size)
+        for (norm, batch_size), item, p in zip(
+            keys, differences, adjusted[: len(differences)], strict=True
+        )
     )
 
 
-def holm(p: Sequence[float] | Floats) -> Floats:
-    """Holm's step-down adjustment of a family of p values; missing ones are not of the family.
+def adjust_holm(p: Sequence[float] | Floats) -> Floats:
+    """Return p values adjusted by Holm's step-down procedure; missing ones are left out.
 
-    Holm (1979): the i-th smallest of m is multiplied by m - i + 1, and none may fall below the
-    one before it.
+    Holm (1979): the i-th smallest of m is multiplied by m - i + 1, and none may fall below the one
+    before it.
+
+    >>> adjust_holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
     """
     given = np.asarray(p, dtype=float)
     order = np.argsort(given)[: np.count_nonzero(~np.isnan(given))]
