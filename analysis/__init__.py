@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.errors import AnalysisError
-    from analysis.reporting.summary import headline
-    from analysis.reporting.sweep_comparison import compare
-    from analysis.reporting.write_report import report
+    from analysis.reporting.summary import summarize_results
+    from analysis.reporting.sweep_comparison import write_comparison
+    from analysis.reporting.write_report import write_results_report
     from analysis.schema import Results
     from analysis.sources.load_results import load_results
 

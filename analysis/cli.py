@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import AnalysisError
-from analysis.options import Options
+from analysis.options import ReportOptions
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -39,6 +39,7 @@ Reference = Annotated[
 
 
 def _print_version(asked: bool) -> None:
+    """Print the version and exit, if it was asked for."""
     if asked:
         from importlib.metadata import PackageNotFoundError, version
 
@@ -58,11 +59,11 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Comparisons of norms over batch sizes that a careful reviewer would accept."""
+    """Compare norms over batch sizes, as a careful reviewer would accept it."""
 
 
-def start() -> None:
-    """Run the command that is typed; a mistake in what was typed is one line and exit code 2."""
+def run_command_line() -> None:
+    """Run the command that was typed; a mistyped command is one line and exit code 2."""
     try:
         code = app(prog_name="python -m analysis", standalone_mode=False)
     except Exception as error:
@@ -73,7 +74,9 @@ def start() -> None:
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "python -m analysis"
             said = " ".join(error.format_message().split()).rstrip(".")
-            typer.echo(f"{command}: {shown(said)} (`{command} -h` shows what there is)", err=True)
+            typer.echo(
+                f"{command}: {escape_controls(said)} (`{command} -h` shows what there is)", err=True
+            )
         code = 2
     sys.exit(code)
 
@@ -109,40 +112,40 @@ def report(
     to_mlflow: ToMlflow = False,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
-    with _one_line_errors():
-        from analysis.reporting.manifest import unchanged
-        from analysis.reporting.mlflow_report_run import check_place, log_report
+    with _exit_on_error():
+        from analysis.reporting.manifest import read_unchanged_headline
+        from analysis.reporting.mlflow_report_run import check_is_experiment, log_report_run
         from analysis.sources.source_digest import compute_source_digest
         from analysis.sources.source_location import locate_source
 
-        place, settings = locate_source(source), _settings(where)
+        place, settings = locate_source(source), _parse_settings_filter(where)
         if to_mlflow:
-            check_place(place)
+            check_is_experiment(place)
         key = compute_source_digest(place, (reference, margin, threshold, settings, place.grid))
-        lines = unchanged(out, key)
+        lines = read_unchanged_headline(out, key)
         if lines is None:
-            lines = _make(source, out, Options(reference, margin, threshold), settings, key)
+            lines = _make(source, out, ReportOptions(reference, margin, threshold), settings, key)
         for line in lines:
-            typer.echo(shown(line))
+            typer.echo(escape_controls(line))
         typer.echo(f"Report: {out / 'report.html'}")
         if to_mlflow:
-            log_report(place, out, lines)
+            log_report_run(place, out, lines)
             typer.echo(f"It is also on the run REPORT of experiment {place.name}.")
 
 
 def _make(
-    source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
+    source: str, out: Path, options: ReportOptions, settings: dict[str, str], key: str | None
 ) -> list[str]:
     """Make the report and return its headline."""
-    from analysis.findings import findings_of
-    from analysis.reporting.summary import summary
-    from analysis.reporting.write_report import files_of, write
+    from analysis.findings import compute_findings
+    from analysis.reporting.summary import summarize_findings
+    from analysis.reporting.write_report import render_report, write_report_files
     from analysis.sources.load_results import load_results
 
     trials = load_results(source, settings)
-    found = findings_of(trials, options)
-    lines = [*(f"warning: {line}" for line in trials.warnings), *summary(found)]
-    write(out, files_of(trials, found), made_from=key or "", headline=lines)
+    found = compute_findings(trials, options)
+    lines = [*(f"warning: {line}" for line in trials.warnings), *summarize_findings(found)]
+    write_report_files(out, render_report(trials, found), source_digest=key or "", headline=lines)
     return lines
 
 
@@ -151,42 +154,43 @@ def compare(
     before: Source, after: Source, out: Out = Path("comparison"), where: Where = None
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
-    with _one_line_errors():
-        from analysis.reporting.sweep_comparison import compare as write
+    with _exit_on_error():
+        from analysis.reporting.sweep_comparison import write_comparison as write
         from analysis.sources.load_results import load_results
         from analysis.sources.source_location import check_distinct_locations, locate_source
 
-        settings = _settings(where)
+        settings = _parse_settings_filter(where)
         check_distinct_locations(locate_source(before), locate_source(after))
         pair = (load_results(before, settings), load_results(after, settings))
         page, found = write(*pair, out)
         warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
         for line in [*warnings, *found]:
-            typer.echo(shown(line))
+            typer.echo(escape_controls(line))
         typer.echo(f"Comparison: {page}")
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What the user can put right is one line on stderr and exit code 2."""
+def _exit_on_error() -> Iterator[None]:
+    """Print an error that a user can correct as one line on stderr; exit with code 2."""
     try:
         yield
     except AnalysisError as error:
-        typer.echo(f"error: {shown(str(error))}", err=True)
+        typer.echo(f"error: {escape_controls(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, or a folder that cannot be written to
-        typer.echo(f"error: {shown(str(error))}", err=True)
+        typer.echo(f"error: {escape_controls(str(error))}", err=True)
         sys.exit(2)
 
 
-def shown(text: str) -> str:
-    """`text` without what would command the terminal: names are shown, not obeyed."""
+def escape_controls(text: str) -> str:
+    """Return `text` with control characters escaped, so that a name cannot command the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _settings(where: list[str] | None) -> dict[str, str]:
+def _parse_settings_filter(where: list[str] | None) -> dict[str, str]:
+    """Return the settings of `--where` by name; raise `AnalysisError` for a malformed one."""
     pairs = [text.partition("=") for text in where or ()]
     for name, sign, value in pairs:
         if not (name and sign and value):

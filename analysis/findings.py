@@ -1,4 +1,4 @@
-"""Everything the report says of one comparison, computed once."""
+"""Everything that a report states about one comparison, computed once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.options import Options
-from analysis.published import Published, matching
-from analysis.published.measured_beside_printed import Against, against
+from analysis.options import ReportOptions
+from analysis.published import PublishedValue, find_published_values
+from analysis.published.measured_beside_printed import PublishedPair, pair_published_values
 from analysis.published.printed_values import EPOCHS_TO_ERROR
 from analysis.schema import Results
 from analysis.statistics.at_chance import is_uninformative
@@ -32,43 +32,44 @@ SPLIT_SEED = 0
 class Findings:
     """A comparison with its measures, equivalence tests and times to the threshold.
 
-    `trial_settings` has a row per trial and a column per setting; `correct` says which test
-    examples they had right. Both are as in `Trials`. `report` holds the findings of the whole
-    report, these among them.
+    `trial_settings` has a row per trial and a column per setting; `correct` is as in `Results`.
+    `report` holds the findings of the whole report, including these.
     """
 
     comparison: Comparison
-    options: Options
+    options: ReportOptions
     trial_settings: pd.DataFrame = field(default_factory=pd.DataFrame)
     correct: Mapping[str, PackedBits] = field(default_factory=dict)
     report: list[Findings] = field(default_factory=list, repr=False, compare=False)
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, ...]]:
-        """For each setting of the trials the values that occur, numbers by size."""
+        """Values of each setting that occur in the trials, numbers by size."""
         table = self.trial_settings
-        found = {str(key): sorted(set(table[key]) - {""}, key=_by_size) for key in table}
+        found = {str(key): sorted(set(table[key]) - {""}, key=_get_value_sort_key) for key in table}
         return {key: tuple(values) for key, values in found.items() if values}
 
     @cached_property
     def margin(self) -> float:
-        """The difference in error (points) that is taken to be none."""
+        """Difference in error (points) that counts as none."""
         return self.options.margin or get_default_margin(self.comparison)
 
     @cached_property
     def measures(self) -> dict[str, NormMeasures]:
-        """Each norm's robustness measures; the halves of seeds are drawn from a fixed seed."""
+        """Robustness measures by norm; the halves of seeds are drawn from a fixed seed."""
         return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
 
     @cached_property
-    def equivalent(self) -> dict[str, float]:
-        """Per norm the Holm-adjusted p that its AUEC lies within the margin of the reference's.
+    def equivalence_p(self) -> dict[str, float]:
+        """Holm-adjusted p, by norm, that its AUEC lies within the margin of the reference's.
 
-        One family in the whole report, as the differences are. Missing where being alike is no
-        evidence, as neither of the two has learnt anything.
+        One family in the whole report, as the contrasts are. Missing where equality is no evidence,
+        since one of the two is at chance.
         """
-        raw = self._equivalence_p
-        beside = [p for item in self.report if item is not self for p in item._equivalence_p]
+        raw = self._unadjusted_equivalence_p
+        beside = [
+            p for item in self.report if item is not self for p in item._unadjusted_equivalence_p
+        ]
         adjusted = adjust_holm([*raw, *beside])[: len(raw)]
         return {
             gap.norm: float(p)
@@ -76,7 +77,8 @@ class Findings:
         }
 
     @cached_property
-    def _equivalence_p(self) -> list[float]:
+    def _unadjusted_equivalence_p(self) -> list[float]:
+        """Unadjusted p of equivalence, in the order of the declared contrasts."""
         return [
             np.nan
             if is_uninformative(self.comparison, gap.norm)
@@ -84,35 +86,35 @@ class Findings:
             for gap in self.comparison.declared_contrasts
         ]
 
-    def is_equivalent(self, gap: Contrast) -> bool:
-        """Whether `gap.norm` may be called as robust as the reference, within the margin."""
-        return bool(self.equivalent[gap.norm] < ALPHA)
+    def is_equivalent(self, contrast: Contrast) -> bool:
+        """Return whether the norm is equivalent to the reference within the margin."""
+        return bool(self.equivalence_p[contrast.norm] < ALPHA)
 
     @cached_property
-    def decomposed(self) -> dict[str, tuple[DecomposedCell, ...]]:
+    def decomposed_norms(self) -> dict[str, tuple[DecomposedCell, ...]]:
         """The norms that were tested with several kinds of test statistics."""
         return decompose_norms(self.comparison)
 
     @cached_property
     def by_top5(self) -> Comparison | None:
-        """The same comparison by top-5 error; None where nobody recorded it."""
+        """The comparison by top-5 error; None where no trial recorded it."""
         return compare_by_top5(self.comparison)
 
     @cached_property
-    def test_set(self) -> dict[str, CrossedMean]:
-        """Per norm its difference from the reference over seeds and test examples."""
+    def test_set_contrasts(self) -> dict[str, CrossedMean]:
+        """Differences from the reference over seeds and test examples, by norm."""
         return estimate_crossed_contrasts(self.comparison, self.correct)
 
     @cached_property
     def threshold(self) -> float | None:
-        """The test error (percent) to reach: the reader's, else the one that the grid declared."""
+        """Test error (percent) to reach: the reader's, else the one that the grid declares."""
         declared = self.settings.get("train.threshold", ())
         by_grid = float(declared[0]) if len(declared) == 1 else None
         return self.options.threshold or by_grid
 
     @cached_property
     def times(self) -> pd.DataFrame | None:
-        """Times to the threshold, one row per trial; None where none was declared."""
+        """Times to the threshold, one row per trial; None without a threshold or curves."""
         if self.threshold is None or self.comparison.epochs.empty:
             return None
         return compute_times_to_threshold(
@@ -120,37 +122,41 @@ class Findings:
         )
 
     @cached_property
-    def published(self) -> list[Published]:
-        """What the papers print for the same data set, network, norms and batch sizes."""
-        return matching(self.comparison.trials)
+    def published(self) -> list[PublishedValue]:
+        """Values that the papers print for the same data set, network, norms and batch sizes."""
+        return find_published_values(self.comparison.trials)
 
     @cached_property
-    def against_published(self) -> tuple[Against, ...]:
-        """Each printed figure beside the measured one."""
-        return against(self.published, self.comparison, self.by_top5, self._times_as_printed)
+    def published_pairs(self) -> tuple[PublishedPair, ...]:
+        """Printed values, each with the measured one."""
+        return pair_published_values(
+            self.published, self.comparison, self.by_top5, self._times_as_printed
+        )
 
     @property
     def _times_as_printed(self) -> pd.DataFrame | None:
+        """Times, if the threshold is the papers'; else None."""
         return self.times if self.threshold == EPOCHS_TO_ERROR else None
 
 
-def findings_of(trials: Results, options: Options) -> tuple[Findings, ...]:
-    """One `Findings` for each comparison that `trials` hold."""
+def compute_findings(results: Results, options: ReportOptions) -> tuple[Findings, ...]:
+    """Return one `Findings` for each comparison in `results`."""
     report: list[Findings] = []
     report += [
         Findings(
             item,
             options,
-            trials.settings.loc[list(item.trials["trial_id"])],
-            trials.correct,
+            results.settings.loc[list(item.trials["trial_id"])],
+            results.correct,
             report,
         )
-        for item in build_comparisons(trials, options.reference)
+        for item in build_comparisons(results, options.reference)
     ]
     return tuple(report)
 
 
-def _by_size(text: str) -> tuple[float, str]:
+def _get_value_sort_key(text: str) -> tuple[float, str]:
+    """Return the sort key of a setting's value: numbers by size, then text."""
     try:
         return float(text), text
     except ValueError:

@@ -1,4 +1,4 @@
-"""Numbers and lists as a reader sees them."""
+"""Numbers, intervals and lists formatted for readers."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE, SeedMean
 MINUS = "−"
 
 
-def number(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign; a dash where it is missing."""
+def format_number(value: float, digits: int = 2) -> str:
+    """Return a number with a true minus sign; a dash where it is missing."""
     if np.isnan(value):
         return "–"
     text = f"{value:.{digits}f}"
     return text.replace("-", MINUS) if float(text) else text.lstrip("-")
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """A difference, with its sign."""
-    text = number(value, digits)
+def format_signed(value: float, digits: int = 2) -> str:
+    """Return a difference with its sign."""
+    text = format_number(value, digits)
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def digits_for(mean: SeedMean) -> int:
-    """Digits after the point for a difference and its interval: 2, or more for a small one.
+def choose_digits(mean: SeedMean) -> int:
+    """Return the digits after the point for a difference and its interval: 2, or more if small.
 
-    So many that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
+    Enough that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
 
-    >>> digits_for(Mean(0.31, 0.1, 0.12, 5)), digits_for(Mean(0.003, 0.001, 0.0012, 5))
-    (2, 3)
+    >>> choose_digits(SeedMean(value=0.003, sd=0.001, half_width=0.0012, num=5))
+    3
     """
     shown = [mean.half_width]
     if not mean.low <= 0 <= mean.high:
         shown += [mean.value, mean.low, mean.high]
-    return _digits(shown, significant=1)
+    return _count_digits(shown, significant=1)
 
 
-def points(value: float) -> str:
-    """A number of points, with so many digits that it does not look like 0.
+def format_points(value: float) -> str:
+    """Return a number of points with enough digits that it does not read as 0.
 
-    >>> points(3.256), points(0.00123)
+    >>> format_points(3.256), format_points(0.00123)
     ('3.26', '0.0012')
     """
-    return number(value, _digits([value], significant=2))
+    return format_number(value, _count_digits([value], significant=2))
 
 
-def _digits(values: Sequence[float], *, significant: int) -> int:
+def _count_digits(values: Sequence[float], *, significant: int) -> int:
+    """Return the digits after the point that show the smallest value, at least 2."""
     smallest = min((abs(value) for value in values if abs(value) > ROUNDING_TOLERANCE), default=1.0)
     return 2 if smallest >= 0.005 else ceil(-log10(smallest)) + significant - 1
 
 
-def p_value(p: float) -> str:
-    """A p value with as many digits as tell on which side of 0.05 it lies."""
+def format_p(p: float) -> str:
+    """Return a p value with enough digits to tell on which side of 0.05 it lies."""
     if np.isnan(p):
         return "–"
     if p < 0.001:
@@ -65,52 +66,57 @@ def p_value(p: float) -> str:
     return f"{p:.{digits}f}"
 
 
-def equals(p: float) -> str:
-    """A p value as it follows the letter: `= 0.02`, `< 0.001`."""
-    text = p_value(p)
+def format_p_relation(p: float) -> str:
+    """Return a p value as it follows the letter p: `= 0.02`, `< 0.001`."""
+    text = format_p(p)
     return text if text.startswith("<") else f"= {text}"
 
 
-def interval(gap: Contrast) -> str:
-    """A difference's interval and adjusted p; where the two seem to disagree, why they do."""
-    paired = gap.difference.paired
-    if gap.is_significant or paired.low <= 0 <= paired.high:
-        return f"95 % interval {between(paired)}, Holm-adjusted p {equals(gap.p_adjusted)}"
+def format_contrast_interval(contrast: Contrast) -> str:
+    """Return a contrast's interval and adjusted p; where they seem to disagree, with the reason."""
+    paired = contrast.difference.paired
+    if contrast.is_significant or paired.low <= 0 <= paired.high:
+        return (
+            f"95 % interval {format_interval(paired)}, Holm-adjusted p "
+            f"{format_p_relation(contrast.p_adjusted)}"
+        )
     return (
-        f"95 % interval {between(paired)} and p {equals(gap.difference.p)} by itself, but p "
-        f"{equals(gap.p_adjusted)} after Holm's adjustment for {gap.family_size} comparisons"
+        f"95 % interval {format_interval(paired)} and p "
+        f"{format_p_relation(contrast.difference.p)} by itself, but p "
+        f"{format_p_relation(contrast.p_adjusted)} after Holm's adjustment for "
+        f"{contrast.family_size} comparisons"
     )
 
 
-def between(mean: SeedMean) -> str:
-    """An interval in words: `0.20 to 0.82`."""
-    digits = digits_for(mean)
-    return f"{number(mean.low, digits)} to {number(mean.high, digits)}"
+def format_interval(mean: SeedMean) -> str:
+    """Return an interval in words: `0.20 to 0.82`."""
+    digits = choose_digits(mean)
+    return f"{format_number(mean.low, digits)} to {format_number(mean.high, digits)}"
 
 
-def told_apart(values: Sequence[float], most: int = 4) -> int:
-    """Digits after the point at which values that differ look different: 2, `most` at most.
+def choose_distinct_digits(values: Sequence[float], most: int = 4) -> int:
+    """Return the digits after the point at which unequal values look unequal: 2, `most` at most.
 
-    >>> told_apart([6.204, 6.197, 7.1]), told_apart([0.2, 0.2])
+    >>> choose_distinct_digits([6.204, 6.197, 7.1]), choose_distinct_digits([0.2, 0.2])
     (3, 2)
     """
     for digits in range(2, most):
-        texts = {number(value, digits) for value in values}
-        if len(texts) == len({number(value, 9) for value in values}):
+        texts = {format_number(value, digits) for value in values}
+        if len(texts) == len({format_number(value, 9) for value in values}):
             return digits
     return most
 
 
-def listed(items: Sequence[object], most: int = 12) -> str:
-    """`a, b and c`; of many the first `most`, and how many more there are."""
+def join_words(items: Sequence[object], most: int = 12) -> str:
+    """Return `a, b and c`; of many the first `most`, and the number of the others."""
     words = [str(item) for item in items]
     if len(words) > most + 1:
         words = [*words[:most], f"{len(words) - most} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def spans(numbers: Sequence[int]) -> list[str]:
-    """Whole numbers in order, more than two in a row as one span: `0 to 4`, `7`."""
+def format_ranges(numbers: Sequence[int]) -> list[str]:
+    """Return whole numbers in order, more than two in a row as one range: `0 to 4`, `7`."""
     runs: list[list[int]] = []
     for value in sorted(numbers):
         if runs and value == runs[-1][-1] + 1:
@@ -123,6 +129,6 @@ def spans(numbers: Sequence[int]) -> list[str]:
     return named
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 trial`, `2 trials`."""
+def format_count(count: int, thing: str) -> str:
+    """Return `1 trial`, `2 trials`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,4 +1,4 @@
-"""What a reader of a report may declare beforehand."""
+"""Choices of a report's reader that are made before results are seen."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from analysis.errors import AnalysisError
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a reader may declare beforehand; None leaves it to the sweep or to the defaults.
+class ReportOptions:
+    """Choices of a report's reader; None leaves one to the sweep or to its default.
 
-    `margin`, in percentage points, is the difference taken to be none; `threshold`, in percent,
-    the test error whose first reaching is timed.
+    Attributes: reference: norm that the others are compared with. margin: difference in error that
+    counts as none, percentage points. threshold: test error in percent; the time to it is measured.
     """
 
     reference: str | None = None

@@ -1,12 +1,18 @@
-r"""The data frames that every measure reads: their columns, units and checks.\n\nThree frames belong
-together and are held by `Results`:\n\n- `trials`, one row per trial, the columns of
-`TRIAL_COLUMNS`;\n- `epochs`, one row per trial and finished epoch, the columns of
-`EPOCH_COLUMNS`;\n- `expected`, one row per trial that the sweep asked for, the columns of
-`EXPECTED_COLUMNS`;\n for a source without a grid (a CSV), the trials that it holds.\n\n`trials` and
-`epochs` have further those columns of `ON_REQUEST` that some trial has recorded.\n\n`test_error` is
-the error after the last finished epoch, also of a trial that still runs or that diverged.
-`score_trials` adds `error`, the number that measures compare: it is missing unless the trial ended,
-and chance error if it diverged.
+"""The data frames that every measure reads: their columns, units and checks.
+
+Three frames belong together and are held by `Results`:
+
+- `trials`, one row per trial, the columns of `TRIAL_COLUMNS`;
+- `epochs`, one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`;
+- `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`;
+  for a source without a grid (a CSV), the trials that it holds.
+
+`trials` and `epochs` have further those columns of `REQUESTED_COLUMNS` that some trial has
+recorded.
+
+`test_error` is the error after the last finished epoch, also of a trial that still runs or that
+diverged. `score_trials` adds `error`, the number that measures compare: it is missing unless
+the trial ended, and chance error if it diverged.
 """
 
 from __future__ import annotations
@@ -174,7 +180,7 @@ def drop_unrecorded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _convert_column(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    """Return `values` converted to the kind of `column`; raise `AnalysisError` for a wrong value."""
+    """Return `values` converted to the kind of `column`; raise for a wrong value."""
     if column.kind == "text":
         return values.astype(object).where(values.notna(), "").astype(str)
     try:
@@ -205,7 +211,7 @@ def _convert_column(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
 
 
 def _parse_whole_number(number: Any) -> int:
-    """Return a whole number without rounding through a float, which loses digits near the bounds."""
+    """Return a whole number; a float would lose digits near the bounds."""
     try:
         return int(number)
     except ValueError:  # "1e20"
@@ -292,6 +298,6 @@ def score_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def order_norms(results: Results) -> list[str]:
-    """Return the labels of all norms: the reference first, then in the order of the grid or file."""
+    """Return the labels of all norms, the reference first, then in the order of the source."""
     names = list(dict.fromkeys([*results.expected["norm"], *results.trials["norm"]]))
     return sorted(names, key=lambda name: name != results.reference)

@@ -1,12 +1,12 @@
-"""Mean ranks over data sets and networks; a bar joins norms that are not distinguishable."""
+"""Figure of mean ranks over data sets and networks; a bar joins norms that are not separated."""
 
 from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.norm_labels import drawn_names
-from analysis.figures.style import INK, SOFT, sheet
+from analysis.figures.norm_labels import make_figure_labels
+from analysis.figures.style import INK, SOFT, open_figure
 from analysis.statistics.ranks import Ranks
 
 ALT = (
@@ -15,11 +15,11 @@ ALT = (
 )
 
 
-def draw(ranks: Ranks) -> Figure:
-    """Mean ranks, best on the left; half the names are led to each side."""
-    names = drawn_names(list(ranks.mean))
+def draw_ranks(ranks: Ranks) -> Figure:
+    """Return the figure of mean ranks, best on the left; half the names are on each side."""
+    names = make_figure_labels(list(ranks.mean))
     half = -(-len(names) // 2)
-    with sheet(7.2, 0.9 + 0.2 * len(ranks.groups) + 0.26 * half) as figure:
+    with open_figure(7.2, 0.9 + 0.2 * len(ranks.groups) + 0.26 * half) as figure:
         axes = figure.add_subplot()
         axes.xaxis.set_ticks_position("top")
         axes.spines["top"].set_visible(True)
@@ -38,11 +38,12 @@ def draw(ranks: Ranks) -> Figure:
         for place, (name, rank) in enumerate(zip(names, ranks.mean.values(), strict=True)):
             left = place < half
             row = place if left else len(names) - 1 - place
-            _leader(axes, name, rank, depth + 0.8 * row + 0.3, left)
+            _draw_name(axes, name, rank, depth + 0.8 * row + 0.3, left)
         return figure
 
 
-def _leader(axes: Axes, name: str, rank: float, row: float, left: bool) -> None:
+def _draw_name(axes: Axes, name: str, rank: float, row: float, left: bool) -> None:
+    """Draw a norm's name and rank at one side, with a line to its place on the axis."""
     end = axes.get_xlim()[0 if left else 1]
     axes.plot([rank, rank, end], [0, row, row], color=SOFT, linewidth=0.8)
     axes.text(

@@ -1,4 +1,4 @@
-"""Level against slope: how good a norm is, and how flat, are two things."""
+"""Scatter plot of level against slope: average error and its rise per halving of the batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
+from analysis.figures.style import (
+    GRID,
+    SOFT,
+    NormStyle,
+    assign_styles,
+    open_figure,
+    spread_positions,
+)
 from analysis.findings import Findings
 from analysis.statistics.at_chance import list_norms_at_chance
 
@@ -19,12 +26,13 @@ ALT = (
 MANY = 5
 
 
-def draw(findings: Findings) -> Figure | None:
-    """AUEC (percent) across, slope (points per halving) up, both with 95 % t intervals.
+def draw_level_and_slope(findings: Findings) -> Figure | None:
+    """Return the figure of AUEC (percent) against slope (points per halving), with 95 % t
+    intervals.
 
-    Norms that have learnt nothing are left out: their errors cannot rise.
+    Norms at chance are left out: their errors cannot rise. None with fewer than two others.
     """
-    by_norm = looks(findings.comparison.norms)
+    by_norm = assign_styles(findings.comparison.norms)
     nothing = list_norms_at_chance(findings.comparison)
     shown = {
         norm: found
@@ -35,7 +43,7 @@ def draw(findings: Findings) -> Figure | None:
     }
     if len(shown) < 2:
         return None
-    with sheet(7.2, 4.2) as figure:
+    with open_figure(7.2, 4.2) as figure:
         axes = figure.add_subplot()
         axes.grid(color=GRID, linewidth=0.7)
         axes.set_axisbelow(True)
@@ -71,14 +79,16 @@ def draw(findings: Findings) -> Figure | None:
             figure.legend(loc="outside right upper", fontsize=8.5)
         else:
             places = {norm: (m.auec.value, m.slope.value) for norm, m in shown.items()}
-            _labels(axes, places, by_norm)
+            _draw_labels(axes, places, by_norm)
         return figure
 
 
-def _labels(axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, Look]) -> None:
-    """Each norm's name beside its point, on the side where there is room."""
+def _draw_labels(
+    axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, NormStyle]
+) -> None:
+    """Write each norm's name beside its point, on the side with more space."""
     low, high = axes.get_ylim()
-    heights = spread([slope for _, slope in places.values()], (high - low) * 0.045)
+    heights = spread_positions([slope for _, slope in places.values()], (high - low) * 0.045)
     for (norm, (level, _)), height in zip(places.items(), heights, strict=True):
         left = level > sum(axes.get_xlim()) / 2
         axes.annotate(

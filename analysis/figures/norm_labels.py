@@ -1,4 +1,4 @@
-"""Norms' names as a figure has room and glyphs for them."""
+"""Norms' labels as a figure has space and glyphs for them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from matplotlib.font_manager import findfont, get_font
 FONT = "DejaVu Sans"
 WIDTH = 28
 """Letters of a name that are drawn; a longer one loses its middle."""
-CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def drawn_names(norms: Sequence[str]) -> list[str]:
-    """The names as they are drawn: short, of letters that the font has, and no two alike.
+def make_figure_labels(norms: Sequence[str]) -> list[str]:
+    r"""Return labels for a figure: short, of letters that the font has, and no two equal.
 
-    A letter without a glyph, or one that would command, is drawn as its number (`\\u7fa4`).
+    A letter without a glyph, or a control character, is written as its number (`\\u7fa4`).
     """
     names: list[str] = []
     for norm in norms:
-        name = _shortened(_with_glyphs(norm))
+        name = _shorten(_escape_missing_glyphs(norm))
         alike = sum(other.partition(" #")[0] == name for other in names)
         names.append(f"{name} #{alike + 1}" if alike else name)
     return names
 
 
-def _with_glyphs(name: str) -> str:
+def _escape_missing_glyphs(name: str) -> str:
+    """Return `name` with letters that the font lacks, and control characters, escaped."""
     if name.isascii() and name.isprintable():
         return name
     font = get_font(findfont(FONT))
     return "".join(
         letter
-        if font.get_char_index(ord(letter)) and category(letter) not in CONTROLS
+        if font.get_char_index(ord(letter)) and category(letter) not in CONTROL_CATEGORIES
         else letter.encode("unicode_escape").decode()
         for letter in name
     )
 
 
-def _shortened(name: str) -> str:
-    """`name` without its middle where it is too long: options that tell norms apart come last."""
+def _shorten(name: str) -> str:
+    """Return `name` without its middle where too long: options that distinguish norms come last."""
     return f"{name[:10]}…{name[11 - WIDTH :]}" if len(name) > WIDTH else name

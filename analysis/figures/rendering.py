@@ -1,4 +1,4 @@
-"""Figures as bytes: PNG, SVG and PDF that are the same for the same input."""
+"""Figures rendered to PNG, SVG and PDF, with equal bytes for equal input."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _CANVASES: dict[Format, type[FigureCanvasBase]] = {
 }
 
 
-def rendered(figure: Figure, form: Format) -> bytes:
-    """The figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
+def render_figure(figure: Figure, form: Format) -> bytes:
+    """Return the figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
     buffer = BytesIO()
     metadata = _METADATA[form]
     with mpl.rc_context(RC):
         figure.set_dpi(RC["savefig.dpi"])
-        _lay_out_once(figure)
+        _fix_layout(figure)
         # `savefig` would draw everything twice, to lay it out once more.
         canvas: Any = _CANVASES[form](figure)
         if form == "png":
@@ -48,8 +48,8 @@ def rendered(figure: Figure, form: Format) -> bytes:
     return buffer.getvalue()
 
 
-def _lay_out_once(figure: Figure) -> None:
-    """Fix the layout on the first call: it takes longer than drawing, and formats share it."""
+def _fix_layout(figure: Figure) -> None:
+    """Compute the layout on the first call: it takes longer than drawing, and formats share it."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

@@ -1,11 +1,11 @@
-"""What moved between two sweeps: a row per norm and batch size."""
+"""Figure of changes between two sweeps: a row per norm and batch size."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GRID, INK, SOFT, looks, sheet
+from analysis.figures.style import GRID, INK, SOFT, assign_styles, open_figure
 from analysis.statistics.sweep_changes import SweepChanges
 
 ALT = (
@@ -14,15 +14,15 @@ ALT = (
 )
 
 
-def draw(changes: SweepChanges) -> Figure:
-    """After minus before (percentage points), every norm's AUEC first, then its batch sizes."""
+def draw_sweep_changes(changes: SweepChanges) -> Figure:
+    """Return the figure of after minus before (points): each norm's AUEC, then its batch sizes."""
     norms = list(dict.fromkeys(change.norm for change in changes.changes))
-    by_norm = looks(norms)
+    by_norm = assign_styles(norms)
     rows = sorted(
         changes.changes,
         key=lambda c: (norms.index(c.norm), c.batch_size is not None, -(c.batch_size or 0)),
     )
-    with sheet(7.2, 0.9 + 0.24 * len(rows)) as figure:
+    with open_figure(7.2, 0.9 + 0.24 * len(rows)) as figure:
         axes = figure.add_subplot()
         axes.axvline(0, color=SOFT, linewidth=0.9, zorder=0)
         for place, change in enumerate(rows):

@@ -1,4 +1,4 @@
-"""How the papers trained, and where trials were trained otherwise."""
+"""Protocols of the papers, and where trials were trained otherwise."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 
 import pandas as pd
 
-from analysis.formatting import listed
-from analysis.published.printed_values import content
+from analysis.formatting import join_words
+from analysis.published.printed_values import read_published_file
 
-NAMES = {
+SETTING_NAMES = {
     "model": "model.name",
     "augment": "data.augment",
     "epochs": "train.epochs",
@@ -25,50 +25,58 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Protocol:
+class PaperProtocol:
     """A paper's settings as text, by the names that a trial's settings have.
 
-    What depends on the batch size is a mapping from it. `about` are those that the paper gives
-    roughly, `not_printed` those that it keeps to itself.
+    A setting that depends on the batch size is a mapping from it. `approximate` are those that the
+    paper gives roughly, `not_printed` those that it does not print.
     """
 
     printed: Mapping[str, str | Mapping[int, str]]
-    about: frozenset[str]
+    approximate: frozenset[str]
     not_printed: tuple[str, ...]
 
 
 @cache
-def protocol(paper: str) -> Protocol:
-    """How `paper`, one of `analysis.published.printed_values.PAPERS`, trained."""
-    found = content()[paper]
-    return Protocol(
+def read_paper_protocol(paper: str) -> PaperProtocol:
+    """Return the protocol of `paper`, one of `PAPERS`."""
+    found = read_published_file()[paper]
+    return PaperProtocol(
         printed={
-            NAMES[key]: {size: str(item) for size, item in value.items()}
+            SETTING_NAMES[key]: {size: str(item) for size, item in value.items()}
             if isinstance(value, Mapping)
             else str(value)
             for key, value in found["protocol"].items()
-            if key in NAMES
+            if key in SETTING_NAMES
         },
-        about=frozenset(NAMES[key] for key in found.get("about", ())),
-        not_printed=tuple(NAMES[key] for key in found.get("not_printed", ())),
+        approximate=frozenset(SETTING_NAMES[key] for key in found.get("about", ())),
+        not_printed=tuple(SETTING_NAMES[key] for key in found.get("not_printed", ())),
     )
 
 
-def protocol_lines(paper: str, settings: pd.DataFrame, batch_sizes: pd.Series[int]) -> list[str]:
-    """Where trials were not trained as `paper` prints it, and what it does not print, in words.
+def describe_protocol_differences(
+    paper: str, settings: pd.DataFrame, batch_sizes: pd.Series[int]
+) -> list[str]:
+    """Return sentences on settings that differ from `paper` and on settings it does not print.
 
-    `settings` has a row per trial and a column per setting, text; `batch_sizes` the same rows.
-    A setting that the trials do not state is passed over.
+    A setting that the trials do not state is left out.
+
+    Args:
+        paper: one of `PAPERS`.
+        settings: a row per trial and a column per setting, text.
+        batch_sizes: batch sizes of the same rows.
     """
-    known = protocol(paper)
+    known = read_paper_protocol(paper)
     unlike = [
         f"{name} {text}"
         for name, printed in known.printed.items()
         if name in settings
-        for text in _unlike(settings[name], printed, batch_sizes, name in known.about)
+        for text in _list_differences(
+            settings[name], printed, batch_sizes, name in known.approximate
+        )
     ]
     silent = [
-        f"{name} (here {listed(sorted(set(settings[name])))})"
+        f"{name} (here {join_words(sorted(set(settings[name])))})"
         for name in known.not_printed
         if name in settings and (settings[name] != "").any()
     ]
@@ -76,26 +84,26 @@ def protocol_lines(paper: str, settings: pd.DataFrame, batch_sizes: pd.Series[in
     return lines + ([f"Not printed there: {'; '.join(silent)}."] if silent else [])
 
 
-def _unlike(
+def _list_differences(
     values: pd.Series[str],
     printed: str | Mapping[int, str],
     batch_sizes: pd.Series[int],
     about: bool,
 ) -> Iterator[str]:
-    """`50 (printed: 350)` for every value that is not the printed one, with its batch sizes."""
+    """Yield `50 (printed: 350)` for every value other than the printed one."""
     by_size = isinstance(printed, Mapping)
     groups: dict[tuple[str, str], list[int]] = {}
     for value, size in sorted(set(zip(values, batch_sizes, strict=True)), key=lambda p: -p[1]):
         expected = printed.get(size) if isinstance(printed, Mapping) else printed
-        if value and expected is not None and not _same(expected, value):
+        if value and expected is not None and not _are_equal(expected, value):
             groups.setdefault((value, expected), []).append(size)
     for (value, expected), sizes in groups.items():
-        at = f" at batch size{'s'[: len(sizes) > 1]} {listed(sizes)}" if by_size else ""
+        at = f" at batch size{'s'[: len(sizes) > 1]} {join_words(sizes)}" if by_size else ""
         yield f"{value}{at} (printed: {'about ' if about else ''}{expected})"
 
 
-def _same(printed: str, ours: str) -> bool:
-    """Whether two settings are the same number or text."""
+def _are_equal(printed: str, ours: str) -> bool:
+    """Return whether two settings are the same number or text."""
     try:
         return float(printed) == float(ours)
     except ValueError:

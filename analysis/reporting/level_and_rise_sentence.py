@@ -1,4 +1,4 @@
-"""Which norm has the lowest average error, and whose error rises least with smaller batches."""
+"""The sentence on the lowest average error and the least rise with smaller batches."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.findings import Findings
-from analysis.formatting import listed, number, points
-from analysis.reporting.best_norm_sentences import UNLIKE, shared_seeds
+from analysis.formatting import format_number, format_points, join_words
+from analysis.reporting.best_norm_sentences import UNEQUAL_SEEDS_NOTE, describe_sign_reversal
 from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 from analysis.statistics.norm_measures import NormMeasures
 
-FEW = 3
+MAX_NORMS_NAMED = 3
 
 
-def level_and_rise(findings: Findings) -> list[str]:
-    """Two axes, since a norm may be worse everywhere and yet rise least; as measured.
+def describe_level_and_rise(findings: Findings) -> list[str]:
+    """Return a sentence on the lowest AUEC and the least worst rise; empty with fewer than two
+    norms.
 
-    Norms whose rise is printed as the same number are named together. A norm that learns nothing
-    at some batch size, or that makes no error, is not praised for not rising.
+    Two axes, since a norm may be worse everywhere and yet rise least. Norms whose rise is printed
+    as the same number are named together. A norm at chance at some batch size, or without an error,
+    is not praised for not rising.
     """
     comparison = findings.comparison
     known = [
@@ -29,68 +31,82 @@ def level_and_rise(findings: Findings) -> list[str]:
         for norm, m in findings.measures.items()
         if norm in comparison.distinct_norms
         and not np.isnan(m.rise)
-        and not _guesses(comparison, norm)
+        and not _is_at_chance(comparison, norm)
     ]
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
         return []
     perfect = list_norms_without_error(comparison)
     lowest = min(m.auec.value for m in known)
     best = [m for m in known if m.auec.value - lowest <= ROUNDING_TOLERANCE]
-    flat = _rising_least([m for m in known if m.norm not in perfect])
+    flat = _select_least_rising([m for m in known if m.norm not in perfect])
     level = (
-        f"{_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
-        f"({points(lowest)} %)"
+        f"{_join_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
+        f"({format_points(lowest)} %)"
     )
-    text = f"{level}{_rises(best, flat, len(known))}" if len(flat) > 0 else level
-    return [f"As measured, not tested: {text}.{_contrary(comparison)}"]
+    text = f"{level}{_describe_least_rise(best, flat, len(known))}" if len(flat) > 0 else level
+    return [f"As measured, not tested: {text}.{_describe_unequal_seeds(comparison)}"]
 
 
-def _rises(best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int) -> str:
-    """Whose error rises least, and by how much that of the best rises if it is not theirs."""
+def _describe_least_rise(
+    best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int
+) -> str:
+    """Return a clause on the norms whose error rises least, and on the rise of the best."""
     least = min(m.rise for m in flat)
     if len(flat) == num and least <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
     if len(flat) == num:
-        return f"; no norm's error rises more than another's ({_by(least)})"
+        return f"; no norm's error rises more than another's ({_format_rise(least)})"
     if list(best) == list(flat):
         whose = "its error" if len(flat) == 1 else "their errors"
-        return f", and {whose} {_verb(flat)} least as the batch gets smaller ({_by(least)})"
+        return (
+            f", and {whose} {_conjugate_rise(flat)} least as the batch gets smaller "
+            f"({_format_rise(least)})"
+        )
     whose = "the error" if len(flat) == 1 else "the errors"
     text = (
-        f"; {whose} of {_names(flat)} {_verb(flat)} least as the batch gets smaller ({_by(least)}"
+        f"; {whose} of {_join_names(flat)} {_conjugate_rise(flat)} least as the batch gets "
+        f"smaller ({_format_rise(least)}"
     )
     others = [m for m in best if m not in flat]
     if others:
-        shown = listed(list(dict.fromkeys(number(m.rise) for m in others)), FEW)
-        text += f"; that of {_names(others)} by {shown}"
+        shown = join_words(
+            list(dict.fromkeys(format_number(m.rise) for m in others)), MAX_NORMS_NAMED
+        )
+        text += f"; that of {_join_names(others)} by {shown}"
     return f"{text})"
 
 
-def _verb(flat: Sequence[NormMeasures]) -> str:
+def _conjugate_rise(flat: Sequence[NormMeasures]) -> str:
+    """Return `rises` or `rise` for the number of norms."""
     return "rises" if len(flat) == 1 else "rise"
 
 
-def _by(least: float) -> str:
-    return "not at all" if least <= ROUNDING_TOLERANCE else f"by {points(least)} points at most"
+def _format_rise(least: float) -> str:
+    """Return words for a rise."""
+    return (
+        "not at all" if least <= ROUNDING_TOLERANCE else f"by {format_points(least)} points at most"
+    )
 
 
-def _names(measures: Sequence[NormMeasures]) -> str:
-    return listed([m.norm for m in measures], FEW)
+def _join_names(measures: Sequence[NormMeasures]) -> str:
+    """Return the names of the norms."""
+    return join_words([m.norm for m in measures], MAX_NORMS_NAMED)
 
 
-def _guesses(comparison: Comparison, norm: str) -> bool:
+def _is_at_chance(comparison: Comparison, norm: str) -> bool:
+    """Return whether the norm is at chance at some common batch size."""
     return any((norm, size) in comparison.at_chance for size in comparison.common_batch_sizes)
 
 
-def _rising_least(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
-    """Those whose worst rise is the lowest, or is printed as the same number."""
+def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
+    """Return the norms whose worst rise is the lowest, or is printed as the same number."""
     lowest = min((m.rise for m in measures), default=np.nan)
-    return [m for m in measures if number(m.rise) == number(lowest)]
+    return [m for m in measures if format_number(m.rise) == format_number(lowest)]
 
 
-def _contrary(comparison: Comparison) -> str:
-    """That the lowest average is one of other seeds, where shared seeds say otherwise."""
+def _describe_unequal_seeds(comparison: Comparison) -> str:
+    """Return a sentence where seeds in common contradict the lowest average; else empty."""
     best = comparison.get_best_norm(None)
     if not best or not best.sign_reversed:
         return ""
-    return f" {UNLIKE}: over the seeds that both have, {shared_seeds(best)}."
+    return f" {UNEQUAL_SEEDS_NOTE}: over the seeds that both have, {describe_sign_reversal(best)}."

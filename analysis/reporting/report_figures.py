@@ -17,13 +17,17 @@ from analysis.figures import (
     published_and_measured,
     time_to_threshold,
 )
-from analysis.figures.recorded_curves import alt, drawer, watched
+from analysis.figures.recorded_curves import (
+    describe_curves,
+    describe_watched_layer,
+    make_curve_drawer,
+)
 from analysis.findings import Findings
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A figure of the report: the stem of its files, what it shows, and the figure itself."""
+class ReportFigure:
+    """A figure of the report: the stem of its files, its title and texts, and the figure."""
 
     stem: str
     title: str
@@ -32,21 +36,21 @@ class Drawn:
     figure: Figure
 
 
-Draw = Callable[[Findings], Figure | None]
+DrawFunction = Callable[[Findings], Figure | None]
 
 _LINES = (
     "every trial a line, or where they are many every norm's mean over those that go on; a cross "
     "where one diverged."
 )
 
-_FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
+_FIGURES: tuple[tuple[str, str, str, str, DrawFunction], ...] = (
     (
         "error-by-batch-size",
         "Error against batch size",
         "Last epoch's test error. Every dot is a trial, the line their mean, the band its 95 % t "
         "interval (none below three seeds).",
         error_by_batch_size.ALT,
-        error_by_batch_size.draw,
+        error_by_batch_size.draw_error_by_batch_size,
     ),
     (
         "degradation",
@@ -54,7 +58,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "Rise of test error over the largest batch size, percentage points, ± half the width of "
         "its 95 % t interval; norms from the lowest average error to the highest.",
         degradation_map.ALT,
-        degradation_map.draw,
+        degradation_map.draw_degradation_map,
     ),
     (
         "level-and-slope",
@@ -62,7 +66,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "How good a norm is on average, and how steep, are two things. Bars are 95 % t intervals. "
         "An error that falls and rises again may have a slope of 0: the table has its worst rise.",
         level_and_slope.ALT,
-        level_and_slope.draw,
+        level_and_slope.draw_level_and_slope,
     ),
     (
         "forest",
@@ -70,7 +74,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "AUEC minus the reference's, paired by seed, with 95 % t intervals and p adjusted by Holm. "
         "Shaded: differences of at most {margin} points, taken to be none.",
         forest.ALT,
-        forest.draw,
+        forest.draw_forest,
     ),
     (
         "learning-curves",
@@ -79,14 +83,14 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "times dotted verticals mark it, and a cross the last finite error of a trial that "
         "diverged. Where trials are many, the mean over those that go on is bold.",
         learning_curves.ALT,
-        learning_curves.draw,
+        learning_curves.draw_learning_curves,
     ),
     (
         "training-loss",
         "Training loss",
         f"Mean loss over the training examples of each epoch; {_LINES}",
-        alt("the mean training loss"),
-        drawer("train_loss", "training loss"),
+        describe_curves("the mean training loss"),
+        make_curve_drawer("train_loss", "training loss"),
     ),
     (
         "time-to-threshold",
@@ -94,7 +98,7 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "Fraction of trials whose test error has not yet stayed at or below {threshold} % for "
         "three evaluations (Kaplan-Meier); diverged trials count as never reaching it.",
         time_to_threshold.ALT,
-        time_to_threshold.draw,
+        time_to_threshold.draw_time_to_threshold,
     ),
     (
         "norm-statistics",
@@ -102,10 +106,16 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "What training harms shows under every kind of statistics; what only testing harms goes "
         "away when they are recomputed. Bands are 95 % t intervals.",
         norm_statistics.ALT,
-        norm_statistics.draw,
+        norm_statistics.draw_norm_statistics,
     ),
     *(
-        (metric.replace("_", "-"), title, f"{what}; {_LINES}", alt(what), drawer(metric, label))
+        (
+            metric.replace("_", "-"),
+            title,
+            f"{what}; {_LINES}",
+            describe_curves(what),
+            make_curve_drawer(metric, label),
+        )
         for metric, title, label, what in (
             (
                 "activation_mean",
@@ -139,21 +149,21 @@ _FIGURES: tuple[tuple[str, str, str, str, Draw], ...] = (
         "Measured and published",
         "Measured means with 95 % t intervals; hollow diamonds as printed, without seeds. {source}",
         published_and_measured.ALT,
-        published_and_measured.draw,
+        published_and_measured.draw_published_and_measured,
     ),
 )
 
 
-def gallery(findings: Findings, suffix: str) -> Iterator[Drawn]:
-    """Every figure that these findings give; `suffix` ends the stems of their files."""
+def draw_figures(findings: Findings, suffix: str) -> Iterator[ReportFigure]:
+    """Yield every figure with data in the findings; `suffix` ends the stems of their files."""
     words = {
         "margin": f"{findings.margin:g}",
         "threshold": f"{findings.threshold or 0:g}",
-        "watched": watched(findings),
-        "source": published_and_measured.source(findings),
+        "watched": describe_watched_layer(findings),
+        "source": published_and_measured.describe_published_source(findings),
     }
     for stem, title, caption, described, draw in _FIGURES:
         figure = draw(findings)
         if figure is not None:
             texts = (caption.format(**words), described.format(**words))
-            yield Drawn(f"{stem}{suffix}", title, *texts, figure)
+            yield ReportFigure(f"{stem}{suffix}", title, *texts, figure)

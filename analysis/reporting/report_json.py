@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.reporting.measure_table import measure_frame
-from analysis.reporting.power_sentences import power
-from analysis.reporting.published_table import published_frame
-from analysis.reporting.recorded_table import recorded_frame
-from analysis.reporting.statistics_or_sgd_section import unconfounded_frame
-from analysis.reporting.statistics_table import statistics_frame
-from analysis.reporting.summary import answer
-from analysis.reporting.tables import error_frame, gap_frame, top5_frame
-from analysis.reporting.test_set_table import test_set_frame
-from analysis.reporting.time_table import time_frame
-from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.reporting.measure_table import tabulate_measures
+from analysis.reporting.power_sentences import describe_power
+from analysis.reporting.published_table import tabulate_published
+from analysis.reporting.recorded_table import tabulate_recorded
+from analysis.reporting.statistics_or_sgd_section import tabulate_harm
+from analysis.reporting.statistics_table import tabulate_test_statistics
+from analysis.reporting.summary import write_answer
+from analysis.reporting.tables import tabulate_cell_errors, tabulate_contrasts, tabulate_top5_errors
+from analysis.reporting.test_set_table import tabulate_test_set_contrasts
+from analysis.reporting.time_table import tabulate_times
+from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials
 from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ALPHA
@@ -28,20 +28,24 @@ from analysis.statistics.inference.power import compute_detectable_difference
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 
-def numbers(trials: Results, found: Sequence[Findings]) -> str:
-    """The report's numbers as JSON; what is missing is null. Errors in percent."""
+def format_report_json(results: Results, all_findings: Sequence[Findings]) -> str:
+    """Return the report's numbers as JSON, errors in percent; missing numbers are null."""
     content: dict[str, object] = {
-        "name": trials.name,
-        "warnings": trials.warnings,
-        "notes": trials.notes,
-        "comparisons": [_comparison(item) for item in found],
+        "name": results.name,
+        "warnings": results.warnings,
+        "notes": results.notes,
+        "comparisons": [_collect_comparison(item) for item in all_findings],
     }
-    apart = unconfounded_frame(separate_harm([item.comparison for item in found]))
+    apart = tabulate_harm(separate_harm([item.comparison for item in all_findings]))
     content |= {"statistics_or_sgd": apart} if len(apart) else {}
-    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        json.dumps(_convert_to_json_types(content), indent=1, ensure_ascii=False, allow_nan=False)
+        + "\n"
+    )
 
 
-def _comparison(findings: Findings) -> dict[str, Any]:
+def _collect_comparison(findings: Findings) -> dict[str, Any]:
+    """Return the numbers of one comparison."""
     comparison = findings.comparison
     gaps = comparison.declared_contrasts
     return {
@@ -52,10 +56,10 @@ def _comparison(findings: Findings) -> dict[str, Any]:
         "auec_batch_sizes": comparison.common_batch_sizes,
         "margin": findings.margin,
         "threshold": findings.threshold,
-        "answer": answer(findings),
-        "coverage": coverage(comparison),
-        "missing": missing_trials(comparison),
-        "power": power(findings),
+        "answer": write_answer(findings),
+        "coverage": describe_coverage(comparison),
+        "missing": list_missing_trials(comparison),
+        "power": describe_power(findings),
         "smallest_detectable_sd": {
             gap.norm: compute_detectable_difference(gap.difference.paired.num) for gap in gaps
         },
@@ -66,30 +70,31 @@ def _comparison(findings: Findings) -> dict[str, Any]:
             for gap in gaps
             if gap.family_size
         },
-        "p_equivalence_holm": findings.equivalent,
-        "errors": error_frame(comparison),
-        "gaps": gap_frame(comparison),
-        "measures": measure_frame(findings),
-        "times_to_threshold": time_frame(findings),
-        **_where_recorded(findings),
-        "best": _best(comparison),
-        "published": published_frame(findings),
+        "p_equivalence_holm": findings.equivalence_p,
+        "errors": tabulate_cell_errors(comparison),
+        "gaps": tabulate_contrasts(comparison),
+        "measures": tabulate_measures(findings),
+        "times_to_threshold": tabulate_times(findings),
+        **_collect_recorded(findings),
+        "best": _list_best_norms(comparison),
+        "published": tabulate_published(findings),
         "settings": findings.settings,
     }
 
 
-def _where_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
-    """What only sweeps that asked for further metrics have."""
+def _collect_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
+    """Return the tables that only sweeps with requested metrics have."""
     frames = {
-        "test_statistics": statistics_frame(findings),
-        "top5_errors": top5_frame(findings),
-        "test_set": test_set_frame(findings),
-        "recorded": recorded_frame(findings),
+        "test_statistics": tabulate_test_statistics(findings),
+        "top5_errors": tabulate_top5_errors(findings),
+        "test_set": tabulate_test_set_contrasts(findings),
+        "recorded": tabulate_recorded(findings),
     }
     return {name: frame for name, frame in frames.items() if len(frame)}
 
 
-def _best(comparison: Comparison) -> list[dict[str, Any]]:
+def _list_best_norms(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the best norm at each batch size, and by AUEC."""
     rows = []
     for size in (None, *comparison.batch_sizes):
         best = comparison.get_best_norm(size)
@@ -107,14 +112,14 @@ def _best(comparison: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-def _plain(value: Any) -> Any:
-    """JSON's own types, with null for what is missing."""
+def _convert_to_json_types(value: Any) -> Any:
+    """Return `value` in JSON's own types, with None for a missing number."""
     if isinstance(value, pd.DataFrame):
-        return [_plain(row) for row in value.to_dict("records")]
+        return [_convert_to_json_types(row) for row in value.to_dict("records")]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _convert_to_json_types(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_convert_to_json_types(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

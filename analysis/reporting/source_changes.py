@@ -1,32 +1,35 @@
-"""That trials ran different sources of the user's own modules: which cells ran which."""
+"""Sentences on custom modules whose source changed between trials."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.formatting import counted, listed, spans
+from analysis.formatting import format_count, format_ranges, join_words
 from analysis.statistics.comparison import Comparison
 
-SHORT = 8
+DIGEST_DIGITS = 8
 """Digits of a digest that are shown."""
-MOST = 6
+MAX_CELLS_NAMED = 6
 """Cells of one source that are named."""
 
 
-def unlike_sources(comparison: Comparison) -> list[str]:
-    """A line for each set of own modules of which not all trials ran the same source.
+def describe_source_changes(comparison: Comparison) -> list[str]:
+    """Return a line for each set of custom modules of which not all trials ran the same source.
 
-    A layer, model or data set of the user's own has a colon in its name. Norms of different
-    modules have different sources, so only trials of the same modules are held together.
+    A custom layer, model or data set has a colon in its name. Norms of different modules have
+    different sources, so only trials of the same modules are compared.
     """
     trials = comparison.trials[comparison.trials["source_digest"] != ""]
     if trials.empty:
         return []
     lines = []
-    for own, rows in trials.groupby(_own(trials), sort=False):
+    for own, rows in trials.groupby(_name_custom_modules(trials), sort=False):
         by_source = rows.groupby("source_digest", sort=False)
         if own and by_source.ngroups > 1:
-            parts = [f"{str(digest)[:SHORT]} by {_cells(part)}" for digest, part in by_source]
+            parts = [
+                f"{str(digest)[:DIGEST_DIGITS]} by {_describe_cells(part)}"
+                for digest, part in by_source
+            ]
             lines.append(
                 f"Not trained from one source: {own} was changed between runs. Its source was "
                 f"{'; '.join(parts)}. Differences may come of that."
@@ -34,19 +37,19 @@ def unlike_sources(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _own(trials: pd.DataFrame) -> pd.Series[str]:
-    """Per trial the names of what is the user's own in it, in words; empty for the library's."""
+def _name_custom_modules(trials: pd.DataFrame) -> pd.Series[str]:
+    """Return per trial the names of its custom modules, in words; empty without any."""
     names = [trials["norm"].str.partition("(")[0], trials["model"], trials["dataset"]]
     rows = zip(*names, strict=True)
-    own = [listed(found) if (found := [n for n in row if ":" in n]) else "" for row in rows]
+    own = [join_words(found) if (found := [n for n in row if ":" in n]) else "" for row in rows]
     return pd.Series(own, index=trials.index, dtype=str)
 
 
-def _cells(rows: pd.DataFrame) -> str:
-    """`mine:Norm at batch size 64 (seeds 0 to 2)`, for each cell of the trials."""
+def _describe_cells(rows: pd.DataFrame) -> str:
+    """Return `mine:Norm at batch size 64 (seeds 0 to 2)`, for each cell of the trials."""
     parts = [
         f"{norm} at batch size {size} (seed{'s'[: len(part) > 1]} "
-        f"{listed(spans([int(seed) for seed in part['seed']]))})"
+        f"{join_words(format_ranges([int(seed) for seed in part['seed']]))})"
         for (norm, size), part in rows.groupby(["norm", "batch_size"], sort=False)
     ]
-    return f"{counted(len(rows), 'trial')}: {listed(parts, MOST)}"
+    return f"{format_count(len(rows), 'trial')}: {join_words(parts, MAX_CELLS_NAMED)}"

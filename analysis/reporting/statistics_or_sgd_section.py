@@ -1,4 +1,4 @@
-"""Statistics or SGD: which of the two small batches harm through, in words and as a table."""
+"""The separated harm of small batches, through statistics or SGD, in sentences and as a table."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.formatting import counted, listed, number, signed
-from analysis.reporting.tables import Shown, Table, margin
+from analysis.formatting import format_count, format_number, format_signed, join_words
+from analysis.reporting.tables import PageTable, TableCell, format_half_width
 from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.statistics_or_sgd import SeparatedHarm, SeparatedRise
 
-MANY = 6
+MAX_SENTENCES = 6
 """Norms beyond which the table alone tells."""
 
 
-def unconfounded_frame(found: Sequence[SeparatedHarm]) -> pd.DataFrame:
-    """One row per norm: its rise in error and the two parts of it, points."""
+def tabulate_harm(harms: Sequence[SeparatedHarm]) -> pd.DataFrame:
+    """Return one row per norm: its rise in error and the two parts of it, points."""
     return pd.DataFrame.from_records(
         [
             {
@@ -30,74 +30,84 @@ def unconfounded_frame(found: Sequence[SeparatedHarm]) -> pd.DataFrame:
                 **{
                     f"{part}{end}": value
                     for part in ("total", "statistics", "sgd")
-                    for end, value in _ends(getattr(rise, part)).items()
+                    for end, value in _list_columns(getattr(rise, part)).items()
                 },
             }
-            for item in found
+            for item in harms
             for rise in item.rises
         ]
     )
 
 
-def _ends(mean: SeedMean) -> dict[str, float]:
+def _list_columns(mean: SeedMean) -> dict[str, float]:
+    """Return a mean and its half-width by column suffix."""
     return {"": mean.value, "_half_width_95": mean.half_width}
 
 
-def in_words(item: SeparatedHarm) -> list[str]:
-    """What was done, a sentence for each norm, and which of them diverged."""
+def describe_harm(harm: SeparatedHarm) -> list[str]:
+    """Return sentences on the two halves, on each norm, and on divergence."""
     lines = [
         "Each cell was trained twice: in one half the optimizer steps after each batch, in the "
-        f"other after {item.rises[0].num_examples} examples, however few share statistics."
+        f"other after {harm.rises[0].num_examples} examples, however few share statistics."
     ]
-    if len(item.rises) <= MANY:
-        lines += [_sentence(rise) for rise in item.rises]
-    if item.diverged:
+    if len(harm.rises) <= MAX_SENTENCES:
+        lines += [_describe_rise(rise) for rise in harm.rises]
+    if harm.diverged:
         lines.append(
-            f"Some trials of {listed(item.diverged)} diverged and count at the error of guessing."
+            f"Some trials of {join_words(harm.diverged)} diverged and count at the error of "
+            "guessing."
         )
     return lines
 
 
-def _sentence(rise: SeparatedRise) -> str:
+def _describe_rise(rise: SeparatedRise) -> str:
+    """Return a sentence on one norm's rise and its parts."""
     where = f"from batch size {rise.largest} to {rise.smallest}"
     change = "rise" if rise.total.value > 0 else "change"
     if rise.at_chance:
         return (
             f"{rise.norm}: every trial at batch size {rise.smallest} diverged in both halves, so "
-            f"nothing of the {change} of {_points(rise.total)} points {where} can be credited to "
+            f"nothing of the {change} of {_format_mean(rise.total)} points {where} can be "
+            "credited to "
             "statistics or to SGD."
         )
     if np.isnan(rise.sgd.half_width):
         return (
-            f"{rise.norm}: the {change} of {_points(rise.total)} points {where} is one of "
-            f"{_points(rise.statistics)} with statistics alone, which leaves {_points(rise.sgd)} "
-            f"for small-batch SGD ({counted(rise.sgd.num, 'seed')} in both halves, no interval)."
+            f"{rise.norm}: the {change} of {_format_mean(rise.total)} points {where} is one of "
+            f"{_format_mean(rise.statistics)} with statistics alone, which leaves "
+            f"{_format_mean(rise.sgd)} "
+            f"for small-batch SGD ({format_count(rise.sgd.num, 'seed')} in both halves, no "
+            "interval)."
         )
     return (
-        f"{rise.norm}: of the {change} of {_points(rise.total)} points {where}, "
-        f"{_points(rise.statistics)} come from small-batch statistics{_undecided(rise.statistics)},"
-        f" and the rest, {_points(rise.sgd)}, from small-batch SGD{_undecided(rise.sgd)}."
+        f"{rise.norm}: of the {change} of {_format_mean(rise.total)} points {where}, "
+        f"{_format_mean(rise.statistics)} come from small-batch "
+        f"statistics{_describe_significance(rise.statistics)},"
+        f" and the rest, {_format_mean(rise.sgd)}, from small-batch "
+        f"SGD{_describe_significance(rise.sgd)}."
     )
 
 
-def _points(mean: SeedMean) -> str:
-    half = "" if np.isnan(mean.half_width) else f" ± {number(mean.half_width)}"
-    return f"{number(mean.value)}{half}"
+def _format_mean(mean: SeedMean) -> str:
+    """Return a mean with its half-width."""
+    half = "" if np.isnan(mean.half_width) else f" ± {format_number(mean.half_width)}"
+    return f"{format_number(mean.value)}{half}"
 
 
-def _undecided(mean: SeedMean) -> str:
+def _describe_significance(mean: SeedMean) -> str:
+    """Return words where a part is not significant or has no interval."""
     if np.isnan(mean.half_width):
         return ", without an interval"
     return ", not distinguishable from none" if mean.low <= 0 <= mean.high else ""
 
 
-def unconfounded_table(item: SeparatedHarm) -> Table:
-    """Rows of norms: the whole rise, and what of it is the statistics' and what is SGD's."""
-    examples = item.rises[0].num_examples
-    return Table(
+def build_harm_table(harm: SeparatedHarm) -> PageTable:
+    """Return the page table of whole rises and their parts."""
+    examples = harm.rises[0].num_examples
+    return PageTable(
         "Rise of error with a small batch: statistics or SGD",
         ("norm", "batch sizes", "whole rise", "through statistics", "through SGD"),
-        tuple((rise.norm, _row(rise)) for rise in item.rises),
+        tuple((rise.norm, _build_cells(rise)) for rise in harm.rises),
         (
             "Points; after ± half a 95 % t interval over seeds. Whole: the optimizer steps after "
             f"each batch. Through statistics: it steps after {examples} examples however few share "
@@ -108,9 +118,13 @@ def unconfounded_table(item: SeparatedHarm) -> Table:
     )
 
 
-def _row(rise: SeparatedRise) -> tuple[Shown, ...]:
+def _build_cells(rise: SeparatedRise) -> tuple[TableCell, ...]:
+    """Return the table cells of one norm."""
     parts = (rise.total, rise.statistics, rise.sgd)
     return (
-        Shown(f"{rise.largest} to {rise.smallest}"),
-        *(Shown(signed(mean.value), margin(mean), f"n = {mean.num}") for mean in parts),
+        TableCell(f"{rise.largest} to {rise.smallest}"),
+        *(
+            TableCell(format_signed(mean.value), format_half_width(mean), f"n = {mean.num}")
+            for mean in parts
+        ),
     )

@@ -1,4 +1,4 @@
-"""What a comparison should not hide: what was left out, and where trials are not alike."""
+"""Sentences on trials that are absent or were not trained in the same way."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.formatting import counted, listed
-from analysis.reporting.unequal_training import unequal_cells
+from analysis.formatting import format_count, join_words
+from analysis.reporting.unequal_training import describe_unequal_training
 from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 
 
-def notes(trials: Results, found: Sequence[Comparison]) -> list[str]:
-    """Sentences on trials that are absent, of other versions, or not trained alike."""
-    unlike = [line for item in found for line in _unlike(item, trials.settings)]
-    unlike += unequal_cells(found, trials.settings)
+def describe_trial_differences(results: Results, comparisons: Sequence[Comparison]) -> list[str]:
+    """Return sentences on trials that are absent, of other versions, or not trained alike."""
+    unlike = [
+        line for item in comparisons for line in _describe_unequal_settings(item, results.settings)
+    ]
+    unlike += describe_unequal_training(comparisons, results.settings)
     return [
-        *trials.notes,
-        *_unstarted(trials),
-        *_left_out(trials),
-        *_mixed(trials.trials),
+        *results.notes,
+        *_describe_unstarted(results),
+        *_describe_untrained(results),
+        *_describe_mixed_versions(results.trials),
         *dict.fromkeys(unlike),
     ]
 
 
-def _unstarted(trials: Results) -> list[str]:
-    """Variants that were asked for and of which no trial has been started."""
-    absent = set(trials.expected["variant"]) - set(trials.trials["variant"])
-    return [f"Not started: {listed(sorted(absent))}."] if absent else []
+def _describe_unstarted(results: Results) -> list[str]:
+    """Return a sentence on expected variants of which no trial has been started."""
+    absent = set(results.expected["variant"]) - set(results.trials["variant"])
+    return [f"Not started: {join_words(sorted(absent))}."] if absent else []
 
 
-def _left_out(trials: Results) -> list[str]:
-    """Variants of which every cell is left out: no section of the report is of them."""
-    there = set(trials.trials["variant"])
+def _describe_untrained(results: Results) -> list[str]:
+    """Return sentences on variants of which no cell is trained, so that they have no section."""
+    there = set(results.trials["variant"])
     return [
-        f"Not trained: {item.norm} at batch sizes {listed(item.batch_sizes)}, {item.variant}: "
+        f"Not trained: {item.norm} at batch sizes {join_words(item.batch_sizes)}, {item.variant}: "
         f"{item.reason}."
-        for item in trials.untrained
+        for item in results.untrained
         if item.variant not in there
     ]
 
 
-def _mixed(trials: pd.DataFrame) -> list[str]:
-    """Versions and editions that differ between the trials."""
+def _describe_mixed_versions(trials: pd.DataFrame) -> list[str]:
+    """Return sentences on sweeps, versions, devices and presets that differ between the trials."""
     lines = []
     for column, what in (
         ("sweep", "sweeps"),
@@ -53,8 +55,8 @@ def _mixed(trials: pd.DataFrame) -> list[str]:
     ):
         counts = trials[trials[column] != ""].groupby(column).size()
         if len(counts) > 1:
-            parts = [f"{version} ({counted(n, 'trial')})" for version, n in counts.items()]
-            lines.append(f"These trials come from different {what}: {listed(parts)}.")
+            parts = [f"{version} ({format_count(n, 'trial')})" for version, n in counts.items()]
+            lines.append(f"These trials come from different {what}: {join_words(parts)}.")
     limited = trials["edition"] != ""
     if limited.any() and not limited.all():
         lines.append(
@@ -64,10 +66,10 @@ def _mixed(trials: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _unlike(comparison: Comparison, settings: pd.DataFrame) -> list[str]:
-    """Settings that differ between trials of one batch size, which confounds the norms.
+def _describe_unequal_settings(comparison: Comparison, settings: pd.DataFrame) -> list[str]:
+    """Return sentences on settings that differ within a batch size, which confounds the norms.
 
-    What differs between batch sizes alone is the protocol, and no confusion.
+    Settings that differ between batch sizes alone are the protocol and confound nothing.
     """
     trials = comparison.trials.set_index("trial_id")
     values = settings.loc[trials.index]
@@ -77,6 +79,6 @@ def _unlike(comparison: Comparison, settings: pd.DataFrame) -> list[str]:
             by_norm = values[name].groupby(trials["norm"]).unique()
             parts = [f"{' and '.join(sorted(by_norm[norm]))} for {norm}" for norm in by_norm.index]
             lines.append(
-                f"Trials of one batch size were not trained alike: {name} is {listed(parts)}."
+                f"Trials of one batch size were not trained alike: {name} is {join_words(parts)}."
             )
     return lines

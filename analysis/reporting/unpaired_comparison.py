@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.formatting import between, equals, listed, number
+from analysis.formatting import format_interval, format_number, format_p_relation, join_words
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA, SeedMean
@@ -28,9 +28,11 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
             "size."
         ]
     others = [norm for norm in whole if norm != name]
-    apart = f"{listed(whole)} have no seed in common, so nothing can be paired"
+    apart = f"{join_words(whole)} have no seed in common, so nothing can be paired"
     if len(others) > 1:
-        apart = f"{name} has no seed in common with {listed(others, len(others))}, so nothing can "
+        apart = (
+            f"{name} has no seed in common with {join_words(others, len(others))}, so nothing can "
+        )
         apart += "be paired with it"
     return [
         f"{where}, {apart}. Unpaired, by Welch's test, which sees less and takes each norm's seeds "
@@ -43,7 +45,7 @@ def lacking(comparison: Comparison, norm: str) -> str:
     """That `norm` has no whole seed, and at which batch sizes it has no result at all."""
     sizes = comparison.common_batch_sizes
     without = [size for size in sizes if not len(comparison.get_errors(size).get(norm, ()))]
-    lacks = f" (none at {listed(without)})" if without else ""
+    lacks = f" (none at {join_words(without)})" if without else ""
     return f"{norm} has no seed with a result at every batch size{lacks}"
 
 
@@ -61,8 +63,14 @@ def _one(gap: Contrast, reference: str, p: float) -> str:
     if np.isnan(welch.value):
         return f"{gap.norm} has no seed with a result at every batch size."
     side = "higher" if welch.value > 0 else "lower"
-    size = f"{gap.norm}'s mean error is {number(abs(welch.value))} points {side} than {reference}'s"
+    size = (
+        f"{gap.norm}'s mean error is {format_number(abs(welch.value))} points {side} than "
+        f"{reference}'s"
+    )
     if np.isnan(p):
         return f"{size} (too few seeds for an interval)."
     apart = "" if p < ALPHA else ", which is not distinguishable from none"
-    return f"{size}{apart} (95 % interval {between(welch)}, Holm-adjusted p {equals(p)}, unpaired)."
+    return (
+        f"{size}{apart} (95 % interval {format_interval(welch)}, Holm-adjusted p "
+        f"{format_p_relation(p)}, unpaired)."
+    )

@@ -1,4 +1,4 @@
-"""`report`: what there is to say of some trials, written to a folder."""
+"""Writing of a report to a folder."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.figures.rendering import Format, rendered
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
-from analysis.reporting.html import html
-from analysis.reporting.latex import latex
-from analysis.reporting.manifest import MANIFEST, files_in, manifest
-from analysis.reporting.markdown import markdown
-from analysis.reporting.measure_table import measure_frame
-from analysis.reporting.page import page
-from analysis.reporting.published_table import published_frame
-from analysis.reporting.recorded_table import recorded_frame
-from analysis.reporting.report_json import numbers
-from analysis.reporting.statistics_or_sgd_section import unconfounded_frame
-from analysis.reporting.statistics_table import statistics_frame
-from analysis.reporting.summary import summary
-from analysis.reporting.tables import error_frame, gap_frame, top5_frame
-from analysis.reporting.test_set_table import test_set_frame
-from analysis.reporting.time_table import time_frame
+from analysis.figures.rendering import Format, render_figure
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
+from analysis.reporting.html import render_html
+from analysis.reporting.latex import format_latex
+from analysis.reporting.manifest import MANIFEST_FILE, format_manifest, list_report_files
+from analysis.reporting.markdown import render_markdown
+from analysis.reporting.measure_table import tabulate_measures
+from analysis.reporting.page import build_page
+from analysis.reporting.published_table import tabulate_published
+from analysis.reporting.recorded_table import tabulate_recorded
+from analysis.reporting.report_json import format_report_json
+from analysis.reporting.statistics_or_sgd_section import tabulate_harm
+from analysis.reporting.statistics_table import tabulate_test_statistics
+from analysis.reporting.summary import summarize_findings
+from analysis.reporting.tables import tabulate_cell_errors, tabulate_contrasts, tabulate_top5_errors
+from analysis.reporting.test_set_table import tabulate_test_set_contrasts
+from analysis.reporting.time_table import tabulate_times
 from analysis.schema import Results
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
 
 
-def report(
-    trials: Results,
+def write_results_report(
+    results: Results,
     out: str | Path,
     *,
     reference: str | None = None,
@@ -47,81 +47,96 @@ def report(
     `threshold` are explained by `analysis.options.Options`. Raises `InputError` where
     nothing can be compared or written, or where a file is in the way that is no report's.
     """
-    found = findings_of(trials, Options(reference, margin, threshold))
-    return write(Path(out), files_of(trials, found), headline=summary(found))
+    found = compute_findings(results, ReportOptions(reference, margin, threshold))
+    return write_report_files(
+        Path(out), render_report(results, found), headline=summarize_findings(found)
+    )
 
 
-def files_of(trials: Results, found: Sequence[Findings]) -> dict[str, bytes]:
-    """Every file of the report by its path in the folder."""
-    content = page(trials, found)
+def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[str, bytes]:
+    """Return every file of the report by its path in the folder."""
+    content = build_page(results, all_findings)
     figures = [drawn for section in content.sections for drawn in section.figures]
     files = {
-        f"figures/{drawn.stem}.{form}": rendered(drawn.figure, form)
+        f"figures/{drawn.stem}.{form}": render_figure(drawn.figure, form)
         for drawn in figures
         for form in FORMATS
     }
     svg = {drawn.stem: files[f"figures/{drawn.stem}.svg"] for drawn in figures}
-    compared = [item.comparison for item in found]
+    compared = [item.comparison for item in all_findings]
     texts = {
-        "report.html": html(content, svg),
-        "report.md": markdown(content),
-        "report.json": numbers(trials, found),
-        "tables/errors.csv": _csv(found, lambda item: error_frame(item.comparison)),
-        "tables/gaps.csv": _csv(found, lambda item: gap_frame(item.comparison)),
-        "tables/measures.csv": _csv(found, measure_frame),
-        "tables/trials.csv": trials.trials.to_csv(index=False, lineterminator="\n"),
-        "tables/errors.tex": latex(compared),
+        "report.html": render_html(content, svg),
+        "report.md": render_markdown(content),
+        "report.json": format_report_json(results, all_findings),
+        "tables/errors.csv": _join_frames(
+            all_findings, lambda item: tabulate_cell_errors(item.comparison)
+        ),
+        "tables/gaps.csv": _join_frames(
+            all_findings, lambda item: tabulate_contrasts(item.comparison)
+        ),
+        "tables/measures.csv": _join_frames(all_findings, tabulate_measures),
+        "tables/trials.csv": results.trials.to_csv(index=False, lineterminator="\n"),
+        "tables/errors.tex": format_latex(compared),
     }
-    texts |= _where_recorded(found)
-    apart = unconfounded_frame(separate_harm(compared))
+    texts |= _render_recorded_tables(all_findings)
+    apart = tabulate_harm(separate_harm(compared))
     if len(apart):
-        texts["tables/statistics_or_sgd.csv"] = _plain_csv(apart)
+        texts["tables/statistics_or_sgd.csv"] = _format_csv(apart)
     return files | {name: text.encode() for name, text in texts.items()}
 
 
-def _where_recorded(found: Sequence[Findings]) -> dict[str, str]:
-    """Tables that only trials with further metrics, a threshold, kept examples or a paper have."""
+def _render_recorded_tables(all_findings: Sequence[Findings]) -> dict[str, str]:
+    """Return CSV files that need requested metrics, a threshold, stored examples or a paper."""
     frames: dict[str, Callable[[Findings], pd.DataFrame]] = {
-        "times": time_frame,
-        "statistics": statistics_frame,
-        "test_set": test_set_frame,
-        "published": published_frame,
-        "recorded": recorded_frame,
-        "top5_errors": top5_frame,
+        "times": tabulate_times,
+        "statistics": tabulate_test_statistics,
+        "test_set": tabulate_test_set_contrasts,
+        "published": tabulate_published,
+        "recorded": tabulate_recorded,
+        "top5_errors": tabulate_top5_errors,
     }
     texts: dict[str, str] = {}
     for name, frame in frames.items():
-        having = [item for item in found if len(frame(item))]
+        having = [item for item in all_findings if len(frame(item))]
         if having:
-            texts[f"tables/{name}.csv"] = _csv(having, frame)
-    by_top5 = [item.by_top5 for item in found if item.by_top5]
+            texts[f"tables/{name}.csv"] = _join_frames(having, frame)
+    by_top5 = [item.by_top5 for item in all_findings if item.by_top5]
     if by_top5:
-        texts["tables/top5_errors.tex"] = latex(by_top5)
+        texts["tables/top5_errors.tex"] = format_latex(by_top5)
     return texts
 
 
-def _csv(found: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]) -> str:
-    """One table over all comparisons, each row with its comparison's label."""
-    parts = [frame(item).assign(comparison=item.comparison.label) for item in found]
+def _join_frames(
+    all_findings: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]
+) -> str:
+    """Return one CSV over all comparisons, each row with its comparison's label."""
+    parts = [frame(item).assign(comparison=item.comparison.label) for item in all_findings]
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
-    return _plain_csv(table)
+    return _format_csv(table)
 
 
-def _plain_csv(table: pd.DataFrame) -> str:
+def _format_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV."""
     text: str = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
 
 
-def write(
-    out: Path, files: dict[str, bytes], *, made_from: str = "", headline: Sequence[str] = ()
+def write_report_files(
+    out: Path, files: dict[str, bytes], *, source_digest: str = "", headline: Sequence[str] = ()
 ) -> Path:
-    """Write `files` under `out` in place of the report there; returns the page's path.
+    """Write `files` under `out` in place of the report there; return the page's path.
 
-    `made_from` and `headline` are for its manifest. Other people's files are neither replaced nor
-    removed: raises `InputError` where one is in the way.
+    Args:
+        out: folder, made if absent.
+        files: content by path.
+        source_digest: digest of the source, for the manifest.
+        headline: lines of the summary, for the manifest.
+
+    Raises:
+        AnalysisError: a file that is not a report's would be lost, or `out` cannot be written to.
     """
-    before = files_in(out)
-    others = [n for n in (*files, MANIFEST) if n not in before and (out / n).exists()]
+    before = list_report_files(out)
+    others = [n for n in (*files, MANIFEST_FILE) if n not in before and (out / n).exists()]
     if others:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise AnalysisError(
@@ -130,17 +145,20 @@ def write(
         )
     try:
         # Begun with a manifest of everything, so that what is cut short is known to be a report's.
-        _write(out / MANIFEST, manifest("", [], {**dict.fromkeys(before, b""), **files}))
+        _write_file(
+            out / MANIFEST_FILE, format_manifest("", [], {**dict.fromkeys(before, b""), **files})
+        )
         for name, content in files.items():
-            _write(out / name, content)
-        for name in set(before) - {*files, MANIFEST}:
+            _write_file(out / name, content)
+        for name in set(before) - {*files, MANIFEST_FILE}:
             (out / name).unlink(missing_ok=True)
-        _write(out / MANIFEST, manifest(made_from, headline, files))
+        _write_file(out / MANIFEST_FILE, format_manifest(source_digest, headline, files))
     except OSError as error:
         raise AnalysisError(f"cannot write the report to {out}: {error.strerror}") from error
     return out / "report.html"
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_file(path: Path, content: bytes) -> None:
+    """Write a file and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

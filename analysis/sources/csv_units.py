@@ -74,7 +74,7 @@ def _raise_if_all_fractions(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _raise_if_chance_is_fraction(frame: pd.DataFrame, path: Path) -> None:
-    """Raise `AnalysisError` for a chance error of at most 1, which is a fraction and no percentage."""
+    """Raise `AnalysisError` for a chance error of at most 1, which is a fraction."""
     small = frame["chance_error"][frame["chance_error"].between(0, 1)]
     if len(small):
         value = float(small.iloc[0])

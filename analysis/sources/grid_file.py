@@ -84,7 +84,8 @@ def check_grid_matches_run(
     path, name = grid.path, grid.name
     if name not in sweeps:
         raise AnalysisError(
-            f"{typed_source} holds no sweep {name}, which {path} names: `norm-sweep run {path}` first"
+            f"{typed_source} holds no sweep {name}, which {path} names: `norm-sweep run "
+            f"{path}` first"
         )
     last = grid_states.get(name)
     digest = last.get("digest") if isinstance(last, dict) else None

@@ -8,7 +8,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 
 def format_proxy_hint(uri: str) -> str:
-    """Return a hint for an error message that the environment's proxy serves `uri`; empty if none."""
+    """Return a hint for an error message on the proxy used for `uri`; empty without a proxy."""
     parts = urlsplit(uri)
     proxies = getproxies_environment()
     scheme = parts.scheme if parts.scheme in proxies else "all"

@@ -146,7 +146,7 @@ def format_unexpected_note(num: int) -> str:
 
 
 def _mark_expected(trials: pd.DataFrame, expected: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
-    """Return for each trial whether its sweep's grid asks for it; true where the sweep has no grid."""
+    """Return for each trial whether its sweep's grid asks for it; true without a grid."""
     names = [column.name for column in EXPECTED_COLUMNS]
     asked = {tuple(row[name] for name in names) for row in expected}
     sweeps = {row["sweep"] for row in expected}
@@ -165,7 +165,7 @@ def _tabulate_settings(raw: RawResults, ids: list[str]) -> pd.DataFrame:
 def _match_settings(
     settings: pd.DataFrame, settings_filter: Mapping[str, str]
 ) -> npt.NDArray[np.bool_]:
-    """Return for each trial whether it has the settings of the filter; raise for an unknown value."""
+    """Return for each trial whether it matches the filter; raise for an unknown value."""
     kept = np.ones(len(settings), dtype=bool)
     for name, value in settings_filter.items():
         if name not in settings:

@@ -1,4 +1,4 @@
-"""Location of a source: a CSV, a sweep's folder, or an experiment in MLflow. Imports nothing heavy."""
+"""Location of a source: a CSV, a sweep's folder, or an experiment in MLflow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SourceLocation:
 
 
 def locate_source(source: str | Path) -> SourceLocation:
-    """Return the location that `source` names; raise `AnalysisError`, one line, if there is none."""
+    """Return the location that `source` names; raise `AnalysisError` if there is none."""
     path = Path(source)
     if "://" in str(source):
         from analysis.sources.object_store import copy_sweep_here

@@ -121,7 +121,7 @@ class Comparison:
         return any(0 < len(cell.diverged) < len(cell.ended) for cell in own)
 
     def count_diverged(self, norm: str, batch_size: int | None) -> int:
-        """Return how many of the norm's trials diverged at a batch size (None: at those of AUEC)."""
+        """Return the number of diverged trials at a batch size (None: at those of AUEC)."""
         sizes = self.common_batch_sizes if batch_size is None else (batch_size,)
         return sum(len(self._diverged.get((norm, size), ())) for size in sizes)
 
@@ -216,7 +216,7 @@ class Comparison:
         return found
 
     def get_best_norm(self, batch_size: int | None) -> BestNorm | None:
-        """Return the norm with the lowest mean at a batch size (None: AUEC); None without results."""
+        """Return the norm with the lowest mean at a batch size (None: AUEC), if there is one."""
         return self._best_norms[batch_size]
 
     @cached_property
@@ -301,7 +301,7 @@ def build_comparisons(results: Results, reference: str | None = None) -> tuple[C
 
 
 def _get_sort_key(trials: pd.DataFrame) -> tuple[object, ...]:
-    """Return the sort key of a stratum: data set, preset, network, then the levels of its factors."""
+    """Return the sort key of a stratum: data set, preset, network, levels of its factors."""
     *first, variant = (str(trials[name].iloc[0]) for name in STRATUM_COLUMNS)
     return (*first, get_variant_sort_key(variant))
 

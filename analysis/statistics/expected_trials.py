@@ -1,4 +1,4 @@
-"""Trials that a comparison should have: those of its grid, or a crossing of what its rows contain."""
+"""Trials that a comparison should have: those of its grid, or all crossings of its rows."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def separate_harm(comparisons: Sequence[Comparison]) -> tuple[SeparatedHarm, ...
 
 
 def _split_off_step(comparison: Comparison) -> tuple[str, str]:
-    """Return a comparison's name without the optimizer's step, and the step; empty if not stated."""
+    """Return a comparison's name without the optimizer's step, and the step, empty if none."""
     first = comparison.trials.iloc[0]
     *names, variant = (str(first[name]) for name in STRATUM_COLUMNS)
     levels = parse_levels(variant)

@@ -82,7 +82,7 @@ def compute_times_to_threshold(
 
 
 def _find_first_held(below: npt.NDArray[np.bool_]) -> int | None:
-    """Return the index of the first run of `NUM_HELD_EVALUATIONS` evaluations below; None if none."""
+    """Return the index of the first run of evaluations below that is long enough, or None."""
     if len(below) < NUM_HELD_EVALUATIONS:
         return None
     starts = np.flatnonzero(

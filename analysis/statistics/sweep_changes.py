@@ -81,7 +81,8 @@ def compare_sweeps(
     shared = [(item, later[item.label]) for item in before if item.label in later]
     if not shared:
         raise AnalysisError(
-            f"the two have no comparison in common: {_list_labels(before)} against {_list_labels(after)}"
+            f"the two have no comparison in common: {_list_labels(before)} against "
+            f"{_list_labels(after)}"
         )
     return _adjust_changes([_compare_pair(first, second) for first, second in shared])
 

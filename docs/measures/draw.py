@@ -16,8 +16,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.rendering import rendered
-from analysis.figures.style import GRID, INK, SOFT, Look, batch_size_axis, looks, sheet
+from analysis.figures.rendering import render_figure
+from analysis.figures.style import (
+    GRID,
+    INK,
+    SOFT,
+    NormStyle,
+    assign_styles,
+    open_figure,
+    set_batch_size_axis,
+)
 from analysis.statistics.inference.intervals import compute_upper_bound
 from analysis.statistics.robustness import (
     compute_auec,
@@ -33,7 +41,7 @@ from analysis.statistics.robustness import (
 SIZES = [64, 32, 16, 8, 4, 2]
 MARGIN = 0.5
 NORMS = ("steep", "flat")
-LOOKS = looks(NORMS)
+LOOKS = assign_styles(NORMS)
 
 
 def errors(norm: str) -> pd.DataFrame:
@@ -50,14 +58,14 @@ TABLES = {norm: errors(norm) for norm in NORMS}
 
 def axes_of(figure: Figure, label: str = "test error (%)") -> Axes:
     axes = figure.add_subplot()
-    batch_size_axis(axes, SIZES)
+    set_batch_size_axis(axes, SIZES)
     axes.set_ylabel(label)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
     return axes
 
 
-def curve(axes: Axes, norm: str, *, named: bool = True) -> Look:
+def curve(axes: Axes, norm: str, *, named: bool = True) -> NormStyle:
     """A norm's mean, and its seeds."""
     look, table = LOOKS[norm], TABLES[norm]
     for _, row in table.iterrows():
@@ -154,9 +162,9 @@ PICTURES: dict[str, Callable[[Figure], None]] = {
 def main(folder: Path) -> None:
     """Write every picture as an SVG."""
     for name, draw in PICTURES.items():
-        with sheet(4.2, 2.7) as figure:
+        with open_figure(4.2, 2.7) as figure:
             draw(figure)
-            (folder / f"{name}.svg").write_bytes(rendered(figure, "svg"))
+            (folder / f"{name}.svg").write_bytes(render_figure(figure, "svg"))
 
 
 if __name__ == "__main__":

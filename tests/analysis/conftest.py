@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 
@@ -47,4 +47,4 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="session")
 def findings(trials: Results) -> Findings:
     """What the analysis finds in it."""
-    return findings_of(trials, Options(threshold=9.0))[0]
+    return compute_findings(trials, ReportOptions(threshold=9.0))[0]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 
@@ -32,6 +32,6 @@ def rows_of(
     ]
 
 
-def only(trials: Results, options: Options | None = None) -> Findings:
-    (found,) = findings_of(trials, options or Options())
+def only(trials: Results, options: ReportOptions | None = None) -> Findings:
+    (found,) = compute_findings(trials, options or ReportOptions())
     return found

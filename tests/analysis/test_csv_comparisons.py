@@ -9,9 +9,9 @@ from made_up_table import only, trials_of
 from scipy import stats
 
 from analysis import load
-from analysis.reporting.summary import answer
-from analysis.reporting.tables import error_table
-from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.reporting.summary import write_answer
+from analysis.reporting.tables import build_error_table
+from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials
 from analysis.statistics.comparison import build_comparisons
 
 SEEDS = 4
@@ -36,16 +36,16 @@ def test_each_stratum_is_judged_on_its_own_grid(stratum: str, tmp_path: Path) ->
     assert [item.common_batch_sizes for item in found] == [(64, 4), (32, 2)]
     for item in found:
         assert item.declared_contrasts[0].difference.paired.num == SEEDS
-        assert missing_trials(item) == []
-        assert coverage(item)[0].startswith("16 of 16 rows have a result")
+        assert list_missing_trials(item) == []
+        assert describe_coverage(item)[0].startswith("16 of 16 rows have a result")
 
 
 def test_what_is_absent_has_no_row_and_was_not_asked_for(tmp_path: Path) -> None:
     rows = table({("a", 4): 6, ("b", 4): 7, ("a", 2): 6})
     found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
-    assert missing_trials(found.comparison) == ["b at batch size 2: seeds 0 to 3 no row"]
-    assert "0 to 4 seeds each" in coverage(found.comparison)[0]
-    shown = error_table(found.comparison)
+    assert list_missing_trials(found.comparison) == ["b at batch size 2: seeds 0 to 3 no row"]
+    assert "0 to 4 seeds each" in describe_coverage(found.comparison)[0]
+    shown = build_error_table(found.comparison)
     assert [cell.note for _, cells in shown.rows for cell in cells] == ["n = 4"] * 3 + ["n = 0"]
     assert "asked" not in " ".join(shown.notes)
 
@@ -56,14 +56,14 @@ def test_a_reference_that_lacks_a_batch_size_is_named(tmp_path: Path) -> None:
     assert (
         "the reference a has no seed with a result at every batch size (none at 2); "
         "try --reference b."
-    ) in answer(found)[0]
+    ) in write_answer(found)[0]
 
 
 def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Path) -> None:
     rows = table({("a", 4): 6}) + table({("b", 4): 7}, first=10)
     found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
-    assert missing_trials(found.comparison) == []
-    text = " ".join(answer(found))
+    assert list_missing_trials(found.comparison) == []
+    text = " ".join(write_answer(found))
     assert "a and b have no seed in common, so nothing can be paired" in text
     one, other = (found.comparison.auec[norm] for norm in "ba")
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
@@ -73,7 +73,7 @@ def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Pa
 def test_seeds_that_only_other_norms_have_are_missing(tmp_path: Path) -> None:
     rows = table({("a", 4): 6, ("a", 2): 6}) + table({("b", 4): 7, ("b", 2): 7}, first=2)
     found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))
-    assert missing_trials(found.comparison) == [
+    assert list_missing_trials(found.comparison) == [
         "a at every batch size: seeds 4 and 5 no row",
         "b at every batch size: seeds 0 and 1 no row",
     ]
@@ -82,15 +82,15 @@ def test_seeds_that_only_other_norms_have_are_missing(tmp_path: Path) -> None:
 def test_norms_of_different_specifications_are_told_at_the_top(tmp_path: Path) -> None:
     rows = table({("a", 4): 6}, ",1") + table({("b", 4): 7}, ",2")
     header = "norm,batch_size,seed,test_error,spec_version"
-    lines = coverage(only(trials_of(tmp_path, rows, header)).comparison)
+    lines = describe_coverage(only(trials_of(tmp_path, rows, header)).comparison)
     assert "is 1 for a and 2 for b." in lines[-1]
     alike = only(trials_of(tmp_path, [f"{row[:-1]}1" for row in rows], header)).comparison
-    assert not any("spec" in line for line in coverage(alike))
+    assert not any("spec" in line for line in describe_coverage(alike))
 
 
 def test_only_norms_that_share_no_seed_with_the_reference_are_said_to(tmp_path: Path) -> None:
     rows = table({("a", 4): 6}) + table({("b", 4): 7, ("c", 4): 8}, first=10)
-    first = answer(only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error")))[0]
+    first = write_answer(only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error")))[0]
     assert "a has no seed in common with b and c, so nothing can be paired with it." in first
 
 

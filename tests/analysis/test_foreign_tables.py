@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import AnalysisError
-from analysis.findings import findings_of
-from analysis.options import Options
-from analysis.reporting.page import page
-from analysis.reporting.power_sentences import power
-from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.findings import compute_findings
+from analysis.options import ReportOptions
+from analysis.reporting.page import build_page
+from analysis.reporting.power_sentences import describe_power
+from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 
@@ -48,9 +48,9 @@ def test_a_crashed_row_of_an_export_does_not_count_as_finished(tmp_path: Path, n
         "failed": 1,
         "running": 1,
     }
-    comparison = findings_of(trials, Options())[0].comparison
+    comparison = compute_findings(trials, ReportOptions())[0].comparison
     assert comparison.cells["b", 2].error.value == pytest.approx((6 + 6.1) / 2)
-    assert missing_trials(comparison) == [
+    assert list_missing_trials(comparison) == [
         "a at batch size 4: seed 0 running",
         "b at batch size 2: seed 2 failed",
     ]
@@ -115,18 +115,20 @@ def test_rows_that_a_further_column_tells_apart_are_not_to_be_deleted(tmp_path: 
 def test_pairing_is_not_asserted_of_somebody_elses_table(tmp_path: Path) -> None:
     rows = [f"{n},4,{s},{6 + s / 9}" for n in "ab" for s in range(3)]
     trials = loaded(tmp_path, "norm,batch_size,seed,test_error", rows)
-    found = findings_of(trials, Options())
-    methods = dict(page(trials, found).methods)
+    found = compute_findings(trials, ReportOptions())
+    methods = dict(build_page(trials, found).methods)
     assert "assumed" in methods["Gap"]
     assert "as a seed gives every norm the same" not in methods["Gap"]
-    assert any("The table does not say so" in line for line in coverage(found[0].comparison))
+    assert any(
+        "The table does not say so" in line for line in describe_coverage(found[0].comparison)
+    )
 
 
 def test_rows_with_the_same_trial_id_are_rows_of_their_own(tmp_path: Path) -> None:
     rows = [f"{n},4,{s},{6 + s / 9},run,0.1" for n in "ab" for s in range(3)]
     trials = loaded(tmp_path, "norm,batch_size,seed,test_error,trial_id,lr", rows)
     assert len(set(trials.trials["trial_id"])) == 6
-    assert len(findings_of(trials, Options())[0].trial_settings) == 6
+    assert len(compute_findings(trials, ReportOptions())[0].trial_settings) == 6
 
 
 @pytest.mark.parametrize("seed", ["9223372036854775808", "1e+20", "100000000000000000000"])
@@ -379,6 +381,6 @@ def test_what_can_be_detected_is_told_by_number_of_seeds(tmp_path: Path) -> None
         for size in (4, 2)
         for s in range(seeds)
     ]
-    found = power(findings_of(loaded(tmp_path, HEADER, rows), Options())[0])
+    found = describe_power(compute_findings(loaded(tmp_path, HEADER, rows), ReportOptions())[0])
     assert found[0].startswith("With 3 seeds (c) a difference in AUEC must be 3.26 standard")
     assert found[1].startswith("With 4 seeds (b) a difference in AUEC must be 2.")

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.figures.norm_labels import drawn_names
-from analysis.reporting.html import breakable
+from analysis.figures.norm_labels import make_figure_labels
+from analysis.reporting.html import insert_line_breaks
 
 NAMES = (
     "<script>alert(1)</script>",
@@ -65,9 +65,9 @@ def test_the_page_holds_no_element_that_a_name_brought(report: Path) -> None:
 
 
 def test_a_long_name_can_be_broken_between_its_words() -> None:
-    assert breakable("renorm_debias") == "renorm_debias"
-    assert breakable("mine:Norm(num_groups=4)") == "mine:<wbr>Norm<wbr>(num_<wbr>groups=4)"
-    assert breakable("<" + "a" * 20) == "&lt;" + "a" * 15 + "<wbr>" + "a" * 5
+    assert insert_line_breaks("renorm_debias") == "renorm_debias"
+    assert insert_line_breaks("mine:Norm(num_groups=4)") == "mine:<wbr>Norm<wbr>(num_<wbr>groups=4)"
+    assert insert_line_breaks("<" + "a" * 20) == "&lt;" + "a" * 15 + "<wbr>" + "a" * 5
 
 
 def test_markdown_holds_neither_html_nor_foreign_links(report: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_terminal_obeys_no_name(tmp_path: Path) -> None:
 
 def test_names_are_drawn_short_apart_and_with_the_glyphs_there_are() -> None:
     long = [f"{'a' * 90}(num_groups={count}){'b' * 90}" for count in (8, 16)]
-    drawn = drawn_names([*NAMES, *long])
+    drawn = make_figure_labels([*NAMES, *long])
     assert len(set(drawn)) == len(drawn)
     assert max(map(len, drawn)) < 35
     assert drawn[4].endswith("(num_groups=8)")

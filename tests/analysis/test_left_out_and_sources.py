@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.errors import AnalysisError
 from analysis.reporting.html import TEMPLATE
-from analysis.reporting.page import slugs
-from analysis.reporting.source_changes import unlike_sources
-from analysis.reporting.tables import error_table
-from analysis.reporting.trial_coverage import coverage
+from analysis.reporting.page import make_slugs
+from analysis.reporting.source_changes import describe_source_changes
+from analysis.reporting.tables import build_error_table
+from analysis.reporting.trial_coverage import describe_coverage
 from analysis.sources.load_results import load_results
 from analysis.sources.source_location import locate_source
 from analysis.statistics.comparison import build_comparisons
@@ -43,11 +43,13 @@ def test_cells_that_are_left_out_are_listed_with_the_reason(
         write_mlflow(sweep, f"sqlite:///{store}", tmp_path)
         trials = load_results("small")
     (found,) = build_comparisons(trials)
-    lines = coverage(found)
+    lines = describe_coverage(found)
     assert "Not trained: instancenorm at batch sizes 4 and 2: one value a channel." in lines
     assert "Not trained: batchnorm at batch size 1: excluded by the grid." in lines
     if kind == "records":  # the made-up tags ask for every norm at every batch size
-        notes = {label: [cell.note for cell in cells] for label, cells in error_table(found).rows}
+        notes = {
+            label: [cell.note for cell in cells] for label, cells in build_error_table(found).rows
+        }
         assert notes["batchnorm"] == ["2 of 2", "2 of 2", "not trained"]
 
 
@@ -58,14 +60,14 @@ def test_trials_of_two_sources_are_told_with_their_cells(tmp_path: Path) -> None
             digest = "aaaa1111ffff" if trial["batch_size"] == 4 else "bbbb2222ffff"
             sweep["records"][trial["trial_id"]]["attempts"][-1]["source"] = digest
     (found,) = build_comparisons(load_results(write_folder(sweep, tmp_path)))
-    (line,) = unlike_sources(found)
+    (line,) = describe_source_changes(found)
     assert "mine:Norm was changed between runs" in line
     assert "aaaa1111 by 3 trials: mine:Norm at batch size 4 (seeds 0 to 2)" in line
     assert "bbbb2222 by 3 trials: mine:Norm at batch size 2 (seeds 0 to 2)" in line
     for record in sweep["records"].values():
         record["attempts"][-1].pop("source", None)
     (same,) = build_comparisons(load_results(write_folder(sweep, tmp_path, exist_ok=True)))
-    assert unlike_sources(same) == []
+    assert describe_source_changes(same) == []
 
 
 def test_a_grid_file_stands_for_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,11 +103,11 @@ def test_compare_takes_a_setting_for_both(tmp_path: Path) -> None:
 
 def test_file_names_are_short_and_tell_the_variants_apart() -> None:
     base = "cifar10 (small edition), resnet18, train.optimizer.lr="
-    assert slugs([f"{base}0.1", f"{base}1"]) == ["lr-0.1", "lr-1"]
-    assert slugs(["digits, cnn", "DIGITS, cnn"]) == ["digits", "digits-2"]
+    assert make_slugs([f"{base}0.1", f"{base}1"]) == ["lr-0.1", "lr-1"]
+    assert make_slugs(["digits, cnn", "DIGITS, cnn"]) == ["digits", "digits-2"]
     long = ["x" * 90 + "1", "x" * 90 + "2", "x" * 90 + "2"]
-    assert len(set(slugs(long))) == 3
-    assert max(map(len, slugs(long))) <= 42
+    assert len(set(make_slugs(long))) == 3
+    assert max(map(len, make_slugs(long))) <= 42
 
 
 def test_a_narrow_page_shows_whole_charts() -> None:

@@ -10,12 +10,17 @@ import pytest
 from scipy import stats
 
 from analysis.figures import published_and_measured
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
-from analysis.published import printed_gap, printed_norm, protocol_lines, table3
-from analysis.reporting.page import page
-from analysis.reporting.power_sentences import power
-from analysis.reporting.published_table import published_frame, published_tables
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
+from analysis.published import (
+    describe_protocol_differences,
+    make_table3_results,
+    printed_gap,
+    printed_norm,
+)
+from analysis.reporting.page import build_page
+from analysis.reporting.power_sentences import describe_power
+from analysis.reporting.published_table import build_published_tables, tabulate_published
 from analysis.sources.load_results import load_results
 
 NOISE = (-0.31, 0.12, 0.25, -0.2, 0.14)
@@ -34,11 +39,13 @@ def measured(
     path = folder / "mine.csv"
     table = pd.DataFrame(rows).assign(dataset=dataset, model=model, **further)
     table.to_csv(path, index=False)
-    return findings_of(load_results(path), Options())[0]
+    return compute_findings(load_results(path), ReportOptions())[0]
 
 
 def test_the_figure_has_each_printed_error_where_it_belongs() -> None:
-    figure = published_and_measured.draw(findings_of(table3(), Options())[0])
+    figure = published_and_measured.draw_published_and_measured(
+        compute_findings(make_table3_results(), ReportOptions())[0]
+    )
     assert figure is not None
     (axes,) = [item for item in figure.axes if "batchnorm" in item.get_title(loc="left")]
     printed = [line for line in axes.get_lines() if line.get_marker() == "D"]
@@ -51,9 +58,9 @@ def test_a_figure_of_another_network_data_set_or_part_of_the_data_is_not_drawn(
     """The paper has batchrenorm at batch size 5 for ALL-CNN alone: 64.9 % right."""
     cells = {("batchnorm", 5): 36.0, ("batchrenorm", 5): 36.5}
     nin = measured(tmp_path, cells, "cifar100", "nin")
-    assert {item.norm for item in nin.against_published} == {"batchnorm"}
+    assert {item.norm for item in nin.published_pairs} == {"batchnorm"}
     allcnn = measured(tmp_path, cells, "cifar100", "allcnn")
-    assert [item.printed for item in allcnn.against_published] == [34.2, 35.1]
+    assert [item.printed for item in allcnn.published_pairs] == [34.2, 35.1]
     for dataset, model, edition in (
         ("cifar10", "allcnn", ""),
         ("cifar100", "resnet8", ""),
@@ -61,17 +68,17 @@ def test_a_figure_of_another_network_data_set_or_part_of_the_data_is_not_drawn(
     ):
         other = measured(tmp_path, cells, dataset, model, edition=edition)
         assert other.published == []
-        assert published_and_measured.draw(other) is None
-        assert list(published_tables(other)) == []
+        assert published_and_measured.draw_published_and_measured(other) is None
+        assert list(build_published_tables(other)) == []
 
 
 def test_what_the_paper_gives_roughly_is_called_so_and_is_held_to_nothing(tmp_path: Path) -> None:
     nin = measured(tmp_path, {("batchnorm", 5): 36.0}, "cifar100", "nin")
-    (item,) = nin.against_published
-    assert (item.inside_mean, item.inside_run) == (None, None)
-    (table,) = published_tables(nin)
+    (item,) = nin.published_pairs
+    assert (item.is_in_mean_interval, item.is_in_run_interval) == (None, None)
+    (table,) = build_published_tables(nin)
     assert table.rows[0][1][0].value == "about 36"
-    figure = published_and_measured.draw(nin)
+    figure = published_and_measured.draw_published_and_measured(nin)
     assert figure is not None
     assert [text.get_text() for text in figure.axes[0].texts] == ["about 36"]
 
@@ -80,7 +87,7 @@ def test_one_printed_run_is_held_to_the_interval_of_one_run(tmp_path: Path) -> N
     """Prediction interval of one further draw, by its textbook formula."""
     cells = {("batchnorm", 64): 6.0, ("groupnorm", 64): 7.05}
     found = measured(tmp_path, cells, "cifar10", "resnet101")
-    frame = published_frame(found).set_index("norm")
+    frame = tabulate_published(found).set_index("norm")
     for norm, printed in (("batchnorm", 6.43), ("groupnorm", 7.02)):
         errors = found.comparison.get_errors(64)[norm].to_numpy(float)
         half = stats.t.ppf(0.975, 4) * errors.std(ddof=1) * np.sqrt(1 + 1 / 5)
@@ -96,7 +103,7 @@ def test_how_the_learned_bias_enters_is_told_from_the_label(tmp_path: Path) -> N
     assert printed_norm("assocnorm(num_groups=16)") == "assocnorm(num_groups=16)"
     cells = {("assocnorm", 64): 6.1, ("assocnorm(bias=before)", 64): 6.5}
     found = measured(tmp_path, cells, "cifar10", "resnet101")
-    printed = {(i.norm, i.tables, i.printed) for i in found.against_published}
+    printed = {(i.norm, i.tables, i.printed) for i in found.published_pairs}
     assert printed == {
         ("assocnorm", ("Table 1", "Table 3"), 6.19),
         ("assocnorm", ("Table 5",), 6.11),
@@ -114,22 +121,22 @@ def curves(errors: list[float]) -> pd.DataFrame:
 
 
 def test_epochs_to_the_threshold_stand_beside_the_printed_ones(tmp_path: Path) -> None:
-    from analysis.published.measured_beside_printed import against
+    from analysis.published.measured_beside_printed import pair_published_values
 
     found = measured(tmp_path, {("batchnorm", 5): 34.0}, "cifar100", "allcnn")
     times = curves([21.0, 24.0, 22.0])
-    item = against(found.published, found.comparison, None, times)[-1]
+    item = pair_published_values(found.published, found.comparison, None, times)[-1]
     assert (item.measure, item.printed, item.reached) == ("epochs_to_threshold", 23, 3)
     interval = stats.ttest_1samp([21, 24, 22], 0).confidence_interval()
     assert (item.measured.low, item.measured.high) == pytest.approx((interval.low, interval.high))
     late = times.assign(reached=[True, True, False])
-    item = against(found.published, found.comparison, None, late)[-1]
+    item = pair_published_values(found.published, found.comparison, None, late)[-1]
     assert np.isnan(item.measured.value)
-    assert (item.reached, item.ended, item.inside_run) == (2, 3, None)
+    assert (item.reached, item.ended, item.is_in_run_interval) == (2, 3, None)
 
 
 def test_the_printed_gap_is_the_golden_one_and_only_of_one_table() -> None:
-    found = findings_of(table3(), Options())[0]
+    found = compute_findings(make_table3_results(), ReportOptions())[0]
     sizes = found.comparison.common_batch_sizes
     gap = printed_gap(found.published, "groupnorm", "assocnorm", sizes)
     assert gap == pytest.approx(7.213 - 6.706, abs=1e-3)
@@ -140,9 +147,9 @@ def test_the_printed_gap_is_the_golden_one_and_only_of_one_table() -> None:
 def test_the_report_speaks_of_printed_gaps_only_of_the_same_data_and_norms(tmp_path: Path) -> None:
     cells = {("assocnorm", 64): 6.1, ("instancenorm", 64): 7.1}
     same = measured(tmp_path, cells, "cifar10", "resnet101")
-    assert any("instancenorm (+0.35)" in line for line in power(same))
+    assert any("instancenorm (+0.35)" in line for line in describe_power(same))
     other = measured(tmp_path, cells, "cifar100", "nin")
-    assert not any("printed" in line or "published" in line for line in power(other))
+    assert not any("printed" in line or "published" in line for line in describe_power(other))
 
 
 def test_each_paper_is_held_against_its_own_protocol() -> None:
@@ -154,18 +161,20 @@ def test_each_paper_is_held_against_its_own_protocol() -> None:
             "train.schedule.milestones": ["[64]", "[26, 52]", "[26, 52]"],
         }
     )
-    unlike, silent = protocol_lines("renorm_debias", settings, pd.Series([128, 10, 5]))
+    unlike, silent = describe_protocol_differences(
+        "renorm_debias", settings, pd.Series([128, 10, 5])
+    )
     assert unlike == (
         "Not as printed there: train.epochs 90 (printed: about 100); train.schedule.milestones "
         "[26, 52] at batch sizes 10 and 5 (printed: [26, 52, 78])."
     )
     assert silent == "Not printed there: train.optimizer.weight_decay (here 0.0005)."
-    (unlike,) = protocol_lines("assocnorm", settings, pd.Series([128, 10, 5]))
+    (unlike,) = describe_protocol_differences("assocnorm", settings, pd.Series([128, 10, 5]))
     assert "model.name allcnn (printed: resnet101)" in unlike
 
 
 def test_the_page_has_the_figure_with_its_source(tmp_path: Path) -> None:
-    trials = table3()
-    (section,) = page(trials, findings_of(trials, Options())).sections
+    trials = make_table3_results()
+    (section,) = build_page(trials, compute_findings(trials, ReportOptions())).sections
     (drawn,) = [drawn for drawn in section.figures if drawn.stem == "published"]
     assert "Printed in: AssocNorm (2019), Table 1, resnet101; " in drawn.caption

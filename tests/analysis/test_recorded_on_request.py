@@ -13,12 +13,12 @@ from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
 from analysis.errors import AnalysisError
-from analysis.figures.recorded_curves import drawer, watched
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
-from analysis.reporting.recorded_table import recorded_frame, recorded_tables
-from analysis.reporting.tables import top5_frame, top5_table
-from analysis.reporting.write_report import files_of
+from analysis.figures.recorded_curves import describe_watched_layer, make_curve_drawer
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
+from analysis.reporting.recorded_table import build_recorded_tables, tabulate_recorded
+from analysis.reporting.tables import build_top5_table, tabulate_top5_errors
+from analysis.reporting.write_report import render_report
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 from analysis.statistics.comparison import build_comparisons
@@ -50,13 +50,13 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def findings(trials: Results) -> Findings:
-    return findings_of(trials, Options())[0]
+    return compute_findings(trials, ReportOptions())[0]
 
 
 def test_every_trial_is_a_curve_of_the_watched_layer(findings: Findings) -> None:
-    figure = drawer("activation_variance", "variance")(findings)
+    figure = make_curve_drawer("activation_variance", "variance")(findings)
     assert figure is not None
-    assert watched(findings) == "activation5"
+    assert describe_watched_layer(findings) == "activation5"
     assert [axes.get_title("left") for axes in figure.axes] == ["batch size 16", "batch size 2"]
     for axes, size in zip(figure.axes, (16, 2), strict=True):
         assert axes.get_yscale() == "log"
@@ -70,14 +70,14 @@ def test_every_trial_is_a_curve_of_the_watched_layer(findings: Findings) -> None
 
 
 def test_a_mean_below_zero_is_drawn_on_a_linear_scale(findings: Findings) -> None:
-    figure = drawer("activation_mean", "mean")(findings)
+    figure = make_curve_drawer("activation_mean", "mean")(findings)
     assert figure is not None
     assert {axes.get_yscale() for axes in figure.axes} == {"linear"}
     assert figure.axes[0].get_ylim()[0] < -0.5
 
 
 def test_top5_errors_are_a_table_of_their_own(findings: Findings) -> None:
-    frame = top5_frame(findings).set_index(["norm", "batch_size"])
+    frame = tabulate_top5_errors(findings).set_index(["norm", "batch_size"])
     whole = findings.comparison.cells
     for norm, size in (("batchnorm", 16), ("batchnorm", 2), ("assocnorm", 16)):
         error = whole[norm, size].error
@@ -85,7 +85,7 @@ def test_top5_errors_are_a_table_of_their_own(findings: Findings) -> None:
         assert cell["mean_error"] == pytest.approx(error.value / 5)
         assert cell["half_width_95"] == pytest.approx(error.half_width / 5)
     assert findings.by_top5 is not None
-    table = top5_table(findings.by_top5)
+    table = build_top5_table(findings.by_top5)
     assert table.title == "Top-5 test error"
     assert [label for label, _ in table.rows] == list(findings.comparison.norms)
 
@@ -116,7 +116,7 @@ def test_the_report_has_them_only_where_they_were_recorded(tmp_path: Path) -> No
         ("further", further_metrics(make_sweep(**small))),
     ):
         trials = load_results(write_folder(sweep, tmp_path / name))
-        found[name] = files_of(trials, findings_of(trials, Options()))
+        found[name] = render_report(trials, compute_findings(trials, ReportOptions()))
     assert set(found["further"]) - set(found["plain"]) == {
         "tables/top5_errors.csv",
         "tables/top5_errors.tex",
@@ -140,19 +140,19 @@ def test_gradient_norms_and_clipping_are_shown_for_those_that_recorded_them(tmp_
             if record["spec"]["norm"]["name"] == "batchrenorm":
                 epoch["clipped_fraction"] = 0.25 / record["spec"]["batch_size"]
                 epoch["test_clipped_fraction"] = 0.5
-    found = findings_of(load_results(write_folder(sweep, tmp_path)), Options())[0]
-    clipped = drawer("clipped_fraction", "fraction")(found)
+    found = compute_findings(load_results(write_folder(sweep, tmp_path)), ReportOptions())[0]
+    clipped = make_curve_drawer("clipped_fraction", "fraction")(found)
     assert clipped is not None
     (legend,) = clipped.legends
     assert [text.get_text() for text in legend.get_texts()] == ["batchrenorm"]
-    frame = recorded_frame(found).set_index(["metric", "norm", "batch_size"])
+    frame = tabulate_recorded(found).set_index(["metric", "norm", "batch_size"])
     assert len(frame) == 4 + 2 + 2
     seeds = 2.0 + np.arange(3) / 5
     cell = frame.loc[("gradient_norm", "batchrenorm", 2)]
     interval = stats.ttest_1samp(seeds, 0).confidence_interval()
     assert cell["mean"] == pytest.approx(seeds.mean())
     assert cell["half_width_95"] == pytest.approx((interval.high - interval.low) / 2)
-    tables = {table.title: table for table in recorded_tables(found)}
+    tables = {table.title: table for table in build_recorded_tables(found)}
     (row,) = tables["Channels whose r or d was clipped, training"].rows
     assert [shown.value for shown in row[1]] == ["1.56", "12.50"]
 

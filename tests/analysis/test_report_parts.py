@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import AnalysisError
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
-from analysis.published import table3
-from analysis.reporting.latex import latex
-from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.report_json import numbers
-from analysis.reporting.tables import gap_table
-from analysis.reporting.trial_differences import notes
-from analysis.reporting.write_report import report
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
+from analysis.published import make_table3_results
+from analysis.reporting.latex import format_latex
+from analysis.reporting.measure_table import build_measure_tables
+from analysis.reporting.report_json import format_report_json
+from analysis.reporting.tables import build_contrast_table
+from analysis.reporting.trial_differences import describe_trial_differences
+from analysis.reporting.write_report import write_results_report
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 from analysis.statistics.comparison import build_comparisons
@@ -27,24 +27,28 @@ from analysis.statistics.strata import format_stratum
 
 
 def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:
-    text = latex(build_comparisons(table3()))
+    text = format_latex(build_comparisons(make_table3_results()))
     assert r"batchnorm & $6.43$ & $6.48$ & $7.39$ & $9.78$ & $11.15$ & $13.79$ & $8.98$ \\" in text
     assert r"groupnorm vs.\ assocnorm & $+0.83$ & $+0.65$ & $+0.60$" in text
     assert text.count(r"\\") == 6
-    assert latex(build_comparisons(table3())).count("{") == latex(
-        build_comparisons(table3())
+    assert format_latex(build_comparisons(make_table3_results())).count("{") == format_latex(
+        build_comparisons(make_table3_results())
     ).count("}")
 
 
 def test_json_holds_the_numbers_and_null_for_what_is_missing(
     trials: Results, findings: Findings
 ) -> None:
-    content = json.loads(numbers(trials, [findings]))
+    content = json.loads(format_report_json(trials, [findings]))
     (comparison,) = content["comparisons"]
     assert len(comparison["errors"]) == 12
     assert comparison["measures"][0]["auec"] == findings.measures[comparison["norms"][0]].auec.value
     assert comparison["published"] == []
-    one = json.loads(numbers(table3(), findings_of(table3(), Options())))
+    one = json.loads(
+        format_report_json(
+            make_table3_results(), compute_findings(make_table3_results(), ReportOptions())
+        )
+    )
     assert one["comparisons"][0]["errors"][0]["half_width_95"] is None
 
 
@@ -56,7 +60,9 @@ def test_norms_that_were_not_trained_alike_are_named(tmp_path: Path) -> None:
             record["spec"]["train"]["optimizer"]["lr"] = 0.5
     trials = load_results(write_folder(sweep, tmp_path))
     (note,) = [
-        line for line in notes(trials, build_comparisons(trials)) if "not trained alike" in line
+        line
+        for line in describe_trial_differences(trials, build_comparisons(trials))
+        if "not trained alike" in line
     ]
     assert "train.optimizer.lr is 0.1 for assocnorm, 0.5 for batchnorm and 0.1 for gr" in note
 
@@ -112,7 +118,7 @@ def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
     sweep = make_sweep(num_seeds=2)
     for record in sweep["records"].values():
         record["edition"] = edition
-    report(load_results(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
+    write_results_report(load_results(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
     assert f"**{title.upper()}: {detail}**" in (tmp_path / "out/report.md").read_text()
     html = (tmp_path / "out/report.html").read_text()
     assert f'<div class="edition">{title}<small>{detail}. Not comparable' in html
@@ -140,21 +146,25 @@ def test_a_grid_that_has_grown_is_still_one_edition(tmp_path: Path) -> None:
 
 def test_at_one_batch_size_no_table_holds_the_same_column_twice(tmp_path: Path) -> None:
     sweep = make_sweep(batch_sizes=(4,), num_seeds=3, num_epochs=1)
-    (found,) = findings_of(load_results(write_folder(sweep, tmp_path)), Options())
-    assert gap_table(found.comparison).headings == ("norm", "4")
-    assert "AUEC" not in latex([found.comparison])
+    (found,) = compute_findings(load_results(write_folder(sweep, tmp_path)), ReportOptions())
+    assert build_contrast_table(found.comparison).headings == ("norm", "4")
+    assert "AUEC" not in format_latex([found.comparison])
 
 
 def test_the_latex_table_marks_what_diverged(findings: Findings) -> None:
-    row = next(row for row in latex([findings.comparison]).splitlines() if "batchnorm &" in row)
+    row = next(
+        row for row in format_latex([findings.comparison]).splitlines() if "batchnorm &" in row
+    )
     assert row.count(r"^{\dagger}") == 2
     assert row.count(r"\pm") == 5
-    gap = next(row for row in latex([findings.comparison]).splitlines() if "batchnorm vs" in row)
+    gap = next(
+        row for row in format_latex([findings.comparison]).splitlines() if "batchnorm vs" in row
+    )
     assert gap.count(r"^{\dagger}") == 2
 
 
 def test_differences_that_rest_on_diverged_trials_are_marked(findings: Findings) -> None:
-    table = gap_table(findings.comparison)
+    table = build_contrast_table(findings.comparison)
     marked = {label: [cell.diverged for cell in cells] for label, cells in table.rows}
     sizes = findings.comparison.batch_sizes
     lost = [
@@ -166,14 +176,14 @@ def test_differences_that_rest_on_diverged_trials_are_marked(findings: Findings)
     assert marked["batchnorm"] == [True, *(("batchnorm", size) in lost for size in sizes)]
     assert not any(marked["assocnorm"])
     assert table.notes[-1].startswith("†: trials behind it diverged")
-    level = dict(measure_tables(findings)[0].rows)
+    level = dict(build_measure_tables(findings)[0].rows)
     assert [cells[0].note for cells in level.values()].count("† 1 diverged") == 1
 
 
 def test_at_one_batch_size_there_is_neither_level_nor_slope(tmp_path: Path) -> None:
     for sizes, titles in (((4,), 1), ((4, 2), 2)):
         sweep = make_sweep(batch_sizes=sizes, num_seeds=3, num_epochs=1)
-        (found,) = findings_of(
-            load_results(write_folder(sweep, tmp_path / str(len(sizes)))), Options()
+        (found,) = compute_findings(
+            load_results(write_folder(sweep, tmp_path / str(len(sizes)))), ReportOptions()
         )
-        assert len(measure_tables(found)) == titles
+        assert len(build_measure_tables(found)) == titles

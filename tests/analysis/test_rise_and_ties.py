@@ -10,9 +10,15 @@ import pytest
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
-from analysis.formatting import between, digits_for, number, points, told_apart
-from analysis.reporting.summary import answer
-from analysis.reporting.tables import gap_table
+from analysis.formatting import (
+    choose_digits,
+    choose_distinct_digits,
+    format_interval,
+    format_number,
+    format_points,
+)
+from analysis.reporting.summary import write_answer
+from analysis.reporting.tables import build_contrast_table
 from analysis.statistics.inference.differences import compute_difference
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import compute_safe_range, compute_slope, compute_worst_rise
@@ -43,7 +49,7 @@ def test_a_u_is_not_praised_for_the_slope_of_a_line(tmp_path: Path) -> None:
     falling = {64: 30.0, 16: 27.2, 4: 23.9, 2: 22.1}
     found = only(trials_of(tmp_path, rows_of({"bn": falling, "u": U}, seeds=5)))
     assert abs(found.measures["u"].slope.value) < abs(found.measures["bn"].slope.value)
-    (axes,) = [line for line in answer(found) if line.startswith("As measured")]
+    (axes,) = [line for line in write_answer(found) if line.startswith("As measured")]
     assert "bn has the lowest average error" in axes
     assert "its error rises least as the batch gets smaller (not at all)" in axes
     assert "u " not in axes
@@ -62,11 +68,11 @@ def test_differences_equal_but_for_rounding_are_equal(tmp_path: Path) -> None:
         for seed, value in enumerate(map(float, values))
     ]
     comparison = only(trials_of(tmp_path, rows))
-    text = " ".join(answer(comparison))
+    text = " ".join(write_answer(comparison))
     assert "gn's error is 0.10 points higher than bn's (the same in every seed" in text
     assert "p <" not in text
     assert "equivalent" not in text
-    ((_, cells),) = gap_table(comparison.comparison).rows
+    ((_, cells),) = build_contrast_table(comparison.comparison).rows
     assert [(cell.value, cell.margin, cell.note) for cell in cells] == [("+0.10", "", "n = 5")] * 3
 
 
@@ -77,7 +83,7 @@ def test_equal_errors_are_equal_whatever_the_rounding(tmp_path: Path) -> None:
         for size in (4, 2)
         for seed in range(3)
     ]
-    text = answer(only(trials_of(tmp_path, rows, BASE)))
+    text = write_answer(only(trials_of(tmp_path, rows, BASE)))
     assert "b's error equals a's (the same in every seed" in text[0]
 
 
@@ -85,18 +91,23 @@ def test_a_small_difference_does_not_read_as_0() -> None:
     values = np.array([0.0030, 0.0031, 0.0029, 0.0032])
     mean = estimate_mean(values)
     low, high = stats.ttest_1samp(values, 0).confidence_interval()
-    assert between(mean) == f"{low:.{digits_for(mean)}f} to {high:.{digits_for(mean)}f}"
-    assert float(between(mean).split(" to ")[0]) > 0
-    assert points(0.00123) == "0.0012"
-    assert digits_for(SeedMean(0.0, 1.0, 1.2, 3)) == 2
-    assert digits_for(SeedMean(0.0001, 1.0, 1.2, 3)) == 2  # an interval with 0 needs no more
+    assert (
+        format_interval(mean) == f"{low:.{choose_digits(mean)}f} to {high:.{choose_digits(mean)}f}"
+    )
+    assert float(format_interval(mean).split(" to ")[0]) > 0
+    assert format_points(0.00123) == "0.0012"
+    assert choose_digits(SeedMean(0.0, 1.0, 1.2, 3)) == 2
+    assert choose_digits(SeedMean(0.0001, 1.0, 1.2, 3)) == 2  # an interval with 0 needs no more
 
 
 def test_numbers_that_are_compared_look_different() -> None:
-    assert told_apart([6.214, 6.197]) == 2
-    assert told_apart([6.201, 6.204]) == 3
-    assert {number(v, told_apart([6.201, 6.204])) for v in (6.201, 6.204)} == {"6.201", "6.204"}
-    assert told_apart([0.2, 0.2 + 1e-12]) == 2
+    assert choose_distinct_digits([6.214, 6.197]) == 2
+    assert choose_distinct_digits([6.201, 6.204]) == 3
+    assert {format_number(v, choose_distinct_digits([6.201, 6.204])) for v in (6.201, 6.204)} == {
+        "6.201",
+        "6.204",
+    }
+    assert choose_distinct_digits([0.2, 0.2 + 1e-12]) == 2
 
 
 def test_the_smallest_rises_are_not_told_apart_by_numbers_that_look_alike(tmp_path: Path) -> None:
@@ -107,14 +118,16 @@ def test_the_smallest_rises_are_not_told_apart_by_numbers_that_look_alike(tmp_pa
         for size, error in zip((64, 4), errors, strict=True)
         for seed in range(3)
     ]
-    (axes,) = [t for t in answer(only(trials_of(tmp_path, rows))) if t.startswith("As measured")]
+    (axes,) = [
+        t for t in write_answer(only(trials_of(tmp_path, rows))) if t.startswith("As measured")
+    ]
     assert "the errors of a, b and c rise least" in axes
     assert axes.count("0.20") == 1
 
 
 def test_opposite_verdicts_do_not_follow_likewise(tmp_path: Path) -> None:
     levels = {"a": {64: 6, 4: 6}, "b": {64: 9, 4: 9}, "c": {64: 3, 4: 3}}
-    text = answer(only(trials_of(tmp_path, rows_of(levels, seeds=4))))
+    text = write_answer(only(trials_of(tmp_path, rows_of(levels, seeds=4))))
     assert "points higher than a's" in text[0]
     assert text[1].startswith("c's error is 3.")
     assert "points lower than a's" in text[1]
@@ -124,5 +137,5 @@ def test_opposite_verdicts_do_not_follow_likewise(tmp_path: Path) -> None:
 def test_of_thirteen_norms_three_are_named(tmp_path: Path) -> None:
     levels = {f"n{i:02}": {64: 6.0, 4: 6.0} for i in range(14)}
     found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)))
-    for line in answer(found):
+    for line in write_answer(found):
         assert sum(f"n{i:02}" in line for i in range(14)) <= 5, line

@@ -13,11 +13,11 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.findings import Findings, findings_of
-from analysis.options import Options
-from analysis.reporting.power_sentences import power
-from analysis.reporting.test_set_table import test_set_table as table_of
-from analysis.reporting.write_report import files_of
+from analysis.findings import Findings, compute_findings
+from analysis.options import ReportOptions
+from analysis.reporting.power_sentences import describe_power
+from analysis.reporting.test_set_table import build_test_set_table as table_of
+from analysis.reporting.write_report import render_report
 from analysis.sources.load_results import load_results
 from analysis.statistics.crossed_effects import estimate_crossed_mean
 
@@ -40,7 +40,9 @@ def keep_correct(sweep: dict[str, Any], folder: Path, skip: frozenset[str] = fro
 
 def findings_on(sweep: dict[str, Any], folder: Path, skip: frozenset[str]) -> Findings:
     keep_correct(sweep, folder, skip)
-    return findings_of(load_results(write_folder(sweep, folder, exist_ok=True)), Options())[0]
+    return compute_findings(
+        load_results(write_folder(sweep, folder, exist_ok=True)), ReportOptions()
+    )[0]
 
 
 def test_variances_are_those_of_a_two_way_analysis() -> None:
@@ -88,13 +90,13 @@ def test_the_difference_is_that_of_auec_and_diverged_trials_guess(tmp_path: Path
     diverge(lost, 2)
     found = findings_on(sweep, tmp_path, frozenset({lost["trial_id"]}))
     comparison = found.comparison
-    assert list(found.test_set) == list(comparison.norms[1:])
+    assert list(found.test_set_contrasts) == list(comparison.norms[1:])
     for gap in comparison.declared_contrasts:
-        mean = found.test_set[gap.norm]
+        mean = found.test_set_contrasts[gap.norm]
         assert mean.value == pytest.approx(gap.difference.paired.value)
         assert mean.over_seeds == pytest.approx(gap.difference.paired.half_width)
         assert (mean.num_seeds, mean.num_examples) == (3, NUM_TEST)
-    assert "360 test examples" in power(found)[-1]
+    assert "360 test examples" in describe_power(found)[-1]
     table = table_of(found)
     assert table is not None
     assert [label for label, _ in table.rows] == list(comparison.norms[1:])
@@ -106,8 +108,8 @@ def test_a_norm_that_kept_no_examples_is_named(tmp_path: Path) -> None:
         r["trial_id"] for r in sweep["records"].values() if r["spec"]["norm"]["name"] == "assocnorm"
     )
     found = findings_on(sweep, tmp_path, without)
-    assert "assocnorm" not in found.test_set
-    assert "table of test-set error lacks assocnorm: no seed kept" in power(found)[-1]
+    assert "assocnorm" not in found.test_set_contrasts
+    assert "table of test-set error lacks assocnorm: no seed kept" in describe_power(found)[-1]
 
 
 def test_only_seeds_whose_files_fit_their_errors_count(tmp_path: Path) -> None:
@@ -120,12 +122,15 @@ def test_only_seeds_whose_files_fit_their_errors_count(tmp_path: Path) -> None:
     other = np.packbits(np.ones(NUM_TEST, dtype=bool))
     np.save(trials / reference["trial_id"] / "correct.npy", other)
     (trials / records[-1]["trial_id"] / "correct.npy").write_text("damaged")
-    found = findings_of(load_results(tmp_path / "small"), Options())[0].test_set
+    found = compute_findings(load_results(tmp_path / "small"), ReportOptions())[
+        0
+    ].test_set_contrasts
     assert {norm: mean.num_seeds for norm, mean in found.items()} == {
         "batchnorm": 2,
         "assocnorm": 1,
     }
-    files = files_of(
-        load_results(tmp_path / "small"), findings_of(load_results(tmp_path / "small"), Options())
+    files = render_report(
+        load_results(tmp_path / "small"),
+        compute_findings(load_results(tmp_path / "small"), ReportOptions()),
     )
     assert files["tables/test_set.csv"].count(b"groupnorm(num_groups=8)") == 2

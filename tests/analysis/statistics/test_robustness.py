@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from made_up_table import only, rows_of, trials_of
 from scipy import integrate, stats
 
-from analysis.published import table3
-from analysis.reporting.measure_table import measure_frame
+from analysis.published import make_table3_results
+from analysis.reporting.measure_table import tabulate_measures
 from analysis.statistics.comparison import build_comparisons
 from analysis.statistics.norm_measures import compute_measures
 from analysis.statistics.robustness import (
@@ -46,7 +46,9 @@ def table(rows: list[list[float]], sizes: list[int] = SIZES) -> pd.DataFrame:
 def test_the_published_table_3(
     norm: str, area: float, cost: float, steepness: float, worst: float, regrets: tuple[float, ...]
 ) -> None:
-    found = compute_measures(build_comparisons(table3())[0], 0.5, np.random.default_rng(0))[norm]
+    found = compute_measures(
+        build_comparisons(make_table3_results())[0], 0.5, np.random.default_rng(0)
+    )[norm]
     assert found.auec.value == pytest.approx(area, abs=5e-4)
     assert found.degradation.value == pytest.approx(cost, abs=5e-3)
     assert found.slope.value == pytest.approx(steepness, abs=5e-4)
@@ -99,7 +101,7 @@ def test_programs_get_the_relative_rise_as_the_factor_of_the_page(tmp_path: Path
     errors = {size: found.comparison.get_errors(size)["a"] for size in (64, 2)}
     logs = np.log(errors[2] / errors[64])
     low, high = stats.ttest_1samp(logs, 0).confidence_interval()
-    (row,) = measure_frame(found).to_dict("records")
+    (row,) = tabulate_measures(found).to_dict("records")
     told = [row[name] for name in ("relative", "relative_low_95", "relative_high_95")]
     assert told == pytest.approx(np.exp([logs.mean(), low, high]))
 
