@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from analysis.errors import AnalysisError
-from analysis.options import ReportOptions
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -59,7 +58,7 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Compare norms over batch sizes, as a careful reviewer would accept it."""
+    """Comparisons of norms over batch sizes that a careful reviewer would accept."""
 
 
 def run_command_line() -> None:
@@ -113,40 +112,28 @@ def report(
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _exit_on_error():
-        from analysis.reporting.manifest import read_unchanged_headline
+        from analysis.interface import write_report
         from analysis.reporting.mlflow_report_run import check_is_experiment, log_report_run
-        from analysis.sources.source_digest import compute_source_digest
         from analysis.sources.source_location import locate_source
 
-        place, settings = locate_source(source), _parse_settings_filter(where)
+        location = locate_source(source)
+        settings_filter = _parse_settings_filter(where)
         if to_mlflow:
-            check_is_experiment(place)
-        key = compute_source_digest(place, (reference, margin, threshold, settings, place.grid))
-        lines = read_unchanged_headline(out, key)
-        if lines is None:
-            lines = _make(source, out, ReportOptions(reference, margin, threshold), settings, key)
+            check_is_experiment(location)
+        page, lines = write_report(
+            source,
+            out,
+            reference=reference,
+            margin=margin,
+            threshold=threshold,
+            settings_filter=settings_filter,
+        )
         for line in lines:
             typer.echo(escape_controls(line))
-        typer.echo(f"Report: {out / 'report.html'}")
+        typer.echo(f"Report: {page}")
         if to_mlflow:
-            log_report_run(place, out, lines)
-            typer.echo(f"It is also on the run REPORT of experiment {place.name}.")
-
-
-def _make(
-    source: str, out: Path, options: ReportOptions, settings: dict[str, str], key: str | None
-) -> list[str]:
-    """Make the report and return its headline."""
-    from analysis.findings import compute_findings
-    from analysis.reporting.summary import summarize_findings
-    from analysis.reporting.write_report import render_report, write_report_files
-    from analysis.sources.load_results import load_results
-
-    trials = load_results(source, settings)
-    found = compute_findings(trials, options)
-    lines = [*(f"warning: {line}" for line in trials.warnings), *summarize_findings(found)]
-    write_report_files(out, render_report(trials, found), source_digest=key or "", headline=lines)
-    return lines
+            log_report_run(location, out, lines)
+            typer.echo(f"It is also on the run REPORT of experiment {location.name}.")
 
 
 @app.command()
@@ -155,16 +142,12 @@ def compare(
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _exit_on_error():
-        from analysis.reporting.sweep_comparison import write_comparison as write
-        from analysis.sources.load_results import load_results
-        from analysis.sources.source_location import check_distinct_locations, locate_source
+        from analysis.interface import write_comparison
 
-        settings = _parse_settings_filter(where)
-        check_distinct_locations(locate_source(before), locate_source(after))
-        pair = (load_results(before, settings), load_results(after, settings))
-        page, found = write(*pair, out)
-        warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
-        for line in [*warnings, *found]:
+        page, lines = write_comparison(
+            before, after, out, settings_filter=_parse_settings_filter(where)
+        )
+        for line in lines:
             typer.echo(escape_controls(line))
         typer.echo(f"Comparison: {page}")
 

@@ -14,7 +14,7 @@ from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.norm_measures import NormMeasures
 
 
-def tabulate_measures(findings: Findings) -> pd.DataFrame:
+def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
     """Return one row per norm, one column per measure; intervals as `_low_95` and `_high_95`."""
     rows = []
     for measures in findings.measures.values():

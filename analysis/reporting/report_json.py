@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.reporting.measure_table import tabulate_measures
+from analysis.reporting.measure_table import tabulate_norm_measures
 from analysis.reporting.power_sentences import describe_power
 from analysis.reporting.published_table import tabulate_published
 from analysis.reporting.recorded_table import tabulate_recorded
@@ -73,7 +73,7 @@ def _collect_comparison(findings: Findings) -> dict[str, Any]:
         "p_equivalence_holm": findings.equivalence_p,
         "errors": tabulate_cell_errors(comparison),
         "gaps": tabulate_contrasts(comparison),
-        "measures": tabulate_measures(findings),
+        "measures": tabulate_norm_measures(findings),
         "times_to_threshold": tabulate_times(findings),
         **_collect_recorded(findings),
         "best": _list_best_norms(comparison),

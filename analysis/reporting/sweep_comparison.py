@@ -26,11 +26,11 @@ from analysis.reporting.methods import METHODS
 from analysis.reporting.page import ReportPage, ReportSection, describe_preset, make_slugs
 from analysis.reporting.report_figures import ReportFigure
 from analysis.reporting.tables import PageTable, TableCell, format_half_width
-from analysis.reporting.write_report import FORMATS, write_report_files
+from analysis.reporting.write_report import FORMATS, format_csv, write_report_files
 from analysis.schema import Results
 from analysis.statistics.comparison import build_comparisons
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
-from analysis.statistics.sweep_changes import Change, SweepChanges, compare_sweeps
+from analysis.statistics.sweep_changes import Change, SweepChanges, compute_changes
 
 CLAIMS_METHOD = (
     "Claims",
@@ -40,7 +40,9 @@ CLAIMS_METHOD = (
 )
 
 
-def write_comparison(before: Results, after: Results, out: str | Path) -> tuple[Path, list[str]]:
+def write_comparison_files(
+    before: Results, after: Results, out: str | Path
+) -> tuple[Path, list[str]]:
     """Write the comparison of two sweeps to the folder `out`.
 
     Args:
@@ -54,7 +56,7 @@ def write_comparison(before: Results, after: Results, out: str | Path) -> tuple[
     Raises:
         AnalysisError: the two have nothing in common, or `out` cannot be written to.
     """
-    changes = compare_sweeps(build_comparisons(before), build_comparisons(after))
+    changes = compute_changes(build_comparisons(before), build_comparisons(after))
     suffixes = (
         [f"-{name}" for name in make_slugs([c.label for c in changes])]
         if len(changes) > 1
@@ -81,7 +83,7 @@ def write_comparison(before: Results, after: Results, out: str | Path) -> tuple[
     svg = {drawn.stem: files[f"figures/{drawn.stem}.svg"] for drawn in figures}
     files["report.html"] = render_html(content, svg).encode()
     files["report.md"] = render_markdown(content).encode()
-    files["tables/changes.csv"] = _format_csv(changes).encode()
+    files["tables/changes.csv"] = format_csv(tabulate_sweep_changes(changes)).encode()
     lines = [line for section in content.sections for line in section.answer]
     return write_report_files(Path(out), files), lines
 
@@ -256,8 +258,8 @@ def _build_table_cell(change: Change | None) -> TableCell:
     )
 
 
-def _format_csv(all_changes: tuple[SweepChanges, ...]) -> str:
-    """Return the changes as CSV."""
+def tabulate_sweep_changes(all_changes: tuple[SweepChanges, ...]) -> pd.DataFrame:
+    """Return one row per change, of every comparison that both sweeps have."""
     rows = [
         {
             "comparison": item.label,
@@ -277,8 +279,7 @@ def _format_csv(all_changes: tuple[SweepChanges, ...]) -> str:
         for item in all_changes
         for change in item.changes
     ]
-    text: str = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return text
+    return pd.DataFrame(rows)
 
 
 def _list_unequal_settings(before: Results, after: Results) -> tuple[tuple[str, str], ...]:

@@ -9,48 +9,26 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.figures.rendering import Format, render_figure
-from analysis.findings import Findings, compute_findings
-from analysis.options import ReportOptions
+from analysis.findings import Findings
 from analysis.reporting.html import render_html
 from analysis.reporting.latex import format_latex
 from analysis.reporting.manifest import MANIFEST_FILE, format_manifest, list_report_files
 from analysis.reporting.markdown import render_markdown
-from analysis.reporting.measure_table import tabulate_measures
+from analysis.reporting.measure_table import tabulate_norm_measures
 from analysis.reporting.page import build_page
 from analysis.reporting.published_table import tabulate_published
 from analysis.reporting.recorded_table import tabulate_recorded
 from analysis.reporting.report_json import format_report_json
 from analysis.reporting.statistics_or_sgd_section import tabulate_harm
 from analysis.reporting.statistics_table import tabulate_test_statistics
-from analysis.reporting.summary import summarize_findings
 from analysis.reporting.tables import tabulate_cell_errors, tabulate_contrasts, tabulate_top5_errors
 from analysis.reporting.test_set_table import tabulate_test_set_contrasts
 from analysis.reporting.time_table import tabulate_times
 from analysis.schema import Results
 from analysis.statistics.statistics_or_sgd import separate_harm
 
+REPORT_PAGE = "report.html"
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf")
-
-
-def write_results_report(
-    results: Results,
-    out: str | Path,
-    *,
-    reference: str | None = None,
-    margin: float | None = None,
-    threshold: float | None = None,
-) -> Path:
-    """Write the report on `trials` to the folder `out` and return the path of its HTML page.
-
-    The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
-    `figures/` (SVG, PNG, PDF). The same trials give the same bytes. `reference`, `margin` and
-    `threshold` are explained by `analysis.options.Options`. Raises `InputError` where
-    nothing can be compared or written, or where a file is in the way that is no report's.
-    """
-    found = compute_findings(results, ReportOptions(reference, margin, threshold))
-    return write_report_files(
-        Path(out), render_report(results, found), headline=summarize_findings(found)
-    )
 
 
 def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[str, bytes]:
@@ -65,7 +43,7 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
     svg = {drawn.stem: files[f"figures/{drawn.stem}.svg"] for drawn in figures}
     compared = [item.comparison for item in all_findings]
     texts = {
-        "report.html": render_html(content, svg),
+        REPORT_PAGE: render_html(content, svg),
         "report.md": render_markdown(content),
         "report.json": format_report_json(results, all_findings),
         "tables/errors.csv": _join_frames(
@@ -74,14 +52,14 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
         "tables/gaps.csv": _join_frames(
             all_findings, lambda item: tabulate_contrasts(item.comparison)
         ),
-        "tables/measures.csv": _join_frames(all_findings, tabulate_measures),
+        "tables/measures.csv": _join_frames(all_findings, tabulate_norm_measures),
         "tables/trials.csv": results.trials.to_csv(index=False, lineterminator="\n"),
         "tables/errors.tex": format_latex(compared),
     }
     texts |= _render_recorded_tables(all_findings)
     apart = tabulate_harm(separate_harm(compared))
     if len(apart):
-        texts["tables/statistics_or_sgd.csv"] = _format_csv(apart)
+        texts["tables/statistics_or_sgd.csv"] = format_csv(apart)
     return files | {name: text.encode() for name, text in texts.items()}
 
 
@@ -112,10 +90,10 @@ def _join_frames(
     """Return one CSV over all comparisons, each row with its comparison's label."""
     parts = [frame(item).assign(comparison=item.comparison.label) for item in all_findings]
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
-    return _format_csv(table)
+    return format_csv(table)
 
 
-def _format_csv(table: pd.DataFrame) -> str:
+def format_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV."""
     text: str = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return text
@@ -155,7 +133,7 @@ def write_report_files(
         _write_file(out / MANIFEST_FILE, format_manifest(source_digest, headline, files))
     except OSError as error:
         raise AnalysisError(f"cannot write the report to {out}: {error.strerror}") from error
-    return out / "report.html"
+    return out / REPORT_PAGE
 
 
 def _write_file(path: Path, content: bytes) -> None:

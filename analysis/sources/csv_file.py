@@ -39,7 +39,26 @@ def read_csv(path: Path) -> RawResults:
     Raises:
         AnalysisError: a column is absent, a row has an unusable value, or errors may be fractions.
     """
-    raw = _read_table(path)
+    return _interpret_table(_read_table(path), path)
+
+
+def read_frame(frame: pd.DataFrame) -> RawResults:
+    """Return the content of a data frame with one row per trial, under the rules of `read_csv`.
+
+    Args:
+        frame: the columns of `COLUMNS` that are known, and further ones; it is not altered.
+
+    Raises:
+        AnalysisError: as for `read_csv`; the message names the source "data frame".
+    """
+    raw = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
+    for name in TEXT_COLUMNS & set(raw.columns):
+        raw[name] = raw[name].astype(object).where(raw[name].isna(), raw[name].astype(str))
+    return _interpret_table(raw, Path("data frame"))
+
+
+def _interpret_table(raw: pd.DataFrame, path: Path) -> RawResults:
+    """Return the raw results in a table's cells; `path` names the table in messages."""
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
     if missing:
         raise AnalysisError(

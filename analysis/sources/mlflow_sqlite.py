@@ -1,7 +1,8 @@
-r"""Reader of MLflow's SQLite database: read-only, and without importing MLflow.\n\nImporting MLflow
-takes longer than everything else a report does, and its client sends one query per run and metric.
-The seven tables read here have kept their columns since MLflow 1; where they differ, `read_sqlite`
-returns None and MLflow's own client is used instead.
+"""Reader of MLflow's SQLite database: read-only, and without importing MLflow.
+
+Importing MLflow takes longer than everything else a report does, and its client sends one query
+per run and metric. The seven tables read here have kept their columns since MLflow 1; where they
+differ, `read_sqlite` returns None and MLflow's own client is used instead.
 """
 
 from __future__ import annotations

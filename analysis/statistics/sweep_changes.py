@@ -64,7 +64,7 @@ class SweepChanges:
     family_size: int = 0
 
 
-def compare_sweeps(
+def compute_changes(
     before: Sequence[Comparison], after: Sequence[Comparison]
 ) -> tuple[SweepChanges, ...]:
     """Return the changes in each comparison that both sweeps have.

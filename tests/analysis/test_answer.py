@@ -9,10 +9,10 @@ from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
 from analysis.findings import compute_findings
+from analysis.interface import write_report
 from analysis.options import ReportOptions
 from analysis.reporting.summary import summarize_findings, summarize_results, write_answer
 from analysis.reporting.tables import build_error_table
-from analysis.reporting.write_report import write_results_report
 from analysis.statistics.comparison import build_comparisons
 from analysis.statistics.inference.intervals import ALPHA
 
@@ -98,7 +98,7 @@ def test_each_data_set_has_every_norm_in_the_headline(tmp_path: Path) -> None:
     assert all(
         re.search(r"of c \(\+.*\) and b \(\+.*\) are higher than a's", line) for line in lines
     )
-    out = write_results_report(trials, tmp_path / "out").parent
+    out = write_report(trials, tmp_path / "out").page.parent
     assert (out / "figures" / "forest-digits.svg").is_file()
     assert (out / "figures" / "forest-digits-2.svg").is_file()
 
@@ -116,8 +116,7 @@ def test_a_threshold_without_curves_is_said_to_be_in_vain(tmp_path: Path) -> Non
         -1
     ].startswith(told)
     assert (
-        told
-        in (write_results_report(trials, tmp_path, threshold=6.25).with_suffix(".md")).read_text()
+        told in (write_report(trials, tmp_path, threshold=6.25).page.with_suffix(".md")).read_text()
     )
     assert "No time to" not in "".join(summarize_results(trials))
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.errors import AnalysisError
 from analysis.findings import Findings, compute_findings
+from analysis.interface import write_report
 from analysis.options import ReportOptions
 from analysis.published import make_table3_results
 from analysis.reporting.latex import format_latex
@@ -19,7 +20,6 @@ from analysis.reporting.measure_table import build_measure_tables
 from analysis.reporting.report_json import format_report_json
 from analysis.reporting.tables import build_contrast_table
 from analysis.reporting.trial_differences import describe_trial_differences
-from analysis.reporting.write_report import write_results_report
 from analysis.schema import Results
 from analysis.sources.load_results import load_results
 from analysis.statistics.comparison import build_comparisons
@@ -118,7 +118,7 @@ def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
     sweep = make_sweep(num_seeds=2)
     for record in sweep["records"].values():
         record["edition"] = edition
-    write_results_report(load_results(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
+    write_report(load_results(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
     assert f"**{title.upper()}: {detail}**" in (tmp_path / "out/report.md").read_text()
     html = (tmp_path / "out/report.html").read_text()
     assert f'<div class="edition">{title}<small>{detail}. Not comparable' in html

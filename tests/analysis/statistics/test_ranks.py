@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.figures import critical_difference
-from analysis.reporting.write_report import write_results_report
+from analysis.interface import write_report
 from analysis.sources.load_results import load_results
 from analysis.statistics.comparison import Comparison, build_comparisons
 from analysis.statistics.ranks import Ranks, rank_norms, tabulate_blocks
@@ -71,7 +71,7 @@ def test_every_norm_is_in_the_diagram_at_its_rank(found: tuple[Comparison, ...])
 
 @pytest.mark.slow
 def test_the_report_begins_with_the_ranks(tmp_path: Path) -> None:
-    page = write_results_report(load_results(write_csv(tmp_path / "many.csv", 6)), tmp_path / "out")
+    page, _ = write_report(load_results(write_csv(tmp_path / "many.csv", 6)), tmp_path / "out")
     text = page.with_suffix(".md").read_text()
     assert "Not distinguishable: " in text.split("## ")[1]
     assert "are too few to set any of 6 pairs of norms apart" in text.split("## ")[1]

@@ -13,7 +13,7 @@ from made_up_table import only, rows_of, trials_of
 from scipy import integrate, stats
 
 from analysis.published import make_table3_results
-from analysis.reporting.measure_table import tabulate_measures
+from analysis.reporting.measure_table import tabulate_norm_measures
 from analysis.statistics.comparison import build_comparisons
 from analysis.statistics.norm_measures import compute_measures
 from analysis.statistics.robustness import (
@@ -101,7 +101,7 @@ def test_programs_get_the_relative_rise_as_the_factor_of_the_page(tmp_path: Path
     errors = {size: found.comparison.get_errors(size)["a"] for size in (64, 2)}
     logs = np.log(errors[2] / errors[64])
     low, high = stats.ttest_1samp(logs, 0).confidence_interval()
-    (row,) = tabulate_measures(found).to_dict("records")
+    (row,) = tabulate_norm_measures(found).to_dict("records")
     told = [row[name] for name in ("relative", "relative_low_95", "relative_high_95")]
     assert told == pytest.approx(np.exp([logs.mean(), low, high]))
 
