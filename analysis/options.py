@@ -21,6 +21,7 @@ class ReportOptions:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
+        """Raise `AnalysisError` for a margin or threshold out of bounds."""
         if self.margin is not None and not 0 < self.margin < math.inf:
             raise AnalysisError(f"`0 < margin < inf` must hold, but got margin={self.margin}")
         if self.threshold is not None and not 0 < self.threshold < 100:

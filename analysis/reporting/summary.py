@@ -29,7 +29,7 @@ from analysis.reporting.source_changes import describe_source_changes
 from analysis.reporting.statistics_or_sgd_section import describe_harm
 from analysis.reporting.time_table import describe_missing_curves
 from analysis.reporting.trial_coverage import describe_coverage
-from analysis.reporting.unpaired_comparison import lacking, unpaired
+from analysis.reporting.unpaired_comparison import describe_incomplete_norm, describe_unpaired
 from analysis.schema import Results
 from analysis.statistics.at_chance import list_norms_at_chance
 from analysis.statistics.comparison import Comparison
@@ -142,7 +142,7 @@ def _describe_declared_contrasts(
         else f"At batch size {sizes[0]}"
     )
     if comparison.is_unpaired:
-        return unpaired(comparison, where)
+        return describe_unpaired(comparison, where)
     nothing = list_norms_at_chance(comparison)
     gaps = [
         g
@@ -214,7 +214,7 @@ def _describe_contrast(contrast: Contrast, comparison: Comparison) -> str:
     """Return sentences on one contrast."""
     paired, reference = contrast.difference.paired, comparison.reference
     if np.isnan(paired.value) and not len(comparison.auec[contrast.norm]):
-        return f"{lacking(comparison, contrast.norm)}."
+        return f"{describe_incomplete_norm(comparison, contrast.norm)}."
     if np.isnan(paired.value):
         return f"{contrast.norm} and {reference} have no seed in common yet."
     size = f"{contrast.norm}'s error equals {reference}'s"

@@ -1,4 +1,4 @@
-"""What is said where no norm can be paired with the reference, seed by seed."""
+"""Sentences on norms that cannot be paired with the reference, seed by seed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA, SeedMean
 
 
-def unpaired(comparison: Comparison, where: str) -> list[str]:
-    """Why no seed is whole under the reference and another norm, and what is to be said then.
+def describe_unpaired(comparison: Comparison, scope: str) -> list[str]:
+    """Return sentences on why nothing can be paired, and Welch's results (Welch 1947).
 
-    Norms that are whole under seeds of their own are compared without pairing (Welch 1947).
-    `where` begins the sentence: over which batch sizes it holds.
+    Args:
+        comparison: norms of which none has a complete seed in common with the reference.
+        scope: beginning of the sentence: the batch sizes that it holds for.
     """
     name = comparison.reference
     whole = [norm for norm in comparison.norms if len(comparison.auec[norm])]
     if not whole:
-        return [f"{where}: no norm has a seed with a result at every batch size."]
+        return [f"{scope}: no norm has a seed with a result at every batch size."]
     if name not in whole:
-        return [f"{where}: the reference {lacking(comparison, name)}; try --reference {whole[0]}."]
+        return [
+            f"{scope}: the reference {describe_incomplete_norm(comparison, name)}; try "
+            f"--reference {whole[0]}."
+        ]
     if whole == [name]:
         return [
-            f"{where}: no norm but the reference {name} has a seed with a result at every batch "
+            f"{scope}: no norm but the reference {name} has a seed with a result at every batch "
             "size."
         ]
     others = [norm for norm in whole if norm != name]
@@ -35,36 +39,39 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
         )
         apart += "be paired with it"
     return [
-        f"{where}, {apart}. Unpaired, by Welch's test, which sees less and takes each norm's seeds "
+        f"{scope}, {apart}. Unpaired, by Welch's test, which sees less and takes each norm's seeds "
         "for a sample of their own:",
-        *_welch(comparison),
+        *_describe_welch_results(comparison),
     ]
 
 
-def lacking(comparison: Comparison, norm: str) -> str:
-    """That `norm` has no whole seed, and at which batch sizes it has no result at all."""
+def describe_incomplete_norm(comparison: Comparison, norm: str) -> str:
+    """Return a clause that `norm` has no complete seed, with its batch sizes without a result."""
     sizes = comparison.common_batch_sizes
     without = [size for size in sizes if not len(comparison.get_errors(size).get(norm, ()))]
     lacks = f" (none at {join_words(without)})" if without else ""
     return f"{norm} has no seed with a result at every batch size{lacks}"
 
 
-def _welch(comparison: Comparison) -> list[str]:
+def _describe_welch_results(comparison: Comparison) -> list[str]:
+    """Return a sentence on each norm's unpaired difference from the reference."""
     gaps = comparison.declared_contrasts
     beside = [p for item in comparison.others for p in item.declared_p]
     adjusted = adjust_holm([*comparison.declared_p, *beside])[: len(gaps)]
     return [
-        _one(gap, comparison.reference, float(p)) for gap, p in zip(gaps, adjusted, strict=True)
+        _describe_welch_result(gap, comparison.reference, float(p))
+        for gap, p in zip(gaps, adjusted, strict=True)
     ]
 
 
-def _one(gap: Contrast, reference: str, p: float) -> str:
-    welch: SeedMean = gap.difference.welch
+def _describe_welch_result(contrast: Contrast, reference: str, p: float) -> str:
+    """Return a sentence on one unpaired difference."""
+    welch: SeedMean = contrast.difference.welch
     if np.isnan(welch.value):
-        return f"{gap.norm} has no seed with a result at every batch size."
+        return f"{contrast.norm} has no seed with a result at every batch size."
     side = "higher" if welch.value > 0 else "lower"
     size = (
-        f"{gap.norm}'s mean error is {format_number(abs(welch.value))} points {side} than "
+        f"{contrast.norm}'s mean error is {format_number(abs(welch.value))} points {side} than "
         f"{reference}'s"
     )
     if np.isnan(p):

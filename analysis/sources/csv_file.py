@@ -163,7 +163,7 @@ def get_table_name(path: Path) -> str:
 
 
 def _read_text(path: Path) -> str:
-    """Return a table file's text, decompressed if need be; raises `InputError` for other files."""
+    """Return a table file's text, decompressed if need be; raise for other kinds of files."""
     content = path.read_bytes()
     if content.startswith(GZIP):
         content = gzip.decompress(content)

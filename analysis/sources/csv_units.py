@@ -22,7 +22,7 @@ GROUP_COLUMNS = ["dataset", "edition", "model"]
 class _Suspect:
     """Rows whose errors may be fractions, with a name and rows to compare them with.
 
-    `refused` says whether that is so unlikely otherwise that the file is refused.
+    `is_refused` is whether fractions are so likely that the file is refused.
     """
 
     name: str

@@ -27,7 +27,8 @@ class GridFile:
 def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
     """Return the grid in the file `path` as data, and its `GridFile`.
 
-    Raises `InputError`, one line, where the file is no grid.
+    Raises:
+        AnalysisError: the file is no grid.
     """
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
@@ -42,14 +43,17 @@ def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
 
 
 def compute_grid_digest(root: yaml.Node) -> str:
-    """Return the digest that `sweep.grid.digest` computes, which this package does not import.
+    r"""Return the digest that `sweep.grid.digest` computes, which this package does not import.
 
-    >>> digest_of(yaml.compose("{a: 1, b: x}")) == digest_of(yaml.compose("b: 'x' # so\\na: 1"))
+    >>> first, second = yaml.compose("{a: 1, b: x}"), yaml.compose("b: 'x' # so\
+    a: 1")
+    >>> compute_grid_digest(first) == compute_grid_digest(second)
     True
     """
     known: dict[int, str] = {}
 
     def digest(node: yaml.Node) -> str:
+        """Return the digest of a node, computed once per node."""
         if id(node) not in known:
             if isinstance(node, yaml.MappingNode):
                 pairs = sorted(f"{digest(key)}={digest(value)}" for key, value in node.value)

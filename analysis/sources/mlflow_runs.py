@@ -36,7 +36,7 @@ TRIAL_TAG = "sweep.trial_id"
 class TrialRun:
     """An MLflow run of a trial: its id, tags and params, and its start and end (ms since 1970).
 
-    `latest` holds the newest value of each metric, where these were read with the run.
+    `latest_metrics` holds the newest value of each metric, where it was read with the run.
     """
 
     run_id: str

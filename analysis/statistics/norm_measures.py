@@ -123,6 +123,7 @@ def _compute_norm_measures(
     """Return the measures of one norm from its table of errors."""
 
     def over_seeds(values: pd.Series[float]) -> SeedMean:
+        """Return the mean over seeds."""
         return estimate_mean(np.asarray(values, dtype=np.float64))
 
     ended = comparison.scored[comparison.scored["norm"] == norm]

@@ -1,8 +1,8 @@
 """Time until the test error falls to a threshold and stays there, in epochs, updates and seconds.
 
-A trial reaches the threshold at the first of `HOLD` evaluations in a row at or below it. One that
-never does is censored at its last evaluation above the threshold: the fewer than `HOLD` after it
-might have become `HOLD`, had it continued. One that diverged is censored at the horizon, since it
+A trial reaches the threshold at the first of `NUM_HELD_EVALUATIONS` evaluations in a row at or
+below it. One that never does is censored at its last evaluation above the threshold: the later ones
+might have become enough, had it continued. One that diverged is censored at the horizon, since it
 would not have.
 """
 

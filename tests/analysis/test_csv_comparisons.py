@@ -8,7 +8,7 @@ import pytest
 from made_up_table import only, trials_of
 from scipy import stats
 
-from analysis import load
+from analysis import load_results
 from analysis.reporting.summary import write_answer
 from analysis.reporting.tables import build_error_table
 from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials
@@ -99,16 +99,16 @@ def test_a_norm_may_have_any_name(tmp_path: Path) -> None:
     path = tmp_path / "names.csv"
     rows = "".join(f"{name},4,0,9.5,\n" for name in names)
     path.write_text("norm,batch_size,seed,test_error,chance_error\n" + rows)
-    trials = load(path)
+    trials = load_results(path)
     assert sorted(trials.trials["norm"]) == sorted(names)
     assert trials.trials["chance_error"].isna().all()
     path.write_text("norm,batch_size,seed,test_error\n03,4,0,9.5\n3,4,0,8.5\n")
-    assert load(path).trials["norm"].tolist() == ["03", "3"]
+    assert load_results(path).trials["norm"].tolist() == ["03", "3"]
 
 
 def test_spaces_around_a_name_do_not_make_another_norm(tmp_path: Path) -> None:
     path = tmp_path / "spaces.csv"
     path.write_text("norm ,batch_size,seed,test_error\na,4,0,9.5\n a ,4,1,8.5\na\t,4,2,8\n")
-    trials = load(path)
+    trials = load_results(path)
     assert trials.trials["norm"].tolist() == ["a", "a", "a"]
     assert trials.notes == ("Spaces at the ends of `norm` are not read: 2 rows such as 'a '.",)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_sweep import make_sweep, write_folder, write_mlflow
 
-from analysis import InputError, load
+from analysis import AnalysisError, load_results
 
 
 def test_of_two_trainings_of_a_cell_the_one_that_the_grid_asks_for_counts(
@@ -23,7 +23,7 @@ def test_of_two_trainings_of_a_cell_the_one_that_the_grid_asks_for_counts(
     write_mlflow({"sweep": every, "records": records}, uri, tmp_path / "artifacts")
     folder = write_folder({"sweep": now["sweep"], "records": records}, tmp_path / "runs")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for found in (load("small"), load(folder)):
+    for found in (load_results("small"), load_results(folder)):
         assert sorted(found.trials["trial_id"]) == sorted(now["records"])
         assert set(found.settings["train.epochs"]) == {"2"}
         assert found.notes == (
@@ -42,7 +42,7 @@ def test_a_proxy_that_stands_between_is_named(
         monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match="cannot be read") as caught:
-        load("small")
+    with pytest.raises(AnalysisError, match="cannot be read") as caught:
+        load_results("small")
     assert ("HTTP_PROXY sends this through a proxy" in str(caught.value)) is not exempt
     assert str(caught.value).endswith("export no_proxy=127.0.0.1") is not exempt

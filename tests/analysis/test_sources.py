@@ -15,7 +15,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from synthetic_sweep import diverge, make_sweep, record_statistics, write_folder, write_mlflow
 
-from analysis import InputError, load
+from analysis import AnalysisError, load_results
 from analysis.schema import EPOCH_COLUMNS, EXPECTED_COLUMNS, TRIAL_COLUMNS, score_trials
 from analysis.sources.mlflow_client import read_with_client
 from analysis.sources.mlflow_sqlite import read_sqlite
@@ -55,7 +55,7 @@ def test_records_and_mlflow_give_the_same_frames(
 ) -> None:
     folder, database = places
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-    records, tracked = load(folder), load("small")
+    records, tracked = load_results(folder), load_results("small")
     for name in ("trials", "epochs", "expected", "settings"):
         assert_frame_equal(getattr(records, name), getattr(tracked, name), obj=name)
     assert records.reference == tracked.reference == "groupnorm(num_groups=8)"
@@ -115,7 +115,7 @@ def test_of_several_rows_for_one_step_the_newest_counts(store: Path, tmp_path: P
 
 
 def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]) -> None:
-    trials = load(places[0])
+    trials = load_results(places[0])
     on_request = ["test_error_ema", "test_error_batch"]
     assert list(trials.trials) == [column.name for column in TRIAL_COLUMNS] + on_request
     assert list(trials.epochs) == [column.name for column in EPOCH_COLUMNS] + on_request
@@ -134,7 +134,7 @@ def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]
 def test_what_was_recorded_on_request_is_there_for_those_who_recorded_it(
     places: tuple[Path, Path], ragged: dict[str, Any]
 ) -> None:
-    trials = load(places[0]).trials.set_index("trial_id")
+    trials = load_results(places[0]).trials.set_index("trial_id")
     for trial_id, found in trials["test_error_batch"].items():
         last = ragged["records"][trial_id]["epochs"][-1]
         assert found == pytest.approx(last.get("test_error_batch", np.nan), nan_ok=True)
@@ -143,9 +143,9 @@ def test_what_was_recorded_on_request_is_there_for_those_who_recorded_it(
 
 
 def test_a_csv_of_the_frame_gives_it_back(places: tuple[Path, Path], tmp_path: Path) -> None:
-    before = load(places[0]).trials
+    before = load_results(places[0]).trials
     before.to_csv(tmp_path / "results.csv", index=False)
-    assert_frame_equal(load(tmp_path / "results.csv").trials, before)
+    assert_frame_equal(load_results(tmp_path / "results.csv").trials, before)
 
 
 def test_a_small_csv_is_enough(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_small_csv_is_enough(tmp_path: Path) -> None:
     path.write_text(
         "norm, batch_size, seed, test_error, colour\na, 4, 0, 9.5, red\nb, 2, 0, 8.5, blue\n"
     )
-    trials = load(path)
+    trials = load_results(path)
     assert trials.trials["outcome"].tolist() == ["completed", "completed"]
     assert (len(trials.expected), trials.has_grid) == (2, False)
     assert trials.notes == ("Columns not read: colour.",)
@@ -170,16 +170,16 @@ def test_a_small_csv_is_enough(tmp_path: Path) -> None:
 def test_a_csv_may_come_from_a_spreadsheet(content: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_bytes(content.encode())
-    assert load(path).trials["test_error"].tolist() == [9.5, 8.25]
+    assert load_results(path).trials["test_error"].tolist() == [9.5, 8.25]
     path.write_bytes(b"norm,batch_size,seed,test_error\n\xfcber,4,0,9.5\n")
-    with pytest.raises(InputError, match="is not UTF-8"):
-        load(path)
+    with pytest.raises(AnalysisError, match="is not UTF-8"):
+        load_results(path)
 
 
 def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: Path) -> None:
     path = tmp_path / "mnist.csv"
     path.write_text("norm,batch_size,seed,test_error,chance_error\na,4,0,0.4,90\n")
-    assert load(path).trials["test_error"].tolist() == [0.4]
+    assert load_results(path).trials["test_error"].tolist() == [0.4]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_small_errors_are_percent_where_the_error_of_guessing_says_so(tmp_path: 
 def test_an_ugly_csv_is_refused_in_one_line(content: str, words: list[str], tmp_path: Path) -> None:
     path = tmp_path / "ugly.csv"
     path.write_text(content)
-    with pytest.raises(InputError) as caught:
-        load(path)
+    with pytest.raises(AnalysisError) as caught:
+        load_results(path)
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -226,10 +226,10 @@ def test_an_unknown_experiment_names_the_nearest(
     places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{places[1]}")
-    with pytest.raises(InputError, match="did you mean 'small'"):
-        load("smal")
-    with pytest.raises(InputError, match="It has: small"):
-        load("zzz")
+    with pytest.raises(AnalysisError, match="did you mean 'small'"):
+        load_results("smal")
+    with pytest.raises(AnalysisError, match="It has: small"):
+        load_results("zzz")
 
 
 def test_no_database_is_made_where_there_is_none(
@@ -237,8 +237,8 @@ def test_no_database_is_made_where_there_is_none(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"no MLflow database mlflow\.db"):
-        load("small")
+    with pytest.raises(AnalysisError, match=r"no MLflow database mlflow\.db"):
+        load_results("small")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,8 +247,8 @@ def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{taken.getsockname()[1]}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        with pytest.raises(InputError, match="cannot be read") as caught:
-            load("small")
+        with pytest.raises(AnalysisError, match="cannot be read") as caught:
+            load_results("small")
     assert "\n" not in str(caught.value)
 
 
@@ -257,7 +257,7 @@ def test_records_the_grid_no_longer_asks_for_are_left_out_with_a_note(
 ) -> None:
     shorter = {**ragged["sweep"], "trials": ragged["sweep"]["trials"][2:]}
     folder = write_folder({"sweep": shorter, "records": ragged["records"]}, tmp_path)
-    trials = load(folder)
+    trials = load_results(folder)
     assert len(trials.trials) == 7
     assert trials.notes == ("2 trials are left out: their sweep's grid no longer asks for them.",)
 
@@ -269,7 +269,7 @@ def test_runs_the_grid_no_longer_asks_for_are_left_out_too(
     uri = f"sqlite:///{store}"
     write_mlflow(ragged, uri, tmp_path / "artifacts", asked)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    trials = load("small")
+    trials = load_results("small")
     assert sorted(set(trials.trials["norm"])) == ["batchnorm", "groupnorm(num_groups=8)"]
     assert "2 trials are left out" in trials.notes[0]
 
@@ -278,5 +278,5 @@ def test_a_damaged_record_is_named(ragged: dict[str, Any], tmp_path: Path) -> No
     folder = write_folder(ragged, tmp_path)
     broken = next((folder / "trials").glob("*/record.json"))
     broken.write_text(json.dumps(json.loads(broken.read_text()))[:50])
-    with pytest.raises(InputError, match=f"{broken.parent.name}.record.json cannot be read"):
-        load(folder)
+    with pytest.raises(AnalysisError, match=f"{broken.parent.name}.record.json cannot be read"):
+        load_results(folder)
