@@ -18,7 +18,7 @@ from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison, build_comparisons
 from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
 from analysis.statistics.decomposition import DecomposedCell, decompose_norms
-from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.equivalence import compute_equivalence_p
 from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
@@ -82,7 +82,7 @@ class Findings:
         return [
             np.nan
             if is_uninformative(self.comparison, gap.norm)
-            else test_equivalence(gap.difference.paired, self.margin)
+            else compute_equivalence_p(gap.difference.paired, self.margin)
             for gap in self.comparison.declared_contrasts
         ]
 

@@ -67,7 +67,7 @@ def tabulate_errors(results: Results, *, reference: str | None = None) -> pd.Dat
     from analysis.reporting.tables import tabulate_cell_errors
 
     found = _compute_findings(results, reference=reference)
-    return _join(found, lambda item: tabulate_cell_errors(item.comparison))
+    return _join_tables(found, lambda item: tabulate_cell_errors(item.comparison))
 
 
 def tabulate_measures(
@@ -103,7 +103,7 @@ def tabulate_measures(
     from analysis.reporting.measure_table import tabulate_norm_measures
 
     found = _compute_findings(results, reference=reference, margin=margin)
-    return _join(found, tabulate_norm_measures)
+    return _join_tables(found, tabulate_norm_measures)
 
 
 def compare(results: Results, *, reference: str | None = None) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def compare(results: Results, *, reference: str | None = None) -> pd.DataFrame:
     from analysis.reporting.tables import tabulate_contrasts
 
     found = _compute_findings(results, reference=reference)
-    table = _join(found, lambda item: tabulate_contrasts(item.comparison))
+    table = _join_tables(found, lambda item: tabulate_contrasts(item.comparison))
     return _number_batch_sizes(table)
 
 
@@ -414,7 +414,7 @@ def _format_warnings(results: Results) -> list[str]:
     return [f"warning: {line}" for line in results.warnings]
 
 
-def _join(
+def _join_tables(
     all_findings: Sequence[Findings], tabulate: Callable[[Findings], pd.DataFrame]
 ) -> pd.DataFrame:
     """Return one table over all comparisons, each row with the label of its comparison."""

@@ -50,7 +50,7 @@ def draw_error_by_batch_size(findings: Findings) -> Figure:
                 * _compute_density_scale(comparison)
             )
             _draw_norm(axes, comparison, norm, by_norm[norm], shift)
-        _draw_labels(figure, axes, comparison, by_norm)
+        _draw_line_labels(figure, axes, comparison, by_norm)
         if comparison.scored["diverged"].any():
             cross = Line2D([], [], color=INK, marker="x", linestyle="", markersize=6)
             axes.legend([cross], ["diverged, at chance error"], loc="upper left", fontsize=8)
@@ -100,7 +100,7 @@ def _draw_norm(
         )
 
 
-def _draw_labels(
+def _draw_line_labels(
     figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[str, NormStyle]
 ) -> None:
     """Write each line's name at its right end, spread where lines end close together."""

@@ -79,11 +79,11 @@ def draw_level_and_slope(findings: Findings) -> Figure | None:
             figure.legend(loc="outside right upper", fontsize=8.5)
         else:
             places = {norm: (m.auec.value, m.slope.value) for norm, m in shown.items()}
-            _draw_labels(axes, places, by_norm)
+            _draw_point_labels(axes, places, by_norm)
         return figure
 
 
-def _draw_labels(
+def _draw_point_labels(
     axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, NormStyle]
 ) -> None:
     """Write each norm's name beside its point, on the side with more space."""

@@ -46,13 +46,15 @@ def draw_published_and_measured(findings: Findings) -> Figure | None:
             )
             set_batch_size_axis(axes, comparison.batch_sizes, max_labels=9)
             axes.set_title(by_norm[norm].name)
-            _draw_panel(axes, comparison, norm, by_norm[norm], [i for i in found if i.norm == norm])
+            _draw_norm_panel(
+                axes, comparison, norm, by_norm[norm], [i for i in found if i.norm == norm]
+            )
         figure.supylabel("test error (%)", fontsize=9)
         grid[0].legend(fontsize=8)
         return figure
 
 
-def _draw_panel(
+def _draw_norm_panel(
     axes: Axes, comparison: Comparison, norm: str, look: NormStyle, printed: list[PublishedPair]
 ) -> None:
     """Draw one norm's measured means and printed values."""

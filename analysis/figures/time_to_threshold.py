@@ -26,9 +26,9 @@ ALT = (
 
 
 def draw_time_to_threshold(findings: Findings) -> Figure | None:
-    """Return the figure of Kaplan-Meier curves by batch size; None where no trial reached it.
+    """Return the figure of Kaplan-Meier curves over epochs, a panel per batch size.
 
-    None where no threshold was declared, or no trial reached it: the table says so.
+    None where no threshold was declared, or no trial reached it.
     """
     times = findings.times
     if times is None or not times["reached"].any():
@@ -41,7 +41,7 @@ def draw_time_to_threshold(findings: Findings) -> Figure | None:
         horizon = max(1.0, float(times["epochs"].max()))
         grid = make_panels(figure, len(sizes))
         for axes, size in zip(grid, sizes, strict=True):
-            _draw_panel(axes, times[times["batch_size"] == size], by_norm, horizon)
+            _draw_survival_panel(axes, times[times["batch_size"] == size], by_norm, horizon)
             axes.set_title(f"batch size {size}")
             spec = axes.get_subplotspec()
             if spec is not None and spec.is_first_col():
@@ -52,7 +52,7 @@ def draw_time_to_threshold(findings: Findings) -> Figure | None:
         return figure
 
 
-def _draw_panel(
+def _draw_survival_panel(
     axes: Axes, times: pd.DataFrame, by_norm: dict[str, NormStyle], horizon: float
 ) -> None:
     """Draw the curves of one batch size and the numbers at risk."""

@@ -68,7 +68,7 @@ def _describe_best_norm(comparison: Comparison, best: BestNorm, batch_size: int)
         return (
             f"{best.norm} has the lowest mean error, but nothing is claimed from that. "
             f"{UNEQUAL_SEEDS_NOTE}: "
-            f"over the seeds that both have, {describe_sign_reversal(best)}"
+            f"over the seeds that both have, {describe_reversed_means(best)}"
         )
     if best.tied:
         return f"{join_words([best.norm, *best.tied], MAX_NORMS_NAMED)} share the lowest mean error"
@@ -80,7 +80,7 @@ def _describe_best_norm(comparison: Comparison, best: BestNorm, batch_size: int)
     )
 
 
-def describe_sign_reversal(best: BestNorm) -> str:
+def describe_reversed_means(best: BestNorm) -> str:
     """Return a clause on norms that are better than the best over the seeds in common."""
     return f"the error of {best.norm} is higher than that of {join_words(best.sign_reversed)}"
 

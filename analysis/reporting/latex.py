@@ -45,7 +45,7 @@ def _build_tabular(comparison: Comparison) -> Iterator[str]:
     for norm in comparison.norms:
         cells = [comparison.cells.get((norm, size)) for size in sizes]
         errors = [
-            _format_mean(cell.error, format_number, len(cell.diverged)) if cell else ""
+            _format_mean_in_latex(cell.error, format_number, len(cell.diverged)) if cell else ""
             for cell in cells
         ]
         yield _format_row(
@@ -59,7 +59,7 @@ def _build_tabular(comparison: Comparison) -> Iterator[str]:
         yield _format_row(
             f"{_escape_label(gap.norm)} vs.\\ {_escape_label(comparison.reference)}",
             [
-                _format_mean(
+                _format_mean_in_latex(
                     item.difference.paired, format_signed, comparison.rests_on_diverged(item)
                 )
                 for item in gaps
@@ -72,10 +72,12 @@ def _build_tabular(comparison: Comparison) -> Iterator[str]:
 def _format_auec(comparison: Comparison, norm: str) -> str:
     """Return a norm's AUEC with its half-width."""
     diverged = comparison.count_diverged(norm, None)
-    return _format_mean(estimate_mean(list(comparison.auec[norm])), format_number, diverged)
+    return _format_mean_in_latex(
+        estimate_mean(list(comparison.auec[norm])), format_number, diverged
+    )
 
 
-def _format_mean(mean: SeedMean, formatter: object, diverged: int = 0) -> str:
+def _format_mean_in_latex(mean: SeedMean, formatter: object, diverged: int = 0) -> str:
     """Return a mean with its half-width, and a dagger where trials diverged."""
     if np.isnan(mean.value):
         return "--"

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.findings import Findings
 from analysis.formatting import format_number, format_points, join_words
-from analysis.reporting.best_norm_sentences import UNEQUAL_SEEDS_NOTE, describe_sign_reversal
+from analysis.reporting.best_norm_sentences import UNEQUAL_SEEDS_NOTE, describe_reversed_means
 from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
@@ -31,7 +31,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
         for norm, m in findings.measures.items()
         if norm in comparison.distinct_norms
         and not np.isnan(m.rise)
-        and not _is_at_chance(comparison, norm)
+        and not _is_at_chance_somewhere(comparison, norm)
     ]
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
         return []
@@ -93,7 +93,7 @@ def _join_names(measures: Sequence[NormMeasures]) -> str:
     return join_words([m.norm for m in measures], MAX_NORMS_NAMED)
 
 
-def _is_at_chance(comparison: Comparison, norm: str) -> bool:
+def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
     """Return whether the norm is at chance at some common batch size."""
     return any((norm, size) in comparison.at_chance for size in comparison.common_batch_sizes)
 
@@ -109,4 +109,4 @@ def _describe_unequal_seeds(comparison: Comparison) -> str:
     best = comparison.get_best_norm(None)
     if not best or not best.sign_reversed:
         return ""
-    return f" {UNEQUAL_SEEDS_NOTE}: over the seeds that both have, {describe_sign_reversal(best)}."
+    return f" {UNEQUAL_SEEDS_NOTE}: over the seeds that both have, {describe_reversed_means(best)}."

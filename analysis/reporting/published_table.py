@@ -66,14 +66,14 @@ def build_published_tables(findings: Findings) -> Iterator[PageTable]:
                 f"Published and measured: {title}",
                 _HEADINGS,
                 tuple(
-                    (f"{item.norm}, {item.batch_size}", _build_cells(item, digits))
+                    (f"{item.norm}, {item.batch_size}", _build_published_cells(item, digits))
                     for item in items
                 ),
                 (f"{meaning} {_NOTE}",),
             )
 
 
-def _build_cells(pair: PublishedPair, digits: int) -> tuple[TableCell, ...]:
+def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell, ...]:
     """Return the cells of one printed value."""
     mean = pair.measured
     printed = (

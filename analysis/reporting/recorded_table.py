@@ -49,7 +49,7 @@ def build_recorded_tables(findings: Findings) -> Iterator[PageTable]:
     for metric, (title, meaning, scale) in _METRICS.items():
         means = _compute_means(findings, metric)
         rows = tuple(
-            (norm, tuple(_build_cell(means.get((norm, size)), scale) for size in sizes))
+            (norm, tuple(_build_metric_cell(means.get((norm, size)), scale) for size in sizes))
             for norm in findings.comparison.norms
             if any((norm, size) in means for size in sizes)
         )
@@ -72,7 +72,7 @@ def _compute_means(findings: Findings, metric: str) -> dict[tuple[str, int], See
     }
 
 
-def _build_cell(mean: SeedMean | None, scale: float) -> TableCell:
+def _build_metric_cell(mean: SeedMean | None, scale: float) -> TableCell:
     """Return the table cell of a mean, multiplied by `scale`."""
     if mean is None:
         return TableCell("–")

@@ -37,7 +37,7 @@ def _describe_reversal(reversal: SignReversal, *, several: bool) -> str:
     """Return a sentence on one sign reversal."""
     where = f"On {reversal.data}, whether" if several else "Whether"
     how = "" if reversal.is_significant else ", as measured"
-    parts = [_describe_level(level, gap) for level, gap in reversal.contrasts]
+    parts = [_describe_contrast_at_level(level, gap) for level, gap in reversal.contrasts]
     return (
         f"{where} {reversal.norm}'s average error is higher or lower than "
         f"{reversal.reference}'s depends "
@@ -45,7 +45,7 @@ def _describe_reversal(reversal: SignReversal, *, several: bool) -> str:
     )
 
 
-def _describe_level(level: str, contrast: Contrast) -> str:
+def _describe_contrast_at_level(level: str, contrast: Contrast) -> str:
     """Return words on the contrast at one level."""
     paired = contrast.difference.paired
     if np.isnan(paired.value):

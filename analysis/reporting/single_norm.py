@@ -26,7 +26,7 @@ def describe_single_norm(comparison: Comparison) -> list[str]:
         return [f"{level}, and there is nothing to compare it with."]
     beside = [rise.p for item in comparison.others for rise in _compute_rises(item).values()]
     rises = adjust_family([(norm, size) for size in found], list(found.values()), beside)
-    return [f"{level}.", *(_describe_rise(gap, largest) for gap in rises)]
+    return [f"{level}.", *(_describe_rise_over_largest(gap, largest) for gap in rises)]
 
 
 def _compute_rises(comparison: Comparison) -> dict[int, Difference]:
@@ -39,7 +39,7 @@ def _compute_rises(comparison: Comparison) -> dict[int, Difference]:
     return {size: compute_difference(e, ended) for size, e in errors.items() if e is not None}
 
 
-def _describe_rise(contrast: Contrast, largest: int) -> str:
+def _describe_rise_over_largest(contrast: Contrast, largest: int) -> str:
     """Return a sentence on the rise at one batch size."""
     paired = contrast.difference.paired
     at = f"at batch size {contrast.batch_size}"

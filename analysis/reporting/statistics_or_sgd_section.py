@@ -51,7 +51,7 @@ def describe_harm(harm: SeparatedHarm) -> list[str]:
         f"other after {harm.rises[0].num_examples} examples, however few share statistics."
     ]
     if len(harm.rises) <= MAX_SENTENCES:
-        lines += [_describe_rise(rise) for rise in harm.rises]
+        lines += [_describe_separated_rise(rise) for rise in harm.rises]
     if harm.diverged:
         lines.append(
             f"Some trials of {join_words(harm.diverged)} diverged and count at the error of "
@@ -60,35 +60,38 @@ def describe_harm(harm: SeparatedHarm) -> list[str]:
     return lines
 
 
-def _describe_rise(rise: SeparatedRise) -> str:
+def _describe_separated_rise(rise: SeparatedRise) -> str:
     """Return a sentence on one norm's rise and its parts."""
     where = f"from batch size {rise.largest} to {rise.smallest}"
     change = "rise" if rise.total.value > 0 else "change"
     if rise.at_chance:
         return (
             f"{rise.norm}: every trial at batch size {rise.smallest} diverged in both halves, so "
-            f"nothing of the {change} of {_format_mean(rise.total)} points {where} can be "
+            f"nothing of the {change} of {_format_mean_with_half_width(rise.total)} points "
+            f"{where} can be "
             "credited to "
             "statistics or to SGD."
         )
     if np.isnan(rise.sgd.half_width):
         return (
-            f"{rise.norm}: the {change} of {_format_mean(rise.total)} points {where} is one of "
-            f"{_format_mean(rise.statistics)} with statistics alone, which leaves "
-            f"{_format_mean(rise.sgd)} "
+            f"{rise.norm}: the {change} of {_format_mean_with_half_width(rise.total)} points "
+            f"{where} is one of "
+            f"{_format_mean_with_half_width(rise.statistics)} with statistics alone, which leaves "
+            f"{_format_mean_with_half_width(rise.sgd)} "
             f"for small-batch SGD ({format_count(rise.sgd.num, 'seed')} in both halves, no "
             "interval)."
         )
     return (
-        f"{rise.norm}: of the {change} of {_format_mean(rise.total)} points {where}, "
-        f"{_format_mean(rise.statistics)} come from small-batch "
+        f"{rise.norm}: of the {change} of {_format_mean_with_half_width(rise.total)} points "
+        f"{where}, "
+        f"{_format_mean_with_half_width(rise.statistics)} come from small-batch "
         f"statistics{_describe_significance(rise.statistics)},"
-        f" and the rest, {_format_mean(rise.sgd)}, from small-batch "
+        f" and the rest, {_format_mean_with_half_width(rise.sgd)}, from small-batch "
         f"SGD{_describe_significance(rise.sgd)}."
     )
 
 
-def _format_mean(mean: SeedMean) -> str:
+def _format_mean_with_half_width(mean: SeedMean) -> str:
     """Return a mean with its half-width."""
     half = "" if np.isnan(mean.half_width) else f" ± {format_number(mean.half_width)}"
     return f"{format_number(mean.value)}{half}"
@@ -107,7 +110,7 @@ def build_harm_table(harm: SeparatedHarm) -> PageTable:
     return PageTable(
         "Rise of error with a small batch: statistics or SGD",
         ("norm", "batch sizes", "whole rise", "through statistics", "through SGD"),
-        tuple((rise.norm, _build_cells(rise)) for rise in harm.rises),
+        tuple((rise.norm, _build_harm_cells(rise)) for rise in harm.rises),
         (
             "Points; after ± half a 95 % t interval over seeds. Whole: the optimizer steps after "
             f"each batch. Through statistics: it steps after {examples} examples however few share "
@@ -118,7 +121,7 @@ def build_harm_table(harm: SeparatedHarm) -> PageTable:
     )
 
 
-def _build_cells(rise: SeparatedRise) -> tuple[TableCell, ...]:
+def _build_harm_cells(rise: SeparatedRise) -> tuple[TableCell, ...]:
     """Return the table cells of one norm."""
     parts = (rise.total, rise.statistics, rise.sgd)
     return (

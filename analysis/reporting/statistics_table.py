@@ -66,7 +66,7 @@ def _build_rows(
     rows = [
         (
             f"{norm}, {KIND_NAMES[kind]}",
-            tuple(_build_error_cell(by_size.get(size), kind) for size in sizes),
+            tuple(_build_statistics_cell(by_size.get(size), kind) for size in sizes),
         )
         for kind in STATISTICS_KINDS
         if any(kind in cell.errors for cell in cells)
@@ -77,7 +77,7 @@ def _build_rows(
     return rows
 
 
-def _build_error_cell(cell: DecomposedCell | None, kind: str) -> TableCell:
+def _build_statistics_cell(cell: DecomposedCell | None, kind: str) -> TableCell:
     """Return the table cell of a mean error."""
     mean = cell.means.get(kind) if cell else None
     if cell is None or mean is None:

@@ -98,7 +98,7 @@ def write_answer(findings: Findings) -> list[str]:
         *describe_closest_call(findings),
         *describe_best_norms(comparison),
         *describe_level_and_rise(findings),
-        *_describe_divergence(comparison),
+        *_describe_diverged_cells(comparison),
     ]
 
 
@@ -236,11 +236,11 @@ def _describe_contrast(contrast: Contrast, comparison: Comparison) -> str:
         f"{format_count(paired.num, 'seed')}: "
         f"the difference is {format_signed(paired.value, choose_digits(paired))} points "
         f"({format_contrast_interval(contrast)}). "
-        f"{_describe_power(contrast)}"
+        f"{_describe_found_difference(contrast)}"
     )
 
 
-def _describe_power(contrast: Contrast) -> str:
+def _describe_found_difference(contrast: Contrast) -> str:
     """Return a sentence on the difference that the seeds find, at the first level of Holm."""
     paired = contrast.difference.paired
     detectable = (
@@ -265,7 +265,7 @@ def _describe_equivalence(findings: Findings, contrast: Contrast) -> str:
     return f" Nor are they shown to be equivalent within {margin}."
 
 
-def _describe_divergence(comparison: Comparison) -> list[str]:
+def _describe_diverged_cells(comparison: Comparison) -> list[str]:
     """Return a sentence on cells with diverged trials, if there are any."""
     counts = Counter(
         {(c.norm, c.batch_size): len(c.diverged) for c in comparison.cells.values() if c.diverged}

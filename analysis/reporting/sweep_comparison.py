@@ -135,7 +135,7 @@ def describe_changes(pair_changes: SweepChanges) -> list[str]:
         lines.append(f"At single batch sizes these moved (Holm over all): {join_words(moving)}.")
     elif cells:
         lines.append(_describe_no_change(cells))
-    lines += _describe_divergence(cells)
+    lines += _describe_diverged_changes(cells)
     if pair_changes.unmatched:
         lines.append(
             "Not compared, since only one of the two has them: "
@@ -163,7 +163,7 @@ def _describe_no_change(cells: Sequence[Change]) -> str:
     return f"{text}; {untested} could not be tested." if untested else f"{text}."
 
 
-def _describe_divergence(cells: Sequence[Change]) -> list[str]:
+def _describe_diverged_changes(cells: Sequence[Change]) -> list[str]:
     """Return a sentence on changes that rest on diverged trials, if there are any."""
     lost = [
         f"{c.norm} at {c.batch_size} ({c.diverged_before} before, {c.diverged_after} after)"
@@ -232,7 +232,7 @@ def _build_table(pair_changes: SweepChanges) -> PageTable:
         "Changes in test error",
         ("norm", "AUEC", *map(str, sizes)),
         tuple(
-            (norm, tuple(_build_table_cell(by_key.get((norm, c))) for c in columns))
+            (norm, tuple(_build_change_cell(by_key.get((norm, c))) for c in columns))
             for norm in norms
         ),
         (
@@ -244,7 +244,7 @@ def _build_table(pair_changes: SweepChanges) -> PageTable:
     )
 
 
-def _build_table_cell(change: Change | None) -> TableCell:
+def _build_change_cell(change: Change | None) -> TableCell:
     """Return the table cell of a change."""
     if change is None:
         return TableCell("")

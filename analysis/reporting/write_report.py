@@ -46,13 +46,13 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
         REPORT_PAGE: render_html(content, svg),
         "report.md": render_markdown(content),
         "report.json": format_report_json(results, all_findings),
-        "tables/errors.csv": _join_frames(
+        "tables/errors.csv": _format_joined_csv(
             all_findings, lambda item: tabulate_cell_errors(item.comparison)
         ),
-        "tables/gaps.csv": _join_frames(
+        "tables/gaps.csv": _format_joined_csv(
             all_findings, lambda item: tabulate_contrasts(item.comparison)
         ),
-        "tables/measures.csv": _join_frames(all_findings, tabulate_norm_measures),
+        "tables/measures.csv": _format_joined_csv(all_findings, tabulate_norm_measures),
         "tables/trials.csv": results.trials.to_csv(index=False, lineterminator="\n"),
         "tables/errors.tex": format_latex(compared),
     }
@@ -77,18 +77,18 @@ def _render_recorded_tables(all_findings: Sequence[Findings]) -> dict[str, str]:
     for name, frame in frames.items():
         having = [item for item in all_findings if len(frame(item))]
         if having:
-            texts[f"tables/{name}.csv"] = _join_frames(having, frame)
+            texts[f"tables/{name}.csv"] = _format_joined_csv(having, frame)
     by_top5 = [item.by_top5 for item in all_findings if item.by_top5]
     if by_top5:
         texts["tables/top5_errors.tex"] = format_latex(by_top5)
     return texts
 
 
-def _join_frames(
-    all_findings: Sequence[Findings], frame: Callable[[Findings], pd.DataFrame]
+def _format_joined_csv(
+    all_findings: Sequence[Findings], tabulate: Callable[[Findings], pd.DataFrame]
 ) -> str:
     """Return one CSV over all comparisons, each row with its comparison's label."""
-    parts = [frame(item).assign(comparison=item.comparison.label) for item in all_findings]
+    parts = [tabulate(item).assign(comparison=item.comparison.label) for item in all_findings]
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
     return format_csv(table)
 

@@ -87,7 +87,7 @@ def _raise_if_chance_is_fraction(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _warn_if_all_small(rows: pd.DataFrame, path: Path) -> str:
-    """A warning where every error of a data set and network is at most 1; empty otherwise."""
+    """Return a warning where every error of a data set and network is at most 1; else ""."""
     errors = rows["test_error"].dropna()
     if errors.empty or errors.max() > 1:
         return ""

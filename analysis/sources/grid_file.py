@@ -43,10 +43,9 @@ def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
 
 
 def compute_grid_digest(root: yaml.Node) -> str:
-    r"""Return the digest that `sweep.grid.digest` computes, which this package does not import.
+    """Return the digest that `sweep.grid.digest` computes, which this package does not import.
 
-    >>> first, second = yaml.compose("{a: 1, b: x}"), yaml.compose("b: 'x' # so\
-    a: 1")
+    >>> first, second = yaml.compose("{a: 1, b: x}"), yaml.compose("{b: 'x', a: 1}")
     >>> compute_grid_digest(first) == compute_grid_digest(second)
     True
     """

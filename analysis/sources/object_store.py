@@ -36,7 +36,7 @@ def copy_sweep_here(uri: str) -> tempfile.TemporaryDirectory[str]:
         filesystem, base = fs.FileSystem.from_uri(root)
         place = f"{base.rstrip('/')}/{unquote(path).rstrip('/')}"
         with ThreadPoolExecutor(NUM_COPY_THREADS) as pool:
-            files = _list_report_files(filesystem, fs.FileSelector(place, recursive=True))
+            files = _list_needed_files(filesystem, fs.FileSelector(place, recursive=True))
             for _ in pool.map(
                 lambda file: _copy_file(filesystem, file, place, Path(here.name)), files
             ):
@@ -47,7 +47,7 @@ def copy_sweep_here(uri: str) -> tempfile.TemporaryDirectory[str]:
     return here
 
 
-def _list_report_files(filesystem: Any, selector: Any) -> list[str]:
+def _list_needed_files(filesystem: Any, selector: Any) -> list[str]:
     """Return the paths of the files that a report reads."""
     names = {"sweep.json", "record.json", "correct.npy"}
     return [info.path for info in filesystem.get_file_info(selector) if info.base_name in names]

@@ -30,10 +30,11 @@ _QUERIES = (
 
 
 def compute_source_digest(location: SourceLocation, options: object) -> str | None:
-    """Return a digest of the source, the options and this package; None if it is not cheap to get.
+    """Return a digest of the source, the options and this package; None if expensive to compute.
 
-    Of a database's curves it takes each run's number of points and their sums; of a server's
-    each run's tags, params and newest values, which it hands out a thousand runs at a time.
+    Of a database's curves, each run's number of points and their sums are digested; of a server,
+    each run's tags, params and newest metrics, which a server returns for a thousand runs at a
+    time.
     """
     digest = hashlib.sha256(repr(options).encode())
     for path in sorted(PACKAGE_FOLDER.rglob("*.*")):

@@ -12,8 +12,8 @@ import pandas as pd
 class SuspectedSizes:
     """Neighbouring batch sizes of a norm whose errors are at most 1 and far below its others.
 
-    `rows` are those of `sizes`, `beside` those of the next larger and smaller batch size.
-    `holds_largest` says that the norm's largest batch size is among `sizes`.
+    `rows` are the trials at `sizes`, `neighbour_rows` those at the next larger and smaller batch
+    size. `holds_largest` is whether the norm's largest batch size is among `sizes`.
     """
 
     norm: str
@@ -27,8 +27,8 @@ class SuspectedSizes:
 def look_like_fractions(rows: pd.DataFrame, other_rows: pd.DataFrame) -> bool:
     """Return whether the errors of `rows` are at most 1 and look like fractions beside the others.
 
-    A hundred times their median is nearer, by ratio, to the others' median than the median itself.
-    False where either has no errors, or the median is 0.
+    True where a hundred times their median is nearer, by ratio, to the others' median than the
+    median itself. False where either has no errors, or the median is 0.
     """
     errors, beside = rows["test_error"].dropna(), other_rows["test_error"].dropna()
     if errors.empty or beside.empty or errors.max() > 1:

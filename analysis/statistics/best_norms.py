@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.statistics.inference.differences import compute_paired_mean
 from analysis.statistics.inference.family import adjust_holm
-from analysis.statistics.inference.intervals import ALPHA, ROUNDING_TOLERANCE, test_zero_mean
+from analysis.statistics.inference.intervals import ALPHA, ROUNDING_TOLERANCE, compute_t_test_p
 
 ValuesByColumn = Mapping[int | None, Mapping[str, "pd.Series[float]"]]
 
@@ -53,7 +53,7 @@ def find_best_norms(
         reference_p: adjusted p of each norm against the reference, by norm and column.
         other_p: unadjusted p of pairs in the report's other comparisons, of the same family.
     """
-    raw = test_other_pairs(values, reference)
+    raw = compute_other_pairs_p(values, reference)
     adjusted = adjust_holm([*raw.values(), *other_p])[: len(raw)]
     p = {key: float(value) for key, value in zip(raw, adjusted, strict=True)}
     p |= {
@@ -63,12 +63,12 @@ def find_best_norms(
     return {column: _find_best_norm(values, column, p) for column, values in values.items()}
 
 
-def test_other_pairs(
+def compute_other_pairs_p(
     values: ValuesByColumn, reference: str
 ) -> dict[tuple[frozenset[str], int | None], float]:
     """Return the unadjusted p of each pair of norms without the reference, by pair and column."""
     return {
-        (frozenset((first, second)), column): test_zero_mean(
+        (frozenset((first, second)), column): compute_t_test_p(
             compute_paired_mean(values[first], values[second])
         )
         for column, values in values.items()

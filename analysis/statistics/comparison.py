@@ -15,8 +15,8 @@ from analysis.statistics.at_chance import CellKeys, mark_at_chance, select_cells
 from analysis.statistics.best_norms import (
     BestNorm,
     ValuesByColumn,
+    compute_other_pairs_p,
     find_best_norms,
-    test_other_pairs,
 )
 from analysis.statistics.cell import Cell
 from analysis.statistics.expected_trials import cross_trials, select_expected
@@ -228,9 +228,11 @@ class Comparison:
             beside = [p for item in self.others for p in item._other_pairs_p[place]]
             columns = self._value_columns[place]
             found |= find_best_norms(columns, self.reference, _index_adjusted_p(gaps), beside)
-        return {size: None if self._is_at_chance(size) else best for size, best in found.items()}
+        return {
+            size: None if self._are_norms_at_chance(size) else best for size, best in found.items()
+        }
 
-    def _is_at_chance(self, batch_size: int | None) -> bool:
+    def _are_norms_at_chance(self, batch_size: int | None) -> bool:
         """Return whether all norms are at chance at a batch size (None: at every one)."""
         there = [(c.norm, c.batch_size) for c in self.cells.values() if c.ended]
         if batch_size is not None:
@@ -249,7 +251,7 @@ class Comparison:
     def _other_pairs_p(self) -> tuple[list[float], list[float]]:
         """Unadjusted p of pairs without the reference: those on AUEC, and those at batch sizes."""
         declared, single = (
-            list(test_other_pairs(columns, self.reference).values())
+            list(compute_other_pairs_p(columns, self.reference).values())
             for columns in self._value_columns
         )
         return declared, single

@@ -64,7 +64,7 @@ def decompose_norms(comparison: Comparison) -> dict[str, tuple[DecomposedCell, .
     for norm, kind, rows in _list_kinds(comparison):
         found.setdefault(norm, {}).setdefault(kind, rows)
     return {
-        norm: tuple(_build_cells(norm, by_kind, comparison.batch_sizes))
+        norm: tuple(_build_decomposed_cells(norm, by_kind, comparison.batch_sizes))
         for norm, by_kind in found.items()
         if len(by_kind) > 1
     }
@@ -93,7 +93,7 @@ def _list_kinds(comparison: Comparison) -> Iterator[tuple[str, str, pd.DataFrame
             yield *split_statistics_option(norm), rows
 
 
-def _build_cells(
+def _build_decomposed_cells(
     norm: str, by_kind: Mapping[str, pd.DataFrame], batch_sizes: tuple[int, ...]
 ) -> Iterator[DecomposedCell]:
     """Yield the decomposed cells of a norm, from large batch to small."""

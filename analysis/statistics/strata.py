@@ -19,11 +19,11 @@ def format_stratum(stratum: Mapping[str, str]) -> str:
     data = " ".join(
         part for part in (stratum["dataset"], shorten_preset(stratum["edition"])) if part
     )
-    variant = _UPDATES.sub(_describe_step, stratum["variant"])
+    variant = _UPDATES.sub(_describe_optimizer_step, stratum["variant"])
     return ", ".join(part for part in (data, stratum["model"], variant) if part)
 
 
-def _describe_step(match: re.Match[str]) -> str:
+def _describe_optimizer_step(match: re.Match[str]) -> str:
     """Return words for a level of `train.optimizer_batch_size`."""
     level = match.group(1)
     return f"optimizer steps after {'each batch' if level == 'null' else f'{level} examples'}"

@@ -12,7 +12,7 @@ from analysis.errors import AnalysisError
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.differences import Difference, compute_difference
 from analysis.statistics.inference.family import adjust_holm
-from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS, SeedMean, test_zero_mean
+from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS, SeedMean, compute_t_test_p
 from analysis.statistics.robustness import compute_auec, tabulate_norm_errors
 
 
@@ -196,7 +196,7 @@ def _choose_difference(
     """Return the difference, whether it is paired, and its p: paired with three seeds or more."""
     found: Difference = compute_difference(after, before)
     if found.paired.num >= MIN_SEEDS or np.isnan(found.welch.half_width):
-        return found.paired, True, test_zero_mean(found.paired)
+        return found.paired, True, compute_t_test_p(found.paired)
     return found.welch, False, found.welch_p
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from analysis.statistics.inference.differences import compute_difference
-from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.equivalence import compute_equivalence_p
 from analysis.statistics.inference.family import adjust_holm
-from analysis.statistics.inference.intervals import ALPHA, estimate_mean, test_zero_mean
+from analysis.statistics.inference.intervals import ALPHA, compute_t_test_p, estimate_mean
 from analysis.statistics.inference.power import compute_detectable_difference
 
 QUICK, THOROUGH = 2_000, 40_000
@@ -59,10 +59,12 @@ def test_the_holm_family_errs_at_most_as_often_as_it_says(repeats: int) -> None:
 def test_equivalence_is_rarely_claimed_at_the_margin(repeats: int) -> None:
     rng = np.random.default_rng(11)
     samples = rng.normal(0.5, 0.1, (repeats, 5))
-    claimed = np.mean([test_equivalence(estimate_mean(sample), 0.5) < ALPHA for sample in samples])
+    claimed = np.mean(
+        [compute_equivalence_p(estimate_mean(sample), 0.5) < ALPHA for sample in samples]
+    )
     assert claimed <= ALPHA + slack(ALPHA, repeats)
     inside = rng.normal(0, 0.1, (repeats, 5))
-    assert np.mean([test_equivalence(estimate_mean(s), 0.5) < ALPHA for s in inside]) > 0.9
+    assert np.mean([compute_equivalence_p(estimate_mean(s), 0.5) < ALPHA for s in inside]) > 0.9
 
 
 @REPEATS
@@ -72,5 +74,5 @@ def test_the_smallest_detectable_difference_is_found_four_times_in_five(
 ) -> None:
     rng = np.random.default_rng(num)
     samples = rng.normal(compute_detectable_difference(num), 1, (repeats, num))
-    found = np.mean([test_zero_mean(estimate_mean(sample)) < ALPHA for sample in samples])
+    found = np.mean([compute_t_test_p(estimate_mean(sample)) < ALPHA for sample in samples])
     assert found == pytest.approx(0.8, abs=slack(0.8, repeats))

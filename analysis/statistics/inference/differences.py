@@ -18,8 +18,8 @@ from analysis.statistics.inference.intervals import (
     ROUNDING_TOLERANCE,
     Floats,
     SeedMean,
+    compute_t_test_p,
     estimate_mean,
-    test_zero_mean,
 )
 
 
@@ -51,7 +51,7 @@ def compute_difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Diffe
     correlation = np.nan
     if len(first) >= MIN_SEEDS and min(np.ptp(first), np.ptp(second)) > ROUNDING_TOLERANCE:
         correlation = float(np.corrcoef(first, second)[0, 1])
-    return Difference(mean, test_zero_mean(mean), welch, welch_p, correlation)
+    return Difference(mean, compute_t_test_p(mean), welch, welch_p, correlation)
 
 
 def compute_paired_mean(first: pd.Series[Any], second: pd.Series[Any]) -> SeedMean:

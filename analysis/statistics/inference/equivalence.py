@@ -9,7 +9,7 @@ from analysis.errors import AnalysisError
 from analysis.statistics.inference.intervals import SeedMean
 
 
-def test_equivalence(mean: SeedMean, margin: float) -> float:
+def compute_equivalence_p(mean: SeedMean, margin: float) -> float:
     """Return p of two one-sided tests that a mean difference lies within ±`margin` (Schuirmann
     1987).
 

@@ -68,7 +68,7 @@ def estimate_mean(values: Sequence[float] | Floats, confidence: float = CONFIDEN
     return SeedMean(mean, sd, float(quantile * sd / np.sqrt(num)), num)
 
 
-def test_zero_mean(mean: SeedMean) -> float:
+def compute_t_test_p(mean: SeedMean) -> float:
     """Return the two-sided p of a mean of 0; missing where the mean has no interval."""
     if np.isnan(mean.half_width):
         return np.nan

@@ -14,13 +14,13 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from analysis.errors import AnalysisError
 from analysis.statistics.inference.differences import compute_difference
-from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.equivalence import compute_equivalence_p
 from analysis.statistics.inference.family import adjust_holm
 from analysis.statistics.inference.intervals import (
+    compute_t_test_p,
     compute_upper_bound,
     estimate_mean,
     estimate_proportion_interval,
-    test_zero_mean,
 )
 from analysis.statistics.inference.power import compute_detectable_difference, compute_seeds_needed
 
@@ -34,7 +34,7 @@ def test_the_interval_is_students(values: list[float]) -> None:
     mean, expected = estimate_mean(values), stats.ttest_1samp(values, 0)
     interval = expected.confidence_interval(0.95)
     assert (mean.low, mean.high) == pytest.approx((interval.low, interval.high), abs=1e-8)
-    assert test_zero_mean(mean) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert compute_t_test_p(mean) == pytest.approx(expected.pvalue, abs=1e-12)
     assert compute_upper_bound(values) == pytest.approx(
         expected.confidence_interval(0.9).high, abs=1e-8
     )
@@ -44,8 +44,8 @@ def test_the_interval_is_students(values: list[float]) -> None:
 def test_no_interval_from_too_little(values: list[float]) -> None:
     mean = estimate_mean(values)
     assert np.isnan(mean.half_width)
-    assert np.isnan(test_zero_mean(mean))
-    assert np.isnan(test_equivalence(mean, 0.5))
+    assert np.isnan(compute_t_test_p(mean))
+    assert np.isnan(compute_equivalence_p(mean, 0.5))
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,12 +86,14 @@ def test_equivalence_is_two_one_sided_tests(values: list[float], margin: float) 
     assume(np.ptp(values) > 0.01)
     shifted = np.array(values) - np.mean(values) + 0.2
     expected = ttost_paired(shifted, np.zeros(len(values)), -margin, margin)[0]
-    assert test_equivalence(estimate_mean(shifted), margin) == pytest.approx(expected, abs=1e-9)
+    assert compute_equivalence_p(estimate_mean(shifted), margin) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 def test_equivalence_needs_a_margin() -> None:
     with pytest.raises(AnalysisError, match="`margin > 0` must hold, but got margin=0"):
-        test_equivalence(estimate_mean([1.0, 2.0, 3.0]), 0)
+        compute_equivalence_p(estimate_mean([1.0, 2.0, 3.0]), 0)
 
 
 @pytest.mark.parametrize(("count", "num"), [(0, 3), (1, 3), (3, 3), (0, 1), (7, 40)])
