@@ -13,16 +13,16 @@ import typer
 
 from analysis.errors import AnalysisError
 
-COLUMNS = shutil.get_terminal_size().columns
-NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
-"""Where help is plain text: in a panel the names of options would be cut off."""
+TERMINAL_COLUMNS = shutil.get_terminal_size().columns
+NARROW_HELP_SETTINGS = {"terminal_width": TERMINAL_COLUMNS} if TERMINAL_COLUMNS < 70 else {}
+"""Plain help for a narrow terminal, where a panel would cut off the names of options."""
 
 app = typer.Typer(
-    rich_markup_mode=None if NARROW else "rich",
+    rich_markup_mode=None if NARROW_HELP_SETTINGS else "rich",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], **NARROW},
+    context_settings={"help_option_names": ["-h", "--help"], **NARROW_HELP_SETTINGS},
     help="Comparisons of norms over batch sizes that a careful reviewer would accept.",
 )
 

@@ -29,7 +29,6 @@ from analysis.errors import AnalysisError
 
 Kind = Literal["text", "int", "float"]
 OUTCOMES = ("completed", "diverged", "out_of_memory", "failed", "running")
-CELL_COLUMNS = ["norm", "batch_size"]
 LOWEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
 """The bounds of a column of whole numbers."""
 STRATUM_COLUMNS = ["dataset", "edition", "model", "variant"]

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.norm_labels import make_figure_labels
-from analysis.figures.style import INK, SOFT, open_figure
+from analysis.figures.style import MUTED_COLOUR, TEXT_COLOUR, open_figure
 from analysis.statistics.ranks import Ranks
 
 ALT = (
@@ -33,7 +33,11 @@ def draw_ranks(ranks: Ranks) -> Figure:
         for place, group in enumerate(ranks.groups):
             ends = [ranks.mean[group[0]] - 0.04, ranks.mean[group[-1]] + 0.04]
             axes.plot(
-                ends, [0.5 + 0.5 * place] * 2, color=INK, linewidth=3.5, solid_capstyle="butt"
+                ends,
+                [0.5 + 0.5 * place] * 2,
+                color=TEXT_COLOUR,
+                linewidth=3.5,
+                solid_capstyle="butt",
             )
         for place, (name, rank) in enumerate(zip(names, ranks.mean.values(), strict=True)):
             left = place < half
@@ -45,7 +49,7 @@ def draw_ranks(ranks: Ranks) -> Figure:
 def _draw_name(axes: Axes, name: str, rank: float, row: float, left: bool) -> None:
     """Draw a norm's name and rank at one side, with a line to its place on the axis."""
     end = axes.get_xlim()[0 if left else 1]
-    axes.plot([rank, rank, end], [0, row, row], color=SOFT, linewidth=0.8)
+    axes.plot([rank, rank, end], [0, row, row], color=MUTED_COLOUR, linewidth=0.8)
     axes.text(
         end,
         row,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from analysis.figures.style import INK, SOFT, assign_styles, open_figure
+from analysis.figures.style import MUTED_COLOUR, TEXT_COLOUR, assign_styles, open_figure
 from analysis.findings import Findings
 from analysis.formatting import format_signed
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
@@ -37,16 +37,16 @@ class FieldLayout:
     rotation: int = 0
 
 
-_ROOMS = (
+_LAYOUTS = (
     FieldLayout(5, 0.38, " ", 9),
     FieldLayout(12, 0.46, "\n", 7.5),
     FieldLayout(inf, 0.85, " ", 6, 90),
 )
 # Blue is lower than at the largest batch, brown higher; both darken away from 0.
-_SHADES = LinearSegmentedColormap.from_list(
+_COLOUR_MAP = LinearSegmentedColormap.from_list(
     "rise", ["#123a5e", "#4a8ab8", "#c5dcec", "#ffffff", "#f6d9b8", "#d9793b", "#6d2410"]
 )
-LEAST_SCALE = 0.5
+MIN_COLOUR_RANGE = 0.5
 
 
 def draw_degradation_map(findings: Findings) -> Figure | None:
@@ -69,13 +69,13 @@ def draw_degradation_map(findings: Findings) -> Figure | None:
     values = np.array([[field.value for field in row] for row in fields])
     if np.isnan(values).all():
         return None
-    room = next(room for room in _ROOMS if len(sizes) <= room.most)
+    room = next(room for room in _LAYOUTS if len(sizes) <= room.most)
     with open_figure(7.2, 1.0 + room.height * len(norms)) as figure:
         axes = figure.add_subplot()
         shades = np.sign(values) * np.sqrt(
-            np.abs(values) / max(float(np.nanmax(np.abs(values))), LEAST_SCALE)
+            np.abs(values) / max(float(np.nanmax(np.abs(values))), MIN_COLOUR_RANGE)
         )
-        axes.imshow(shades, cmap=_SHADES, vmin=-1, vmax=1, aspect="auto")
+        axes.imshow(shades, cmap=_COLOUR_MAP, vmin=-1, vmax=1, aspect="auto")
         names = [look.name for look in assign_styles(norms).values()]
         _label_axes(axes, names, [str(size) for size in sizes])
         for row, fields_of_norm in enumerate(fields):
@@ -100,14 +100,14 @@ def _label_axes(axes: Axes, norms: list[str], sizes: list[str]) -> None:
 
 
 def _print_field(
-    axes: Axes, position: tuple[int, int], field: SeedMean, shade: float, room: FieldLayout
+    axes: Axes, position: tuple[int, int], field: SeedMean, shade: float, layout: FieldLayout
 ) -> None:
     """Print a mean and its half-width in one field of the map."""
     if np.isnan(field.value):
-        axes.text(*position, "–", ha="center", va="center", color=SOFT)
+        axes.text(*position, "–", ha="center", va="center", color=MUTED_COLOUR)
         return
-    colour = "white" if abs(shade) > 0.6 else INK
-    margin = "" if np.isnan(field.half_width) else f"{room.between}±{field.half_width:.2f}"
+    colour = "white" if abs(shade) > 0.6 else TEXT_COLOUR
+    margin = "" if np.isnan(field.half_width) else f"{layout.between}±{field.half_width:.2f}"
     text = f"{format_signed(field.value)}{margin}" if position[0] else "0"
     axes.text(
         *position,
@@ -115,6 +115,6 @@ def _print_field(
         ha="center",
         va="center",
         color=colour,
-        fontsize=room.size,
-        rotation=room.rotation,
+        fontsize=layout.size,
+        rotation=layout.rotation,
     )

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import (
-    INK,
-    SOFT,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
     NormStyle,
     assign_styles,
     open_figure,
@@ -27,7 +27,7 @@ ALT = (
     "each seed as a dot; the table of errors gives the same numbers."
 )
 
-MANY = 5
+MAX_NORMS_WITH_LARGE_MARKS = 5
 
 
 def draw_error_by_batch_size(findings: Findings) -> Figure:
@@ -52,7 +52,7 @@ def draw_error_by_batch_size(findings: Findings) -> Figure:
             _draw_norm(axes, comparison, norm, by_norm[norm], shift)
         _draw_line_labels(figure, axes, comparison, by_norm)
         if comparison.scored["diverged"].any():
-            cross = Line2D([], [], color=INK, marker="x", linestyle="", markersize=6)
+            cross = Line2D([], [], color=TEXT_COLOUR, marker="x", linestyle="", markersize=6)
             axes.legend([cross], ["diverged, at chance error"], loc="upper left", fontsize=8)
         return figure
 
@@ -83,7 +83,7 @@ def _draw_norm(
     )
     axes.plot(sizes, means, color=look.colour, linestyle=look.dash, linewidth=1.8, zorder=3)
     rows = comparison.scored[comparison.scored["norm"] == norm]
-    crowded = len(comparison.norms) > MANY
+    crowded = len(comparison.norms) > MAX_NORMS_WITH_LARGE_MARKS
     for diverged, marker in ((False, look.marker), (True, "x")):
         part = rows[rows["diverged"] == diverged]
         axes.plot(
@@ -128,7 +128,7 @@ def _draw_line_labels(
             fontsize=9,
             arrowprops={
                 "arrowstyle": "-",
-                "color": SOFT,
+                "color": MUTED_COLOUR,
                 "linewidth": 0.5,
                 "relpos": (0, 0.5),
                 "shrinkA": 1,

@@ -6,7 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GRID, INK, SOFT, assign_styles, open_figure
+from analysis.figures.style import (
+    GRID_COLOUR,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
+    assign_styles,
+    open_figure,
+)
 from analysis.findings import Findings
 from analysis.formatting import format_p, format_signed
 from analysis.statistics.inference.family import Contrast
@@ -28,7 +34,7 @@ def draw_forest(findings: Findings) -> Figure | None:
         axes = figure.add_subplot()
         margin = findings.margin
         axes.axvspan(-margin, margin, color="#ececec", linewidth=0, zorder=0)
-        axes.axvline(0, color=SOFT, linewidth=0.9, zorder=1)
+        axes.axvline(0, color=MUTED_COLOUR, linewidth=0.9, zorder=1)
         by_norm = assign_styles(comparison.norms)
         for row, gap in enumerate(gaps):
             _draw_contrast(axes, row, gap, by_norm[gap.norm].colour, by_norm[gap.norm].marker)
@@ -36,7 +42,7 @@ def draw_forest(findings: Findings) -> Figure | None:
         axes.set_ylim(len(gaps) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=GRID, linewidth=0.7)
+        axes.grid(axis="x", color=GRID_COLOUR, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.set_xlabel(
             f"← lower error than {by_norm[comparison.reference].name}      difference in AUEC "
@@ -66,5 +72,11 @@ def _draw_contrast(axes: Axes, row: int, contrast: Contrast, colour: str, marker
             f"{format_p(contrast.p_adjusted)}"
         )
     axes.text(
-        1.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=INK, fontsize=8.5
+        1.02,
+        row,
+        text,
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=TEXT_COLOUR,
+        fontsize=8.5,
     )

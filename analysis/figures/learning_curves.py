@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import (
-    SOFT,
+    MUTED_COLOUR,
     NormStyle,
     assign_styles,
     count_rows,
@@ -28,11 +28,11 @@ ALT = (
     "at each drop."
 )
 
-DOTS = (0, (2, 2))
-MOST_DROPS = 6
-"""Drops of the learning rate beyond which none is marked."""
-CROWD = 20
-"""Trials in a panel from which on their means are drawn too."""
+DOTTED = (0, (2, 2))
+MAX_DROPS_MARKED = 6
+"""Drops of the learning rate that are marked; with more, none is."""
+MIN_CROWDED_TRIALS = 20
+"""Trials in a panel from which on their means are drawn."""
 
 
 def draw_learning_curves(findings: Findings) -> Figure | None:
@@ -71,13 +71,15 @@ def draw_metric_curves(
         lowest, highest = epochs[metric].min(), epochs[metric].max()
         for axes, size in zip(make_panels(figure, len(sizes), share_x=True), sizes, strict=True):
             part = epochs[epochs["batch_size"] == size]
-            crowded = part["trial_id"].nunique() >= CROWD
+            crowded = part["trial_id"].nunique() >= MIN_CROWDED_TRIALS
             if always_each or not crowded:
                 _draw_trials(axes, part, metric, by_norm, faint=crowded)
             if crowded:
                 _draw_means(axes, part, metric, by_norm)
             for epoch in find_schedule_drops(part):
-                axes.axvline(epoch + 0.5, color=SOFT, linewidth=0.6, linestyle=DOTS, zorder=0)
+                axes.axvline(
+                    epoch + 0.5, color=MUTED_COLOUR, linewidth=0.6, linestyle=DOTTED, zorder=0
+                )
             _draw_crosses(axes, part[part["trial_id"].isin(diverged)], metric, by_norm)
             axes.set_title(f"batch size {size}")
             axis(axes, float(lowest), float(highest))
@@ -147,4 +149,4 @@ def find_schedule_drops(epochs: pd.DataFrame) -> list[int]:
     same = (epochs["trial_id"] == epochs["trial_id"].shift(-1)).to_numpy(bool)
     fell = same & (following < (1 - 1e-6) * lr)
     drops = sorted(int(epoch) for epoch in set(epochs["epoch"].to_numpy()[fell]))
-    return drops if len(drops) <= MOST_DROPS else []
+    return drops if len(drops) <= MAX_DROPS_MARKED else []

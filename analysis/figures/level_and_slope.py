@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from analysis.figures.style import (
-    GRID,
-    SOFT,
+    GRID_COLOUR,
+    MUTED_COLOUR,
     NormStyle,
     assign_styles,
     open_figure,
@@ -23,7 +23,7 @@ ALT = (
     "error per halving of the batch (slope), with the intervals of both."
 )
 
-MANY = 5
+MAX_NORMS_LABELLED = 5
 
 
 def draw_level_and_slope(findings: Findings) -> Figure | None:
@@ -45,7 +45,7 @@ def draw_level_and_slope(findings: Findings) -> Figure | None:
         return None
     with open_figure(7.2, 4.2) as figure:
         axes = figure.add_subplot()
-        axes.grid(color=GRID, linewidth=0.7)
+        axes.grid(color=GRID_COLOUR, linewidth=0.7)
         axes.set_axisbelow(True)
         for norm, found in shown.items():
             axes.errorbar(
@@ -62,20 +62,20 @@ def draw_level_and_slope(findings: Findings) -> Figure | None:
             )
         axes.margins(x=0.22, y=0.15)
         if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
-            axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
+            axes.axhline(0, color=MUTED_COLOUR, linewidth=0.7, zorder=0)
         axes.set_xlabel("level: average error over batch sizes, AUEC (%)")
         axes.set_ylabel("slope: points per halving of the batch")
-        axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=SOFT, va="bottom")
+        axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=MUTED_COLOUR, va="bottom")
         axes.text(
             1.0,
             1.02,
             "slope of a straight line",
             transform=axes.transAxes,
-            color=SOFT,
+            color=MUTED_COLOUR,
             va="bottom",
             ha="right",
         )
-        if len(shown) > MANY:
+        if len(shown) > MAX_NORMS_LABELLED:
             figure.legend(loc="outside right upper", fontsize=8.5)
         else:
             places = {norm: (m.auec.value, m.slope.value) for norm, m in shown.items()}

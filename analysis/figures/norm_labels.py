@@ -8,8 +8,8 @@ from unicodedata import category
 from matplotlib.font_manager import findfont, get_font
 
 FONT = "DejaVu Sans"
-WIDTH = 28
-"""Letters of a name that are drawn; a longer one loses its middle."""
+MAX_LABEL_LETTERS = 28
+"""Letters of a label, at most; a longer name loses its middle."""
 CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -41,4 +41,6 @@ def _escape_missing_glyphs(name: str) -> str:
 
 def _shorten(name: str) -> str:
     """Return `name` without its middle where too long: options that distinguish norms come last."""
-    return f"{name[:10]}…{name[11 - WIDTH :]}" if len(name) > WIDTH else name
+    return (
+        f"{name[:10]}…{name[11 - MAX_LABEL_LETTERS :]}" if len(name) > MAX_LABEL_LETTERS else name
+    )

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import (
-    INK,
-    SOFT,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
     NormStyle,
     assign_styles,
     count_rows,
@@ -72,13 +72,17 @@ def _draw_norm_panel(
     # A cell that two tables print differently has two diamonds, the first of them on the line.
     first = {item.batch_size: item for item in reversed(printed)}
     axes.plot(
-        sorted(first), [first[b].printed for b in sorted(first)], ":", color=SOFT, linewidth=1
+        sorted(first),
+        [first[b].printed for b in sorted(first)],
+        ":",
+        color=MUTED_COLOUR,
+        linewidth=1,
     )
     axes.plot(
         [item.batch_size for item in printed],
         [item.printed for item in printed],
         marker="D",
-        color=SOFT,
+        color=MUTED_COLOUR,
         markerfacecolor="white",
         linestyle="none",
         label="published",
@@ -92,7 +96,7 @@ def _draw_norm_panel(
                 textcoords="offset points",
                 va="center",
                 fontsize=8,
-                color=INK,
+                color=TEXT_COLOUR,
             )
 
 

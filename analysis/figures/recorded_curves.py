@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.learning_curves import draw_metric_curves
-from analysis.figures.style import GRID
+from analysis.figures.style import GRID_COLOUR
 from analysis.findings import Findings
 
 LOG_SCALE_RATIO = 10.0
@@ -45,5 +45,5 @@ def _format_axis(axes: Axes, lowest: float, highest: float) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis.figures.style import RC
+from analysis.figures.style import MATPLOTLIB_SETTINGS
 
 Format = Literal["png", "svg", "pdf"]
 
@@ -34,8 +34,8 @@ def render_figure(figure: Figure, form: Format) -> bytes:
     """Return the figure as the bytes of a PNG, SVG or PDF file, without dates or versions."""
     buffer = BytesIO()
     metadata = _METADATA[form]
-    with mpl.rc_context(RC):
-        figure.set_dpi(RC["savefig.dpi"])
+    with mpl.rc_context(MATPLOTLIB_SETTINGS):
+        figure.set_dpi(MATPLOTLIB_SETTINGS["savefig.dpi"])
         _fix_layout(figure)
         # `savefig` would draw everything twice, to lay it out once more.
         canvas: Any = _CANVASES[form](figure)

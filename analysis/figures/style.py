@@ -19,9 +19,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from analysis.figures.norm_labels import FONT, make_figure_labels
 
-INK = "#222222"
-SOFT = "#767676"
-GRID = "#e4e4e4"
+TEXT_COLOUR = "#222222"
+MUTED_COLOUR = "#767676"
+GRID_COLOUR = "#e4e4e4"
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; yellow is left out,
 # as it vanishes on white; then Tol's muted tones for further norms. Dark and light alternate, so
@@ -38,22 +38,22 @@ _DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
     (0, (6, 1.5, 1.2, 1.5)),
 )
 
-RC: dict[Any, Any] = {
+MATPLOTLIB_SETTINGS: dict[Any, Any] = {
     "font.family": [FONT],
     "font.size": 9.0,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED_COLOUR,
+    "axes.labelcolor": TEXT_COLOUR,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 9.0,
     "axes.titlelocation": "left",
     "axes.grid": False,
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "text.color": TEXT_COLOUR,
+    "xtick.color": MUTED_COLOUR,
+    "ytick.color": MUTED_COLOUR,
+    "xtick.labelcolor": TEXT_COLOUR,
+    "ytick.labelcolor": TEXT_COLOUR,
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.dpi": 160,
@@ -85,7 +85,7 @@ def assign_styles(norms: Sequence[str]) -> dict[str, NormStyle]:
 @contextmanager
 def open_figure(width: float, height: float) -> Iterator[Figure]:
     """Yield a figure (inches) under this style; nothing outside the block is changed."""
-    with mpl.rc_context(RC):
+    with mpl.rc_context(MATPLOTLIB_SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
@@ -155,7 +155,7 @@ def set_percent_axis(axes: Axes, lowest: float, highest: float) -> None:
         axes.set_yticks(shown)
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GRID, INK, SOFT, assign_styles, open_figure
+from analysis.figures.style import (
+    GRID_COLOUR,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
+    assign_styles,
+    open_figure,
+)
 from analysis.statistics.sweep_changes import SweepChanges
 
 ALT = (
@@ -24,7 +30,7 @@ def draw_sweep_changes(changes: SweepChanges) -> Figure:
     )
     with open_figure(7.2, 0.9 + 0.24 * len(rows)) as figure:
         axes = figure.add_subplot()
-        axes.axvline(0, color=SOFT, linewidth=0.9, zorder=0)
+        axes.axvline(0, color=MUTED_COLOUR, linewidth=0.9, zorder=0)
         for place, change in enumerate(rows):
             look = by_norm[change.norm]
             axes.errorbar(
@@ -44,9 +50,9 @@ def draw_sweep_changes(changes: SweepChanges) -> Figure:
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=GRID, linewidth=0.7)
+        axes.grid(axis="x", color=GRID_COLOUR, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.set_xlabel(
-            "← lower after      after minus before (points)      higher after →", color=INK
+            "← lower after      after minus before (points)      higher after →", color=TEXT_COLOUR
         )
         return figure

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import (
-    GRID,
+    GRID_COLOUR,
     NormStyle,
     assign_styles,
     count_rows,
@@ -76,7 +76,7 @@ def _draw_survival_panel(
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlim(0, horizon * 1.04)
     axes.set_xticks(ticks)
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_xlabel("epoch; below, trials at risk" + "\n" * len(lines))
     for row, (colour, counts) in enumerate(lines):
         for tick, count in zip(ticks, counts, strict=True):

@@ -11,7 +11,7 @@ from analysis.published.printed_values import PublishedValue, list_published_val
 from analysis.statistics.robustness import compute_auec
 
 PAPER_OPTIONS = {"num_groups=32", "bias=after", "key_features=group"}
-"""Options of the papers' own norms: a label that says them means the same layer."""
+"""Options that the papers' norms have: labels with and without them mean one layer."""
 
 
 def find_published_values(trials: pd.DataFrame) -> list[PublishedValue]:

@@ -88,7 +88,7 @@ def _list_differences(
     values: pd.Series[str],
     printed: str | Mapping[int, str],
     batch_sizes: pd.Series[int],
-    about: bool,
+    is_approximate: bool,
 ) -> Iterator[str]:
     """Yield `50 (printed: 350)` for every value other than the printed one."""
     by_size = isinstance(printed, Mapping)
@@ -99,7 +99,7 @@ def _list_differences(
             groups.setdefault((value, expected), []).append(size)
     for (value, expected), sizes in groups.items():
         at = f" at batch size{'s'[: len(sizes) > 1]} {join_words(sizes)}" if by_size else ""
-        yield f"{value}{at} (printed: {'about ' if about else ''}{expected})"
+        yield f"{value}{at} (printed: {'about ' if is_approximate else ''}{expected})"
 
 
 def _are_equal(printed: str, ours: str) -> bool:

@@ -9,11 +9,11 @@ from analysis.statistics.best_norms import BestNorm
 from analysis.statistics.comparison import Comparison
 
 MAX_NORMS_LISTED = 5
-"""Norms beyond which only the best and the worst are named."""
+"""Norms listed with their means; of more, only the best and the worst."""
 MAX_NORMS_NAMED = 3
-"""Norms that a sentence names; the tables have all."""
+"""Norms named in a sentence, at most; the tables have all."""
 MAX_GROUPS = 4
-"""Groups of batch sizes beyond which they are told in one sentence."""
+"""Groups of batch sizes with a sentence each; more share one sentence."""
 UNEQUAL_SEEDS_NOTE = (
     "The norms have results under different seeds, so that their means are not comparable"
 )

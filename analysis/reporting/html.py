@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MAX_WORD_LETTERS = 16
-"""Letters that a table's first column has room for."""
+"""Letters that fit into a line of a table's first column."""
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 

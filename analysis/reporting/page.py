@@ -53,10 +53,10 @@ class ReportSection:
 
 
 MAX_SLUG_LETTERS = 40
-"""Letters of a label that a file name holds."""
+"""Letters of a label in a file name, at most."""
 
 SMALL_PRESET_PREFIX = "small edition: "
-"""How a record begins to say what the small edition of its grid replaced."""
+"""Prefix of a preset text in a record that was trained under a small preset."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.sign_reversal import SignReversal, find_sign_reversals
 
 MAX_NORMS_LISTED = 3
-"""Norms that are told one by one."""
+"""Norms with a sentence each, at most."""
 
 
 def describe_sign_reversals(all_findings: Sequence[Findings]) -> list[str]:

@@ -8,9 +8,9 @@ from analysis.formatting import format_count, format_ranges, join_words
 from analysis.statistics.comparison import Comparison
 
 DIGEST_DIGITS = 8
-"""Digits of a digest that are shown."""
+"""Digits printed of a digest."""
 MAX_CELLS_NAMED = 6
-"""Cells of one source that are named."""
+"""Cells named per source, at most."""
 
 
 def describe_source_changes(comparison: Comparison) -> list[str]:

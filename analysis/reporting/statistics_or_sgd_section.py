@@ -13,7 +13,7 @@ from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.statistics_or_sgd import SeparatedHarm, SeparatedRise
 
 MAX_SENTENCES = 6
-"""Norms beyond which the table alone tells."""
+"""Norms with a sentence each; with more, only the table has them."""
 
 
 def tabulate_harm(harms: Sequence[SeparatedHarm]) -> pd.DataFrame:

@@ -39,14 +39,14 @@ from analysis.statistics.inference.power import compute_detectable_difference
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 MAX_DIVERGED_NAMED = 6
-"""Cells with diverged trials that are named one by one; the table of errors has all."""
+"""Cells with diverged trials that are named, at most; the table of errors has all."""
 
 MAX_NORMS_ONE_BY_ONE = 4
-"""Other norms beyond which the declared comparison is told in groups."""
+"""Norms with a sentence each; more are described in groups."""
 
 
 MAX_NORMS_NAMED = 3
-"""Norms of a group that are named; the tables have all."""
+"""Norms named per group, at most; the tables have all."""
 
 
 _BIMODAL_NOTE = (

@@ -7,7 +7,7 @@ from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import MIN_SEEDS
 
 MAX_CELLS_LISTED = 12
-"""Cells without a result that are named one by one."""
+"""Cells without a result that are listed, at most."""
 
 
 def describe_coverage(comparison: Comparison) -> list[str]:

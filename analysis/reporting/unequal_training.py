@@ -15,7 +15,7 @@ from analysis.statistics.strata import parse_levels
 OPTIMIZER_BATCH_SIZE = "train.optimizer_batch_size"
 NORM_OPTION = "norm."
 MIN_EQUAL_RATIO = 0.98
-"""Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
+"""Ratio of images per epoch from which on two cells count as equally trained."""
 
 
 def describe_unequal_training(

@@ -19,13 +19,13 @@ from analysis.sources.raw_results import RawResults, make_empty_curves
 
 COLUMNS = (*TRIAL_COLUMNS, *REQUESTED_COLUMNS)
 MISSING_VALUES = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
-"""What stands for no number, as spreadsheets and programs write it."""
+"""Texts that spreadsheets and programs write for a missing number."""
 MAX_SETTING_LEVELS = 20
-"""Values of a column that is a setting."""
-DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
-ZIP = b"PK\x03\x04"
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
-GZIP = b"\x1f\x8b"
+"""Values of a column that is read as a setting, at most."""
+DATE_PATTERN = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+ZIP_SIGNATURE = b"PK\x03\x04"
+UTF16_SIGNATURES = (b"\xff\xfe", b"\xfe\xff")
+GZIP_SIGNATURE = b"\x1f\x8b"
 TEXT_COLUMNS = {column.name for column in COLUMNS if column.kind == "text"}
 
 
@@ -101,7 +101,7 @@ def _interpret_table(raw: pd.DataFrame, path: Path) -> RawResults:
 def _is_setting(values: pd.Series[Any]) -> bool:
     """Return whether a column can be a setting: few values, each in several rows, and no dates."""
     texts = values.dropna().astype(str)
-    if texts.empty or texts.str.fullmatch(DATE).all():
+    if texts.empty or texts.str.fullmatch(DATE_PATTERN).all():
         return False
     counts = values.astype(str).value_counts()
     return len(counts) <= MAX_SETTING_LEVELS and int(counts.min()) > 1
@@ -165,18 +165,18 @@ def get_table_name(path: Path) -> str:
 def _read_text(path: Path) -> str:
     """Return a table file's text, decompressed if need be; raise for other kinds of files."""
     content = path.read_bytes()
-    if content.startswith(GZIP):
+    if content.startswith(GZIP_SIGNATURE):
         content = gzip.decompress(content)
-    if content.startswith(ZIP):
+    if content.startswith(ZIP_SIGNATURE):
         raise AnalysisError(f"{path} is a workbook or a zip archive, no CSV; save it as CSV UTF-8")
-    if b"\0" in content and not content.startswith(UTF16):
+    if b"\0" in content and not content.startswith(UTF16_SIGNATURES):
         raise AnalysisError(f"{path} is no text file; save it as CSV UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         how = f"line {line}: byte 0x{content[error.start]:02x}"
-        if content.startswith(UTF16):
+        if content.startswith(UTF16_SIGNATURES):
             how = "it begins like UTF-16, as Excel's Unicode Text does"
         raise AnalysisError(f"{path} is not UTF-8 ({how}); save it as CSV UTF-8") from error
 

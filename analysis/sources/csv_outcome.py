@@ -28,7 +28,7 @@ OUTCOME_WORDS = {
     "diverged": ("diverged", "nan"),
     "out_of_memory": ("out_of_memory", "oom"),
 }
-"""By outcome the words for it, in small letters: of Weights & Biases, MLflow, Ray and Slurm."""
+"""Lower-case words for each outcome, of Weights & Biases, MLflow, Ray and Slurm."""
 _MEANING = {word: outcome for outcome, words in OUTCOME_WORDS.items() for word in words}
 
 

@@ -16,7 +16,7 @@ PERCENT_COLUMNS = [
     for column in (*TRIAL_COLUMNS, *REQUESTED_COLUMNS)
     if column.unit == "percent" and column.kind == "float"
 ]
-IF_DIVERGED = "If it diverged, say outcome=diverged and chance_error=90 (with ten classes)"
+DIVERGED_HINT = "If it diverged, say outcome=diverged and chance_error=90 (with ten classes)"
 
 
 def check_values(frame: pd.DataFrame, path: Path) -> None:
@@ -59,12 +59,12 @@ def _list_rules(frame: pd.DataFrame) -> Iterator[tuple[Any, Any, str]]:
         yield (
             ~(frame[name].isna() | frame[name].between(0, 100)),
             lambda row, name=name: f"has a `{name}` of {row[name]:g}",
-            f"`0 <= {name} <= 100` must hold (percent); correct it. {IF_DIVERGED}",
+            f"`0 <= {name} <= 100` must hold (percent); correct it. {DIVERGED_HINT}",
         )
     yield (
         frame["outcome"].isin(["", "completed"]) & frame["test_error"].isna(),
         _describe_missing("test_error"),
-        f"{IF_DIVERGED}; else outcome=failed, or leave the row out",
+        f"{DIVERGED_HINT}; else outcome=failed, or leave the row out",
     )
     yield (
         (frame["outcome"] == "diverged") & frame["chance_error"].isna(),

@@ -12,7 +12,7 @@ import yaml
 from analysis.errors import AnalysisError
 
 UNTRAINED_SECTIONS = frozenset({"resources", "storage", "tracking", "checkpoint_every_s"})
-"""Sections that say how and where trials are trained and kept, not which trials there are."""
+"""Sections on where trials are trained and stored, which do not change the trials."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from analysis.sources.raw_results import (
 from analysis.sources.source_location import CORRECT_FILE, SWEEP_FILE
 
 RECORD_VERSION = 1
-"""The newest form of a record that is known here."""
+"""Newest record version that this reader understands."""
 
 
 def read_records(folder: Path) -> RawResults:

@@ -19,7 +19,7 @@ DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
 CORRECT_FILE = "correct.npy"
 TABLE_SUFFIXES = (".csv", ".tsv", ".gz", ".xlsx")
-"""Suffixes of a source that is a table's file, not an experiment's name, where it is missing."""
+"""Suffixes by which a missing source counts as a file and not as an experiment."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ MAX_DEVIATIONS = 3.0
 """Standard deviations of guessing within which an error is taken to be guessed: one-sided, a
 guessing trial lies outside in 1 of 700 cases, so a cell of many seeds is still recognised."""
 ASSUMED_NUM_TEST = 1000
-"""Test examples where the trials do not say: 2.8 points below a chance error of 90 %."""
+"""Size of the test set where trials do not state it: 2.8 points below a chance error of 90 %."""
 
 CellKeys = frozenset[tuple[str, int]]
 

@@ -21,7 +21,7 @@ from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import compute_degradation, tabulate_norm_errors
 from analysis.statistics.strata import parse_levels
 
-FACTOR = "train.optimizer_batch_size"
+OPTIMIZER_STEP_FACTOR = "train.optimizer_batch_size"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _split_off_step(comparison: Comparison) -> tuple[str, str]:
     first = comparison.trials.iloc[0]
     *names, variant = (str(first[name]) for name in STRATUM_COLUMNS)
     levels = parse_levels(variant)
-    level = levels.pop(FACTOR, "")
+    level = levels.pop(OPTIMIZER_STEP_FACTOR, "")
     further = [f"{name}={value}" if name else value for name, value in levels.items()]
     return ", ".join(part for part in (*names, *further) if part), level
 

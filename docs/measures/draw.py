@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 from analysis.figures.rendering import render_figure
 from analysis.figures.style import (
-    GRID,
-    INK,
-    SOFT,
+    GRID_COLOUR,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
     NormStyle,
     assign_styles,
     open_figure,
@@ -60,7 +60,7 @@ def axes_of(figure: Figure, label: str = "test error (%)") -> Axes:
     axes = figure.add_subplot()
     set_batch_size_axis(axes, SIZES)
     axes.set_ylabel(label)
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)
     return axes
 
@@ -84,7 +84,7 @@ def curve(axes: Axes, norm: str, *, named: bool = True) -> NormStyle:
     return look
 
 
-def note(axes: Axes, text: str, at: tuple[float, float], colour: str = INK) -> None:
+def note(axes: Axes, text: str, at: tuple[float, float], colour: str = TEXT_COLOUR) -> None:
     axes.text(*at, text, color=colour, fontsize=8.5, ha="center", va="center")
 
 
@@ -93,7 +93,7 @@ def draw_auec(figure: Figure) -> None:
     axes.set_ylim(0, 10.5)
     look, value = curve(axes, "steep"), compute_auec(TABLES["steep"]).mean()
     axes.fill_between(SIZES, 0, TABLES["steep"].mean(), color=look.colour, alpha=0.13, linewidth=0)
-    axes.hlines(value, 64, 2, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+    axes.hlines(value, 64, 2, color=TEXT_COLOUR, linewidth=1, linestyle=(0, (4, 2)))
     note(axes, f"the same area, level: AUEC {value:.1f} %", (11.3, value + 1.6))
     axes.annotate("", (11.3, value + 0.1), (11.3, value + 1.2), arrowprops={"arrowstyle": "->"})
 
@@ -104,7 +104,7 @@ def draw_slope(figure: Figure) -> None:
     rise, last = compute_slope(table).mean(), compute_last_octave_slope(table).mean()
     centre = count_halvings(SIZES).mean()
     line = table.mean().mean() + rise * (count_halvings(SIZES) - centre)
-    axes.plot(SIZES, line, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+    axes.plot(SIZES, line, color=TEXT_COLOUR, linewidth=1, linestyle=(0, (4, 2)))
     axes.plot([4, 2], table[[4, 2]].mean(), color=look.colour, linewidth=4, alpha=0.5)
     note(axes, f"slope {rise:.2f} points\nper halving", (40, 7.3))
     note(axes, f"last octave {last:.2f}", (6, 8.8), look.colour)
@@ -124,7 +124,7 @@ def draw_safe_range(figure: Figure) -> None:
         place = {"steep": (16, 2.0), "flat": (4.5, -0.35)}[norm]
         note(axes, f"{norm}: safe range {octaves:g} octaves", place, look.colour)
     axes.set_ylim(-0.7, 3.5)
-    axes.axhline(MARGIN, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+    axes.axhline(MARGIN, color=TEXT_COLOUR, linewidth=1, linestyle=(0, (4, 2)))
     axes.annotate("margin", (80, MARGIN), (0, 3), textcoords="offset points", fontsize=8.5)
 
 
@@ -147,7 +147,7 @@ def draw_regret(figure: Figure) -> None:
         axes.vlines(SIZES, lowest, TABLES[norm].mean(), color=look.colour, linewidth=3, alpha=0.35)
         text = f"{norm}: mean {costs.loc[norm].mean():.2f}, highest {costs.loc[norm].max():.2f}"
         note(axes, text, (11.3, {"steep": 9.2, "flat": 8.75}[norm]), look.colour)
-    axes.plot(SIZES, lowest, color=SOFT, linewidth=1)
+    axes.plot(SIZES, lowest, color=MUTED_COLOUR, linewidth=1)
 
 
 PICTURES: dict[str, Callable[[Figure], None]] = {
