@@ -13,10 +13,10 @@ from analysis.figures import published_and_measured
 from analysis.findings import Findings, compute_findings
 from analysis.options import ReportOptions
 from analysis.published import (
+    compute_published_gap,
     describe_protocol_differences,
     make_table3_results,
-    printed_gap,
-    printed_norm,
+    simplify_norm_label,
 )
 from analysis.reporting.page import build_page
 from analysis.reporting.power_sentences import describe_power
@@ -99,8 +99,8 @@ def test_one_printed_run_is_held_to_the_interval_of_one_run(tmp_path: Path) -> N
 
 
 def test_how_the_learned_bias_enters_is_told_from_the_label(tmp_path: Path) -> None:
-    assert printed_norm("assocnorm(bias=after, num_groups=32)") == "assocnorm"
-    assert printed_norm("assocnorm(num_groups=16)") == "assocnorm(num_groups=16)"
+    assert simplify_norm_label("assocnorm(bias=after, num_groups=32)") == "assocnorm"
+    assert simplify_norm_label("assocnorm(num_groups=16)") == "assocnorm(num_groups=16)"
     cells = {("assocnorm", 64): 6.1, ("assocnorm(bias=before)", 64): 6.5}
     found = measured(tmp_path, cells, "cifar10", "resnet101")
     printed = {(i.norm, i.tables, i.printed) for i in found.published_pairs}
@@ -138,10 +138,10 @@ def test_epochs_to_the_threshold_stand_beside_the_printed_ones(tmp_path: Path) -
 def test_the_printed_gap_is_the_golden_one_and_only_of_one_table() -> None:
     found = compute_findings(make_table3_results(), ReportOptions())[0]
     sizes = found.comparison.common_batch_sizes
-    gap = printed_gap(found.published, "groupnorm", "assocnorm", sizes)
+    gap = compute_published_gap(found.published, "groupnorm", "assocnorm", sizes)
     assert gap == pytest.approx(7.213 - 6.706, abs=1e-3)
-    assert printed_gap(found.published, "layernorm", "assocnorm", sizes) is None
-    assert printed_gap(found.published, "groupnorm", "assocnorm", (64, 3)) is None
+    assert compute_published_gap(found.published, "layernorm", "assocnorm", sizes) is None
+    assert compute_published_gap(found.published, "groupnorm", "assocnorm", (64, 3)) is None
 
 
 def test_the_report_speaks_of_printed_gaps_only_of_the_same_data_and_norms(tmp_path: Path) -> None:
