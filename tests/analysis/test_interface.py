@@ -111,7 +111,7 @@ def test_every_figure_can_be_drawn_of_a_sweep(tmp_path: Path) -> None:
         ("plot_degradation", "a rise needs two batch sizes"),
         ("plot_level_and_slope", "fewer than two norms"),
         ("plot_differences", "no norm shares"),
-        ("plot_learning_curves", "holds no epochs"),
+        ("plot_learning_curves", "the source holds no epochs"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_the_reason(plot: str, reason: str) -> None:
