@@ -60,8 +60,6 @@ from trainables.spec import (
     ScheduleSpec,
     TrainSpec,
     TrialSpec,
-    spec_from_dict,
-    spec_to_dict,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +86,6 @@ __all__ = [
     "Trial",
     "TrialSpec",
     "check_feasibility",
-    "spec_from_dict",
-    "spec_to_dict",
     "train",
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from normmods.data_flow import tensors_in
+from normmods.data_flow import find_tensors
 
 
 @dataclass
@@ -46,7 +46,7 @@ class CallRecorder:
     ) -> Any:
         """Call a layer's `forward` with the arguments, record the call, and return the output."""
         self.called.add(path)
-        tensors = tensors_in((args, kwargs))
+        tensors = find_tensors((args, kwargs))
         shape = tensors[0].shape if tensors else None
         seen = self.shapes.setdefault(path, [])
         if shape is not None and shape not in seen:

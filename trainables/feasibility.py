@@ -47,7 +47,7 @@ def check_feasibility(spec: TrialSpec) -> Dimensions:
     the CPU. A custom model is also built twice on the CPU, to see that a seed decides its weights.
 
     Args:
-        spec: the trial; `trainables.train` raises later what is not found here.
+        spec: the trial to check.
 
     Returns:
         Numbers of classes, examples, parameters and optimizer steps.
@@ -60,16 +60,21 @@ def check_feasibility(spec: TrialSpec) -> Dimensions:
         DataUnavailable: a custom data set breaks the rules of `trainables.data.custom`.
 
     Example:
-        >>> spec = trainables.TrialSpec(
-        ...     norm=trainables.NormSpec(name="groupnorm", options={"num_groups": 4}),
+        >>> spec = TrialSpec(
+        ...     norm=NormSpec(name="groupnorm", options={"num_groups": 4}),
         ...     batch_size=8,
         ...     seed=0,
-        ...     data=trainables.DataSpec(name="digits"),
-        ...     model=trainables.ModelSpec(name="resnet8", width=4),
-        ...     train=trainables.TrainSpec(epochs=2),
+        ...     data=DataSpec(name="digits", num_train=800),
+        ...     model=ModelSpec(name="resnet8", width=4),
+        ...     train=TrainSpec(
+        ...         epochs=30,
+        ...         optimizer=OptimizerSpec(lr=0.05, weight_decay=5e-4),
+        ...         schedule=ScheduleSpec(name="multistep", milestones=(15, 25)),
+        ...     ),
         ... )
-        >>> trainables.check_feasibility(spec).updates_per_epoch
-        179
+        >>> dimensions = check_feasibility(spec)
+        >>> isinstance(dimensions, Dimensions), dimensions.updates_per_epoch
+        (True, 100)
     """
     data = check_values(spec)
     try:

@@ -8,7 +8,7 @@ from typing import cast
 from torch import nn
 
 import normmods
-from normmods.parameters import without_shape
+from normmods.parameters import find_lazy_tensor
 from trainables.errors import Infeasible, describe_error
 from trainables.seeding import SeededGlobalRng
 from trainables.spec import NormSpec
@@ -83,7 +83,7 @@ class SeededNorms:
                     f"{self.spec.name} cannot be built for {num_channels} channels: "
                     f"{describe_error(error)}"
                 ) from error
-        if lazy := without_shape(layer):
+        if lazy := find_lazy_tensor(layer):
             raise Infeasible(
                 f"{self.spec.name} has a lazy layer: {lazy} has no shape before a first batch; "
                 f"build the layer with its number of channels"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normmods.data_flow import tensors_in
+from normmods.data_flow import find_tensors
 from trainables.spec import TrainSpec
 
 
@@ -101,7 +101,7 @@ def tensor_to_watch(path: str, output: object) -> Tensor:
     Raises:
         ValueError: the output contains no tensor or several.
     """
-    found = tensors_in(output)
+    found = find_tensors(output)
     if len(found) != 1:
         raise ValueError(
             f"`watch` must name a layer that returns one tensor, but got watch={path!r}, which "

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from normmods.errors import suggestion
+from normmods.errors import suggest_name
 from normmods.import_path import keyword_parameters
-from normmods.option_values import expected, in_full, is_plain
+from normmods.option_values import convert_to_kind, describe_mismatch, is_plain
 
 OptionValue = bool | int | float | str | None
 
@@ -65,11 +65,11 @@ def complete_options(
     for option, value in given.items():
         if option in fixed_arguments or (option not in known and not takes_any):
             listed = f"its options are {', '.join(known)}" if known else "it has no options"
-            near = suggestion(option, known)
+            near = suggest_name(option, known)
             raise ValueError(f"{label} has no option {option!r}{near} ({listed})")
-        if wanted := expected(known.get(option), value):
+        if wanted := describe_mismatch(known.get(option), value):
             raise ValueError(f"{label}: option {option!r}: expected {wanted}, found {value!r}")
-    completed = {**known, **{k: in_full(known.get(k), v) for k, v in given.items()}}
+    completed = {**known, **{k: convert_to_kind(known.get(k), v) for k, v in given.items()}}
     missing = [k for k, v in completed.items() if v is inspect.Parameter.empty]
     if missing:
         raise ValueError(f"{label} needs a value for its option {missing[0]!r}")

@@ -55,6 +55,9 @@ def train(
         compilation: whether the steps run compiled (`torch.compile`); `auto`: where that pays.
         checkpoint: bytes of `Trial.state()` to continue from; its epochs are not yielded again.
 
+    Yields:
+        The metrics of each epoch.
+
     Raises:
         Diverged: the loss or a weight became NaN or infinite; epochs yielded before are valid.
         NotDeterministic: the spec asks for the same bits every time, and a layer cannot do that.
@@ -64,16 +67,19 @@ def train(
         ValueError: a wrong spec, or the checkpoint of another trial.
 
     Example:
-        >>> spec = trainables.TrialSpec(
-        ...     norm=trainables.NormSpec(name="batchnorm"),
+        >>> spec = TrialSpec(
+        ...     norm=NormSpec(name="batchnorm"),
         ...     batch_size=8,
         ...     seed=0,
-        ...     data=trainables.DataSpec(name="digits", num_train=64, num_test=32),
-        ...     model=trainables.ModelSpec(name="resnet8", width=4),
-        ...     train=trainables.TrainSpec(epochs=2),
+        ...     data=DataSpec(name="digits", num_train=64, num_test=32),
+        ...     model=ModelSpec(name="resnet8", width=4),
+        ...     train=TrainSpec(epochs=2),
         ... )
-        >>> [metrics.epoch for metrics in trainables.train(spec, device="cpu")]
+        >>> epochs = list(train(spec, device="cpu"))
+        >>> [metrics.epoch for metrics in epochs]
         [1, 2]
+        >>> isinstance(epochs[0], EpochMetrics)
+        True
     """
     trial = Trial(spec, data_root=data_root, device=device, compilation=compilation)
     if checkpoint is not None:
@@ -109,18 +115,18 @@ class Trial:
         DataUnavailable: the data set is not in the root.
 
     Example:
-        >>> spec = trainables.TrialSpec(
-        ...     norm=trainables.NormSpec(name="batchnorm"),
+        >>> spec = TrialSpec(
+        ...     norm=NormSpec(name="batchnorm"),
         ...     batch_size=8,
         ...     seed=0,
-        ...     data=trainables.DataSpec(name="digits", num_train=64, num_test=32),
-        ...     model=trainables.ModelSpec(name="resnet8", width=4),
-        ...     train=trainables.TrainSpec(epochs=2),
+        ...     data=DataSpec(name="digits", num_train=64, num_test=32),
+        ...     model=ModelSpec(name="resnet8", width=4),
+        ...     train=TrainSpec(epochs=2),
         ... )
-        >>> first = trainables.Trial(spec, device="cpu")
+        >>> first = Trial(spec, device="cpu")
         >>> first.run_epoch().num_updates
         8
-        >>> second = trainables.Trial(spec, device="cpu")
+        >>> second = Trial(spec, device="cpu")
         >>> second.load_state(first.state())
         >>> second.run_epoch().train_loss == first.run_epoch().train_loss
         True

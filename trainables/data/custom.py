@@ -23,7 +23,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from normmods.import_path import keyword_parameters, resolve
+from normmods.import_path import import_callable, keyword_parameters
 from trainables.data.custom_arrays import KEYS, CustomData, DatasetFacts, validate_arrays
 from trainables.errors import DataUnavailable, describe_error
 from trainables.options import Options, complete_options
@@ -206,4 +206,4 @@ def _label(name: str) -> str:
 def _import_dataset(name: str) -> Callable[..., Any]:
     """Return the callable that the name refers to; imports its module."""
     wanted = f"that returns a dict of {', '.join(KEYS)}"
-    return resolve(name, named=_label(name), wanted=wanted)
+    return import_callable(name, label=_label(name), wanted=wanted)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from normmods.errors import NormError
-from normmods.import_path import resolve
+from normmods.import_path import import_callable
 from trainables.errors import Infeasible, describe_error
 from trainables.options import complete_options
 from trainables.spec import ModelSpec, NormSpec
@@ -91,9 +91,9 @@ def require_called(spec: ModelSpec, uncalled: list[str], *, num_norms: int) -> N
 
 def require_sizes(spec: ModelSpec, model: nn.Module) -> None:
     """Raise `Infeasible` for a layer whose parameters have no shape before its first input."""
-    from normmods.parameters import without_shape
+    from normmods.parameters import find_lazy_tensor
 
-    if name := without_shape(model):
+    if name := find_lazy_tensor(model):
         raise Infeasible(
             f"model {spec.name!r} has a lazy layer: {name} has no shape before a first batch; "
             f"build the layer with its number of inputs"
@@ -151,8 +151,8 @@ def _initial_weights(spec: ModelSpec, in_channels: int, num_classes: int) -> dic
 
 def _import_model(name: str) -> Callable[..., Any]:
     """Return the callable that the name refers to; imports its module."""
-    return resolve(
+    return import_callable(
         name,
-        named=f"model {name!r}",
+        label=f"model {name!r}",
         wanted=f"that takes {', '.join(ARGUMENTS)} and returns a torch.nn.Module",
     )
