@@ -46,15 +46,16 @@ def associate_normalize(
     var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0)
     key_of_weight, key_of_bias = (var, mean) if form.swapped else (mean, var)
 
-    def combined(
+    def decode(
         activation: Activation, key: Tensor, decoder: Tensor, learned: Tensor | None
     ) -> Tensor:
+        """Return the scale or shift that the autoencoder decodes from group statistics."""
         hidden = torch.relu(apply_maps(key, encoder, form.num_networks))
         decoded = apply_maps(hidden, decoder, form.num_networks)[..., None]
         return _combine_learned(activation, decoded, learned, form)
 
-    scale = combined(torch.sigmoid, key_of_weight, weight_decoder, weight)
-    shift = combined(torch.tanh, key_of_bias, bias_decoder, bias)
+    scale = decode(torch.sigmoid, key_of_weight, weight_decoder, weight)
+    shift = decode(torch.tanh, key_of_bias, bias_decoder, bias)
     scale = scale / (var + form.eps).sqrt()[..., None]
     shift = shift - mean[..., None] * scale
     return (groups * to_channels(scale) + to_channels(shift)).flatten(1, 2)

@@ -174,6 +174,7 @@ class BatchNorm(BatchStatisticsNorm):
         return self._newest_weight_in_averages()
 
     def _matches_synchronized(self) -> bool:
+        """Whether torch's `SyncBatchNorm` computes the same with the present test statistics."""
         return self.synchronizable and self.eval_statistics == "ema"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -77,14 +77,18 @@ def _trace_run(
     """Run the model once and append the origin of each norm's input to `found`."""
     origin = _OriginTracker()
 
-    def of_convolution(path: str) -> Callable[..., None]:
+    def note_convolution(path: str) -> Callable[..., None]:
+        """Return a note that records the convolution at `path` as the origin of its outputs."""
+
         def note(_inputs: list[Tensor], outputs: list[Tensor]) -> None:
             for output in outputs:
                 origin.record(output, Origin(frozenset((path,))))
 
         return note
 
-    def of_norm(path: str) -> Callable[..., None]:
+    def note_norm(path: str) -> Callable[..., None]:
+        """Return a note that appends the origin of a norm's input to `found`."""
+
         def note(inputs: list[Tensor], outputs: list[Tensor]) -> None:
             found.setdefault(path, []).append(origin.find(inputs[0]) if inputs else NO_ORIGIN)
             for output in outputs:
@@ -93,12 +97,12 @@ def _trace_run(
         return note
 
     notes: list[tuple[nn.Module, Callable[..., None]]] = [
-        (layer, of_norm(path)) for path, layer in norms.items()
+        (layer, note_norm(path)) for path, layer in norms.items()
     ]
     inside = {id(part) for norm in norms.values() for part in norm.modules()}
     for path, layer in model.named_modules():
         if isinstance(layer, nn.Conv2d) and id(layer) not in inside:
-            notes.append((layer, of_convolution(path)))
+            notes.append((layer, note_convolution(path)))
     with _call_notes(notes, origin), origin:
         model(example)
 
@@ -109,7 +113,9 @@ def _call_notes(
 ) -> Iterator[None]:
     """Within the block, call each layer's note with the inputs and outputs of every call."""
 
-    def telling(forward: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+    def wrap_forward(forward: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+        """Return `forward` followed by a call of `note` with inputs and outputs."""
+
         def call(*args: Any, **kwargs: Any) -> Any:
             inputs = find_tensors((args, kwargs))
             outputs = forward(*args, **kwargs)
@@ -121,12 +127,12 @@ def _call_notes(
     before = [vars(layer).get("forward") for layer, _ in notes]
     try:
         for layer, note in notes:
-            layer.forward = telling(layer.forward, note)
+            layer.forward = wrap_forward(layer.forward, note)
         yield
     finally:
         for (layer, _), own in zip(notes, before, strict=True):
             vars(layer).pop("forward", None)
-            if own is not None:  # somebody's own, set on the layer itself
+            if own is not None:  # set on the layer itself by the model
                 layer.forward = own
 
 

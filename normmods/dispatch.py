@@ -29,6 +29,7 @@ def dispatch_input(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, T
 
     @wraps(forward)
     def enter(layer: Norm, x: Tensor) -> Tensor:
+        """Record `x`, pass it through if empty, or call the layer's own `forward`."""
         if isinstance(x, Proxy):
             return _record_layer(layer, x, forward)
         if not _is_traced() and x.numel() == 0:

@@ -178,6 +178,7 @@ class _Normalize(Function):
     def forward(
         ctx: Any, x: Tensor, std: Tensor, r: Tensor, layer: MovingAverageBatchNorm
     ) -> Tensor:
+        """Return r z and keep what the backward pass needs."""
         normalized = x * to_channels(r / std)
         ctx.layer = layer
         ctx.save_for_backward(normalized, std, r)
@@ -185,6 +186,7 @@ class _Normalize(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """Return the gradient of `x` by the averaged psi, and update the average."""
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "mabn has no second derivative in training, for its gradient uses averages over "

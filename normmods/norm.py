@@ -160,6 +160,7 @@ class Norm(nn.Module):
         """Move or cast the tensors as torch does, but keep float32 instead of half precision."""
 
         def unless_reduced(tensor: Tensor) -> Tensor:
+            """Apply `fn`, but only move the tensor if `fn` would reduce its precision."""
             moved: Tensor = fn(tensor)
             return tensor.to(moved.device) if moved.dtype in _REDUCED else moved
 

@@ -194,7 +194,7 @@ def describe_value_mismatch(name: str, option: str, value: object) -> str | None
         NormError: the name cannot be resolved.
     """
     default = options(name).get(option)
-    # A user's own layer may mean something by any None.
+    # A custom layer may accept None for any option.
     takes_none = name in _TAKES_NONE.get(option, ())
     if name in _TABLE and value is None and default is not None and not takes_none:
         return describe_kind(default)

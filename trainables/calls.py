@@ -66,7 +66,8 @@ class CallRecorder:
 def record_calls(layers: Mapping[str, nn.Module], calls: CallRecorder) -> Iterator[None]:
     """Record every call of the layers within the block, also direct calls of `forward`."""
 
-    def following(path: str, layer: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(path: str, layer: nn.Module) -> Callable[..., Any]:
+        """Return the layer's `forward` with its calls recorded."""
         forward = layer.forward
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -82,11 +83,11 @@ def record_calls(layers: Mapping[str, nn.Module], calls: CallRecorder) -> Iterat
     before = {path: vars(layer).get("forward") for path, layer in ours.items()}
     try:
         for path, layer in ours.items():
-            layer.forward = following(path, layer)
+            layer.forward = wrap_forward(path, layer)
         yield
     finally:
         for path, layer in ours.items():
             vars(layer).pop("forward", None)
             own = before[path]
-            if own is not None:  # somebody's, set on the layer itself
+            if own is not None:  # set on the layer itself by the model
                 layer.forward = own

@@ -134,13 +134,13 @@ def precise_statistics_batches(
     """
     size = min(LARGE_BATCH, len(dataset.train))
     left = PRECISE_EXAMPLES
-    stretches = [
+    chunks = [
         training_chunks(
             dataset, batch_size=size, augment=spec.data.augment, seed=spec.seed, epoch=epoch
         )
         for spec in specs
     ]
-    for parts in zip(*stretches, strict=True):
+    for parts in zip(*chunks, strict=True):
         for batch in torch.split(torch.cat([images for images, _ in parts], 1), size):
             if left > 0:
                 yield batch

@@ -83,12 +83,13 @@ def channel_moments(
         ValueError: the model has no layer at `path`, or the layer does not return one tensor.
     """
 
-    def read(_layer: nn.Module, _inputs: object, output: object) -> None:
+    def add_moments(_layer: nn.Module, _inputs: object, output: object) -> None:
+        """Add the moments of a layer's output; a forward hook."""
         values = tensor_to_watch(path, output).detach().float()
         own = values.chunk(num_networks, dim=1) if num_networks > 1 else [values]
         mean.add(torch.stack([torch.stack((x.mean(), x.square().mean())) for x in own]))
 
-    hook = layer_at(model, path).register_forward_hook(read)
+    hook = layer_at(model, path).register_forward_hook(add_moments)
     try:
         yield
     finally:

@@ -150,7 +150,7 @@ class Trial:
         retain_allocator_memory()
         self.dataset = load_dataset(spec.data, root=data_root, device=self.device)
         norms = SeededNorms(spec.norm, seed=spec.seed)
-        # Weights that the constructors draw stay where a user's own model keeps them.
+        # A custom model may keep the weights that its constructor draws under the seed.
         with SeededGlobalRng(spec.seed, "init", device=self.device):
             self.model = build_model(
                 spec.model,

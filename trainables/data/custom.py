@@ -38,7 +38,7 @@ FactsByDataset = Mapping[Key, DatasetFacts]
 
 _facts: dict[Key, DatasetFacts] = {}
 _root: list[str] = []
-"""The folder that the grid of this process states for a user's own data set, if it does."""
+"""The folder that the grid of this process states for custom data sets; empty if it states none."""
 
 
 def set_custom_data_root(root: str | os.PathLike[str] | None) -> None:

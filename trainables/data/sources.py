@@ -174,6 +174,7 @@ def _read_torchvision(name: str) -> Callable[[Path], DatasetArrays]:
     """Return a reader of torchvision's data set of this name."""
 
     def read_splits(folder: Path) -> DatasetArrays:
+        """Return both splits' arrays with the channels first."""
         import numpy as np
 
         arrays: list[Any] = []

@@ -112,6 +112,7 @@ class _Convolve(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, window: Window) -> Tensor:
+        """Return the convolution of `x` as a batched matrix product."""
         fields = _receptive_fields(x, len(weight), window)
         ctx.save_for_backward(fields, weight)
         ctx.window = window
@@ -120,6 +121,7 @@ class _Convolve(Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Return the gradients of `x` and `weight`, if needed."""
         fields, weight = ctx.saved_tensors
         networks, out = weight.shape[:2]
         columns = torch.unflatten(grad, 1, (networks, out)).permute(1, 0, 3, 4, 2)

@@ -86,9 +86,10 @@ class BatchedLayer(nn.Module):
         one = self.recipe[0].train(self.training)
         state = {name: getattr(self, place) for name, place in self.places.items()}
 
-        def call(own: dict[str, Tensor], features: Tensor) -> Any:
+        def call_one(own: dict[str, Tensor], features: Tensor) -> Any:
+            """Return the layer's output with one network's parameters and buffers."""
             return functional_call(one, own, (features,))
 
         apart = torch.unflatten(x, 1, (self.num_networks, -1))
-        batched = torch.vmap(call, in_dims=(0, 1), out_dims=1, randomness="different")
+        batched = torch.vmap(call_one, in_dims=(0, 1), out_dims=1, randomness="different")
         return batched(state, apart).flatten(1, 2)  # type: ignore[no-any-return]

@@ -38,6 +38,7 @@ def build_allcnn(
     """
 
     def parts() -> Iterator[dict[str, nn.Module]]:
+        """Yield the layers of each convolution by name."""
         channels = in_channels
         for number, multiple in enumerate(CHANNELS, start=1):
             stride = 2 if number in STRIDED else 1

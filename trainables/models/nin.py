@@ -37,6 +37,7 @@ def build_nin(
     narrow, narrowest = round(width * 160 / WIDTH), round(width * 96 / WIDTH)
 
     def parts() -> Iterator[dict[str, nn.Module]]:
+        """Yield the layers of each part of the network by name."""
         yield conv_norm_activation(1, build_conv(in_channels, width, 5), norm)
         yield conv_norm_activation(2, build_conv(width, narrow, 1), norm)
         yield conv_norm_activation(3, build_conv(narrow, narrowest, 1), norm)

@@ -163,10 +163,10 @@ class SwitchingSteps(Steps):
             self.one_time_s += time.perf_counter() - start
         self.policy.record_compilation(self.one_time_s)
 
-    def _stay_eager(self, remark: str) -> None:
+    def _stay_eager(self, warning: str) -> None:
         """Take all further steps eagerly and warn the user."""
         self.policy = FixedRanges([])
-        self.warnings.append(remark)
+        self.warnings.append(warning)
 
     def _handle_fallback(self) -> None:
         """Stay eager if the compiled batch has fallen back to eager execution."""
