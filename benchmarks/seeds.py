@@ -32,7 +32,7 @@ from benchmarks.published import publish
 from benchmarks.training import data_for, spec_for
 from trainables import Trial
 from trainables.fused.lockstep import LockstepTraining
-from trainables.fused.width import MOST_NETWORKS
+from trainables.fused.width import MAX_NETWORKS
 from trainables.spec import TrialSpec
 
 NORMS = ("batchnorm", "groupnorm", "assocnorm")
@@ -69,7 +69,7 @@ def steps_a_second(lockstep: LockstepTraining, num_steps: int, device: str) -> f
         for trial in trials:
             trial.current = None
     begun_at = trials[0].steps_into_epoch
-    lockstep.pace.num_steps = num_steps
+    lockstep.chunk_sizer.num_steps = num_steps
     start = clock(device)
     lockstep.advance()
     return len(trials) * (trials[0].steps_into_epoch - begun_at) / (clock(device) - start)
@@ -79,7 +79,7 @@ def gains(
     spec: TrialSpec, repetitions: int, device: str, *, with_compiled: bool
 ) -> tuple[dict[str, float], int]:
     """Throughput over that of one alone, by what is measured, and the width that `auto` took."""
-    auto = LockstepTraining(trials_of(spec, MOST_NETWORKS, device))
+    auto = LockstepTraining(trials_of(spec, MAX_NETWORKS, device))
     while auto.width.num_steps:
         auto.advance()
     crews = {
@@ -91,16 +91,16 @@ def gains(
             trials = trials_of(spec, width, device, compilation=True)
             crews[f"C={width}"] = LockstepTraining(trials, width)
             steps_a_second(crews[f"C={width}"], 2, device)
-    num_steps = max(2, int(STRETCH_S / auto.width.step_s[1] * MOST_NETWORKS))
+    num_steps = max(2, int(STRETCH_S / auto.width.step_s[1] * MAX_NETWORKS))
     found: dict[str, list[float]] = {name: [] for name in crews}
     for repetition in range(repetitions + 1):
         for name, lockstep in crews.items():
             own = max(2, num_steps // (2 if name != "S=1" else 1))
-            speed = steps_a_second(lockstep, min(own, lockstep.pace.longest), device)
+            speed = steps_a_second(lockstep, min(own, lockstep.chunk_sizer.longest), device)
             if repetition:  # the first one warms up
                 found[name].append(speed)
     median = {name: statistics.median(values) for name, values in found.items()}
-    return {name: value / median["S=1"] for name, value in median.items()}, auto.width.now
+    return {name: value / median["S=1"] for name, value in median.items()}, auto.width.current
 
 
 def cells(options: argparse.Namespace) -> None:

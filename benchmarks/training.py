@@ -38,7 +38,7 @@ from torchvision import transforms
 import normmods
 from benchmarks.published import publish
 from trainables import Trial
-from trainables.data.load import Dataset, Split, load
+from trainables.data.load import Dataset, Split, load_dataset
 from trainables.models.build import build_model
 from trainables.spec import DataSpec, ModelSpec, NormSpec, OptimizerSpec, TrainSpec, TrialSpec
 
@@ -145,10 +145,10 @@ def our_epochs(
     while True:
         epoch = trial.current_epoch()
         while not epoch.is_done:
-            epoch.advance(trial.pace)
+            epoch.train_chunk(trial.chunk_sizer)
         trial.current = None
-        if trial.steps.remarks:
-            raise SystemExit(trial.steps.remarks[0])
+        if trial.steps.warnings:
+            raise SystemExit(trial.steps.warnings[0])
         yield
 
 
@@ -167,7 +167,7 @@ def spec_for(model: str, norm: str, batch_size: int) -> TrialSpec:
 def data_for(spec: TrialSpec, num_images: int, device: str) -> Dataset:
     """Digits, or random images of CIFAR's shape: their content costs nothing."""
     if spec.data.name == "digits":
-        data = load(spec.data, device=device)
+        data = load_dataset(spec.data, device=device)
         chosen = torch.arange(num_images, device=device) % len(data.train)
         return replace(data, train=Split(data.train.images[chosen], data.train.labels[chosen]))
     random = np.random.default_rng(0)

@@ -1,4 +1,12 @@
-"""Normalization layers for 4-D inputs, by name; torch is imported when a layer is."""
+"""Normalization layers for inputs (B, C, H, W), with a registry of their names and options.
+
+    >>> import normmods
+    >>> layer = normmods.build("groupnorm", 64, num_groups=8)
+    >>> layer(torch.randn(2, 64, 16, 16)).shape
+    torch.Size([2, 64, 16, 16])
+
+torch is imported when a layer is first used.
+"""
 
 from __future__ import annotations
 

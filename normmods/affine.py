@@ -1,10 +1,10 @@
-"""A scale and a shift a channel, without statistics."""
+"""Scale and shift by channel, without statistics."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from normmods.dispatch import entry
+from normmods.dispatch import dispatch_input
 from normmods.norm import Norm, to_channels
 
 
@@ -18,9 +18,9 @@ class ScaleAndShift(Norm):
     def __init__(self, num_channels: int) -> None:
         super().__init__(num_channels, eps=0.0)
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The scaled and shifted `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the scaled and shifted `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
         values = x.to(self.weight.dtype)
         return (to_channels(self.weight) * values + to_channels(self.bias)).to(x.dtype)

@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from normmods.assoc_formula import Form, associated
+from normmods.assoc_formula import FormulaOptions, associate_normalize
 from normmods.assoc_native import Associate
-from normmods.dispatch import entry, needs_reference
-from normmods.group import check_group_values, groups_for
-from normmods.norm import Norm, like, one_of, without_autocast
+from normmods.dispatch import dispatch_input, needs_reference
+from normmods.group import choose_num_groups, require_group_values
+from normmods.norm import Norm, match_memory_format, require_one_of, without_autocast
 
 
 class AssocNorm(Norm):
@@ -66,6 +66,10 @@ class AssocNorm(Norm):
     Raises:
         ValueError: in the constructor, an option out of range; in `forward`, an input that is
             not floating (B, C, H, W) or has one value a group.
+
+    Example:
+        >>> AssocNorm(64, num_groups=8)(torch.randn(2, 64, 4, 4)).shape
+        torch.Size([2, 64, 4, 4])
     """
 
     weight: nn.Parameter | None  # type: ignore[assignment]
@@ -87,14 +91,22 @@ class AssocNorm(Norm):
         super().__init__(num_channels, eps=eps)
         if reduction < 1:
             raise ValueError(f"`reduction >= 1` must hold, but got reduction={reduction}")
-        by_channel = one_of("key_features", key_features, ("group", "channel")) == "channel"
-        groups = num_channels if by_channel else groups_for(num_channels, num_groups, fewer_groups)
+        by_channel = require_one_of("key_features", key_features, ("group", "channel")) == "channel"
+        groups = (
+            num_channels
+            if by_channel
+            else choose_num_groups(num_channels, num_groups, fewer_groups)
+        )
         self.num_groups = groups
         self.hidden = max(2, groups // reduction)
-        one_of("bias", bias, ("after", "before", "multiply", "none"))
-        one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
-        self.encoder_init = one_of("encoder_init", encoder_init, ("normal", "first_positive"))
-        self._form = Form(groups, eps, entry=bias, swapped=pairing == "variance_to_weight")
+        require_one_of("bias", bias, ("after", "before", "multiply", "none"))
+        require_one_of("pairing", pairing, ("mean_to_weight", "variance_to_weight"))
+        self.encoder_init = require_one_of(
+            "encoder_init", encoder_init, ("normal", "first_positive")
+        )
+        self._form = FormulaOptions(
+            groups, eps, entry=bias, swapped=pairing == "variance_to_weight"
+        )
         if bias == "none":
             self.weight = self.bias = None
         self.encoder = nn.Parameter(torch.empty(self.hidden, groups, dtype=torch.float32))
@@ -104,7 +116,7 @@ class AssocNorm(Norm):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draws the three maps anew, in one draw from torch's global generator."""
+        """Draw the three maps anew, in one draw from torch's global generator."""
         drawn = torch.randn(3, self.encoder.numel(), dtype=torch.float32)
         if self.encoder_init == "first_positive":
             groups = self.encoder.shape[1]
@@ -113,35 +125,41 @@ class AssocNorm(Norm):
         for parameter, values in zip(maps, drawn, strict=True):
             parameter.copy_(values.view_as(parameter))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
+        """Return the normalized `x`, of the same shape (B, C, H, W), dtype and memory format.
 
-        Eager on a CPU it takes the native kernels (see `normmods.assoc_native`), elsewhere,
-        under `torch.compile`, which fuses it as well, and under `torch.func` the reference.
+        Eager inputs on a CPU use the native kernels (see `normmods.assoc_native`). Other devices,
+        `torch.compile`, which fuses plain operations as well, and `torch.func` use `reference`.
         """
         self._check(x)
-        check_group_values(x, self.num_groups)
+        require_group_values(x, self.num_groups)
         with without_autocast(x):
             if needs_reference(x):
                 return self.reference(x)
             values = x.to(self.encoder.dtype).contiguous()
-            return like(Associate.apply(values, *self._learned(), self._form), x)
+            return match_memory_format(
+                Associate.apply(values, *self._learned_tensors(), self._form), x
+            )
 
     def reference(self, x: Tensor) -> Tensor:
-        """The formula, step by step; differentiable any number of times."""
-        return associated(x.to(self.encoder.dtype), *self._learned(), self._form).to(x.dtype)
+        """Return the output by plain operations, differentiable any number of times."""
+        return associate_normalize(
+            x.to(self.encoder.dtype), *self._learned_tensors(), self._form
+        ).to(x.dtype)
 
-    def _learned(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    def _learned_tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Return the parameters in the order in which the formula takes them."""
         return self.encoder, self.weight_decoder, self.bias_decoder, self.weight, self.bias
 
     def _widen(self, num_networks: int) -> None:
+        """Widen the parameters, and use all networks' groups in the formula."""
         super()._widen(num_networks)
         self.num_groups *= num_networks
         self._form = self._form._replace(num_groups=self.num_groups, num_networks=self.num_networks)
 
     def extra_repr(self) -> str:
-        """The channel count, groups and hidden units in use, and the options."""
+        """Return the channel count, groups and hidden units in use, and the options."""
         return (
             f"{self.num_channels}, num_groups={self.num_groups}, hidden={self.hidden}, "
             f"bias={self._form.entry!r}, swapped={self._form.swapped}, eps={self.eps}"

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from normmods.batch import check_batch_values
-from normmods.dispatch import entry
-from normmods.group import check_group_values, groups_for
-from normmods.norm import like
+from normmods.batch import require_batch_values
+from normmods.dispatch import dispatch_input
+from normmods.group import choose_num_groups, require_group_values
+from normmods.norm import match_memory_format
 from normmods.running import RunningStatisticsNorm
 
 
@@ -73,39 +73,48 @@ class BatchChannelNorm(RunningStatisticsNorm):
             raise ValueError(f"`0 <= momentum <= 1` must hold, but got momentum={momentum}")
         self.estimate = estimate
         self.momentum = momentum
-        self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
+        self.num_groups = choose_num_groups(num_channels, num_groups, fewer_groups)
         self.group_weight = nn.Parameter(torch.ones(self.num_groups, dtype=torch.float32))
         self.group_bias = nn.Parameter(torch.zeros(self.num_groups, dtype=torch.float32))
         self.register_buffer("running_mean", torch.zeros(num_channels, dtype=torch.float32))
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
-        check_group_values(x, self.num_groups)
+        require_group_values(x, self.num_groups)
         values = x.to(self.running_mean.dtype)
-        y = self._by_estimates(values) if self.estimate else self._by_batch(values)
+        y = (
+            self._normalize_by_estimates(values)
+            if self.estimate
+            else self._normalize_by_batch(values)
+        )
         repeats = self.num_channels // self.num_groups
         weight = self.group_weight.repeat_interleave(repeats)
         bias = self.group_bias.repeat_interleave(repeats)
-        return like(functional.group_norm(y, self.num_groups, weight, bias, self.eps), x)
+        return match_memory_format(
+            functional.group_norm(y, self.num_groups, weight, bias, self.eps), x
+        )
 
     def _widen(self, num_networks: int) -> None:
+        """Widen parameters and buffers, and the number of groups."""
         super()._widen(num_networks)
         self.num_groups *= num_networks
 
-    def _by_estimates(self, values: Tensor) -> Tensor:
+    def _normalize_by_estimates(self, values: Tensor) -> Tensor:
+        """Return `values` normalized by the estimates, in training after their update."""
         if self.training:
-            self._estimate(values.detach())
+            self._update_estimates(values.detach())
         # Clones: the next batch moves the estimates while this one's gradient still needs them.
         mean, var = self.running_mean.clone(), self.running_var.clone()
         return functional.batch_norm(values, mean, var, self.weight, self.bias, eps=self.eps)
 
-    def _by_batch(self, values: Tensor) -> Tensor:
+    def _normalize_by_batch(self, values: Tensor) -> Tensor:
+        """Return `values` normalized as by `torch.nn.BatchNorm2d`."""
         if self.training:
-            check_batch_values(values)
+            require_batch_values(values)
             self.num_batches_tracked.add_(1)
         return functional.batch_norm(
             values,
@@ -114,14 +123,15 @@ class BatchChannelNorm(RunningStatisticsNorm):
             self.weight,
             self.bias,
             self.training,
-            self._newest_share() if self.training else 0.0,
+            self._newest_weight_in_averages() if self.training else 0.0,
             self.eps,
         )
 
-    def _estimate(self, values: Tensor) -> None:
+    def _update_estimates(self, values: Tensor) -> None:
+        """Move the estimated mean and variance towards the batch's."""
         var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
         about_estimate = var + (mean - self.running_mean).square()
-        share = self._newest_share(uncounted=1)
+        share = self._newest_weight_in_averages(uncounted=1)
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(about_estimate, share)
         self.num_batches_tracked.add_(1)

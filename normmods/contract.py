@@ -1,4 +1,4 @@
-"""The contract of a norm layer, checked on anybody's: one property, one line."""
+"""The contract of a norm layer: checks of any layer, one property a line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from normmods.layer_under_test import Subject, Violation
+from normmods.layer_under_test import LayerUnderTest, Violation
 from normmods.properties import PROPERTIES
 from normmods.registry import OptionValue, load, require_values
 
 
 @dataclass(frozen=True)
 class Property:
-    """One property of a layer: whether it holds, and in a line what was seen."""
+    """Whether one property of a layer holds, and a line on what was measured."""
 
     name: str
     holds: bool
@@ -28,7 +28,16 @@ class Property:
 
 @dataclass(frozen=True)
 class NormReport:
-    """What `check_norm` found, a property a line when printed."""
+    """The result of `check_norm`; printed, it has a line for each property.
+
+    Attributes:
+        properties: the properties in the order in which they were checked.
+
+    Example:
+        >>> report = check_norm("groupnorm", num_channels=8)
+        >>> report.passed, report.failed
+        (True, ())
+    """
 
     properties: tuple[Property, ...]
 
@@ -39,7 +48,7 @@ class NormReport:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The names of the properties that do not hold."""
+        """Names of the properties that do not hold."""
         return tuple(found.name for found in self.properties if not found.holds)
 
     def __str__(self) -> str:
@@ -53,10 +62,10 @@ def check_norm(
     num_channels: int = 48,
     **options: OptionValue,
 ) -> NormReport:
-    """Runs every property of the contract on the layers that `factory` builds.
+    """Check every property of the contract on the layers that `factory` builds.
 
-    Takes some seconds on a CPU, of which most is torch getting its compiler ready; leaves
-    torch's random state and number of threads as they were. The properties are the functions of
+    This takes some seconds on a CPU, mostly for torch's compiler. torch's random state and number
+    of threads are restored. The properties are the functions of
     `normmods.properties`, each documented there.
 
     Args:
@@ -67,8 +76,14 @@ def check_norm(
 
     Raises:
         NormError: `factory` is a name that cannot be resolved, or an option of a registered norm
-            has a value of another kind. A factory that fails is no
-            error here; it is reported.
+            has a value of another kind. The report contains the errors of a factory that fails.
+
+    Returns:
+        For each property whether it holds, and in a line what was measured.
+
+    Example:
+        >>> print(check_norm("groupnorm").properties[0])
+        pass  shape              kept at 3 sizes
     """
     return check_layer(factory, num_channels, options)
 
@@ -78,13 +93,13 @@ def check_layer(
     num_channels: int,
     options: Mapping[str, OptionValue],
 ) -> NormReport:
-    """`check_norm` with its options in a mapping, whatever they are called."""
+    """Check a layer as `check_norm`, with its options in a mapping, whatever their names."""
     build = load(factory) if isinstance(factory, str) else factory
     if isinstance(factory, str):
         require_values(factory, options)
-    subject = Subject(build, num_channels, options)
+    subject = LayerUnderTest(build, num_channels, options)
     found = []
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    with torch.random.fork_rng(devices=[]), _use_one_thread():
         for name, check in PROPERTIES.items():
             torch.manual_seed(0)
             try:
@@ -98,8 +113,8 @@ def check_layer(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """On inputs this small further threads only wait for each other: they doubled the time."""
+def _use_one_thread() -> Iterator[None]:
+    """Use one thread within the block: on small inputs more threads doubled the time."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Which convolutions the input of a norm comes from, found by following one batch."""
+"""Tracing of which convolutions the input of a norm comes from, by following one batch."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ _MIXES_CHANNELS = re.compile(
     r"conv|linear$|matmul|^(add)?(b?mm|mv)$|baddbmm|einsum|tensordot|attention|_norm$|"
     r"^(lstm|gru|rnn_)|embedding"
 )
-"""Functions of torch whose output is no longer a convolution's, channel by channel."""
+"""Names of torch's functions that mix channels: a result no longer belongs to a convolution."""
 
 _SCALES = re.compile(r"mul|div")
+"""Names of torch's functions that may multiply by a broadcast gate or scale."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a tensor comes from.
+    """The convolutions from which a tensor comes.
 
     Attributes:
-        convolutions: paths of the convolutions of whose outputs it is made, by operations that
-            neither mix channels nor normalise.
-        is_joined: whether it is made of several tensors: a sum, or a concatenation.
+        convolutions: paths of the convolutions whose outputs the tensor is made of, by operations
+            that neither mix channels nor normalise.
+        is_joined: whether several tensors were combined: a sum, or a concatenation.
     """
 
     convolutions: frozenset[str] = frozenset()
     is_joined: bool = False
 
 
-NOWHERE = Origin()
+NO_ORIGIN = Origin()
+"""The origin of a tensor that comes from no convolution."""
 
 
-def origins(
+def trace_origins(
     model: nn.Module, norms: Mapping[str, nn.Module], example: Tensor
 ) -> dict[str, list[Origin]]:
-    """The origin of each norm's input, by path, at each of its calls; a norm not called has none.
+    """Return the origin of each norm's input at each of its calls, by the norm's path.
 
-    The model runs on `example` in evaluation, and where a norm was not called there, in training
-    as well. Its modes, buffers and torch's random state are left as they were.
+    The model runs on `example` in evaluation, and if a norm was not called there, in training as
+    well; a norm that is never called has no entry. Modes, buffers and torch's random state are
+    restored.
     """
     found: dict[str, list[Origin]] = {}
     modes = {module: module.training for module in model.modules()}
@@ -56,7 +59,7 @@ def origins(
                 torch.manual_seed(0)
                 if found.keys() != norms.keys():
                     model.train(is_training)
-                    _follow(model, norms, example, found)
+                    _trace_run(model, norms, example, found)
             for buffer, before in buffers:
                 buffer.copy_(before)
     finally:
@@ -65,49 +68,58 @@ def origins(
     return found
 
 
-def _follow(
+def _trace_run(
     model: nn.Module,
     norms: Mapping[str, nn.Module],
     example: Tensor,
     found: dict[str, list[Origin]],
 ) -> None:
-    origin = _Origins()
+    """Run the model once and append the origin of each norm's input to `found`."""
+    origin = _OriginTracker()
 
-    def of_convolution(path: str) -> Callable[..., None]:
+    def note_convolution(path: str) -> Callable[..., None]:
+        """Return a note that records the convolution at `path` as the origin of its outputs."""
+
         def note(_inputs: list[Tensor], outputs: list[Tensor]) -> None:
             for output in outputs:
-                origin.put(output, Origin(frozenset((path,))))
+                origin.record(output, Origin(frozenset((path,))))
 
         return note
 
-    def of_norm(path: str) -> Callable[..., None]:
+    def note_norm(path: str) -> Callable[..., None]:
+        """Return a note that appends the origin of a norm's input to `found`."""
+
         def note(inputs: list[Tensor], outputs: list[Tensor]) -> None:
-            found.setdefault(path, []).append(origin.of(inputs[0]) if inputs else NOWHERE)
+            found.setdefault(path, []).append(origin.find(inputs[0]) if inputs else NO_ORIGIN)
             for output in outputs:
-                origin.put(output, NOWHERE)
+                origin.record(output, NO_ORIGIN)
 
         return note
 
     notes: list[tuple[nn.Module, Callable[..., None]]] = [
-        (layer, of_norm(path)) for path, layer in norms.items()
+        (layer, note_norm(path)) for path, layer in norms.items()
     ]
     inside = {id(part) for norm in norms.values() for part in norm.modules()}
     for path, layer in model.named_modules():
         if isinstance(layer, nn.Conv2d) and id(layer) not in inside:
-            notes.append((layer, of_convolution(path)))
-    with _told(notes, origin), origin:
+            notes.append((layer, note_convolution(path)))
+    with _call_notes(notes, origin), origin:
         model(example)
 
 
 @contextmanager
-def _told(notes: list[tuple[nn.Module, Callable[..., None]]], origin: _Origins) -> Iterator[None]:
-    """Tell of every call of a layer, however the model makes it: its inputs and its outputs."""
+def _call_notes(
+    notes: list[tuple[nn.Module, Callable[..., None]]], origin: _OriginTracker
+) -> Iterator[None]:
+    """Within the block, call each layer's note with the inputs and outputs of every call."""
 
-    def telling(forward: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+    def wrap_forward(forward: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+        """Return `forward` followed by a call of `note` with inputs and outputs."""
+
         def call(*args: Any, **kwargs: Any) -> Any:
-            inputs = tensors_in((args, kwargs))
+            inputs = find_tensors((args, kwargs))
             outputs = forward(*args, **kwargs)
-            note(inputs, tensors_in(outputs))
+            note(inputs, find_tensors(outputs))
             return outputs
 
         return call
@@ -115,20 +127,20 @@ def _told(notes: list[tuple[nn.Module, Callable[..., None]]], origin: _Origins) 
     before = [vars(layer).get("forward") for layer, _ in notes]
     try:
         for layer, note in notes:
-            layer.forward = telling(layer.forward, note)
+            layer.forward = wrap_forward(layer.forward, note)
         yield
     finally:
         for (layer, _), own in zip(notes, before, strict=True):
             vars(layer).pop("forward", None)
-            if own is not None:  # somebody's own, set on the layer itself
+            if own is not None:  # set on the layer itself by the model
                 layer.forward = own
 
 
-class _Origins(TorchFunctionMode):
-    """Passes the origins of tensors on through every function of torch.
+class _OriginTracker(TorchFunctionMode):
+    """Tracks the origins of tensors through every function of torch.
 
     An origin belongs to a storage, so that views share it; storages are kept alive, since a new
-    one may otherwise take the place of an old one.
+    one may otherwise have the address of an old one.
     """
 
     def __init__(self) -> None:
@@ -136,10 +148,12 @@ class _Origins(TorchFunctionMode):
         self._origins: dict[int, Origin] = {}
         self._kept: list[torch.UntypedStorage] = []
 
-    def of(self, tensor: Tensor) -> Origin:
-        return self._origins.get(tensor.untyped_storage()._cdata, NOWHERE)
+    def find(self, tensor: Tensor) -> Origin:
+        """Return the tensor's origin, `NO_ORIGIN` if none is recorded."""
+        return self._origins.get(tensor.untyped_storage()._cdata, NO_ORIGIN)
 
-    def put(self, tensor: Tensor, origin: Origin) -> None:
+    def record(self, tensor: Tensor, origin: Origin) -> None:
+        """Set the origin of the tensor and of all views of its storage."""
         storage = tensor.untyped_storage()
         self._origins[storage._cdata] = origin
         self._kept.append(storage)
@@ -148,29 +162,30 @@ class _Origins(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        made = tensors_in(output)
+        made = find_tensors(output)
         if made:
             name = getattr(func, "__name__", "")
-            origin = self._joined(name, tensors_in((args, kwargs)), made[0].shape)
+            origin = self._combine_origins(name, find_tensors((args, kwargs)), made[0].shape)
             for tensor in made:
-                self.put(tensor, origin)
+                self.record(tensor, origin)
         return output
 
-    def _joined(self, name: str, inputs: list[Tensor], shape: torch.Size) -> Origin:
+    def _combine_origins(self, name: str, inputs: list[Tensor], shape: torch.Size) -> Origin:
+        """Return the origin of a function's output of `shape` from its name and inputs."""
         if _MIXES_CHANNELS.search(name):
-            return NOWHERE
+            return NO_ORIGIN
         if _SCALES.search(name):
             # What is broadcast is a gate or a scale, not a part of the product.
             inputs = [tensor for tensor in inputs if tensor.shape == shape]
-        parts = {self.of(tensor) for tensor in inputs if tensor.dim() > 1}
+        parts = {self.find(tensor) for tensor in inputs if tensor.dim() > 1}
         if len(parts) <= 1:
-            return parts.pop() if parts else NOWHERE
+            return parts.pop() if parts else NO_ORIGIN
         convolutions = frozenset().union(*(part.convolutions for part in parts))
         return Origin(convolutions, is_joined=True)
 
 
-def tensors_in(value: object) -> list[Tensor]:
-    """The tensors in nested lists, tuples, dictionaries and dataclasses, in their order."""
+def find_tensors(value: object) -> list[Tensor]:
+    """Return the tensors in nested lists, tuples, dictionaries and dataclasses, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, Mapping):
@@ -178,5 +193,5 @@ def tensors_in(value: object) -> list[Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = [getattr(value, field.name) for field in dataclasses.fields(value)]
     if isinstance(value, list | tuple):
-        return [tensor for item in value for tensor in tensors_in(item)]
+        return [tensor for item in value for tensor in find_tensors(item)]
     return []

@@ -1,8 +1,8 @@
-"""Which way an input goes through a layer: as a node of a graph, as nothing, or by which kernels.
+"""Choice of how a layer processes an input: recorded, empty, by native or by plain operations.
 
-torch can hand a layer more than a tensor of values: `torch.fx` hands it a `Proxy`, `torch.func` a
-tensor that stands for many or carries a tangent, an exporter a tensor whose operations it records.
-The questions are answered here, once for all layers.
+torch can pass a layer more than a tensor of values: `torch.fx` passes a `Proxy`, `torch.func` a
+tensor that stands for many or carries a tangent, an exporter a tensor whose operations are
+recorded. This module distinguishes these cases for all layers.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
     from normmods.norm import Norm
 
 
-def entry(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
-    """Wraps a layer's `forward`, which then gets only inputs that hold values.
+def dispatch_input(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    """Return a layer's `forward` wrapped so that it receives only inputs with values.
 
-    `torch.fx` records a layer inside of a model as one `call_module` node, as it does torch's own
-    layers. An input without values passes through and leaves the statistics as they are.
+    `torch.fx` records a layer inside a model as one `call_module` node, as it does torch's own
+    layers. An input without values is passed through and leaves the statistics unchanged.
     """
 
     @wraps(forward)
     def enter(layer: Norm, x: Tensor) -> Tensor:
+        """Record `x`, pass it through if empty, or call the layer's own `forward`."""
         if isinstance(x, Proxy):
-            return _recorded(layer, x, forward)
+            return _record_layer(layer, x, forward)
         if not _is_traced() and x.numel() == 0:
             layer._check(x)
-            return _without_values(layer, x)
+            return _pass_empty_batch(layer, x)
         if layer.training and not layer.recomputable and _is_recomputed():
             raise RuntimeError(
                 f"a {type(layer).__name__} in training cannot be recomputed in the backward pass, "
@@ -46,18 +47,18 @@ def entry(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], T
 
 
 def is_recorded(x: Tensor) -> bool:
-    """Whether `x` has no shape to check: `torch.fx` or `torch.jit.trace` records what is done."""
+    """Whether `torch.fx` or `torch.jit.trace` records operations: `x` has no fixed shape."""
     return isinstance(x, Proxy) or _is_traced()
 
 
 def is_transformed() -> bool:
-    """Whether `torch.func` or forward-mode differentiation is at work: tensors may be many."""
+    """Whether `torch.func` or forward-mode differentiation is active: tensors may be many."""
     transforms: bool = torch._C._are_functorch_transforms_active()
     return transforms or forward_ad._current_level >= 0
 
 
 def needs_reference(x: Tensor) -> bool:
-    """Whether only plain operations serve `x`: the fast paths are for eager tensors on a CPU."""
+    """Whether `x` needs plain operations: native kernels are for eager tensors on a CPU."""
     return (
         is_recorded(x)
         or x.device.type != "cpu"
@@ -70,10 +71,10 @@ def needs_reference(x: Tensor) -> bool:
 def differentiable_gradients(
     formula: Callable[..., Tensor], inputs: Sequence[Tensor | None], grad: Tensor
 ) -> list[Tensor | None]:
-    """Gradients of `formula(*inputs)` by autograd, themselves differentiable, an input each.
+    """Return gradients of `formula(*inputs)` by autograd, themselves differentiable, by input.
 
-    For a backward written by hand in which grad mode is on (`create_graph=True`): its own
-    arithmetic may be done in place, which autograd cannot differentiate.
+    For a hand-written backward pass with grad mode on (`create_graph=True`): its own arithmetic may
+    be done in place, which autograd cannot differentiate.
     """
     wanted = [x for x in inputs if x is not None and x.requires_grad]
     found = iter(
@@ -83,16 +84,17 @@ def differentiable_gradients(
 
 
 def _is_traced() -> bool:
+    """Whether `torch.jit.trace` is active."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _is_recomputed() -> bool:
-    """Whether a backward pass is at work, where activation checkpointing repeats a forward."""
+    """Whether a backward pass is running, in which activation checkpointing repeats a forward."""
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
 
 
-def _recorded(layer: Norm, x: Any, forward: Callable[[Any, Tensor], Tensor]) -> Tensor:
-    """The layer as one node or, where it is itself what is traced, its formula."""
+def _record_layer(layer: Norm, x: Any, forward: Callable[[Any, Tensor], Tensor]) -> Tensor:
+    """Return the proxy of the layer as one node, or of its operations if the layer is the root."""
     if x.tracer.root is not layer:
         node: Tensor = x.tracer.create_proxy(
             "call_module", x.tracer.path_of_module(layer), (x,), {}
@@ -106,9 +108,9 @@ def _recorded(layer: Norm, x: Any, forward: Callable[[Any, Tensor], Tensor]) -> 
     return forward(layer, x)
 
 
-def _without_values(layer: Norm, x: Tensor) -> Tensor:
-    """`x`, differentiable, such that every parameter gets a gradient of zeros."""
+def _pass_empty_batch(layer: Norm, x: Tensor) -> Tensor:
+    """Return an empty `x` connected to every parameter, which gets a gradient of zeros."""
     if layer.training:
-        layer._meet_empty_batch()
+        layer._count_empty_batch()
     parameters = sum(parameter.sum() for parameter in layer.parameters())
     return x + 0 * parameters

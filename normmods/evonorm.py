@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from normmods.affine import ScaleAndShift
-from normmods.batch import BatchStatisticsNorm, check_batch_values
-from normmods.dispatch import entry
-from normmods.group import check_group_values, groups_for
-from normmods.norm import BEFORE_SUM, Norm, one_of, to_channels
+from normmods.batch import BatchStatisticsNorm, require_batch_values
+from normmods.dispatch import dispatch_input
+from normmods.group import choose_num_groups, require_group_values
+from normmods.norm import BEFORE_SUM, Norm, require_one_of, to_channels
 
 _MAP = (2, 3)
 
@@ -28,6 +28,23 @@ class EvoNormB0(BatchStatisticsNorm):
     Attributes:
         v: v_1, (C,), starts at 1.
         running_var: moving average of s2_batch, (C,).
+
+    Args:
+        num_channels: channels of the input, C.
+        eps: added to both variances.
+        momentum: weight of the newest batch in `running_var`.
+        eval_statistics: `ema` or `batch`.
+        before_sum: the layer where no activation follows: `affine`, weight and bias alone, or
+            `nonlinear`, the same as everywhere.
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
+            value a channel where the batch's statistics are used.
+
+    Example:
+        >>> layer = EvoNormB0(8)
+        >>> layer(torch.randn(4, 8, 6, 6)).shape, layer.replaces_activation
+        (torch.Size([4, 8, 6, 6]), True)
     """
 
     replaces_activation = True
@@ -44,14 +61,14 @@ class EvoNormB0(BatchStatisticsNorm):
         before_sum: str = "affine",
     ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum, eval_statistics=eval_statistics)
-        self.before_sum = one_of("before_sum", before_sum, BEFORE_SUM)
+        self.before_sum = require_one_of("before_sum", before_sum, BEFORE_SUM)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("running_var", torch.ones(num_channels, dtype=torch.float32))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the activated `x`, of the same shape (B, C, H, W) and dtype."""
         self._check(x)
         values = x.to(self.v.dtype)
         var = self._batch_variance(values)
@@ -62,17 +79,18 @@ class EvoNormB0(BatchStatisticsNorm):
         return y.to(x.dtype)
 
     def without_activation(self) -> Norm:
-        """Weight and bias alone, as in the authors' code; itself with `before_sum: nonlinear`."""
+        """Return weight and bias alone, as the authors' code; itself if `before_sum: nonlinear`."""
         return self if self.before_sum == "nonlinear" else ScaleAndShift(self.num_channels)
 
     def _batch_variance(self, values: Tensor) -> Tensor:
+        """Return the biased batch variance, (C,), or at test time the statistics in use."""
         if not self.training and self.eval_statistics == "ema":
             return self.running_var
-        check_batch_values(values)
+        require_batch_values(values)
         var = values.var((0, 2, 3), correction=0)
         if self.training:
             self.num_batches_tracked.add_(1)
-            self.running_var.lerp_(var.detach(), self._newest_share())
+            self.running_var.lerp_(var.detach(), self._newest_weight_in_averages())
         return var
 
 
@@ -118,16 +136,16 @@ class EvoNormS0(Norm):
         before_sum: str = "affine",
     ) -> None:
         super().__init__(num_channels, eps=eps)
-        self.before_sum = one_of("before_sum", before_sum, BEFORE_SUM)
-        choice = one_of("group_choice", group_choice, ("largest_divisor", "gcd"))
-        self.num_groups = groups_for(num_channels, num_groups, fewer_groups, choice)
+        self.before_sum = require_one_of("before_sum", before_sum, BEFORE_SUM)
+        choice = require_one_of("group_choice", group_choice, ("largest_divisor", "gcd"))
+        self.num_groups = choose_num_groups(num_channels, num_groups, fewer_groups, choice)
         self.v = nn.Parameter(torch.ones(num_channels, dtype=torch.float32))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the activated `x`, of the same shape (B, C, H, W) and dtype."""
         self._check(x)
-        check_group_values(x, self.num_groups)
+        require_group_values(x, self.num_groups)
         values = x.to(self.v.dtype)
         swish = torch.unflatten(
             values * torch.sigmoid(to_channels(self.v) * values), 1, (self.num_groups, -1)
@@ -139,9 +157,10 @@ class EvoNormS0(Norm):
         return y.to(x.dtype)
 
     def without_activation(self) -> Norm:
-        """Weight and bias alone, as in the authors' code; itself with `before_sum: nonlinear`."""
+        """Return weight and bias alone, as the authors' code; itself if `before_sum: nonlinear`."""
         return self if self.before_sum == "nonlinear" else ScaleAndShift(self.num_channels)
 
     def _widen(self, num_networks: int) -> None:
+        """Widen parameters, and the number of groups."""
         super()._widen(num_networks)
         self.num_groups *= num_networks

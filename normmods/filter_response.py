@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from normmods.dispatch import entry
-from normmods.norm import BEFORE_SUM, Norm, one_of, to_channels
+from normmods.dispatch import dispatch_input
+from normmods.norm import BEFORE_SUM, Norm, require_one_of, to_channels
 
 
 class FilterResponse(Norm):
@@ -28,14 +28,14 @@ class FilterResponse(Norm):
         initial = nn.Parameter(torch.tensor(1e-4, dtype=torch.float32))
         self.learned_eps = initial if learn_eps else None
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
-        return self._normalized(x).to(x.dtype)
+        return self._normalize(x).to(x.dtype)
 
-    def _normalized(self, x: Tensor) -> Tensor:
-        """y, in the dtype of the parameters."""
+    def _normalize(self, x: Tensor) -> Tensor:
+        """Return y in the dtype of the parameters."""
         values = x.to(self.weight.dtype)
         power = values.square().mean((2, 3), keepdim=True) + self.eps
         if self.learned_eps is not None:
@@ -55,6 +55,21 @@ class FilterResponseNorm(FilterResponse):
 
     Attributes:
         threshold: tau of the TLU, (C,).
+
+    Args:
+        num_channels: channels of the input, C.
+        eps: added to nu.
+        learn_eps: whether a learned value a channel is added to eps.
+        before_sum: the layer where no activation follows: `affine`, without TLU, or
+            `nonlinear`, the same as everywhere.
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W).
+
+    Example:
+        >>> layer = FilterResponseNorm(8)
+        >>> layer(torch.randn(2, 8, 4, 4)).min().item() >= 0  # the threshold starts at 0
+        True
     """
 
     replaces_activation = True
@@ -68,17 +83,17 @@ class FilterResponseNorm(FilterResponse):
         before_sum: str = "affine",
     ) -> None:
         super().__init__(num_channels, eps=eps, learn_eps=learn_eps)
-        self.before_sum = one_of("before_sum", before_sum, BEFORE_SUM)
+        self.before_sum = require_one_of("before_sum", before_sum, BEFORE_SUM)
         self.threshold = nn.Parameter(torch.zeros(num_channels, dtype=torch.float32))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The activated `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the activated `x`, of the same shape (B, C, H, W) and dtype."""
         self._check(x)
-        return torch.maximum(self._normalized(x), to_channels(self.threshold)).to(x.dtype)
+        return torch.maximum(self._normalize(x), to_channels(self.threshold)).to(x.dtype)
 
     def without_activation(self) -> Norm:
-        """Without TLU, normalization and all; itself with `before_sum: nonlinear`."""
+        """Return the layer without TLU; itself with `before_sum: nonlinear`."""
         if self.before_sum == "nonlinear":
             return self
         learns = self.learned_eps is not None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.fx import Proxy
 
-from normmods.batch import BatchNorm, check_batch_values
+from normmods.batch import BatchNorm, require_batch_values
 
 
 class GhostBatchNorm(BatchNorm):
@@ -21,6 +21,19 @@ class GhostBatchNorm(BatchNorm):
 
     Raises:
         ValueError: as `BatchNorm`, for any part; `ghost_size` is not positive.
+
+    Args:
+        num_channels: channels of the input, C.
+        ghost_size: examples of a part.
+        eps: added to the variance.
+        momentum: weight of the newest part in the running statistics.
+        eval_statistics: as for `BatchNorm`.
+
+    Example:
+        >>> x = torch.randn(8, 4, 6, 6)
+        >>> parts = torch.cat([BatchNorm(4)(part) for part in x.split(2)])
+        >>> torch.allclose(GhostBatchNorm(4, ghost_size=2)(x), parts, atol=1e-6)
+        True
     """
 
     synchronizable = False
@@ -39,12 +52,15 @@ class GhostBatchNorm(BatchNorm):
             raise ValueError(f"`ghost_size >= 1` must hold, but got ghost_size={ghost_size}")
         self.ghost_size = ghost_size
 
-    def _by_batch(self, x: Tensor, *, track: bool) -> Tensor:
+    def _normalize_by_batch(self, x: Tensor, *, track: bool) -> Tensor:
+        """Return each part of the batch normalized by its own statistics."""
         if isinstance(x, Proxy):
             raise ValueError(
                 "the number of parts depends on the batch size, but got a bare GhostBatchNorm with "
                 f"eval_statistics={self.eval_statistics!r} to trace: trace a model that holds it"
             )
         parts = torch.split(x, self.ghost_size)
-        check_batch_values(parts[-1])
-        return torch.cat([super(GhostBatchNorm, self)._by_batch(p, track=track) for p in parts])
+        require_batch_values(parts[-1])
+        return torch.cat(
+            [super(GhostBatchNorm, self)._normalize_by_batch(p, track=track) for p in parts]
+        )

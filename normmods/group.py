@@ -1,4 +1,4 @@
-"""Norms whose statistics belong to one example: GroupNorm and its two ends."""
+"""Norms with statistics of single examples: GroupNorm, InstanceNorm and LayerNorm."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from normmods.dispatch import entry, is_recorded
+from normmods.dispatch import dispatch_input, is_recorded
 from normmods.norm import Norm
 
 
-def groups_for(num_channels: int, num_groups: int, fewer_groups: bool, choice: str = "gcd") -> int:
-    """The groups that `num_channels` are split into where `num_groups` were asked for.
+def choose_num_groups(
+    num_channels: int, num_groups: int, fewer_groups: bool, choice: str = "gcd"
+) -> int:
+    """Return the number of groups into which `num_channels` are split.
 
-    `choice` is `gcd`, gcd(num_groups, num_channels), or `largest_divisor`, the largest divisor of
-    `num_channels` that is not above `num_groups`; the two differ for 48 channels and 32 groups,
-    16 and 24.
+    Args:
+        num_channels: channels of the input.
+        num_groups: groups asked for.
+        fewer_groups: False refuses a `num_groups` that does not divide `num_channels`.
+        choice: `gcd`, gcd(num_groups, num_channels), or `largest_divisor`, the largest divisor of
+            `num_channels` that is not above `num_groups`; the two differ for 48 channels and 32
+            groups, 16 and 24.
 
     Raises:
-        ValueError: `num_groups` is not positive, or does not divide and `fewer_groups` is False.
+        ValueError: `num_groups` is not positive, or does not divide `num_channels` and
+            `fewer_groups` is False.
     """
     if num_groups < 1:
         raise ValueError(f"`num_groups >= 1` must hold, but got num_groups={num_groups}")
@@ -37,8 +44,8 @@ def groups_for(num_channels: int, num_groups: int, fewer_groups: bool, choice: s
     return groups
 
 
-def check_group_values(x: Tensor, num_groups: int) -> None:
-    """Refuses inputs with one value a group and example: standardised, they are all zero."""
+def require_group_values(x: Tensor, num_groups: int) -> None:
+    """Raise `ValueError` for one value a group and example: standardised, all are zero."""
     if not is_recorded(x) and x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
         raise ValueError(
             "`(C / num_groups) * H * W > 1` must hold, but got one value a group: "
@@ -58,6 +65,17 @@ class GroupNorm(Norm):
     Raises:
         ValueError: in the constructor, groups that do not divide; in `forward`, an input that
             is not floating (B, C, H, W) or has one value a group.
+
+    Args:
+        num_channels: channels of the input, C.
+        num_groups: groups asked for.
+        fewer_groups: False refuses a `num_groups` that does not divide C.
+        eps: added to the variance.
+
+    Example:
+        >>> layer = GroupNorm(48, num_groups=32)
+        >>> layer.num_groups, layer(torch.randn(2, 48, 4, 4)).shape
+        (16, torch.Size([2, 48, 4, 4]))
     """
 
     def __init__(
@@ -69,13 +87,13 @@ class GroupNorm(Norm):
         eps: float = 1e-5,
     ) -> None:
         super().__init__(num_channels, eps=eps)
-        self.num_groups = groups_for(num_channels, num_groups, fewer_groups)
+        self.num_groups = choose_num_groups(num_channels, num_groups, fewer_groups)
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
-        check_group_values(x, self.num_groups)
+        require_group_values(x, self.num_groups)
         reduced = not is_recorded(x) and x.dtype in (torch.float16, torch.bfloat16)
         if reduced and x.device.type != "cpu":
             # Only the CPU kernel takes reduced inputs beside float32 parameters.
@@ -84,11 +102,12 @@ class GroupNorm(Norm):
         return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def _widen(self, num_networks: int) -> None:
+        """Widen parameters, and the number of groups."""
         super()._widen(num_networks)
         self.num_groups *= num_networks
 
     def extra_repr(self) -> str:
-        """The channel count, the groups in use and eps."""
+        """Return the channel count, the groups in use and eps."""
         return f"{self.num_channels}, num_groups={self.num_groups}, eps={self.eps}"
 
 
@@ -97,6 +116,15 @@ class InstanceNorm(GroupNorm):
 
     Unlike `torch.nn.InstanceNorm2d` it has a weight and a bias, as the other norms do, and no
     running statistics. Raises `ValueError` on 1x1 maps.
+
+    Args:
+        num_channels: channels of the input, C.
+        eps: added to the variance.
+
+    Example:
+        >>> x = torch.randn(2, 8, 4, 4)
+        >>> torch.allclose(InstanceNorm(8)(x), torch.nn.functional.instance_norm(x), atol=1e-5)
+        True
     """
 
     def __init__(self, num_channels: int, *, eps: float = 1e-5) -> None:
@@ -107,6 +135,17 @@ class LayerNorm(GroupNorm):
     """Layer normalization (Ba et al. 2016, arXiv 1607.06450) for convolutions: one group.
 
     Statistics run over (C, H, W); weight and bias belong to channels, (C,).
+
+    Args:
+        num_channels: channels of the input, C.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: an input is not floating (B, C, H, W) or has one value an example.
+
+    Example:
+        >>> LayerNorm(8).num_groups
+        1
     """
 
     def __init__(self, num_channels: int, *, eps: float = 1e-5) -> None:

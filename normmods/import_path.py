@@ -1,4 +1,4 @@
-"""What a user names as `package.module:attr`: imported, and one clear line where that fails."""
+"""Import of what a user names as `package.module:attr`, with a one-line message if that fails."""
 
 from __future__ import annotations
 
@@ -9,61 +9,61 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normmods.errors import ImportPathError, suggestion
+from normmods.errors import ImportPathError, suggest_name
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _UNREACHABLE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
-def resolve(path: str, *, named: str, wanted: str) -> Callable[..., Any]:
-    """The callable at `package.module:attr`; imports its module.
+def import_callable(path: str, *, label: str, wanted: str) -> Callable[..., Any]:
+    """Return the callable at `package.module:attr`; imports its module.
 
     Args:
-        path: where it is.
-        named: what messages call it: `norm 'groupnorm'`.
-        wanted: what it should be: `of the number of channels that returns a module`.
+        path: the name `package.module:attr`.
+        label: the name in messages: `norm 'groupnorm'`.
+        wanted: what a callable should do: `of the number of channels that returns a module`.
 
     Raises:
-        ImportPathError: there is no such module or attribute, importing it raised, or what is
-            there cannot be called.
+        ImportPathError: the module or attribute is missing, importing it raised, or it cannot be
+            called.
     """
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
-        raise ImportPathError(f"{named}: expected 'package.module:attr'")
-    _require_name(named, module_name, attribute)
-    module = _import(named, module_name)
+        raise ImportPathError(f"{label}: expected 'package.module:attr'")
+    _require_name(label, module_name, attribute)
+    module = _import(label, module_name)
     if not hasattr(module, attribute):
-        near = suggestion(attribute, vars(module))
-        raise ImportPathError(f"{named}: {module_name} has no {attribute!r}{near}")
+        near = suggest_name(attribute, vars(module))
+        raise ImportPathError(f"{label}: {module_name} has no {attribute!r}{near}")
     found = getattr(module, attribute)
     if _is_built(found):
         raise ImportPathError(
-            f"{named}: {path} is a module already built ({type(found).__name__}); name its class, "
+            f"{label}: {path} is a module already built ({type(found).__name__}); name its class, "
             f"or a function {wanted}"
         )
     if not callable(found):
         raise ImportPathError(
-            f"{named}: {attribute} is {type(found).__name__}, which cannot be called; "
+            f"{label}: {attribute} is {type(found).__name__}, which cannot be called; "
             f"name a class or a function {wanted}"
         )
     return found  # type: ignore[no-any-return]
 
 
 def _is_built(found: object) -> bool:
-    """Whether this is a layer or model itself; whoever has one has imported torch."""
+    """Whether the object is a layer or model, not its class; then torch has been imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(found, torch.nn.Module)
 
 
 def keyword_parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that a keyword can reach."""
+    """Return the parameters that can be passed by keyword."""
     return [parameter for parameter in _parameters(target) if parameter.kind not in _UNREACHABLE]
 
 
 def layer_options(target: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of what builds a layer that a keyword can reach, but the number of channels.
+    """Return the keyword parameters of a layer's callable except the number of channels.
 
-    That is the first positional one; see `build_layer` for the exception.
+    The number of channels is the first positional parameter; see `build_layer` for the exception.
     """
     parameters = _parameters(target)
     keyword = _channels_keyword(parameters)
@@ -80,10 +80,10 @@ def channels_parameter(target: Callable[..., Any]) -> str | None:
 
 
 def build_layer(target: Callable[..., Any], num_channels: int, options: Mapping[str, Any]) -> Any:
-    """What `target` builds for so many channels.
+    """Return the layer that `target` builds for `num_channels`.
 
-    They are its first argument, unless another parameter without default is called
-    `num_channels`, as in torch's `GroupNorm(num_groups, num_channels)`: then they are that one.
+    The number is passed as the first argument, unless another parameter without default is called
+    `num_channels`, as in torch's `GroupNorm(num_groups, num_channels)`: then it is passed there.
     """
     keyword = _channels_keyword(_parameters(target))
     if keyword is None:
@@ -92,6 +92,7 @@ def build_layer(target: Callable[..., Any], num_channels: int, options: Mapping[
 
 
 def _channels_keyword(parameters: list[inspect.Parameter]) -> str | None:
+    """Return the keyword by which the number of channels must be passed; None if by position."""
     for place, parameter in enumerate(parameters):
         if parameter.name == "num_channels" and parameter.default is parameter.empty:
             by_place = place == 0 and parameter.kind in _POSITIONAL
@@ -102,6 +103,7 @@ def _channels_keyword(parameters: list[inspect.Parameter]) -> str | None:
 
 
 def _parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of a callable; one without signature counts as taking any options."""
     try:
         return list(inspect.signature(target).parameters.values())
     except (TypeError, ValueError):  # some compiled callables have no signature
@@ -111,33 +113,35 @@ def _parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
         ]
 
 
-def _require_name(named: str, module_name: str, attribute: str) -> None:
-    """Raise `ImportPathError` where a file's path stands in place of a module's name."""
+def _require_name(label: str, module_name: str, attribute: str) -> None:
+    """Raise `ImportPathError` for a file's path in place of a module's name."""
     is_file = module_name.endswith(".py") and not module_name.startswith(".")
     if not is_file and all(part.isidentifier() for part in module_name.split(".")):
         return
     name = re.split(r"[/\\]", module_name.removesuffix(".py"))[-1]
     raise ImportPathError(
-        f"{named}: expected the name of a module, found the path of a file; write "
+        f"{label}: expected the name of a module, found the path of a file; write "
         f"'{name}:{attribute}', and keep {name}.py beside the grid or in the working folder"
     )
 
 
-def _import(named: str, module_name: str) -> Any:
+def _import(label: str, module_name: str) -> Any:
+    """Return the imported module; raises `ImportPathError` if the import fails."""
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise ImportPathError(
-                f"{named}: there is no module {error.name!r} on the import path"
+                f"{label}: there is no module {error.name!r} on the import path"
             ) from error
-        raise _import_failure(named, module_name, error) from error
+        raise _import_failure(label, module_name, error) from error
     except (Exception, SystemExit) as error:
-        raise _import_failure(named, module_name, error) from error
+        raise _import_failure(label, module_name, error) from error
 
 
-def _import_failure(named: str, module_name: str, error: BaseException) -> ImportPathError:
+def _import_failure(label: str, module_name: str, error: BaseException) -> ImportPathError:
+    """Return the error for an exception that importing the module raised."""
     cause = " ".join(str(error).split())
     return ImportPathError(
-        f"{named}: importing {module_name} raised {type(error).__name__}: {cause}"
+        f"{label}: importing {module_name} raised {type(error).__name__}: {cause}"
     )

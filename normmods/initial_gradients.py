@@ -1,4 +1,4 @@
-"""Parameters that a layer's initial values leave without a gradient, counted over many draws."""
+"""The property `initial_gradients`: parameters that initial values leave without a gradient."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections import defaultdict
 
 import torch
 
-from normmods.layer_under_test import Subject
+from normmods.layer_under_test import LayerUnderTest
 
 DRAWS = 100
-"""Layers drawn: a share of 25 % is then found within 9 points, 19 times of 20."""
+"""Layers drawn: a share of 25 % is found within 9 points, 19 times of 20."""
 
 
-def initial_gradients(subject: Subject) -> str:
-    """How many new layers have a parameter without any gradient, and which it is.
+def initial_gradients(subject: LayerUnderTest) -> str:
+    """Report how many new layers have a parameter without any gradient, and which parameter.
 
-    A hidden unit behind a relu that is off for every example passes none, and so stays off. Each
-    layer is drawn anew and gets one training batch of standard normal input. It is told, not
-    judged: some papers' initial values are so.
+    A hidden unit behind a relu that is off for every example passes no gradient, and so stays off.
+    Each layer is drawn anew and gets one training batch of standard normal input. The property
+    always holds, since some papers' initial values are such.
     """
     without: dict[str, int] = defaultdict(int)
     for seed in range(DRAWS):

@@ -14,54 +14,56 @@ from normmods.weight_forms import prepare
 
 
 class Violation(Exception):  # noqa: N818 - it is a finding, not an error
-    """A property does not hold; the message says why, in one line."""
+    """A property that does not hold; the one-line message says why."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A layer under test: how to build it, for how many channels."""
+class LayerUnderTest:
+    """A layer to be tested: its factory, number of channels and options."""
 
     factory: Callable[..., nn.Module]
     num_channels: int
     options: Mapping[str, OptionValue]
 
     def build(self, seed: int = 0, /, **more: OptionValue) -> nn.Module:
-        """A layer with the initial values of a seed, by default always the same."""
+        """Return a new layer with the initial values of a seed, by default always the same."""
         torch.manual_seed(seed)
         options = {**self.options, **more}
         return prepare(build_layer(self.factory, self.num_channels, options))
 
-    def input(self, batch: int = 4, height: int = 6, width: int = 5, *, step: int = 0) -> Tensor:
-        """A reproducible input whose mean and scale move with `step`."""
+    def make_input(
+        self, batch: int = 4, height: int = 6, width: int = 5, *, step: int = 0
+    ) -> Tensor:
+        """Return a reproducible input whose mean and scale change with `step`."""
         generator = torch.Generator().manual_seed(step)
         x = torch.randn(batch, self.num_channels, height, width, generator=generator)
         return x * (1 + step % 5) + step % 3
 
-    def trained(self, steps: int = 3) -> nn.Module:
-        """A layer after some training batches."""
+    def build_trained(self, steps: int = 3) -> nn.Module:
+        """Return a layer after `steps` training batches."""
         layer = self.build()
         for step in range(steps):
-            backward(layer(self.input(step=step)).sum())
+            backpropagate(layer(self.make_input(step=step)).sum())
         layer.zero_grad()
         return layer
 
 
-def backward(total: Tensor) -> None:
-    """The backward pass, where there is something to learn: a layer may have no parameters."""
+def backpropagate(total: Tensor) -> None:
+    """Run the backward pass, if there is a gradient: a layer may have no parameters."""
     if total.requires_grad:
         total.backward()  # type: ignore[no-untyped-call]
 
 
-def tensors(layer: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, those outside of the state dict too."""
+def state_tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name, including buffers outside the state dict."""
     return {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
 
 
-def same(a: Tensor, b: Tensor) -> bool:
-    """Equal in shape and in every value."""
+def are_equal(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal in shape and in every value."""
     return a.shape == b.shape and bool(torch.equal(a, b))
 
 
-def difference(a: Tensor, b: Tensor) -> float:
-    """The greatest absolute difference of two tensors of one shape."""
+def max_difference(a: Tensor, b: Tensor) -> float:
+    """Return the greatest absolute difference of two tensors of one shape."""
     return float((a.detach().double() - b.detach().double()).abs().max())

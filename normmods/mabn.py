@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from normmods.dispatch import entry, is_transformed
+from normmods.dispatch import dispatch_input, is_transformed
 from normmods.norm import to_channels
 from normmods.running import RunningStatisticsNorm
 
-_CLIP = 5.0
-"""r is kept within [1 / 5, 5]: a constant of the authors' code."""
+_MAX_R = 5.0
+"""r is limited to [1 / 5, 5]: a constant of the authors' code."""
 
 
 class MovingAverageBatchNorm(RunningStatisticsNorm):
@@ -63,8 +63,8 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
             not floating (B, C, H, W), or a convolution that is not prepared.
 
     Example:
-        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), MovingAverageBatchNorm(8))
-        >>> normmods.prepare(model)(torch.randn(2, 3, 9, 9)).shape
+        >>> layers = torch.nn.Conv2d(3, 8, 3), MovingAverageBatchNorm(8)
+        >>> prepare(torch.nn.Sequential(*layers))(torch.randn(2, 3, 9, 9)).shape
         torch.Size([2, 8, 7, 7])
     """
 
@@ -111,9 +111,9 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("num_projections_tracked", torch.tensor(0))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
         values = x.to(self.running_var.dtype)
         if not self.training:
@@ -125,26 +125,26 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
                     "pass writes statistics of the gradient, but got torch.func or forward-mode "
                     "differentiation: call layer.eval(), or use another norm"
                 )
-            std, r = self._divisors(values.detach().square().mean((0, 2, 3)))
+            std, r = self._update_divisors(values.detach().square().mean((0, 2, 3)))
             if torch.compiler.is_compiling():
-                std, r = _keep(torch.stack((std, r))).unbind()
+                std, r = _copy_for_backward(torch.stack((std, r))).unbind()
             normalized = _Normalize.apply(values, std, r, self)
         return (to_channels(self.weight) * normalized + to_channels(self.bias)).to(x.dtype)
 
-    def _divisors(self, newest: Tensor) -> tuple[Tensor, Tensor]:
-        """Takes a batch's chi2, (C,), into the state; s and r of this batch, (C,) each."""
-        moment = self._averaged(self.moments, self.num_batches_tracked, newest)
+    def _update_divisors(self, newest: Tensor) -> tuple[Tensor, Tensor]:
+        """Add a batch's chi2, (C,), to the state and return s and r of this batch, (C,) each."""
+        moment = self._update_average(self.moments, self.num_batches_tracked, newest)
         std = (moment + self.eps).sqrt()
         r = torch.ones_like(std)
         if self.renormalize_after is not None:
             ratio = std / (self.running_var + self.eps).sqrt()
             renormalizing = self.num_batches_tracked > self.renormalize_after
-            r = torch.where(renormalizing, ratio.clamp(1 / _CLIP, _CLIP), r)
-        self.running_var.lerp_(moment, self._newest_share())
+            r = torch.where(renormalizing, ratio.clamp(1 / _MAX_R, _MAX_R), r)
+        self.running_var.lerp_(moment, self._newest_weight_in_averages())
         return std, r
 
-    def _averaged(self, latest: Tensor, count: Tensor, newest: Tensor) -> Tensor:
-        """Counts a batch, writes its statistic into `latest`; the statistic to use, (C,)."""
+    def _update_average(self, latest: Tensor, count: Tensor, newest: Tensor) -> Tensor:
+        """Count a batch, write its statistic into `latest`; return the statistic to use, (C,)."""
         step = count.add_(1)
         latest.index_copy_(1, (step % self.history).view(1), newest[:, None])
         averaging = (step > self.history) & (step >= self.warmup_steps)
@@ -152,17 +152,17 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
 
 
 @torch.library.custom_op("normmods::keep", mutates_args=())
-def _keep(values: Tensor) -> Tensor:
-    """A copy that a compiled backward pass is given, instead of computing the values again.
+def _copy_for_backward(values: Tensor) -> Tensor:
+    """Return a copy that a compiled backward pass uses instead of computing the values again.
 
     torch.compile may compute cheap values again in the backward pass, from buffers as they are
-    then; `running_var`, behind r, has moved by that time. It never repeats an operator that it
-    does not know.
+    then; `running_var`, from which r is computed, has changed by that time. An unknown operator is
+    never repeated.
     """
     return values.clone()
 
 
-@_keep.register_fake
+@_copy_for_backward.register_fake
 def _(values: Tensor) -> Tensor:
     return torch.empty_like(values)
 
@@ -170,14 +170,15 @@ def _(values: Tensor) -> Tensor:
 class _Normalize(Function):
     """r z = r * x / std, whose gradient uses the averaged psi instead of the batch's.
 
-    The backward pass counts by itself: a compiled one that read the forward's count would find
-    it counted on already.
+    The backward pass has a count of its own: a compiled pass that read the forward's count would
+    find it already increased.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, std: Tensor, r: Tensor, layer: MovingAverageBatchNorm
     ) -> Tensor:
+        """Return r z and keep what the backward pass needs."""
         normalized = x * to_channels(r / std)
         ctx.layer = layer
         ctx.save_for_backward(normalized, std, r)
@@ -185,6 +186,7 @@ class _Normalize(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """Return the gradient of `x` by the averaged psi, and update the average."""
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "mabn has no second derivative in training, for its gradient uses averages over "
@@ -194,6 +196,6 @@ class _Normalize(Function):
         normalized, std, r = ctx.saved_tensors
         layer = ctx.layer
         psi = (grad * normalized).mean((0, 2, 3))
-        psi = layer._averaged(layer.projections, layer.num_projections_tracked, psi)
+        psi = layer._update_average(layer.projections, layer.num_projections_tracked, psi)
         grad_x = grad * to_channels(r / std) - normalized * to_channels(psi / (r * std))
         return grad_x, None, None, None

@@ -1,18 +1,24 @@
-"""Whether a layer's options do anything: the property `options` of `normmods.check_norm`."""
+"""The property `options` of `normmods.check_norm`: whether a layer's options have an effect."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from normmods.import_path import layer_options
-from normmods.layer_under_test import Subject, Violation, backward, same, tensors
+from normmods.layer_under_test import (
+    LayerUnderTest,
+    Violation,
+    are_equal,
+    backpropagate,
+    state_tensors,
+)
 from normmods.registry import OptionValue
 
 
-def options(subject: Subject) -> str:
-    """Every number and switch among the options has an effect, and an unknown one is refused."""
+def options(subject: LayerUnderTest) -> str:
+    """Check that every number and switch has an effect and that an unknown option is refused."""
     parameters = layer_options(subject.factory)
-    if all(p.kind is p.VAR_KEYWORD for p in parameters) and not tensors(subject.build()):
+    if all(p.kind is p.VAR_KEYWORD for p in parameters) and not state_tensors(subject.build()):
         return "its signature names none, and it has no parameters that one could concern"
     try:
         subject.build(no_such_option=1)
@@ -24,14 +30,14 @@ def options(subject: Subject) -> str:
     # Given options may hide the effect of others: vary from the defaults, with what is required.
     required = {p.name for p in parameters if p.default is p.empty}
     given = {name: value for name, value in subject.options.items() if name in required}
-    subject = Subject(subject.factory, subject.num_channels, given)
-    plain = _outcome(subject, {})
+    subject = LayerUnderTest(subject.factory, subject.num_channels, given)
+    plain = _observe_layer(subject, {})
     ignored = [
         parameter.name
         for parameter in varied
         if not any(
-            _differs(_outcome(subject, {parameter.name: value}), plain)
-            for value in _others(parameter.default)
+            _is_different(_observe_layer(subject, {parameter.name: value}), plain)
+            for value in _alternative_values(parameter.default)
         )
     ]
     if ignored:
@@ -45,8 +51,8 @@ def options(subject: Subject) -> str:
     return f"each number and switch has an effect ({names}); unknown ones are refused"
 
 
-def _others(default: bool | int | float) -> tuple[bool | int | float, ...]:
-    """Values to try instead of a default, near and far."""
+def _alternative_values(default: bool | int | float) -> tuple[bool | int | float, ...]:
+    """Return values to try instead of a default, near and far."""
     if isinstance(default, bool):
         return (not default,)
     if isinstance(default, int):
@@ -54,22 +60,23 @@ def _others(default: bool | int | float) -> tuple[bool | int | float, ...]:
     return (default * 3 + 0.1, default / 3, 1.0)
 
 
-def _outcome(subject: Subject, options: dict[str, OptionValue]) -> list[Tensor] | None:
-    """Everything that an option could change; None if the value is refused."""
+def _observe_layer(subject: LayerUnderTest, options: dict[str, OptionValue]) -> list[Tensor] | None:
+    """Return everything that an option could change; None if the value is refused."""
     try:
         layer = subject.build(**options)
         outputs = []
         for step in range(20):
-            y = layer(subject.input(3, 2, 2, step=step))
-            backward(y.square().sum())
+            y = layer(subject.make_input(3, 2, 2, step=step))
+            backpropagate(y.square().sum())
             outputs.append(y.detach())
-        outputs.append(layer.eval()(subject.input(3, 2, 2, step=20)).detach())
+        outputs.append(layer.eval()(subject.make_input(3, 2, 2, step=20)).detach())
     except Exception:  # a value that was not foreseen may be refused in any way
         return None
-    return [*outputs, *(value.detach().clone() for value in tensors(layer).values())]
+    return [*outputs, *(value.detach().clone() for value in state_tensors(layer).values())]
 
 
-def _differs(a: list[Tensor] | None, b: list[Tensor] | None) -> bool:
+def _is_different(a: list[Tensor] | None, b: list[Tensor] | None) -> bool:
+    """Whether two observations differ in a value, or only one of them was refused."""
     if a is None or b is None:
         return (a is None) != (b is None)
-    return len(a) != len(b) or not all(same(x, y) for x, y in zip(a, b, strict=True))
+    return len(a) != len(b) or not all(are_equal(x, y) for x, y in zip(a, b, strict=True))

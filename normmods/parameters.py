@@ -1,4 +1,4 @@
-"""Counting what a norm adds to a model's parameters, and naming those without a shape."""
+"""Counts of the parameters that a norm adds, and detection of parameters without a shape."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from normmods.registry import OptionValue, build
 
 
 def added_parameters(name: str, channels: Iterable[int], /, **options: OptionValue) -> int:
-    """Parameters that norms over these channel counts have more than BatchNorm's 2 C each.
+    """Return how many more parameters norms have than BatchNorm's 2 C for each layer.
 
-    `channels` has an entry for every norm layer of the model; the layers are built on the meta
-    device, so nothing is allocated and no random number drawn.
+    The layers are built on the meta device: no memory is used and no random number drawn.
+
+    Args:
+        name: a norm's name, as for `build`.
+        channels: number of channels of each norm layer of a model.
+        **options: options of the norm.
 
     Raises:
         NormError: the name or an option is wrong.
+
+    Example:
+        >>> added_parameters("groupnorm", [16, 32])
+        0
+        >>> added_parameters("dynamictanh", [16, 32])
+        2
     """
     added = 0
     with torch.device("meta"):
@@ -28,8 +38,8 @@ def added_parameters(name: str, channels: Iterable[int], /, **options: OptionVal
     return added
 
 
-def without_shape(module: nn.Module) -> str | None:
-    """The first parameter or buffer of a lazy layer, which has no shape before a first batch."""
+def find_lazy_tensor(module: nn.Module) -> str | None:
+    """Return the name of the first parameter or buffer without a shape, as lazy layers have."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(tensor):
             return name

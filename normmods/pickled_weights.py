@@ -15,21 +15,22 @@ from torch.nn.utils import parametrize
 
 
 def make_picklable(module: nn.Module) -> None:
-    """Lets `pickle` and `torch.save` take a parametrized `module` as a whole.
+    """Make `pickle` and `torch.save` accept a parametrized `module` as a whole.
 
     Args:
-        module: what `torch.nn.utils.parametrize.register_parametrization` was called on.
+        module: a module on which `torch.nn.utils.parametrize.register_parametrization` was called.
     """
     type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
 
 
 def _reduce(module: nn.Module, _protocol: Any) -> tuple[Any, ...]:
+    """Return how to build the module again: its original class, tensors' names and state."""
     kind = parametrize.type_before_parametrizations(module)
     return _without_state, (kind, tuple(module.parametrizations)), module.__dict__  # type: ignore[arg-type]
 
 
 def _without_state(kind: type[nn.Module], names: tuple[str, ...]) -> nn.Module:
-    """A module of class `kind` with parametrized tensors `names`, before its state is restored."""
+    """Return a module of class `kind` with parametrized tensors `names`, without their state."""
     pattern = kind.__new__(kind)
     nn.Module.__init__(pattern)
     for name in names:

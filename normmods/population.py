@@ -1,4 +1,4 @@
-"""Test statistics of a whole model: which to use, and recomputing the precise ones."""
+"""Test statistics of a whole model: the choice among them, and precise statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from normmods.batch import BatchStatisticsNorm
 
 
 def eval_choices(model: nn.Module) -> tuple[str, ...]:
-    """The test statistics that every batch-statistics layer of `model` offers; () if none is."""
+    """Return the test statistics that every batch-statistics layer of `model` offers.
+
+    The result is () for a model without such layers.
+
+    Args:
+        model: a model, or a single layer.
+
+    Example:
+        >>> eval_choices(BatchNorm(8)), eval_choices(GroupNorm(8))
+        (('ema', 'precise', 'batch'), ())
+    """
     layers = _layers(model)
     if not layers:
         return ()
@@ -26,10 +36,22 @@ def eval_choices(model: nn.Module) -> tuple[str, ...]:
 
 @contextmanager
 def using_eval_statistics(model: nn.Module, choice: str) -> Iterator[None]:
-    """Evaluates every batch-statistics layer of `model` by `choice`, then as before.
+    """Use the test statistics `choice` in every batch-statistics layer within the block.
+
+    Args:
+        model: a model, or a single layer.
+        choice: `ema`, `batch` or `precise`.
 
     Raises:
         ValueError: `model` has no such layer, or one that does not offer `choice`.
+
+    Example:
+        >>> layer = BatchNorm(8).eval()
+        >>> with using_eval_statistics(layer, "batch"):
+        ...     layer.eval_statistics
+        'batch'
+        >>> layer.eval_statistics
+        'ema'
     """
     offered = eval_choices(model)
     if choice not in offered:
@@ -49,16 +71,26 @@ def using_eval_statistics(model: nn.Module, choice: str) -> Iterator[None]:
 
 
 def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Recomputes the `precise` statistics of every layer of `model` that has them over `batches`.
+    """Recompute the `precise` statistics of every layer of `model` that has them.
 
-    Each batch of inputs passes once through the model as it is at test time (no dropout, no
-    random numbers), normalised by that batch's statistics. Every layer pools the sums of what
-    reaches it over all batches, in float64, so unequal batches count by their size and the
+    Each batch of inputs passes once through the model in evaluation mode (no dropout, no
+    random numbers), normalised by the batch's own statistics. Every layer pools the sums of its
+    inputs over all batches, in float64, so unequal batches count by their size and the
     spread between batches counts too (Wu & Johnson 2021, arXiv 2105.07576, section 3). Use
     batches as large as memory allows. Nothing else of the model's state changes.
 
+    Args:
+        model: a model, or a single layer.
+        batches: inputs of the model, (B, C, H, W) each.
+
     Raises:
         ValueError: `batches` is empty.
+
+    Example:
+        >>> layer, x = BatchNorm(8), torch.randn(64, 8, 4, 4)
+        >>> recompute_precise(layer, x.split(16))
+        >>> torch.allclose(layer.precise_mean, x.mean((0, 2, 3)), atol=1e-6)
+        True
     """
     pooled = {
         layer: _PooledMoments() for layer in _layers(model) if "precise" in layer.eval_choices
@@ -86,7 +118,7 @@ def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
 
 class _PooledMoments:
-    """Count, mean and summed squared deviations a channel, merged batch by batch."""
+    """Count, mean and summed squared deviations by channel, merged batch by batch."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -94,7 +126,7 @@ class _PooledMoments:
         self.squares = torch.zeros(())
 
     def add(self, _layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Merges the layer's input by the parallel form of Chan, Golub & LeVeque (1979)."""
+        """Merge the layer's input by the parallel form of Chan, Golub & LeVeque (1979)."""
         x: Tensor = next(iter((*inputs, *named.values()))).double()
         count = x.numel() // x.shape[1]
         var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
@@ -108,7 +140,7 @@ class _PooledMoments:
         self.count = total
 
     def store(self, layer: BatchStatisticsNorm) -> None:
-        """Writes the pooled mean and variance into the layer's buffers."""
+        """Write the pooled mean and variance into the layer's buffers."""
         if self.count == 0:
             raise ValueError(
                 "`batches` must reach every layer with precise statistics, but got none: "
@@ -120,4 +152,5 @@ class _PooledMoments:
 
 
 def _layers(model: nn.Module) -> list[BatchStatisticsNorm]:
+    """Return the model's layers with batch statistics."""
     return [module for module in model.modules() if isinstance(module, BatchStatisticsNorm)]

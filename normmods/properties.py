@@ -1,6 +1,7 @@
-"""The properties that `normmods.check_norm` checks, a function each.
+"""The properties that `normmods.check_norm` checks, one function each.
 
-Each takes a `Subject`, returns in a line what it saw, and raises `Violation` with what is wrong.
+Each function takes a `LayerUnderTest`, returns a line on what was measured, and raises
+`Violation` if the property does not hold. The function's name is the property's name.
 """
 
 from __future__ import annotations
@@ -13,30 +14,37 @@ import torch
 from torch import nn
 
 from normmods.initial_gradients import initial_gradients
-from normmods.layer_under_test import Subject, Violation, backward, difference, same, tensors
+from normmods.layer_under_test import (
+    LayerUnderTest,
+    Violation,
+    are_equal,
+    backpropagate,
+    max_difference,
+    state_tensors,
+)
 from normmods.option_effects import options
-from normmods.parameters import without_shape
+from normmods.parameters import find_lazy_tensor
 
 ONE_SIDED = 2.5
-"""How many times as far outputs reach on one side of 0 as on the other, behind an activation."""
+"""Ratio of the outputs' range on both sides of 0 from which on an activation is assumed."""
 
 
-def shape(subject: Subject) -> str:
-    """The output has the input's shape, also at odd sizes and batch 1."""
+def shape(subject: LayerUnderTest) -> str:
+    """Check that the output has the input's shape, also at odd sizes and batch 1."""
     layer = subject.build()
     tried = [(4, 6, 5), (1, 7, 3), (3, 2, 2)]
     for sizes in tried:
-        x = subject.input(*sizes)
+        x = subject.make_input(*sizes)
         if (found := layer(x).shape) != x.shape:
             raise Violation(f"{tuple(x.shape)} became {tuple(found)}")
     return f"kept at {len(tried)} sizes"
 
 
-def dtype(subject: Subject) -> str:
-    """float32 parameters take float32 and bfloat16 input and answer in its dtype."""
+def dtype(subject: LayerUnderTest) -> str:
+    """Check that float32 and bfloat16 inputs give outputs of their dtype, with float32 state."""
     for wanted in (torch.float32, torch.bfloat16):
         layer = subject.build()
-        if (found := layer(subject.input().to(wanted)).dtype) != wanted:
+        if (found := layer(subject.make_input().to(wanted)).dtype) != wanted:
             raise Violation(f"{wanted} input became {found}")
         states = {key: value.dtype for key, value in layer.state_dict().items()}
         for key, kept in states.items():
@@ -45,14 +53,14 @@ def dtype(subject: Subject) -> str:
     return "float32 and bfloat16 kept, state in float32"
 
 
-def memory_format(subject: Subject) -> str:
-    """Channels-last input gives channels-last output, strides never change values."""
-    x = subject.input()
+def memory_format(subject: LayerUnderTest) -> str:
+    """Check that channels-last stays channels-last, and that strides never change values."""
+    x = subject.make_input()
     expected = subject.build()(x)
     strided = torch.stack((x, x), dim=-1).flatten(-2)[..., ::2]
     last = x.contiguous(memory_format=torch.channels_last)
     for name, variant in {"strided": strided, "channels-last": last}.items():
-        change = difference(subject.build()(variant), expected)
+        change = max_difference(subject.build()(variant), expected)
         if not change < 1e-4:
             raise Violation(f"{name} input changes the output by {change:.2g}")
     if not subject.build()(last).is_contiguous(memory_format=torch.channels_last):
@@ -60,11 +68,11 @@ def memory_format(subject: Subject) -> str:
     return "channels-last kept, strides without effect"
 
 
-def gradients(subject: Subject) -> str:
-    """Gradients reach the input and every parameter, and are finite."""
-    layer, x = subject.build(), subject.input().requires_grad_()
+def gradients(subject: LayerUnderTest) -> str:
+    """Check that finite gradients reach the input and every parameter."""
+    layer, x = subject.build(), subject.make_input().requires_grad_()
     y = layer(x)
-    backward((y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum())
+    backpropagate((y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum())
     named = {"the input": x, **dict(layer.named_parameters())}
     for name, tensor in named.items():
         if tensor.grad is None:
@@ -74,25 +82,27 @@ def gradients(subject: Subject) -> str:
     return f"finite for the input and {len(named) - 1} parameters"
 
 
-def evaluation(subject: Subject) -> str:
-    """Evaluation changes no state and gives the same output twice."""
-    layer = subject.trained().eval()
-    before = {key: value.clone() for key, value in tensors(layer).items()}
-    first, second = (layer(subject.input(step=7)) for _ in range(2))
-    changed = [key for key, value in tensors(layer).items() if not same(value, before[key])]
+def evaluation(subject: LayerUnderTest) -> str:
+    """Check that evaluation changes no state and gives the same output twice."""
+    layer = subject.build_trained().eval()
+    before = {key: value.clone() for key, value in state_tensors(layer).items()}
+    first, second = (layer(subject.make_input(step=7)) for _ in range(2))
+    changed = [
+        key for key, value in state_tensors(layer).items() if not are_equal(value, before[key])
+    ]
     if changed:
         raise Violation(f"evaluation updates {', '.join(changed)}")
     if not torch.equal(first, second):
         raise Violation("two evaluations of the same input differ: state outside of the buffers")
-    gap = difference(layer.train()(subject.input(step=7)), first)
+    gap = max_difference(layer.train()(subject.make_input(step=7)), first)
     return f"leaves the state alone; differs from training by {gap:.2g}"
 
 
-def state_round_trip(subject: Subject) -> str:
-    """A layer restored from another's `state_dict` computes what that one computes."""
-    layer, twin = subject.trained(), subject.build()
+def state_round_trip(subject: LayerUnderTest) -> str:
+    """Check that a layer restored from another's `state_dict` computes the same."""
+    layer, twin = subject.build_trained(), subject.build()
     twin.load_state_dict({key: value.clone() for key, value in layer.state_dict().items()})
-    x = subject.input(step=7)
+    x = subject.make_input(step=7)
     for mode in ("evaluation", "training"):
         layer.train(mode == "training")
         twin.train(mode == "training")
@@ -106,17 +116,17 @@ def state_round_trip(subject: Subject) -> str:
     return f"{len(layer.state_dict())} entries restore it"
 
 
-def batch_independence(subject: Subject) -> str:
-    """An example's training output depends on the others exactly if the layer declares so."""
+def batch_independence(subject: LayerUnderTest) -> str:
+    """Check that examples depend on each other in training exactly if the layer declares it."""
     leaks = {}
     for mode in ("training", "evaluation"):
         outputs = []
         for step in (1, 2):
-            x = subject.input(step=step)
-            x[0] = subject.input(step=7)[0]
+            x = subject.make_input(step=step)
+            x[0] = subject.make_input(step=7)[0]
             torch.manual_seed(1)
-            outputs.append(subject.trained().train(mode == "training")(x)[0])
-        leaks[mode] = difference(*outputs) > 1e-5
+            outputs.append(subject.build_trained().train(mode == "training")(x)[0])
+        leaks[mode] = max_difference(*outputs) > 1e-5
     declared = getattr(subject.build(), "batch_dependent", None)
     seen = "depends on the batch" if leaks["training"] else "independent of the batch"
     if leaks["evaluation"] and not leaks["training"]:
@@ -134,12 +144,12 @@ def batch_independence(subject: Subject) -> str:
     return f"{seen}, as declared{', also in evaluation' if leaks['evaluation'] else ''}"
 
 
-def smallest_input(subject: Subject) -> str:
-    """Small inputs are used or refused with a `ValueError`; none silently becomes a constant."""
+def smallest_input(subject: LayerUnderTest) -> str:
+    """Check that small inputs are used or refused with a `ValueError`, never made constant."""
     accepted = []
     for batch, side in ((1, 1), (2, 1), (1, 2), (2, 2)):
         label = f"batch {batch} on {side}x{side}"
-        inputs = [subject.input(batch, side, side, step=step) for step in (0, 1)]
+        inputs = [subject.make_input(batch, side, side, step=step) for step in (0, 1)]
         try:
             outputs = [subject.build()(x) for x in inputs]
         except ValueError:
@@ -148,15 +158,18 @@ def smallest_input(subject: Subject) -> str:
             raise Violation(f"{label} raises {type(error).__name__}, not ValueError") from error
         if not all(y.isfinite().all() for y in outputs):
             raise Violation(f"{label} gives values that are not finite")
-        if difference(*outputs) < 1e-3:
+        if max_difference(*outputs) < 1e-3:
             raise Violation(f"{label} gives the same output whatever the input: refuse it")
         accepted.append(label)
     return f"takes {', '.join(accepted)}" if accepted else "takes none of batch 1, 2 on 1x1, 2x2"
 
 
-def bad_input(subject: Subject) -> str:
-    """A wrong channel count and integer input are refused, where the layer has any tensor."""
-    if not tensors(subject.build()):
+def bad_input(subject: LayerUnderTest) -> str:
+    """Check that a wrong channel count and integer input are refused.
+
+    A layer without parameters and buffers may accept any number of channels.
+    """
+    if not state_tensors(subject.build()):
         return "a layer without parameters takes any number of channels"
     wide = torch.randn(4, subject.num_channels + 1, 6, 5)
     whole = torch.ones(4, subject.num_channels, 6, 5, dtype=torch.int64)
@@ -169,14 +182,14 @@ def bad_input(subject: Subject) -> str:
     return "wrong channel count and integer input are refused"
 
 
-def activation(subject: Subject) -> str:
-    """A layer that ends in an activation says so: a model then leaves its own out.
+def activation(subject: LayerUnderTest) -> str:
+    """Check that a layer that ends in an activation declares it, so that a model adds none.
 
-    It is seen by its outputs: of inputs that are symmetric about 0 those of a normalization are
-    about as large on either side of 0, and those of a ReLU, SiLU or GELU are not.
+    For inputs symmetric about 0 the outputs of a normalization reach about as far on either side of
+    0; those of a ReLU, SiLU or GELU do not.
     """
     layer = subject.build()
-    y = layer(subject.input(16, 8, 8)).detach()
+    y = layer(subject.make_input(16, 8, 8)).detach()
     sides = sorted((float(y.amax().clamp(min=0)), float(-y.amin().clamp(max=0))))
     is_one_sided = sides[0] * ONE_SIDED < sides[1]
     declared = bool(getattr(layer, "replaces_activation", False))
@@ -192,10 +205,10 @@ def activation(subject: Subject) -> str:
     return "ends in one, as declared, before a sum too: it has no method without_activation()"
 
 
-def parameters_added(subject: Subject) -> str:
-    """How many parameters more than BatchNorm's 2 C."""
+def parameters_added(subject: LayerUnderTest) -> str:
+    """Report how many more parameters the layer has than BatchNorm's 2 C."""
     layer = subject.build()
-    if name := without_shape(layer):
+    if name := find_lazy_tensor(layer):
         raise Violation(
             f"{name} has no shape before a first batch: build the lazy layer with its number of "
             f"channels"
@@ -204,43 +217,43 @@ def parameters_added(subject: Subject) -> str:
     return f"{count - 2 * subject.num_channels:+d} to BatchNorm's {2 * subject.num_channels}"
 
 
-def meta_device(subject: Subject) -> str:
-    """The layer can be built and run on the meta device, where a sweep tries it first."""
+def meta_device(subject: LayerUnderTest) -> str:
+    """Check that the layer runs on the meta device, where a sweep checks it first."""
     with torch.device("meta"):
         layer = subject.build()
-        backward(layer(torch.empty(4, subject.num_channels, 6, 5)).sum())
+        backpropagate(layer(torch.empty(4, subject.num_channels, 6, 5)).sum())
     return "trains there"
 
 
-def cost(subject: Subject) -> str:
-    """Time of forward and backward beside `torch.nn.BatchNorm2d`'s on the same input."""
+def cost(subject: LayerUnderTest) -> str:
+    """Report the time of forward and backward relative to `torch.nn.BatchNorm2d`'s."""
     layers = (subject.build(), nn.BatchNorm2d(subject.num_channels))
-    x = subject.input(16, 16, 16).requires_grad_()
+    x = subject.make_input(16, 16, 16).requires_grad_()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(15):
         for layer, taken in zip(layers, times, strict=True):
             start = time.perf_counter()
-            backward(layer(x).sum())
+            backpropagate(layer(x).sum())
             taken.append(time.perf_counter() - start)
     own, native = (statistics.median(taken[3:]) for taken in times)
     return f"{own / native:.1f} times BatchNorm's on {tuple(x.shape)}"
 
 
-def compiles(subject: Subject) -> str:
-    """`torch.compile` traces the layer whole, and the traced layer computes the same."""
+def compiles(subject: LayerUnderTest) -> str:
+    """Check that `torch.compile` traces the layer as a whole, with the same results."""
     layer, twin = subject.build(), subject.build()
     torch.compiler.reset()
     compiled = torch.compile(twin, fullgraph=True, backend="eager")
     for mode in (True, False):
-        x = subject.input(step=int(mode))
+        x = subject.make_input(step=int(mode))
         twin.train(mode)
         expected, found = layer.train(mode)(x), compiled(x)
-        if not difference(found, expected) < 1e-4:
-            raise Violation(f"the compiled output differs by {difference(found, expected):.2g}")
+        if not max_difference(found, expected) < 1e-4:
+            raise Violation(f"the compiled output differs by {max_difference(found, expected):.2g}")
     return "without graph breaks, to the same output"
 
 
-PROPERTIES: dict[str, Callable[[Subject], str]] = {
+PROPERTIES: dict[str, Callable[[LayerUnderTest], str]] = {
     check.__name__: check
     for check in (
         shape,
@@ -261,3 +274,4 @@ PROPERTIES: dict[str, Callable[[Subject], str]] = {
         compiles,
     )
 }
+"""The properties by name, in the order in which they are checked."""

@@ -16,10 +16,10 @@ from normmods.errors import (
     NormImportError,
     NormOptionError,
     UnknownNormError,
-    suggestion,
+    suggest_name,
 )
-from normmods.import_path import build_layer, channels_parameter, layer_options, resolve
-from normmods.option_values import expected, in_words
+from normmods.import_path import build_layer, channels_parameter, import_callable, layer_options
+from normmods.option_values import describe_kind, describe_mismatch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,6 +28,8 @@ OptionValue = bool | int | float | str | None
 
 
 class _Required(Enum):
+    """The type of `REQUIRED`."""
+
     REQUIRED = "required"
 
     def __repr__(self) -> str:
@@ -35,9 +37,11 @@ class _Required(Enum):
 
 
 REQUIRED: Final = _Required.REQUIRED
-"""Stands where an option of a user's own layer has no default."""
+"""The default of a custom layer's option that has none in the signature."""
 
 Options = Mapping[str, OptionValue | Literal[_Required.REQUIRED]]
+"""Options with their defaults."""
+
 
 _GROUPS: dict[str, OptionValue] = {"num_groups": 32, "fewer_groups": True}
 _BATCH: dict[str, OptionValue] = {"eps": 1e-5, "momentum": 0.1, "eval_statistics": "ema"}
@@ -95,10 +99,11 @@ _TABLE: dict[str, tuple[str, dict[str, OptionValue]]] = {
     ),
     "dynamictanh": ("normmods.dynamic_tanh:DynamicTanh", {"initial_alpha": 0.5}),
 }
+"""Import path and options of each registered norm."""
 
 
 _ADDED_LATER: dict[str, tuple[str, ...]] = {"assocnorm": ("encoder_init",)}
-"""Options that a norm began without and whose default is what it did before. While one has its
+"""Options that a norm began without and whose default is its earlier behaviour. While one has its
 default, `recorded_options` leaves it out, so that the ids of old trials hold."""
 
 
@@ -111,19 +116,30 @@ averaged alike, as in torch's BatchNorm; without `renormalize_after` mabn never 
 
 
 def names() -> tuple[str, ...]:
-    """The registered names, in the order of the table."""
+    """Return the registered names, in the order of the table.
+
+    Example:
+        >>> names()[:3]
+        ('batchnorm', 'groupnorm', 'instancenorm')
+    """
     return tuple(_TABLE)
 
 
 def options(name: str) -> Options:
-    """All options of a norm with their defaults; `REQUIRED` where there is none.
+    """Return all options of a norm with their defaults; `REQUIRED` for an option without one.
 
-    Imports nothing for a registered name. For `package.module:attr` it imports the module and
-    reads the signature but for the number of channels; options swallowed by `**kwargs` are not
-    listed.
+    For a registered name nothing is imported. For `package.module:attr` the module is imported and
+    the signature read, without the number of channels; options in `**kwargs` are not listed.
+
+    Args:
+        name: a registered name, or `package.module:attr`.
 
     Raises:
         NormError: the name cannot be resolved.
+
+    Example:
+        >>> dict(options("groupnorm"))
+        {'num_groups': 32, 'fewer_groups': True, 'eps': 1e-05}
     """
     if name in _TABLE:
         return MappingProxyType(_TABLE[name][1])
@@ -137,16 +153,24 @@ def options(name: str) -> Options:
 
 
 def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """The options `given` with every default filled in.
+    """Return the options `given` with every default filled in.
+
+    Args:
+        name: a registered name, or `package.module:attr`.
+        given: options by name.
 
     Raises:
         NormError: the name cannot be resolved, an option is unknown, or a required one is missing.
+
+    Example:
+        >>> complete_options("groupnorm", {"num_groups": 8})
+        {'num_groups': 8, 'fewer_groups': True, 'eps': 1e-05}
     """
     known = options(name)
     for option in given:
         if option not in known and not _accepts_any_option(name):
             valid = f"its options are {', '.join(known)}" if known else "it has no options"
-            hint = suggestion(option, known)
+            hint = suggest_name(option, known)
             if name not in _TABLE and option == channels_parameter(load(name)):
                 which = "argument" if option == "num_channels" else "first argument"
                 hint = f": its {which} `{option}` is filled with the number of channels"
@@ -161,39 +185,48 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
     return cast("dict[str, OptionValue]", completed)
 
 
-def expected_value(name: str, option: str, value: object) -> str | None:
-    """What an option of the norm takes, in words, where `value` is of another kind; else None.
+def describe_value_mismatch(name: str, option: str, value: object) -> str | None:
+    """Return what an option expects, in words, if `value` is of another kind; else None.
 
-    `expected_value("groupnorm", "num_groups", "4")` is `a whole number such as 32`.
+    `describe_value_mismatch("groupnorm", "num_groups", "4")` is `a whole number such as 32`.
 
     Raises:
         NormError: the name cannot be resolved.
     """
     default = options(name).get(option)
-    # A user's own layer may mean something by any None.
+    # A custom layer may accept None for any option.
     takes_none = name in _TAKES_NONE.get(option, ())
     if name in _TABLE and value is None and default is not None and not takes_none:
-        return in_words(default)
-    return expected(default, value)
+        return describe_kind(default)
+    return describe_mismatch(default, value)
 
 
 def require_values(name: str, given: Mapping[str, object]) -> None:
     """Raise `NormOptionError` for an option of a registered norm whose value is of another kind.
 
-    A user's own layer checks its values itself: a Python program may give it any object.
+    A custom layer checks its values itself: a Python program may give it any object.
     """
     for option, value in given.items() if name in _TABLE else ():
-        if wanted := expected_value(name, option, value):
+        if wanted := describe_value_mismatch(name, option, value):
             raise NormOptionError(
                 f"norm {name!r}: option {option!r}: expected {wanted}, found {value!r}"
             )
 
 
 def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """The `complete` options as a trial's spec holds them, and as its id covers them.
+    """Return the options that a trial's spec holds and that the trial's id covers.
 
-    Without those that the norm began without and that have their default:
-    `recorded_options("assocnorm", {..., "encoder_init": "normal"})` lacks `encoder_init`.
+    Options that an earlier version of the norm did not have are left out while they have their
+    default, so that the ids of old trials hold.
+
+    Args:
+        name: a registered name, or `package.module:attr`.
+        complete: all options, as `complete_options` returns them.
+
+    Example:
+        >>> complete = complete_options("assocnorm", {})
+        >>> "encoder_init" in complete, "encoder_init" in recorded_options("assocnorm", complete)
+        (True, False)
     """
     added = _ADDED_LATER.get(name, ())
     defaults = options(name)
@@ -201,22 +234,32 @@ def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str
 
 
 def load(name: str) -> Callable[..., nn.Module]:
-    """What builds the layer, given the number of channels and options; imports its module.
+    """Return the callable that builds a norm's layer; imports its module.
+
+    Args:
+        name: a registered name, or `package.module:attr`.
+
+    Returns:
+        A class or function of the number of channels and the options.
 
     Raises:
         NormError: the name cannot be resolved; the subclass says why.
+
+    Example:
+        >>> load("groupnorm")(64, num_groups=8).num_groups
+        8
     """
     target = _TABLE[name][0] if name in _TABLE else name
     module_name, _, attribute = target.partition(":")
     if not module_name or not attribute:
         raise UnknownNormError(
-            f"there is no norm {name!r}{suggestion(name, _TABLE)} (registered: "
+            f"there is no norm {name!r}{suggest_name(name, _TABLE)} (registered: "
             f"{', '.join(_TABLE)}; a layer of your own is 'package.module:attr')"
         )
     try:
-        return resolve(
+        return import_callable(
             target,
-            named=f"norm {name!r}",
+            label=f"norm {name!r}",
             wanted="of the number of channels that returns a module",
         )
     except ImportPathError as error:
@@ -224,15 +267,24 @@ def load(name: str) -> Callable[..., nn.Module]:
 
 
 def build(name: str, num_channels: int, /, **given: OptionValue) -> nn.Module:
-    """A new layer for inputs of shape (B, `num_channels`, H, W).
+    """Return a new layer for inputs of shape (B, `num_channels`, H, W).
 
-    `given` are its options, whatever they are called: a user's own layer may have one that is
-    called `name` or `num_channels`.
+    Args:
+        name: a registered name, or `package.module:attr`.
+        num_channels: channels of the input.
+        **given: options of the layer, whatever their names: a custom layer may have one that is
+            called `name` or `num_channels`.
 
     Raises:
         NormError: the name is wrong, an option or its value is, or the number of channels is no
             whole number.
         ValueError: the layer refuses a value; it says which and why.
+
+    Example:
+        >>> build("groupnorm", 64, num_groups=8)
+        GroupNorm(64, num_groups=8, eps=1e-05)
+        >>> build("torch.nn:BatchNorm2d", 64).num_features
+        64
     """
     complete_options(name, given)
     require_values(name, given)
@@ -245,6 +297,7 @@ def build(name: str, num_channels: int, /, **given: OptionValue) -> nn.Module:
 
 
 def _accepts_any_option(name: str) -> bool:
+    """Whether the norm is a custom layer with `**kwargs`."""
     if name in _TABLE:
         return False
     parameters = layer_options(load(name))

@@ -8,20 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normmods.batch import BatchStatisticsNorm, check_batch_values
-from normmods.dispatch import entry, is_transformed, needs_reference
-from normmods.renorm_native import Renormalize, batch_moments, differentiable_moments, renormalized
+from normmods.batch import BatchStatisticsNorm, require_batch_values
+from normmods.dispatch import dispatch_input, is_transformed, needs_reference
+from normmods.renorm_native import Renormalize, batch_moments, differentiable_moments, renormalize
 
 Clip = Any
-"""A float, or a 0-d tensor while a warm-up opens it."""
+"""A limit of r or d: a float, or a 0-d tensor while a warm-up raises it."""
 
 
 class _Renorm(BatchStatisticsNorm):
-    """What both share: y = weight * ((x - mu_B) / sigma_B * r + d) + bias.
+    """The base of both renormalizations: y = weight * ((x - mu_B) / sigma_B * r + d) + bias.
 
     mu_B is the batch's mean and sigma_B = sqrt(biased variance + eps), over (B, H, W); r and d
     are constants to the gradient. The state holds averages of sigma, not of the variance;
-    `load_state_dict` takes the state of `torch.nn.BatchNorm2d` as well.
+    `load_state_dict` accepts the state of `torch.nn.BatchNorm2d` as well.
     """
 
     counts_empty_batches = False
@@ -53,28 +53,28 @@ class _Renorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self._latest: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), dtype and memory format.
+        """Return the normalized `x`, of the same shape (B, C, H, W), dtype and memory format.
 
-        Eager on a CPU it takes the native kernels (see `normmods.renorm_native`), elsewhere,
-        under `torch.compile`, which fuses it as well, and under `torch.func` the reference.
+        Eager inputs on a CPU use the native kernels (see `normmods.renorm_native`). Other devices,
+        `torch.compile`, which fuses plain operations as well, and `torch.func` use `reference`.
         """
         self._check(x)
         if not self.training and self.eval_statistics == "ema":
-            return self._with_averages(x)
-        check_batch_values(x)
+            return self._normalize_by_averages(x)
+        require_batch_values(x)
         if needs_reference(x):
             return self.reference(x)
         values = x.to(self.weight.dtype)
         mean, var = batch_moments(values)
         std = (var + self.eps).sqrt_()
-        r, d = self._correction(mean, std)
+        r, d = self._compute_correction(mean, std)
         y: Tensor = Renormalize.apply(values, self.weight, self.bias, mean, std, r, d, self.eps)
         return y.to(x.dtype)
 
-    def _with_averages(self, x: Tensor) -> Tensor:
-        """`x` normalized by the averages, which hold eps already."""
+    def _normalize_by_averages(self, x: Tensor) -> Tensor:
+        """Return `x` normalized by the averages, which contain eps already."""
         var = self.running_std.square()
         # What `functional.batch_norm` calls, which in PyTorch 2.11 refuses eps = 0.
         cudnn = torch.backends.cudnn.enabled
@@ -83,24 +83,24 @@ class _Renorm(BatchStatisticsNorm):
         )
 
     def reference(self, x: Tensor) -> Tensor:
-        """The formula, step by step; in training it moves the state once, as `forward` does."""
+        """Return the output by plain operations; in training update the state as `forward`."""
         values = x.to(self.weight.dtype)
         mean, std = differentiable_moments(values, self.eps)
-        r, d = self._correction(mean.detach(), std.detach())
-        return renormalized(values, self.weight, self.bias, mean, std, r, d).to(x.dtype)
+        r, d = self._compute_correction(mean.detach(), std.detach())
+        return renormalize(values, self.weight, self.bias, mean, std, r, d).to(x.dtype)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Takes a torch batch norm's state too: its variance becomes a sigma with eps in it."""
+        """Load the state of this layer or of a torch batch norm, whose variance becomes a sigma."""
         theirs, ours = f"{prefix}running_var", f"{prefix}running_std"
         if theirs in state_dict and ours not in state_dict:
             state_dict[ours] = (state_dict.pop(theirs) + self.eps).sqrt()
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def clipped_fraction(self) -> Tensor:
-        """Share of channels whose r or d the latest batch clipped, of each network, (S,).
+        """Return the share of channels whose r or d the latest batch clipped, by network, (S,).
 
         Raises:
-            ValueError: no batch has been corrected since the layer was built.
+            ValueError: the layer has processed no batch with batch statistics.
         """
         if self._latest is None:
             raise ValueError(
@@ -111,11 +111,14 @@ class _Renorm(BatchStatisticsNorm):
         clipped = (ratio != r) | (shift != d)
         return clipped.float().view(self.num_networks, -1).mean(1)
 
-    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """r and d, (C,) each, for a batch's mean and std; in training also moves the state."""
+    def _compute_correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r and d, (C,) each, for a batch's mean and std; in training update the state."""
         raise NotImplementedError
 
-    def _clip(self, mean: Tensor, std: Tensor, r_max: Clip, d_max: Clip) -> tuple[Tensor, Tensor]:
+    def _clipped_correction(
+        self, mean: Tensor, std: Tensor, r_max: Clip, d_max: Clip
+    ) -> tuple[Tensor, Tensor]:
+        """Return r and d, limited to [1 / r_max, r_max] and [-d_max, d_max]."""
         if self.momentum is None:  # the averages are being recomputed: plain batch normalization
             return torch.ones_like(std), torch.zeros_like(mean)
         ratio = std / self.running_std
@@ -150,6 +153,17 @@ class BatchRenorm(_Renorm):
         d_ramp_steps: batches over which d's clip opens.
         eval_statistics: `ema`, the moving averages, or `batch`, the training formula with the
             test batch's statistics and frozen state.
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
+            value a channel where the batch's statistics are used.
+
+    Example:
+        >>> layer = BatchRenorm(8, r_max=3.0, d_max=5.0)
+        >>> layer(torch.randn(4, 8, 6, 6)).shape
+        torch.Size([4, 8, 6, 6])
+        >>> 0 <= layer.clipped_fraction().item() <= 1
+        True
     """
 
     def __init__(
@@ -181,20 +195,21 @@ class BatchRenorm(_Renorm):
         self.r_ramp_steps = r_ramp_steps
         self.d_ramp_steps = d_ramp_steps
 
-    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def _compute_correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r and d from the averages before the batch; in training then update these."""
         if self.training:
             self.num_batches_tracked.add_(1)
-        r_max = self._opened(1.0, self.r_max, self.r_ramp_steps)
-        d_max = self._opened(0.0, self.d_max, self.d_ramp_steps)
-        r, d = self._clip(mean, std, r_max, d_max)
+        r_max = self._current_clip(1.0, self.r_max, self.r_ramp_steps)
+        d_max = self._current_clip(0.0, self.d_max, self.d_ramp_steps)
+        r, d = self._clipped_correction(mean, std, r_max, d_max)
         if self.training:
-            share = self._newest_share()
+            share = self._newest_weight_in_averages()
             self.running_mean.lerp_(mean, share)
             self.running_std.lerp_(std, share)
         return r, d
 
-    def _opened(self, closed: float, opened: float, ramp_steps: int) -> Clip:
-        """The clip at this batch: `closed` during the warm-up, then linear to `opened`."""
+    def _current_clip(self, closed: float, opened: float, ramp_steps: int) -> Clip:
+        """Return the limit at this batch: `closed` in the warm-up, then linear to `opened`."""
         if not self.warmup_steps and not ramp_steps:
             return opened
         share = (self.num_batches_tracked.double() - self.warmup_steps) / max(ramp_steps, 1)
@@ -231,6 +246,15 @@ class RenormDebias(_Renorm):
         d_max: d is kept within [-d_max, d_max].
         eval_statistics: `batch` (the paper's), the training formula with the test batch's
             statistics and frozen state, or `ema`, mu_t and sigma_t alone.
+
+    Raises:
+        ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
+            value a channel where the batch's statistics are used.
+
+    Example:
+        >>> layer, plain, x = RenormDebias(8), BatchNorm(8), torch.randn(4, 8, 6, 6)
+        >>> torch.allclose(layer(x), plain(x), atol=1e-5)  # the first batch has r = 1 and d = 0
+        True
     """
 
     def __init__(
@@ -255,18 +279,19 @@ class RenormDebias(_Renorm):
             raise ValueError(f"`0 < momentum < 1` must hold, but got momentum={momentum}")
         self._log_alpha = math.log1p(-momentum)
 
-    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def _compute_correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Update the averages in training, then return r and d from these."""
         if self.training:
-            newest = self._newest_weight()
+            newest = self._debiased_weight()
             self.running_mean.lerp_(mean, newest)
             self.running_std.lerp_(std, newest)
-        return self._clip(mean, std, self.r_max, self.d_max)
+        return self._clipped_correction(mean, std, self.r_max, self.d_max)
 
-    def _newest_weight(self) -> Any:
-        """Counts the batch and returns its g_t, a float or a 0-d tensor."""
+    def _debiased_weight(self) -> Any:
+        """Count the batch and return its weight g_t, a float or a 0-d tensor."""
         step = self.num_batches_tracked.add_(1)
         if self.momentum is None:
-            return self._newest_share()
+            return self._newest_weight_in_averages()
         if step.is_cpu and not torch.compiler.is_compiling():
             return math.expm1(self._log_alpha) / math.expm1(int(step) * self._log_alpha)
         # In float64: 1 - alpha^t would lose half its digits in float32.

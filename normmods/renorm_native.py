@@ -1,4 +1,4 @@
-"""Batch renormalization over torch's own batch-norm kernels.
+"""Batch renormalization by torch's own batch-norm kernels.
 
 r and d are constants to the gradient, so the layer is a batch normalization whose weight is
 `weight * r` and whose bias is `weight * d + bias`: one pass for the moments, one for the output,
@@ -20,30 +20,31 @@ _batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
 
 
 def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of (B, H, W), (C,) each, outside of the gradient."""
+    """Return mean and biased variance over (B, H, W), (C,) each, without gradient."""
     mean, var = torch.batch_norm_update_stats(x.detach(), None, None, 0.0)
     return mean, var
 
 
 def differentiable_moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, with `eps` in it, of (B, H, W), (C,) each."""
+    """Return mean and sqrt(biased variance + `eps`) over (B, H, W), (C,) each."""
     var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
     return mean, (var + eps).sqrt()
 
 
-def renormalized(
+def renormalize(
     x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor, r: Tensor, d: Tensor
 ) -> Tensor:
-    """weight * ((x - mean) / std * r + d) + bias, by plain operations."""
+    """Return weight * ((x - mean) / std * r + d) + bias by plain operations."""
     scale = weight * r / std
     shift = weight * d + bias - mean * scale
     return x * to_channels(scale) + to_channels(shift)
 
 
 class Renormalize(Function):
-    """`apply(x, weight, bias, mean, std, r, d, eps)`, the moments being those of x itself.
+    """The renormalization of a batch by its own moments, with hand-written passes.
 
-    All in one dtype. With `create_graph=True` the gradients are those of `renormalized`.
+    `apply(x, weight, bias, mean, std, r, d, eps)`, with all tensors of one dtype. With
+    `create_graph=True` the gradients are those of `renormalize`.
     """
 
     @staticmethod
@@ -58,7 +59,7 @@ class Renormalize(Function):
         d: Tensor,
         eps: float,
     ) -> Tensor:
-        """weight * ((x - mean) / std * r + d) + bias."""
+        """Return weight * ((x - mean) / std * r + d) + bias."""
         scale = weight * r
         shift = torch.addcmul(bias, weight, d)
         y = torch.native_batch_norm(x, scale, shift, mean, std * std, False, 0.0, 0.0)[0]
@@ -68,12 +69,12 @@ class Renormalize(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x, weight and bias."""
+        """Return the gradients of x, weight and bias."""
         x, scale, mean, std, r, d, weight, bias = ctx.saved_tensors
         if torch.is_grad_enabled():
 
             def formula(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-                return renormalized(x, weight, bias, *differentiable_moments(x, ctx.eps), r, d)
+                return renormalize(x, weight, bias, *differentiable_moments(x, ctx.eps), r, d)
 
             found = differentiable_gradients(formula, (x, weight, bias), grad)
             return (*found, None, None, None, None, None)

@@ -1,4 +1,4 @@
-"""What layers that keep statistics of training batches share with torch's batch norms."""
+"""The base of layers that keep statistics of training batches, for torch's batch-norm tools."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from normmods.norm import Norm
 
 
 class RunningStatisticsNorm(Norm, _BatchNorm):
-    """A norm with running statistics, known as a batch norm to torch's own tools.
+    """A norm with running statistics that torch's own tools treat as a batch norm.
 
     `torch.optim.swa_utils.update_bn` resets the statistics and averages those of all batches with
     equal weights: while `momentum` is None, each batch counts as much as any before.
-    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` replaces the layers that compute what its own
-    layer computes, and is refused by the others.
+    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` replaces layers that compute the same as torch's
+    layer; the others raise an error there.
 
     Attributes:
         num_batches_tracked: training batches so far, (), int64.
         counts_empty_batches: whether a training batch without values is counted, as torch's
-            batch norm counts it; not where the count enters a formula.
+            batch norm counts it; False where the count enters a formula.
         synchronizable: whether torch's `SyncBatchNorm` computes the same.
     """
 
@@ -33,32 +33,33 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
     num_batches_tracked: Tensor
 
     def reset_running_stats(self) -> None:
-        """Sets the statistics, and the count of batches, to what they are in a new layer.
+        """Set the statistics, and the count of batches, to those of a new layer.
 
-        Statistics that `normmods.recompute_precise` wrote stay.
+        Statistics that `normmods.recompute_precise` wrote are kept.
         """
         for name, buffer in self.named_buffers(recurse=False):
             if not name.startswith("precise"):
                 buffer.fill_(1 if name.endswith(("_var", "_std")) else 0)
 
     def reset_parameters(self) -> None:
-        """Sets weight and bias to 1 and 0, and the statistics to those of a new layer."""
+        """Set weight and bias to 1 and 0, and the statistics to those of a new layer."""
         self.reset_running_stats()
         for parameter, value in ((self.weight, 1.0), (self.bias, 0.0)):
             parameter.data.fill_(value)
 
-    def _newest_share(self, *, uncounted: int = 0) -> float:
-        """The weight of the newest batch in the averages; `uncounted` if it is not yet counted."""
+    def _newest_weight_in_averages(self, *, uncounted: int = 0) -> float:
+        """Return the newest batch's weight in averages; `uncounted` is 1 before its count."""
         if self.momentum is None:
             return 1.0 / (float(self.num_batches_tracked) + uncounted)
         return self.momentum
 
-    def _meet_empty_batch(self) -> None:
+    def _count_empty_batch(self) -> None:
+        """Count a training batch without values, if `counts_empty_batches`."""
         if self.counts_empty_batches:
             self.num_batches_tracked.add_(1)
 
-    def _same_as_synchronized(self) -> bool:
-        """Whether a `SyncBatchNorm` with this layer's parameters and statistics computes as it."""
+    def _matches_synchronized(self) -> bool:
+        """Whether a `SyncBatchNorm` with this layer's tensors computes the same."""
         return self.synchronizable
 
     @property
@@ -68,7 +69,7 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
         Raises:
             TypeError: torch's `SyncBatchNorm` would compute something else than this layer.
         """
-        if not self._same_as_synchronized():
+        if not self._matches_synchronized():
             raise TypeError(
                 f"torch's SyncBatchNorm computes batch normalization with moving averages, but "
                 f"got a {type(self).__name__}({self.extra_repr()}): pass "
@@ -79,12 +80,12 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
 
     @property
     def affine(self) -> bool:  # type: ignore[override]
-        """Always: the layer has a weight and a bias."""
+        """True: the layer has a weight and a bias."""
         return True
 
     @property
     def track_running_stats(self) -> bool:
-        """Always: the layer keeps statistics."""
+        """True: the layer keeps statistics."""
         return True
 
     @track_running_stats.setter
@@ -97,4 +98,5 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
             )
 
     def _check_input_dim(self, input: Any) -> None:  # noqa: A002 - torch's name
+        """Check the input as `forward` does; torch's tools call this method."""
         self._check(input)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normmods.batch import BatchStatisticsNorm, check_batch_values
-from normmods.dispatch import entry
+from normmods.batch import BatchStatisticsNorm, require_batch_values
+from normmods.dispatch import dispatch_input
 from normmods.norm import to_channels
 
 
@@ -45,6 +45,12 @@ class SwitchableNorm(BatchStatisticsNorm):
         >>> with using_eval_statistics(layer, "precise"):
         ...     layer.eval()(torch.randn(2, 8, 4, 4)).shape
         torch.Size([2, 8, 4, 4])
+
+    Args:
+        num_channels: channels of the input, C.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the moving averages.
+        eval_statistics: `ema`, `precise` or `batch`.
     """
 
     eval_choices = ("ema", "precise", "batch")
@@ -71,44 +77,51 @@ class SwitchableNorm(BatchStatisticsNorm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
         self.register_buffer("precise_count", torch.tensor(0))
 
-    @entry
+    @dispatch_input
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized `x`, of the same shape, (B, C, H, W), and dtype."""
+        """Return the normalized `x`, of the same shape, (B, C, H, W), and dtype."""
         self._check(x)
         values = x.to(self.mean_logits.dtype)
         var, mean = torch.var_mean(values, dim=(2, 3), correction=0)
         batch_mean, batch_var = self._batch_moments(mean, var, x)
-        layer_mean, layer_var = _pooled(self._split(mean), self._split(var), dim=2)
-        p, q = self._shares(self.mean_logits), self._shares(self.var_logits)
+        layer_mean, layer_var = _pool_moments(
+            self._split_networks(mean), self._split_networks(var), dim=2
+        )
+        p, q = self._mixing_weights(self.mean_logits), self._mixing_weights(self.var_logits)
         mixed_mean = (
-            p[0] * self._split(mean) + p[1] * layer_mean + p[2] * self._split(batch_mean)
+            p[0] * self._split_networks(mean)
+            + p[1] * layer_mean
+            + p[2] * self._split_networks(batch_mean)
         ).flatten(1)
         mixed_var = (
-            q[0] * self._split(var) + q[1] * layer_var + q[2] * self._split(batch_var)
+            q[0] * self._split_networks(var)
+            + q[1] * layer_var
+            + q[2] * self._split_networks(batch_var)
         ).flatten(1)
         scale = self.weight * (mixed_var + self.eps).rsqrt()
         shift = self.bias - mixed_mean * scale
         return (values * to_channels(scale) + to_channels(shift)).to(x.dtype)
 
-    def _split(self, moments: Tensor) -> Tensor:
-        """(B, S C) or (S C,) of S networks (see `widened`) as (..., S, C)."""
+    def _split_networks(self, moments: Tensor) -> Tensor:
+        """Return (B, S C) or (S C,) moments of S networks (see `widened`) as (..., S, C)."""
         return torch.unflatten(moments, -1, (self.num_networks, -1))
 
-    def _shares(self, logits: Tensor) -> Tensor:
-        """How much each kind of statistics counts, (3, S, 1)."""
+    def _mixing_weights(self, logits: Tensor) -> Tensor:
+        """Return the weight of each kind of statistics, the softmax of `logits`, (3, S, 1)."""
         return logits.view(self.num_networks, 3).softmax(1).T[..., None]
 
     def _batch_moments(self, mean: Tensor, var: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the batch's mean and variance, or at test time the statistics in use."""
         if not self.training and self.eval_statistics == "ema":
             return self.running_mean, self.running_var
         if not self.training and self.eval_statistics == "precise":
             self._check_precise(x)
             return self.precise_mean, self.precise_var
-        check_batch_values(x)
-        batch_mean, batch_var = _pooled(mean, var, dim=0)
+        require_batch_values(x)
+        batch_mean, batch_var = _pool_moments(mean, var, dim=0)
         if self.training:
             self.num_batches_tracked.add_(1)
-            share = self._newest_share()
+            share = self._newest_weight_in_averages()
             self.running_mean.lerp_(batch_mean.detach()[0], share)
             self.running_var.lerp_(batch_var.detach()[0], share)
         return batch_mean, batch_var
@@ -116,13 +129,14 @@ class SwitchableNorm(BatchStatisticsNorm):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
+        """Load a state; an old one without precise statistics leaves those of the layer."""
         # States saved before the layer had batch averages lack them: it keeps its own.
         for name in ("precise_mean", "precise_var", "precise_count"):
             state_dict.setdefault(prefix + name, getattr(self, name))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def _pooled(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Moments of equal parts together: their mean, and their variance within plus between."""
+def _pool_moments(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of equal parts together: the variance within plus between parts."""
     between, pooled = torch.var_mean(mean, dim=dim, correction=0, keepdim=True)
     return pooled, var.mean(dim, keepdim=True) + between

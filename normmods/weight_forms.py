@@ -1,4 +1,4 @@
-"""What some norms ask of the convolution before them: standardized or centered weights."""
+"""Standardized or centered weights, which some norms need in the convolution before them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from normmods.data_flow import origins
+from normmods.data_flow import trace_origins
 from normmods.errors import WeightFormWarning
 from normmods.group import GroupNorm
 from normmods.norm import Norm
@@ -26,7 +26,7 @@ class StandardizedWeight(nn.Module):
     eps = 1e-5
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The standardized weight, of the same shape, (C_out, C_in, kH, kW)."""
+        """Return the standardized weight, of the same shape, (C_out, C_in, kH, kW)."""
         over = tuple(range(1, weight.dim()))
         centered = weight - weight.mean(over, keepdim=True)
         return centered / (centered.square().mean(over, keepdim=True) + self.eps).sqrt()
@@ -36,7 +36,7 @@ class CenteredWeight(nn.Module):
     """Weight centralization (Yan et al. 2020, arXiv 2001.06838, section 4.3): mean 0 alone."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The centered weight, of the same shape, (C_out, C_in, kH, kW)."""
+        """Return the centered weight, of the same shape, (C_out, C_in, kH, kW)."""
         centered: Tensor = weight - weight.mean(tuple(range(1, weight.dim())), keepdim=True)
         return centered
 
@@ -45,6 +45,7 @@ _FORMS: dict[str, type[nn.Module]] = {
     "standardized": StandardizedWeight,
     "centered": CenteredWeight,
 }
+"""The parametrization of a convolution's weight by the norm's `weight_form`."""
 
 
 class GroupNormWS(GroupNorm):
@@ -52,36 +53,58 @@ class GroupNormWS(GroupNorm):
 
     The layer is `GroupNorm`; `normmods.prepare` standardizes the convolution before it, and the
     layer refuses to run until that is done.
+
+    Args:
+        num_channels: channels of the input, C.
+        num_groups: groups asked for.
+        fewer_groups: False refuses a `num_groups` that does not divide C.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: as `GroupNorm`; `normmods.prepare` has not been called on the model.
+
+    Example:
+        >>> layers = torch.nn.Conv2d(3, 8, 3), GroupNormWS(8, num_groups=4)
+        >>> model = prepare(torch.nn.Sequential(*layers))
+        >>> weight = model[0].weight  # standardized: mean 0 over each output channel
+        >>> weight.mean((1, 2, 3)).abs().max().item() < 1e-6
+        True
     """
 
     weight_form = "standardized"
 
 
 def prepare(model: nn.Module, example: Tensor | None = None) -> nn.Module:
-    """Gives every norm of `model` that has a `weight_form` the convolution it asks for.
+    """Give the convolution before each norm with a `weight_form` the weights that the norm needs.
 
     With an `example`, a batch of inputs (B, C, H, W) of any values, the model is run on it, and a
-    norm's convolutions are those of whose outputs its input is made: one, or the summands of a
-    residual sum and the parts of a concatenation. Without one the convolution is the one
+    norm's convolutions are those whose outputs make up the norm's input: one, or the summands of a
+    residual sum and the parts of a concatenation. Without an `example`, the convolution is the one
     registered last before the norm, as in `nn.Sequential(conv, norm)`.
 
     A convolution's weight becomes a torch parametrization (`parametrizations.weight.original` in
-    the state dict), so gradients pass through the form. Left as it is, with a warning: a
-    convolution with one weight an output channel, such as a depthwise 1x1, which would become
-    zero; and what stands before a norm whose input is made of no convolution's output. Models
-    without such norms stay as they are, and calling it again changes nothing. A bare layer
-    counts as prepared.
+    the state dict), so gradients pass through the form. Two kinds of layers are left unchanged,
+    with a warning: a convolution with one weight an output channel, such as a depthwise 1x1, whose
+    weight would become zero; and a norm whose input is made of no convolution's output. Models
+    without norms with a `weight_form` stay unchanged, and a second call changes nothing. A bare
+    layer counts as prepared.
 
-    Example:
-        >>> model = normmods.prepare(model, torch.zeros(2, 3, 32, 32))
+    Args:
+        model: a model, or a bare layer.
+        example: a batch of inputs.
 
     Returns:
         `model` itself.
 
     Raises:
-        ValueError: two norms stand behind one convolution, or none behind any; without an
-            `example` also where the convolution registered before a norm has another number of
-            channels.
+        ValueError: two norms follow one convolution, or none follows any; without an `example`
+            also where the convolution registered before a norm has another number of channels.
+
+    Example:
+        >>> layers = torch.nn.Conv2d(3, 8, 3), GroupNormWS(8, num_groups=4)
+        >>> model = prepare(torch.nn.Sequential(*layers), torch.zeros(2, 3, 32, 32))
+        >>> model(torch.randn(2, 3, 32, 32)).shape
+        torch.Size([2, 8, 30, 30])
     """
     norms = {
         path: module
@@ -89,21 +112,21 @@ def prepare(model: nn.Module, example: Tensor | None = None) -> nn.Module:
         if isinstance(module, Norm) and not module.prepared
     }
     if norms and model not in norms.values():
-        _give_forms(model, norms, _pairs(model, norms, example))
+        _register_forms(model, norms, _pair_convolutions(model, norms, example))
     for norm in norms.values():
         norm.prepared = True
     return model
 
 
-def _pairs(
+def _pair_convolutions(
     model: nn.Module, norms: Mapping[str, Norm], example: Tensor | None
 ) -> dict[str, frozenset[str]]:
-    """Paths of the convolutions that each norm asks something of, by the norm's path."""
+    """Return the paths of the convolutions that each norm needs changed, by the norm's path."""
     if example is None:
-        owners, pairs = _registered(model, norms)
+        owners, pairs = _pair_by_registration(model, norms)
         hint = "; pass a batch of inputs, prepare(model, example), to pair them by data flow"
     else:
-        owners, pairs = _traced(model, norms, example)
+        owners, pairs = _pair_by_tracing(model, norms, example)
         hint = ": one convolution cannot be given a form for two norms"
     for convolution, behind in owners.items():
         if len(behind) > 1:
@@ -120,12 +143,13 @@ def _pairs(
 
 
 Owners = dict[str, list[str]]
-"""The norms right behind a convolution, by its path."""
+"""Paths of the norms right after a convolution, by the convolution's path."""
 
 
-def _registered(
+def _pair_by_registration(
     model: nn.Module, norms: Mapping[str, Norm]
 ) -> tuple[Owners, dict[str, frozenset[str]]]:
+    """Pair each norm with the convolution that is registered last before it."""
     owners: Owners = {}
     pairs: dict[str, frozenset[str]] = {}
     last: tuple[str, nn.Conv2d] | None = None
@@ -146,14 +170,15 @@ def _registered(
     return owners, pairs
 
 
-def _traced(
+def _pair_by_tracing(
     model: nn.Module, norms: Mapping[str, Norm], example: Tensor
 ) -> tuple[Owners, dict[str, frozenset[str]]]:
+    """Pair each norm with the convolutions from which its input comes, in a run on `example`."""
     owners: Owners = {}
     for norm in norms.values():
         norm.prepared = True
     try:
-        found = origins(model, norms, example)
+        found = trace_origins(model, norms, example)
     finally:
         for norm in norms.values():
             norm.prepared = False
@@ -168,9 +193,10 @@ def _traced(
     return owners, pairs
 
 
-def _give_forms(
+def _register_forms(
     model: nn.Module, norms: Mapping[str, Norm], pairs: Mapping[str, frozenset[str]]
 ) -> None:
+    """Parametrize the weight of each paired convolution; warn about those left unchanged."""
     for path, norm in norms.items():
         form = _FORMS[str(norm.weight_form)]
         if not pairs[path]:
@@ -195,6 +221,7 @@ def _give_forms(
 
 
 def _has_form(convolution: nn.Module, form: type[nn.Module]) -> bool:
+    """Whether the convolution's weight has the parametrization already."""
     if not parametrize.is_parametrized(convolution, "weight"):
         return False
     forms = convolution.parametrizations["weight"]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Which layers a forward pass calls and with what, however the model calls them."""
+"""Recording of the layers that a forward pass calls, and of their input shapes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from normmods.data_flow import tensors_in
+from normmods.data_flow import find_tensors
 
 
 @dataclass
-class Failure:
-    """The innermost layer that raised, and the shape of its input where that has a tensor."""
+class LayerFailure:
+    """The innermost layer that raised an exception, and the shape of its input, if known."""
 
     error: Exception
     path: str
@@ -24,28 +24,29 @@ class Failure:
 
 
 @dataclass
-class Calls:
-    """What was seen of a model's layers, by their paths.
+class CallRecorder:
+    """The calls of a model's layers, recorded by the layers' paths.
 
     Attributes:
-        shapes: of the first tensor among the arguments of each call that had one, without repeats.
+        keep_outputs: paths of the layers whose last output is kept.
+        shapes: shapes of the first tensor among the arguments of each call, without repeats.
         called: paths of the layers that were called.
-        outputs: what the layers to `keep` returned last.
-        failure: where an exception came from.
+        outputs: the last output of each layer in `keep_outputs`.
+        failure: the layer that raised the latest exception; None if no layer raised.
     """
 
-    keep: frozenset[str] = frozenset()
+    keep_outputs: frozenset[str] = frozenset()
     shapes: dict[str, list[torch.Size]] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     outputs: dict[str, object] = field(default_factory=dict)
-    failure: Failure | None = None
+    failure: LayerFailure | None = None
 
-    def follow(
+    def record_call(
         self, path: str, layer: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Call a layer's `forward` and note the call."""
+        """Call a layer's `forward` with the arguments, record the call, and return the output."""
         self.called.add(path)
-        tensors = tensors_in((args, kwargs))
+        tensors = find_tensors((args, kwargs))
         shape = tensors[0].shape if tensors else None
         seen = self.shapes.setdefault(path, [])
         if shape is not None and shape not in seen:
@@ -54,22 +55,23 @@ class Calls:
             output = forward(*args, **kwargs)
         except Exception as error:
             if self.failure is None or self.failure.error is not error:
-                self.failure = Failure(error, path, layer, shape)
+                self.failure = LayerFailure(error, path, layer, shape)
             raise
-        if path in self.keep:
+        if path in self.keep_outputs:
             self.outputs[path] = output
         return output
 
 
 @contextmanager
-def followed(layers: Mapping[str, nn.Module], calls: Calls) -> Iterator[None]:
-    """Note every call of the layers, also of their `forward` alone."""
+def record_calls(layers: Mapping[str, nn.Module], calls: CallRecorder) -> Iterator[None]:
+    """Record every call of the layers within the block, also direct calls of `forward`."""
 
-    def following(path: str, layer: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(path: str, layer: nn.Module) -> Callable[..., Any]:
+        """Return the layer's `forward` with its calls recorded."""
         forward = layer.forward
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return calls.follow(path, layer, forward, *args, **kwargs)
+            return calls.record_call(path, layer, forward, *args, **kwargs)
 
         return call
 
@@ -81,11 +83,11 @@ def followed(layers: Mapping[str, nn.Module], calls: Calls) -> Iterator[None]:
     before = {path: vars(layer).get("forward") for path, layer in ours.items()}
     try:
         for path, layer in ours.items():
-            layer.forward = following(path, layer)
+            layer.forward = wrap_forward(path, layer)
         yield
     finally:
         for path, layer in ours.items():
             vars(layer).pop("forward", None)
             own = before[path]
-            if own is not None:  # somebody's, set on the layer itself
+            if own is not None:  # set on the layer itself by the model
                 layer.forward = own

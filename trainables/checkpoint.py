@@ -1,4 +1,4 @@
-"""A trial's state as bytes and back, with a checksum; where the bytes are kept is the caller's.
+"""Conversion of a trial's state to bytes with a checksum, and back; the caller stores the bytes.
 
 A line naming the format, then the SHA-256 of all but itself, precedes what `torch.save`
 wrote. Reading executes no code (`weights_only`).
@@ -23,9 +23,10 @@ _FORMAT = re.compile(rb"norm-sweep checkpoint ([0-9]{1,9})\n")
 
 
 class TrialState(TypedDict):
-    """All that decides how a trial goes on; `current` is the epoch that has begun, if one has.
+    """Everything that the rest of a trial depends on.
 
-    `compiled` are the steps that ran compiled (see `trainables.stepping`).
+    `current` is the state of the epoch in training, None between epochs. `compiled` are the ranges
+    of steps that ran compiled (see `trainables.stepping`).
     """
 
     trial_id: str
@@ -39,27 +40,33 @@ class TrialState(TypedDict):
     compiled: NotRequired[list[list[int | None]]]
 
 
-def to_bytes(state: TrialState) -> bytes:
-    """The state with its checksum."""
+def serialize_state(state: TrialState) -> bytes:
+    """Return the state as a checkpoint's bytes: a format line, a checksum, torch's archive."""
     buffer = io.BytesIO()
-    torch.save(_owned(dict(state)), buffer)
+    torch.save(_copy_views(dict(state)), buffer)
     payload = buffer.getvalue()
     header = b"norm-sweep checkpoint %d\n" % VERSION
     return header + _checksum(header, payload) + payload
 
 
-def _owned(value: Any) -> Any:
-    """The same with parts of larger tensors copied: `torch.save` would write all of those."""
+def _copy_views(value: Any) -> Any:
+    """Return `value` with each tensor that is a part of a larger one copied.
+
+    `torch.save` would write the whole storage of the larger tensor.
+    """
     if isinstance(value, torch.Tensor):
         whole = value.untyped_storage().nbytes() == value.nbytes
         return value if whole else value.clone()
     if isinstance(value, Mapping):
-        return {key: _owned(item) for key, item in value.items()}
-    return [_owned(item) for item in value] if isinstance(value, list) else value
+        return {key: _copy_views(item) for key, item in value.items()}
+    return [_copy_views(item) for item in value] if isinstance(value, list) else value
 
 
 def weights_digest(model: nn.Module) -> str:
-    """First 16 hex digits of the SHA-256 of all parameters and buffers: equal means equal bits."""
+    """Return the first 16 hex digits of the SHA-256 of all parameters and buffers of `model`.
+
+    Two models have the same digest exactly if their state dicts have the same bits.
+    """
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -68,11 +75,12 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def from_bytes(data: bytes) -> TrialState:
-    """The state, on the CPU.
+def deserialize_state(data: bytes) -> TrialState:
+    """Return the state that `serialize_state` wrote, with its tensors on the CPU.
 
-    Raises `CheckpointDamaged` unless `data` is exactly as written, and `CheckpointTooNew` if a
-    later version of the program has written it.
+    Raises:
+        CheckpointDamaged: `data` is not exactly what was written.
+        CheckpointTooNew: a later version of the program wrote `data`.
     """
     header = _FORMAT.match(data)
     if header is None:
@@ -104,4 +112,5 @@ def from_bytes(data: bytes) -> TrialState:
 
 
 def _checksum(header: bytes, payload: bytes) -> bytes:
+    """Return the 32 bytes of the SHA-256 of header and payload."""
     return hashlib.sha256(header + payload).digest()

@@ -1,4 +1,4 @@
-"""A model run on a batch, to see whether it can be and which layers it calls."""
+"""Trial runs of a model on one batch of ones, which find layers that refuse their input."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import torch
 from torch import nn
 
 from normmods.norm import Norm
-from trainables.calls import Calls, followed
+from trainables.calls import CallRecorder, record_calls
 from trainables.errors import Infeasible, describe_error
 from trainables.observe import tensor_to_watch
 from trainables.spec import TrialSpec
 
 
 class DryRun:
-    """A model on trial, and the calls of its layers, down to the norms.
+    """A model to be run on batches of ones, with its layers' calls recorded down to the norms.
 
-    What a norm is made of is the norm's affair. Parametrizations, which stand among the modules,
-    make weights and take no input.
+    The layers inside a norm are not recorded, nor are parametrizations, which make weights and
+    receive no input.
 
     Attributes:
-        layers: the layers whose calls are noted, by path.
-        norms: paths of those among them that the norm's factory built.
+        layers: the layers whose calls are recorded, by path.
+        norms: paths of the recorded layers that the norm's factory built.
+        calls: the record of the calls.
     """
 
     def __init__(
@@ -37,20 +38,24 @@ class DryRun:
             if path == watch or (layer not in inside and "parametrizations" not in path.split("."))
         }
         self.norms = [path for path, layer in self.layers.items() if layer in norms]
-        self.calls = Calls(keep=frozenset(() if watch is None else (watch,)))
+        self.calls = CallRecorder(keep_outputs=frozenset(() if watch is None else (watch,)))
 
     @torch.no_grad()
     def forward(self, shape: tuple[int, ...], *, is_training: bool) -> object:
-        """The output for a batch of `shape`; raises `Infeasible` naming the layer that failed."""
+        """Return the model's output for a batch of ones of `shape`.
+
+        Raises:
+            Infeasible: a layer, which is named, failed.
+        """
         self.model.train(is_training)
         self.calls.failure = None
         try:
-            with followed(self.layers, self.calls):
+            with record_calls(self.layers, self.calls):
                 return self.model(torch.ones(shape, device=self.device))
         except Exception as error:
             at = self.calls.failure
             path, layer = (at.path, at.layer) if at else ("", self.model)
-            misfit = _misfit(layer, at.shape if at else None, images=shape)
+            misfit = _describe_size_mismatch(layer, at.shape if at else None, images=shape)
             if misfit is not None:
                 raise Infeasible(f"{path or 'the model'} {misfit}") from error
             of = tuple(shape if at is None or at.shape is None else at.shape)
@@ -59,12 +64,12 @@ class DryRun:
                 f"{of} in {'training' if is_training else 'testing'}: {describe_error(error)}"
             ) from error
 
-    def uncalled(self) -> list[str]:
-        """Paths of the norms that neither training nor a test called."""
+    def uncalled_norms(self) -> list[str]:
+        """Return the paths of the norms that no run so far has called."""
         return [path for path in self.norms if path not in self.calls.called]
 
     def require_watched(self) -> None:
-        """Raise `ValueError` where the layer to watch is never called, or returns no tensor."""
+        """Raise `ValueError` if the layer of `watch` was never called or returned no tensor."""
         path = self.spec.train.watch
         if path is None:
             return
@@ -76,22 +81,27 @@ class DryRun:
         tensor_to_watch(path, self.calls.outputs[path])
 
 
-_SIZES: tuple[tuple[type[nn.Module], str, int, str], ...] = (
+_SIZED_LAYERS: tuple[tuple[type[nn.Module], str, int, str], ...] = (
     (nn.modules.conv._ConvNd, "in_channels", 1, "channels"),
     (nn.Linear, "in_features", -1, "features"),
     (nn.modules.batchnorm._NormBase, "num_features", 1, "channels"),
     (nn.GroupNorm, "num_channels", 1, "channels"),
 )
-"""Layers built for a size of their input: its attribute, its dimension, and what it counts."""
+"""Layers built for a size of their input: the attribute with the size, the dimension of the input
+that must have this size, and what the size counts."""
 
 
-def _misfit(
+def _describe_size_mismatch(
     layer: nn.Module, shape: Sequence[int] | None, *, images: tuple[int, ...]
 ) -> str | None:
-    """`(Conv2d) expects 3 channels and got 1: …`, where the layer is built for another input."""
+    """Return `(Conv2d) expects 3 channels and got 1: …` if the layer is built for another size.
+
+    Returns None if the sizes agree or the layer is of another kind. `images` is the shape of the
+    model's input, for which the message names `in_channels`.
+    """
     if isinstance(layer, Norm):
         return None  # says itself what it takes, and has no `num_features` to read
-    for kind, attribute, dimension, counted in _SIZES:
+    for kind, attribute, dimension, counted in _SIZED_LAYERS:
         if isinstance(layer, kind) and shape is not None and len(shape) >= 2:
             expected, found = getattr(layer, attribute), shape[dimension]
             if isinstance(layer, nn.modules.conv._ConvNd) and len(shape) != layer.weight.dim():

@@ -1,13 +1,17 @@
-"""What can go wrong with a trial, told apart so that a caller can answer each in its own way."""
+"""The exceptions of a trial, one class for each case that a caller handles in another way."""
 
 from __future__ import annotations
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome, not an accident
-    """The training loss or a weight became NaN or infinite. Nothing finite counts as diverged.
+    """The training loss or a weight became NaN or infinite; finite values never count as diverged.
 
-    `epoch` counts from 1; `step` counts the epoch's optimizer steps from 1, and is None where
-    the losses stayed finite and the weights did not. Epochs yielded before it remain valid.
+    Epochs that were yielded before remain valid.
+
+    Attributes:
+        epoch: the epoch in which it happened, from 1.
+        step: the epoch's optimizer step, from 1; None if the losses stayed finite and only a
+            weight did not.
     """
 
     def __init__(self, epoch: int, step: int | None) -> None:
@@ -22,7 +26,7 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not an accident
 
 
 class Infeasible(ValueError):  # noqa: N818 - a property of a cell, found before it is trained
-    """A spec that cannot be trained as it stands; the one-line message names the layer."""
+    """A spec that cannot be trained; the one-line message names the layer that fails."""
 
 
 class NotFusable(ValueError):  # noqa: N818 - a property of a model; its seeds train singly
@@ -30,11 +34,11 @@ class NotFusable(ValueError):  # noqa: N818 - a property of a model; its seeds t
 
 
 class NotDeterministic(RuntimeError):  # noqa: N818 - a property of a layer on a device
-    """A layer that cannot give the same bits every time, in a trial that asks for them."""
+    """A layer without a deterministic algorithm, in a trial with `deterministic: true`."""
 
 
 class CheckpointDamaged(ValueError):  # noqa: N818
-    """Bytes that are no checkpoint, or not all of one."""
+    """Bytes that are not a complete, unchanged checkpoint."""
 
 
 class CheckpointTooNew(ValueError):  # noqa: N818
@@ -42,9 +46,9 @@ class CheckpointTooNew(ValueError):  # noqa: N818
 
 
 class DataUnavailable(RuntimeError):  # noqa: N818
-    """A data set that is not where it was looked for, or damaged there; says how to get it."""
+    """A data set that is missing or damaged; the message says how to get the data set."""
 
 
 def describe_error(error: BaseException) -> str:
-    """The error's type and message on one line, to be quoted in another message."""
+    """Return the error's type and message on one line, for use in another message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""What the author of a model would want to know before it is trained, and is no mistake."""
+"""Warnings about a custom model that is valid but probably not what its author meant."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ _NORMS = (
 )
 
 
-def inspect(spec: TrialSpec) -> list[str]:
-    """A line for each peculiarity of a user's own model with the spec's norm in it.
+def find_model_warnings(spec: TrialSpec) -> list[str]:
+    """Return a line for each suspicious property of a custom model built with the spec's norm.
 
-    Named with their paths: normalization layers that `norm(num_channels)` did not build, layers
-    that it built and the model does not call, parameters whose initial values depend on the norm,
-    and convolutions that a norm asks for other weights and that keep theirs. None for a built-in
-    model, and for a cell that cannot run.
+    Reported with their paths are normalization layers that `norm(num_channels)` did not build,
+    layers that it built and the model never calls, parameters whose initial values depend on the
+    norm, and convolutions that keep their weights although a norm asks for other ones.
+
+    Returns no line for a built-in model, and for a cell that cannot run.
     """
     if not is_custom(spec.model.name):
         return []
     for device in (dry_run_device(spec), torch.device("cpu")):
         try:
-            return _inspect(spec, device)
+            return _find_model_warnings(spec, device)
         except Exception:  # the cell's own check says what is wrong, or tries the CPU too
             continue
     return []
 
 
-def _inspect(spec: TrialSpec, device: torch.device) -> list[str]:
+def _find_model_warnings(spec: TrialSpec, device: torch.device) -> list[str]:
+    """Return the lines of `find_model_warnings` from runs of the model on `device`."""
     data, norms = dataset_info(spec.data), SeededNorms(spec.norm, seed=spec.seed)
     with SeededGlobalRng(spec.seed, "init"), torch.no_grad():
         with device:
@@ -52,29 +54,32 @@ def _inspect(spec: TrialSpec, device: torch.device) -> list[str]:
         for is_training in (True, False):
             run.forward((spec.batch_size, *data.shape), is_training=is_training)
     named = f"model {spec.model.name!r}"
-    found = [f"{path} ({type(x).__name__})" for path, x in foreign_norms(model, norms.built)]
+    found = [f"{path} ({type(x).__name__})" for path, x in find_foreign_norms(model, norms.built)]
     lines = []
     if found:
         lines.append(
-            f"{named}: {_few(found)} {_was(found)} not built with norm(num_channels), and "
+            f"{named}: {_abbreviate(found)} {_was_or_were(found)} "
+            f"not built with norm(num_channels), and "
             f"stay{'s' * (len(found) == 1)} the same whatever the norm"
         )
-    if uncalled := run.uncalled():
+    if uncalled := run.uncalled_norms():
         lines.append(
-            f"{named}: {_few(uncalled)} {_was(uncalled)} built with norm(num_channels) and never "
+            f"{named}: {_abbreviate(uncalled)} {_was_or_were(uncalled)} "
+            f"built with norm(num_channels) and never "
             f"called"
         )
-    if moved := _moved_by_the_norm(spec):
+    if moved := _parameters_changed_by_norm(spec):
         lines.append(
-            f"{named} with {spec.norm.name}: a seed gives {_few(moved)} other initial values than "
+            f"{named} with {spec.norm.name}: a seed gives "
+            f"{_abbreviate(moved)} other initial values than "
             f"with batchnorm, so that seeds do not pair these norms; draw them without walking "
             f"through the norm's own layers"
         )
     return [*lines, *(f"{named} with {spec.norm.name}: {line}" for line in kept)]
 
 
-def _moved_by_the_norm(spec: TrialSpec) -> list[str]:
-    """Parameters that the norm does not own and whose initial values depend on it."""
+def _parameters_changed_by_norm(spec: TrialSpec) -> list[str]:
+    """Return the parameters outside the norms whose initial values depend on the norm."""
     if spec.model.initial_weights != "own":
         return []
     ours, others = (_initial_values(spec, norm) for norm in (spec.norm, NormSpec(name="batchnorm")))
@@ -86,6 +91,7 @@ def _moved_by_the_norm(spec: TrialSpec) -> list[str]:
 
 
 def _initial_values(spec: TrialSpec, norm: NormSpec) -> dict[str, torch.Tensor]:
+    """Return the initial values of the parameters outside the norms, by name."""
     data, norms = dataset_info(spec.data), SeededNorms(norm, seed=spec.seed)
     with SeededGlobalRng(spec.seed, "init"):
         model = build_model(
@@ -99,10 +105,11 @@ def _initial_values(spec: TrialSpec, norm: NormSpec) -> dict[str, torch.Tensor]:
     }
 
 
-def foreign_norms(model: nn.Module, built: Iterable[nn.Module]) -> list[tuple[str, nn.Module]]:
-    """Normalization layers, with their paths, that are neither among `built` nor inside them.
+def find_foreign_norms(model: nn.Module, built: Iterable[nn.Module]) -> list[tuple[str, nn.Module]]:
+    """Return (path, layer) of the normalization layers that are not in `built` nor inside these.
 
-    They are torch's, this program's, and layers without parts whose class is called a norm.
+    These are the norms of torch and of this program, and layers without children whose class name
+    contains "norm".
     """
     inside = {part for norm in built for part in norm.modules()}
     return [
@@ -110,17 +117,20 @@ def foreign_norms(model: nn.Module, built: Iterable[nn.Module]) -> list[tuple[st
         for path, layer in model.named_modules()
         if layer not in inside
         and "parametrizations" not in path.split(".")
-        and (isinstance(layer, _NORMS) or _is_called_a_norm(layer))
+        and (isinstance(layer, _NORMS) or _is_named_norm(layer))
     ]
 
 
-def _is_called_a_norm(layer: nn.Module) -> bool:
+def _is_named_norm(layer: nn.Module) -> bool:
+    """Whether the layer has no children and a class name that contains "norm"."""
     return "norm" in type(layer).__name__.lower() and not any(True for _ in layer.children())
 
 
-def _few(names: list[str]) -> str:
+def _abbreviate(names: list[str]) -> str:
+    """Return at most 8 names separated by commas, and the number of further ones."""
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _was(names: list[str]) -> str:
+def _was_or_were(names: list[str]) -> str:
+    """Return the verb for one name or for several."""
     return "was" if len(names) == 1 else "were"

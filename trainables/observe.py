@@ -1,4 +1,4 @@
-"""What is read off a model while it trains or is tested, and changes nothing in it."""
+"""Measurements of a model in training or in a test that change nothing in the model."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normmods.data_flow import tensors_in
+from normmods.data_flow import find_tensors
 from trainables.spec import TrainSpec
 
 
 class Mean:
-    """The mean of tensors of one shape, summed in float64 on their device: nothing waits for it."""
+    """The mean of tensors of one shape, summed in float64 on their device without a wait."""
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
         self.count = 0
 
     def add(self, value: Tensor) -> None:
-        """Take in one more value."""
+        """Add one value."""
         self.add_sum(value, 1)
 
     def add_sum(self, total: Tensor, count: int) -> None:
-        """Take in the sum of so many values."""
+        """Add the sum `total` of `count` values."""
         total = total.detach().double()
         self.total = total if self.total is None else self.total + total
         self.count += count
 
-    def of(self, network: int) -> Mean:
-        """The mean of one network, where values are `(S,)` or `(S, ...)`."""
+    def of_network(self, network: int) -> Mean:
+        """Return the mean of one of S networks, from values of shape `(S,)` or `(S, ...)`."""
         mean = Mean()
         if self.total is not None:
             mean.add_sum(self.total.reshape(-1, *self.total.shape[1:])[network], self.count)
         return mean
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on."""
+        """Return the state from which `load_state_dict` continues."""
         return {"total": self.total, "count": self.count}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Go on from `state_dict`."""
+        """Continue from a state that `state_dict` returned."""
         self.total = None if state["total"] is None else state["total"].to(device)
         self.count = state["count"]
 
     def metrics(self, *names: str) -> dict[str, float]:
-        """The mean's elements under these names; none where nothing was added."""
+        """Return the mean's elements under these names; nothing if no value was added."""
         if self.total is None:
             return {}
         values = (self.total / self.count).reshape(-1).tolist()
@@ -56,10 +56,10 @@ class Mean:
 
 @contextmanager
 def clipped_fraction(model: nn.Module, mean: Mean | None = None) -> Iterator[Mean]:
-    """The share of channels whose correction was clipped, over layers and forward passes.
+    """Average the share of clipped channels over layers and forward passes within the block.
 
-    Read from every layer that has a method `clipped_fraction` (the batch renormalizations), and
-    added to the `mean` that is given.
+    The share is read after each forward pass from every layer that has a method `clipped_fraction`
+    (the batch renormalizations), and added to `mean`, or to a new `Mean`, which is yielded.
     """
     mean = mean or Mean()
     with ExitStack() as hooks:
@@ -75,19 +75,21 @@ def clipped_fraction(model: nn.Module, mean: Mean | None = None) -> Iterator[Mea
 def channel_moments(
     model: nn.Module, path: str, mean: Mean, *, num_networks: int = 1
 ) -> Iterator[None]:
-    """Add mean and mean square of the output of the layer at `path`, over forward passes.
+    """Add mean and mean square of a layer's output to `mean` in each forward pass of the block.
 
-    They are `(S, 2)`, of each of S networks side by side in the channels.
+    Each added value is `(S, 2)`: the two moments of each of S networks side by side in channels.
 
-    Raises `ValueError` where the model has no such layer, or it returns no single tensor.
+    Raises:
+        ValueError: the model has no layer at `path`, or the layer does not return one tensor.
     """
 
-    def read(_layer: nn.Module, _inputs: object, output: object) -> None:
+    def add_moments(_layer: nn.Module, _inputs: object, output: object) -> None:
+        """Add the moments of a layer's output; a forward hook."""
         values = tensor_to_watch(path, output).detach().float()
         own = values.chunk(num_networks, dim=1) if num_networks > 1 else [values]
         mean.add(torch.stack([torch.stack((x.mean(), x.square().mean())) for x in own]))
 
-    hook = layer_at(model, path).register_forward_hook(read)
+    hook = layer_at(model, path).register_forward_hook(add_moments)
     try:
         yield
     finally:
@@ -95,11 +97,12 @@ def channel_moments(
 
 
 def tensor_to_watch(path: str, output: object) -> Tensor:
-    """The tensor in what the layer at `path` returned: it, or the only one in a tuple and such.
+    """Return the only tensor in the output of the layer at `path`, also from inside a container.
 
-    Raises `ValueError` where there is none or there are several.
+    Raises:
+        ValueError: the output contains no tensor or several.
     """
-    found = tensors_in(output)
+    found = find_tensors(output)
     if len(found) != 1:
         raise ValueError(
             f"`watch` must name a layer that returns one tensor, but got watch={path!r}, which "
@@ -109,7 +112,7 @@ def tensor_to_watch(path: str, output: object) -> Tensor:
 
 
 def layer_at(model: nn.Module, path: str) -> nn.Module:
-    """The layer that the model calls `path`; raises `ValueError` with the names there are."""
+    """Return the model's layer at `path`; raises `ValueError` with all paths if none is there."""
     layers: dict[str, nn.Module] = dict(model.named_modules())
     if not path or path not in layers:
         names = [name for name, layer in layers.items() if name and not list(layer.children())]
@@ -121,10 +124,10 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 
 
 class TrainingObserver:
-    """What `extra_metrics` and `watch` of a spec ask for, over an epoch.
+    """The metrics that `extra_metrics` and `watch` of a spec ask for, over an epoch.
 
     A context manager, within which the model is observed; it may be entered again. Of S networks
-    side by side it observes each.
+    side by side each one is observed.
     """
 
     def __init__(self, model: nn.Module, spec: TrainSpec, *, num_networks: int = 1) -> None:
@@ -147,24 +150,25 @@ class TrainingObserver:
     def __exit__(self, *_: object) -> None:
         self.hooks.close()
 
-    def take_part(self, network: int, together: TrainingObserver) -> None:
-        """Take in what was observed of one of several networks, as if it had been alone."""
+    def add_network(self, network: int, together: TrainingObserver) -> None:
+        """Add the observations of one network from an observer of several networks."""
         seen = together._means()
         for name, mean in self._means().items():
-            part = seen[name].of(network)
+            part = seen[name].of_network(network)
             if part.total is not None:
                 mean.add_sum(part.total, part.count)
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on."""
+        """Return the state from which `load_state_dict` continues."""
         return {name: mean.state_dict() for name, mean in self._means().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Go on from `state_dict`."""
+        """Continue from a state that `state_dict` returned."""
         for name, mean in self._means().items():
             mean.load_state_dict(state[name], device)
 
     def _means(self) -> dict[str, Mean]:
+        """Return the means by the names under which a checkpoint holds them."""
         return {
             "gradient": self.gradient,
             "clipped": self.clipped,
@@ -177,7 +181,7 @@ class TrainingObserver:
             self.gradient.add(gradient_norms(self.model, self.num_networks))
 
     def metrics(self) -> dict[str, float]:
-        """The epoch's means; the activations' variance is that of all their values together."""
+        """Return the epoch's means by metric; the activations' variance is over all values."""
         found = self.gradient.metrics("gradient_norm") | self.clipped.metrics("clipped_fraction")
         outputs = self.activations.metrics("activation_mean", "activation_variance")
         if outputs:
@@ -186,7 +190,7 @@ class TrainingObserver:
 
 
 def gradient_norms(model: nn.Module, num_networks: int = 1) -> Tensor:
-    """Euclidean norm of all gradients together, of each of the networks side by side, `(S,)`."""
+    """Return the Euclidean norm of all gradients of each of the networks side by side, `(S,)`."""
     grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     if num_networks == 1:
         return nn.utils.get_total_norm(grads)[None]

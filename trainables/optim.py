@@ -21,7 +21,8 @@ class Sgd:
     a seventh of a step at batch size 2.
 
     Args:
-        model: its parameters are trained.
+        model: the model whose parameters are trained.
+        spec: momentum and weight decay.
         norms: the model's norms; with `decay_norm_and_bias` false their parameters, and every
             bias, have no weight decay.
     """
@@ -45,7 +46,7 @@ class Sgd:
     def step(self, lr: float | torch.Tensor) -> None:
         """Update every parameter that has a gradient, and drop the gradients.
 
-        A rate that is a tensor, of float32, is read where it is.
+        A learning rate given as a float32 tensor stays on its device, as a CUDA graph needs.
         """
         for group, weight_decay in self.groups:
             moved = [parameter for parameter in group if parameter.grad is not None]
@@ -65,17 +66,17 @@ class Sgd:
                 parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The velocities, in the order of the parameters."""
+        """Return the velocities, in the order of the parameters."""
         return {"velocities": list(self.velocities.values())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the velocities of `state_dict`, from whatever device they are on."""
+        """Continue with the velocities of `state_dict`, copied from any device."""
         for velocity, saved in zip(self.velocities.values(), state["velocities"], strict=True):
             velocity.copy_(saved)
 
 
-def lr_for(spec: TrialSpec, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1, after `lr_scaling`.
+def learning_rate_at(spec: TrialSpec, epoch: int) -> float:
+    """Return the learning rate of an epoch, counted from 1, after `lr_scaling`.
 
     `multistep` drops after a milestone: with milestones 150 and 250, epochs 1 to 150 run at lr,
     151 to 250 at lr gamma. `cosine` falls from lr in epoch 1 to what would be 0 after the last.
@@ -84,6 +85,7 @@ def lr_for(spec: TrialSpec, epoch: int) -> float:
 
 
 def _scale(spec: TrialSpec) -> float:
+    """Return the factor of `lr_scaling` for the optimizer batch size."""
     scaling, reference = spec.train.lr_scaling, spec.train.reference_batch_size
     if scaling == "none":
         return 1.0
@@ -96,6 +98,7 @@ def _scale(spec: TrialSpec) -> float:
 
 
 def _decay(spec: TrialSpec, epoch: int) -> float:
+    """Return the factor of the schedule in the epoch."""
     schedule = spec.train.schedule
     if schedule.name == "multistep":
         return float(schedule.gamma ** sum(epoch > milestone for milestone in schedule.milestones))

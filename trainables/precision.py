@@ -1,4 +1,4 @@
-"""In which numbers a trial's forward passes are computed, and how its images and weights lie."""
+"""The number format of forward passes, and the memory format of images and weights."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from trainables.spec import TrainSpec
 
 
 def autocast_forward(train: TrainSpec, device: torch.device) -> AbstractContextManager[Any]:
-    """Within it forward passes have the spec's precision; may be entered again and again.
+    """Return a context in which forward passes have the spec's precision; it can be entered again.
 
     `bfloat16` is torch's autocast: convolutions and linear layers compute in bfloat16, while
     weights, gradients of weights, norm statistics and the loss are float32. Backward passes, which
-    follow the forward pass's numbers by themselves, belong outside of it.
+    follow the forward pass's formats by themselves, belong outside the context.
     """
     if train.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def memory_format_of(
+def apply_memory_format(
     train: TrainSpec, model: nn.Module, dataset: Dataset
 ) -> tuple[nn.Module, Dataset]:
-    """Model and data set in the memory order of the spec: every value is the same."""
+    """Return model and data set in the spec's memory format; their values are unchanged."""
     if not train.channels_last:
         return model, dataset
     return (

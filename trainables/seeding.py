@@ -1,4 +1,4 @@
-"""Random streams of a trial: each derived from the seed alone, none from another's progress.
+"""Random streams of a trial: each is derived from the seed alone, none from another's progress.
 
 A stream's numbers depend on (seed, stream, where) and on nothing that ran before. So a trial
 resumes at an epoch's start without any generator's state (within an epoch the global stream's is
@@ -16,36 +16,37 @@ import torch
 from torch import Tensor
 
 Stream = Literal["init", "norm", "order", "augment", "dropout"]
-"""`init` and `norm`: initial weights of the model's own layers, and of its norms. `dropout`:
-whatever a layer draws from torch's global generators while it trains."""
+"""Purposes of random numbers. `init`: initial weights of a model's own layers; `norm`: of its
+norms; `order` and `augment`: order and augmentation of the training examples; `dropout`:
+whatever a layer draws from torch's global generators in training."""
 
 
-def derive(seed: int, stream: Stream, *where: int | str) -> int:
-    """63 bits for one place of a stream, such as an epoch or a layer's path."""
+def derive_seed(seed: int, stream: Stream, *where: int | str) -> int:
+    """Return a seed of 63 bits for one place of a stream, such as an epoch or a layer's path."""
     text = "/".join(map(str, (seed, stream, *where)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(seed: int, stream: Stream, *where: int | str) -> torch.Generator:
-    """A CPU generator at the start of `derive(seed, stream, *where)`.
+def seeded_generator(seed: int, stream: Stream, *where: int | str) -> torch.Generator:
+    """Return a CPU generator seeded with `derive_seed(seed, stream, *where)`.
 
     Draws are made on the CPU and then moved, so that they are the same on every device.
     """
-    return torch.Generator().manual_seed(derive(seed, stream, *where))
+    return torch.Generator().manual_seed(derive_seed(seed, stream, *where))
 
 
 class SeededGlobalRng:
-    """Within `with`, torch's global generators follow a stream; after it they are as before.
+    """A context in which torch's global generators follow a stream, and are restored afterwards.
 
-    Entered again it goes on where it was left, also from `state_dict` in another process. Covers
-    the CPU and, where `device` is a CUDA device, that device.
+    Entered again, it continues where it was left, also from `state_dict` in another process. It
+    covers the CPU and, if `device` is a CUDA device, this device.
     """
 
     def __init__(
         self, seed: int, stream: Stream, *where: int | str, device: torch.device | None = None
     ) -> None:
         self.device = device if device is not None and device.type == "cuda" else None
-        self.value = derive(seed, stream, *where)
+        self.value = derive_seed(seed, stream, *where)
         self.states: list[Tensor] | None = None
         self.outer: list[Tensor] = []
 
@@ -63,16 +64,16 @@ class SeededGlobalRng:
         self.states = self._read()
         self._write(self.outer)
 
-    def seed_global_rng(self) -> torch.Generator:
-        """A generator of its own that goes on where the stream was left, on the stream's device."""
+    def to_generator(self) -> torch.Generator:
+        """Return a new generator that continues the stream, on the stream's device."""
         lent = torch.Generator(self.device or "cpu")
         if self.states is None:
             return lent.manual_seed(self.value)
         lent.set_state(self.states[-1])
         return lent
 
-    def restore_global_rng(self, lent: torch.Generator) -> None:
-        """Go on where a generator that was lent has been left."""
+    def load_generator(self, lent: torch.Generator) -> None:
+        """Continue the stream from the state of a generator that `to_generator` returned."""
         if self.states is None:
             with self:
                 pass
@@ -80,18 +81,20 @@ class SeededGlobalRng:
         self.states[-1] = lent.get_state()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream was left; None before it was entered."""
+        """Return the generators' states at the end of the last block; None before the first."""
         return {"states": self.states}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Continue from a state that `state_dict` returned."""
         self.states = state["states"]
 
     def _read(self) -> list[Tensor]:
+        """Return the states of the global generators that the stream covers, the CPU's first."""
         states = [torch.get_rng_state()]
         return states if self.device is None else [*states, torch.cuda.get_rng_state(self.device)]
 
     def _write(self, states: list[Tensor]) -> None:
+        """Set the states of the global generators."""
         torch.set_rng_state(states[0])
         if self.device is not None:
             torch.cuda.set_rng_state(states[1], self.device)

@@ -1,16 +1,20 @@
-"""When the test error first fell to a declared threshold and stayed there."""
+"""The time at which the test error first fell to a declared threshold and stayed there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-HELD = 3
-"""Evaluations in a row at or below the threshold after which it counts as reached; the first of
-them says when."""
+HELD_EVALUATIONS = 3
+"""Consecutive evaluations at or below the threshold after which it counts as reached; the first of
+them gives the time."""
 
 
 class TimeToThreshold:
-    """Epochs, updates and seconds of training to a threshold; None is never reached."""
+    """Epochs, updates and seconds of training until the test error reaches a threshold.
+
+    Args:
+        threshold: test error in percent; None records nothing.
+    """
 
     def __init__(self, threshold: float | None) -> None:
         self.threshold = threshold
@@ -19,8 +23,8 @@ class TimeToThreshold:
         self.first: dict[str, float] = {}
 
     def observe(self, *, epoch: int, num_updates: int, train_s: float, test_error: float) -> None:
-        """Take in the evaluation after an epoch."""
-        if self.threshold is None or self.num_held >= HELD:
+        """Add the evaluation after an epoch."""
+        if self.threshold is None or self.num_held >= HELD_EVALUATIONS:
             return
         self.elapsed_s += train_s
         if test_error > self.threshold:
@@ -35,15 +39,15 @@ class TimeToThreshold:
         self.num_held += 1
 
     def metrics(self) -> dict[str, float]:
-        """The three times once the threshold has held, else nothing."""
-        return dict(self.first) if self.num_held >= HELD else {}
+        """Return the three times if the threshold has been reached, else nothing."""
+        return dict(self.first) if self.num_held >= HELD_EVALUATIONS else {}
 
     def state_dict(self) -> dict[str, float]:
-        """What `load_state_dict` needs to go on between two epochs."""
+        """Return the state from which `load_state_dict` continues between two epochs."""
         return {"num_held": self.num_held, "elapsed_s": self.elapsed_s, **self.first}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from `state_dict`."""
+        """Continue from a state that `state_dict` returned."""
         first = dict(state)
         self.num_held, self.elapsed_s = int(first.pop("num_held")), first.pop("elapsed_s")
         self.first = first

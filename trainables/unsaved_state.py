@@ -1,4 +1,4 @@
-"""Values that layers change in training and that a checkpoint, a `state_dict`, does not hold."""
+"""Detection of values that layers change in training and that `state_dict` does not hold."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from torch import nn
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
-from trainables.seeding import SeededGlobalRng, generator
+from trainables.seeding import SeededGlobalRng, seeded_generator
 from trainables.spec import TrialSpec, is_custom
 
 FEW_IMAGES = 8
+"""Images of the first attempt's batches, where the spec's batch is larger."""
+
 TOLERANCE = 1e-5
-"""Numbers that differ by less than this share of the largest are rounded otherwise, no more."""
+"""Largest difference, as a share of the largest value, that counts as rounding."""
 
 
 def describe_unsaved_state(spec: TrialSpec) -> list[str]:
@@ -43,6 +45,7 @@ def describe_unsaved_state(spec: TrialSpec) -> list[str]:
 
 
 def _describe(spec: TrialSpec, batch_size: int) -> list[str]:
+    """Return the lines of `describe_unsaved_state` from batches of `batch_size` images."""
     data = dataset_info(spec.data)
     (trained, norms), (resumed, _) = _build(spec, data), _build(spec, data)
     _train(trained, spec, (batch_size, *data.shape), batch=0)
@@ -78,7 +81,7 @@ def _build(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn.Modul
 @torch.no_grad()
 def _train(model: nn.Module, spec: TrialSpec, shape: tuple[int, ...], *, batch: int) -> None:
     """Run the model in training mode on the random batch of this number."""
-    images = torch.randn(shape, generator=generator(spec.seed, "norm", "resuming", batch))
+    images = torch.randn(shape, generator=seeded_generator(spec.seed, "norm", "resuming", batch))
     with SeededGlobalRng(spec.seed, "norm", "resuming", batch):
         model.train()(images)
 
@@ -116,6 +119,7 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether two tensors are equal, or, if floating, differ by rounding alone."""
     if first.shape != second.shape:
         return False
     if not (first.is_floating_point() and second.is_floating_point()):
@@ -128,6 +132,14 @@ def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def _line(whose: str, kind: str, is_buffer: bool, layers: Mapping[str, list[str]]) -> str:
+    """Return the warning about one kind of layer and the attributes that a resumed trial loses.
+
+    Args:
+        whose: the norm or model that contains the layers.
+        kind: class of the layers.
+        is_buffer: whether the attributes are buffers with `persistent=False`.
+        layers: names of the attributes, by the layers' paths.
+    """
     path, more = next(iter(layers)), len(layers) - 1
     names = list(dict.fromkeys(name for of_layer in layers.values() for name in of_layer))
     where = f"{path} ({kind}){f' and {more} more' if more else ''}"

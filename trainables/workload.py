@@ -1,4 +1,4 @@
-"""Trials that train without getting anywhere, to see what they take of a device."""
+"""Trials that train with unchanging weights, to measure their use of a device."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from trainables.timing import without_weight_changes
 from trainables.training import Trial
 
 CHUNK_S = 0.1
-"""So short that processes which are measured at the same time begin and end together."""
+"""Seconds of a chunk of steps: short, so that processes measured together begin and end so."""
 
 LEAD_S = 0.5
-"""Before and after what counts, so that all processes train while any of them counts."""
+"""Seconds of training before and after the measured time, so that all processes train during it."""
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes of a device: at most reserved by this process, reserved now, used by all, there are."""
+class DeviceMemory:
+    """Bytes of a device's memory.
+
+    Attributes:
+        peak: the most that this process has reserved.
+        reserved: reserved by this process now.
+        used: used by all processes now.
+        total: memory of the device.
+    """
 
     peak: int
     reserved: int
@@ -32,14 +39,16 @@ class Memory:
 
 
 class Workload:
-    """The trials of one worker: a trial, or seeds of a cell that are trained side by side.
+    """The trials of one worker: a single trial, or seeds of a cell that are trained side by side.
 
     Args:
         specs: they differ in their seed alone.
-        width: how many are one network; None: as many as turn out to be fastest.
+        width: how many trials train as one network; None: the number that proves fastest.
+        data_root: folder of the data sets, as for `train`.
+        device: device to train on, as for `train`.
+        cuda_graphs: whether steps on a GPU are replayed from a CUDA graph.
 
-    Raises:
-        As `Trial` does.
+    Raises as `Trial`.
     """
 
     def __init__(
@@ -70,21 +79,22 @@ class Workload:
         self._advance()
 
     def train_for(self, seconds: float) -> float:
-        """Optimizer steps a second over so long, those of every trial counted."""
+        """Train for about `seconds`; return optimizer steps a second, of all trials together."""
         self._train(LEAD_S)
         found = self._train(seconds)
         self._train(LEAD_S)
         return found
 
-    def memory(self) -> Memory:
-        """What has been taken of a GPU so far; nothing of a CPU's."""
+    def memory(self) -> DeviceMemory:
+        """Return the memory that the workload uses on a GPU; zeros on a CPU."""
         if self._trials[0].device.type != "cuda":
-            return Memory(0, 0, 0, 0)
+            return DeviceMemory(0, 0, 0, 0)
         free, total = torch.cuda.mem_get_info()
         peak, reserved = torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved()
-        return Memory(peak, reserved, total - free, total)
+        return DeviceMemory(peak, reserved, total - free, total)
 
     def _train(self, seconds: float) -> float:
+        """Train for about `seconds` and return the optimizer steps a second."""
         steps, start, now = 0, time.perf_counter(), 0.0
         while now < seconds:
             steps += self._advance()
@@ -92,7 +102,7 @@ class Workload:
         return steps / now
 
     def _advance(self) -> int:
-        """Take a short stretch; how many steps the trials took in all."""
+        """Train for one short chunk and return the number of steps, summed over the trials."""
         lockstep = self._lockstep
         if not lockstep.trials:
             raise RuntimeError("the trials diverged at once")
@@ -105,6 +115,6 @@ class Workload:
         if not lockstep.trials:
             return 0
         steps = lockstep.trials[0].steps_into_epoch - before
-        wanted = int(steps * CHUNK_S / max(seconds, 1e-9))
-        lockstep.pace.num_steps = max(1, min(wanted, lockstep.pace.longest))
+        num_steps = int(steps * CHUNK_S / max(seconds, 1e-9))
+        lockstep.chunk_sizer.num_steps = max(1, min(num_steps, lockstep.chunk_sizer.longest))
         return steps * len(lockstep.trials)

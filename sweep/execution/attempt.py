@@ -191,7 +191,7 @@ class Attempt:
             self.entry["cuda_graphs"] = True
         if steps.compiled:
             self.entry["compiled"] = [list(pair) for pair in steps.compiled]
-        self.notices += [line for line in steps.remarks if line not in self.notices]
+        self.notices += [line for line in steps.warnings if line not in self.notices]
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:

@@ -91,9 +91,11 @@ def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_st
     training = Trial(trial.spec, data_root=plan.grid.data_root)
     epoch = training.current_epoch()
     while epoch.num_steps < min(num_steps, epoch.examples.num_batches):
-        training.pace.num_steps = min(training.pace.num_steps, num_steps - epoch.num_steps)
+        training.chunk_sizer.num_steps = min(
+            training.chunk_sizer.num_steps, num_steps - epoch.num_steps
+        )
         try:
-            epoch.advance(training.pace)
+            epoch.train_chunk(training.chunk_sizer)
         except Diverged as end:
             say(f"it diverges: {end}")
             return False
@@ -127,7 +129,7 @@ def _train_again(
         weights_are_same = record.weights_digest == training.weights_digest
         say(f"final weights: {'same bits' if weights_are_same else 'other bits'}")
         same = same and weights_are_same
-    for line in training.steps.remarks:
+    for line in training.steps.warnings:
         say(f"{line}: its bits are not those of a record whose steps were")
     if record and not same:
         for line in differing_circumstances(record, device):

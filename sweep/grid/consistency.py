@@ -8,7 +8,7 @@ from typing import Any
 from sweep.grid.yaml_source import Loc
 from trainables.data.catalog import DATASETS, dataset_info
 from trainables.errors import DataUnavailable
-from trainables.models.catalog import MODELS, with_defaults
+from trainables.models.catalog import MODELS, complete_model_spec
 from trainables.spec import DataSpec, ModelSpec, TrainSpec, is_custom
 
 
@@ -22,7 +22,7 @@ def find_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]
             yield ("data",), str(error)
     if isinstance(model, ModelSpec) and (model.name in MODELS or is_custom(model.name)):
         try:
-            with_defaults(model)
+            complete_model_spec(model)
         except ValueError as error:
             yield ("model",), str(error)
     if isinstance(train, TrainSpec):

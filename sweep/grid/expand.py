@@ -260,8 +260,8 @@ class _Expander:
             self.complain_once(found)
             is_whole = None not in sections.values() and not found
             if is_whole and all(_is_there(part, sections[part].name) for part in KNOWN_NAMES):
-                sections["model"] = models.in_new_trials(sections["model"])
-                sections["data"] = datasets.with_defaults(sections["data"])
+                sections["model"] = models.complete_new_model_spec(sections["model"])
+                sections["data"] = datasets.complete_data_spec(sections["data"])
             self.checked[key] = sections
         sections = self.checked[key]
         if sections["train"] is not None:

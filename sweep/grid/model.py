@@ -27,7 +27,13 @@ from sweep.grid.taken_names import complain_of_taken_names
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
 from sweep.grid.yaml_source import Source
 from sweep.process.import_order import put_custom_modules_last
-from trainables.data.custom import Known, known_facts, learn_facts, takes_root, use_root
+from trainables.data.custom import (
+    FactsByDataset,
+    export_dataset_facts,
+    has_root_parameter,
+    import_dataset_facts,
+    set_custom_data_root,
+)
 from trainables.spec import is_custom
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -160,14 +166,14 @@ class Grid:
     notes: tuple[str, ...] = ()
     folder: str = ""
     digest: str = ""
-    own_data: Known = field(default_factory=dict, compare=False)
+    own_data: FactsByDataset = field(default_factory=dict, compare=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Have a process that is sent the grid know of its data sets what has been read."""
         vars(self).update(state)
-        learn_facts(self.own_data)
+        import_dataset_facts(self.own_data)
         is_stated = any(trial.spec.data.digest for trial in self.trials)
-        use_root(self.data_root if is_stated else None)
+        set_custom_data_root(self.data_root if is_stated else None)
 
     @property
     def as_file(self) -> dict[str, str]:
@@ -228,7 +234,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         notes=expansion.notes,
         folder=os.getcwd(),
         digest=source.digest,
-        own_data=known_facts(),
+        own_data=export_dataset_facts(),
     )
 
 
@@ -258,7 +264,7 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
 
 def _take_root(source: Source) -> str | None:
     """`data.root` says where the files lie, which is no part of what a trial is."""
-    use_root(None)
+    set_custom_data_root(None)
     data = source.data.get("data")
     if not isinstance(data, dict) or "root" not in data:
         return None
@@ -271,7 +277,7 @@ def _take_root(source: Source) -> str | None:
     problem = _too_long(root) if isinstance(root, str) and root else "expected a folder's path"
     if problem is None:
         folder = str(Path(root).expanduser().absolute())
-        use_root(folder if is_users else None)
+        set_custom_data_root(folder if is_users else None)
         return folder
     source.problems.append(
         source.problem(("data", "root"), f"{problem}, found {format_value(root)}")
@@ -282,7 +288,7 @@ def _take_root(source: Source) -> str | None:
 def _takes_root(name: str) -> bool:
     """Whether a data set has a parameter `root`; True where that is told with other mistakes."""
     try:
-        return takes_root(name)
+        return has_root_parameter(name)
     except ValueError:
         return True
 

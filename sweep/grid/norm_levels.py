@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import normmods
-from normmods.option_values import in_full, is_plain
-from normmods.registry import expected_value
+from normmods.option_values import convert_to_kind, is_plain
+from normmods.registry import describe_value_mismatch
 from sweep.errors import suggest_nearest
 from sweep.grid.validation_messages import format_value
 from trainables.spec import NormSpec
@@ -59,7 +59,7 @@ def complete(
     if wrong:
         return None, wrong
     # A default that is no plain value is part of the layer's code, not of the grid.
-    stated = {k: in_full(known.get(k), v) for k, v in given.items()}
+    stated = {k: convert_to_kind(known.get(k), v) for k, v in given.items()}
     options = {k: v for k, v in {**known, **stated}.items() if is_plain(v)}
     return NormSpec(name=name, options=normmods.recorded_options(name, options)), []
 
@@ -88,7 +88,7 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
         normmods.complete_options(name, {**required, option: value})
     except ValueError as error:
         return str(error)
-    wanted = expected_value(name, option, value)
+    wanted = describe_value_mismatch(name, option, value)
     return f"expected {wanted}, found {format_value(value)}" if wanted else None
 
 

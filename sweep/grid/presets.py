@@ -17,7 +17,7 @@ from sweep.grid.model import Grid
 from sweep.grid.rules import format_level
 from sweep.grid.small_preset import small_spec
 from sweep.planning.feasibility import require_trainable
-from trainables.data.catalog import dataset_info, whole_info
+from trainables.data.catalog import dataset_info, full_dataset_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
 SMALL_SEEDS = 3
@@ -153,7 +153,7 @@ def _model(spec: ModelSpec) -> str:
 
 def _part_of_the_data(spec: DataSpec) -> str | None:
     """`2,000 of 60,000 training images`; None for all of the data."""
-    whole, kept = whole_info(spec), dataset_info(spec)
+    whole, kept = full_dataset_info(spec), dataset_info(spec)
     limits = (
         ("training", kept.num_train, whole.num_train),
         ("test", kept.num_test, whole.num_test),

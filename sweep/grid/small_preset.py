@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trainables.data.catalog import dataset_info
-from trainables.models.catalog import with_defaults
+from trainables.models.catalog import complete_model_spec
 from trainables.spec import (
     Augment,
     DataSpec,
@@ -69,13 +69,13 @@ def small_model(spec: ModelSpec) -> ModelSpec:
     if is_custom(spec.name):
         return spec
     if spec.name not in WIDTHS:
-        return with_defaults(ModelSpec(name="resnet8", width=WIDTHS["resnet8"]))
+        return complete_model_spec(ModelSpec(name="resnet8", width=WIDTHS["resnet8"]))
     return replace(spec, width=min(first_width(spec), WIDTHS[spec.name]))
 
 
 def first_width(spec: ModelSpec) -> int:
     """Channels of the model's first layer."""
-    return with_defaults(spec).width or STEM_CHANNELS
+    return complete_model_spec(spec).width or STEM_CHANNELS
 
 
 def _with_groups_for(norm: NormSpec, full: int, small: int) -> NormSpec:

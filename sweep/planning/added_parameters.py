@@ -62,6 +62,6 @@ def _count(trial: GridTrial) -> int:
     import trainables
 
     try:
-        return trainables.check(trial.spec).num_parameters
+        return trainables.check_feasibility(trial.spec).num_parameters
     except ValueError as error:
         raise RefusedError(f"{trial.norm} in {trial.spec.model.name}: {error}") from None

@@ -11,7 +11,7 @@ from sweep.grid.model import Grid
 from sweep.planning.cost import Cell, cell_of
 from sweep.records.record import SweepFolder
 from trainables.errors import describe_error
-from trainables.fused.width import MOST_NETWORKS
+from trainables.fused.width import MAX_NETWORKS
 
 TIMES = "times.json"
 
@@ -52,7 +52,7 @@ def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
 
     device = "cpu" if grid.resources.gpu == 0 else None
     wanted = grid.resources.seeds_per_trainable
-    seeds = trials[: MOST_NETWORKS if wanted == "auto" else wanted]
+    seeds = trials[: MAX_NETWORKS if wanted == "auto" else wanted]
     alone = time_epoch(seeds[0].spec, data_root=grid.data_root, device=device)
     share = 1.0
     if len(seeds) > 1 and (seeds[0].norm, seeds[0].variant) not in grid.apart:

@@ -62,7 +62,7 @@ def find_infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[Gri
     reasons: dict[object, tuple[GridTrial, str]] = {}
     for cell, trial in {_as_cell(trial): trial for trial in reversed(list(trials))}.items():
         try:
-            trainables.check(trial.spec)
+            trainables.check_feasibility(trial.spec)
         except ValueError as error:
             reasons[cell] = (trial, str(error))
         except (RuntimeError, MemoryError, OverflowError) as error:  # of layers beyond all bounds
@@ -143,7 +143,7 @@ def _require_same_everywhere(grid: Grid) -> None:
 
     for spec in custom_data_sets(grid):
         try:
-            data.require_repeatable(spec)
+            data.require_repeatable_data(spec)
         except DataUnavailable as error:
             raise RefusedError(str(error)) from None
 

@@ -8,7 +8,7 @@ from sweep.grid.expand import GridTrial
 from sweep.planning.cost import Cell, cell_of
 from sweep.planning.makespan import makespan
 from sweep.planning.plan import Plan
-from trainables.fused.width import MOST_NETWORKS
+from trainables.fused.width import MAX_NETWORKS
 
 MAX_MAKESPAN_LOSS = 1.03
 """So much longer the sweep may take with `auto` if being side by side should gain nothing."""
@@ -27,7 +27,7 @@ def group_seeds(plan: Plan, trials: Sequence[GridTrial], slots: int) -> list[See
     if wanted != "auto":
         return _in_groups_of(wanted, plan, trials)
     singly = _in_groups_of(1, plan, trials)
-    size = MOST_NETWORKS
+    size = MAX_NETWORKS
     while size > 1:
         found = _in_groups_of(size, plan, trials)
         if _makespan(plan, found, slots) <= MAX_MAKESPAN_LOSS * _makespan(plan, singly, slots):

@@ -77,7 +77,7 @@ def missing_data_warnings(grid: Grid) -> list[str]:
     lines = []
     for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
         is_trainable = name not in data.DATASETS or data.DATASETS[name].trainable
-        how = data.how_to_get(name, grid.data_root) if is_trainable else None
+        how = data.describe_download(name, grid.data_root) if is_trainable else None
         if how:
             where = data.data_root(grid.data_root)
             lines.append(f"the files of {name} are not in {where}: with `run` {how}")
@@ -121,7 +121,7 @@ def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
 
 def _own_models(grid: Grid) -> list[str]:
     """What is peculiar in the user's own models, tried once with each norm at its largest batch."""
-    from trainables.inspection import inspect
+    from trainables.inspection import find_model_warnings
 
     largest: dict[Hashable, GridTrial] = {}
     for trial in sorted(grid.trials, key=lambda trial: -trial.spec.batch_size):
@@ -134,7 +134,7 @@ def _own_models(grid: Grid) -> list[str]:
         f"built-in models have them, as earlier versions did"
         for name in kept
     ]
-    found = [line for trial in largest.values() for line in inspect(trial.spec)]
+    found = [line for trial in largest.values() for line in find_model_warnings(trial.spec)]
     return list(dict.fromkeys([*lines, *found]))
 
 
@@ -162,29 +162,29 @@ def _coincident(grid: Grid) -> Iterator[str]:
 
 
 def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
-    from trainables.coincidence import frame, layers
+    from trainables.equivalence import norm_layers_key, setup_key
 
     alike: dict[Hashable, list[GridTrial]] = defaultdict(list)
     for trial in grid.trials:
         if trial.spec.seed == grid.trials[0].spec.seed:
-            alike[frame(trial.spec)].append(trial)
+            alike[setup_key(trial.spec)].append(trial)
     for trials in alike.values():
         if len(trials) < 2:
             continue
         same: dict[Hashable, list[GridTrial]] = defaultdict(list)
         for trial in trials:
-            same[layers(trial.spec)].append(trial)
+            same[norm_layers_key(trial.spec)].append(trial)
         yield from (found for found in same.values() if len(found) > 1)
 
 
 def _trained_alike(grid: Grid) -> Iterator[str]:
     """A line for each set of norms that differ in tests alone."""
-    from trainables.coincidence import frame, training_options
+    from trainables.equivalence import setup_key, training_norm_key
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
     for trial in grid.trials:
         if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.own:
-            key = (frame(trial.spec), training_options(trial.spec.norm))
+            key = (setup_key(trial.spec), training_norm_key(trial.spec.norm))
             alike[key].setdefault(_cell(trial), trial)
     sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
     for cells in alike.values():

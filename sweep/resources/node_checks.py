@@ -148,7 +148,9 @@ def _marker(plan: Plan) -> Iterator[NodeRequirements]:
         data_root=grid.data_root,
         folder=grid.folder,
         modules=tuple(dict.fromkeys(name.partition(":")[0] for name in own)),
-        own_data=tuple((spec, data.custom_facts(spec).digest) for spec in custom_data_sets(grid)),
+        own_data=tuple(
+            (spec, data.custom_dataset_facts(spec).digest) for spec in custom_data_sets(grid)
+        ),
     )
     storage.write(needs.marker, b"seen by every node")
     try:

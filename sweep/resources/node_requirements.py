@@ -80,7 +80,7 @@ def _data(needs: NodeRequirements) -> Iterator[str]:
 
     for spec, digest in needs.own_data:
         try:
-            data.use_root(needs.data_root if spec.digest else None)
+            data.set_custom_data_root(needs.data_root if spec.digest else None)
             if data.read_custom_data(spec).digest != digest:
                 yield (
                     f"data set {spec.name!r} has other images or labels than for the driver; give "

@@ -11,7 +11,7 @@ from torch import nn
 import normmods
 from normmods.contract import check_layer
 from normmods.initial_gradients import initial_gradients
-from normmods.layer_under_test import Subject
+from normmods.layer_under_test import LayerUnderTest
 from normmods.properties import PROPERTIES
 
 WRONG = {
@@ -76,16 +76,16 @@ def test_a_broken_layer_is_named_for_what_is_wrong(layer: type[nn.Module]) -> No
 def test_parameters_that_start_without_a_gradient_are_counted() -> None:
     """By symmetry in a quarter of new layers for two hidden units (see AssocNorm)."""
     printed, mended = (
-        initial_gradients(Subject(normmods.load("assocnorm"), 48, {"encoder_init": init}))
+        initial_gradients(LayerUnderTest(normmods.load("assocnorm"), 48, {"encoder_init": init}))
         for init in ("normal", "first_positive")
     )
     found = re.search(r"bias_decoder has none in (\d+)", printed)
     assert found is not None
     assert 10 <= int(found[1]) <= 38
     assert "bias_decoder" not in mended
-    batchnorm = initial_gradients(Subject(normmods.load("batchnorm"), 48, {}))
+    batchnorm = initial_gradients(LayerUnderTest(normmods.load("batchnorm"), 48, {}))
     assert batchnorm.startswith("every parameter has one")
-    identity = initial_gradients(Subject(lambda num_channels: nn.Identity(), 48, {}))
+    identity = initial_gradients(LayerUnderTest(lambda num_channels: nn.Identity(), 48, {}))
     assert identity == "there is no parameter"
 
 

@@ -36,10 +36,12 @@ def evaluated(name: str, choice: str) -> nn.Module:
 def frozen(layer: nn.Module) -> nn.Module:
     """The layer in float64 with what is constant to its gradient held at the values of a batch."""
     layer = layer.double()
-    if hasattr(layer, "_correction"):
-        layer._clip(torch.linspace(-1, 1, 8).double(), torch.linspace(0.5, 2, 8).double(), 1.5, 0.8)
+    if hasattr(layer, "_compute_correction"):
+        layer._clipped_correction(
+            torch.linspace(-1, 1, 8).double(), torch.linspace(0.5, 2, 8).double(), 1.5, 0.8
+        )
         correction = layer._latest[2:]
-        layer._correction = lambda _mean, _std: correction
+        layer._compute_correction = lambda _mean, _std: correction
     if hasattr(layer, "group_weight"):
         layer.momentum = 0.0
     return layer

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 from trial_specs import small_spec, with_train
 
-from trainables import Infeasible, Trial, check
+from trainables import Infeasible, Trial, check_feasibility
 from trainables.data.batches import training_chunks
-from trainables.optim import lr_for
+from trainables.optim import learning_rate_at
 
 
 def accumulated(norm: str, *, batch_size: int, per_step: int, lr: float = 1e-2) -> Trial:
@@ -68,17 +68,17 @@ def test_the_learning_rate_scales_with_what_the_optimizer_sees() -> None:
         lr_scaling="linear",
         reference_batch_size=64,
     )
-    assert lr_for(spec, 1) == pytest.approx(0.1 * 16 / 64)
+    assert learning_rate_at(spec, 1) == pytest.approx(0.1 * 16 / 64)
 
 
 def test_what_does_not_divide_is_refused() -> None:
     for size in (6, 2):
         spec = with_train(small_spec(batch_size=4), optimizer_batch_size=size)
         with pytest.raises(ValueError, match="must be a multiple of batch_size") as caught:
-            check(spec)
+            check_feasibility(spec)
         assert not isinstance(caught.value, Infeasible)
     message = re.escape("`optimizer_batch_size <= num_train` must hold")
     with pytest.raises(Infeasible, match=message):
-        check(with_train(small_spec(batch_size=4), optimizer_batch_size=104))
-    dimensions = check(with_train(small_spec(batch_size=4), optimizer_batch_size=48))
+        check_feasibility(with_train(small_spec(batch_size=4), optimizer_batch_size=104))
+    dimensions = check_feasibility(with_train(small_spec(batch_size=4), optimizer_batch_size=48))
     assert dimensions.updates_per_epoch == 2

@@ -12,8 +12,8 @@ from trial_specs import small_spec, with_train
 
 import trainables
 from trainables import Infeasible, Trial
-from trainables.inspection import inspect
-from trainables.models.catalog import in_new_trials, with_defaults
+from trainables.inspection import find_model_warnings
+from trainables.models.catalog import complete_model_spec, complete_new_model_spec
 from trainables.spec import ModelSpec, TrialSpec
 
 
@@ -38,46 +38,48 @@ def own(name: str, norm: str = "groupnorm", **model: Any) -> TrialSpec:
 )
 @pytest.mark.parametrize("norm", ["groupnorm", "groupnorm_ws"])
 def test_it_is_found_feasible_and_trained(name: str, norm: str) -> None:
-    trainables.check(own(name, norm))
-    assert inspect(own(name, norm)) == []
+    trainables.check_feasibility(own(name, norm))
+    assert find_model_warnings(own(name, norm)) == []
     assert Trial(own(name, norm), device="cpu").run_epoch().epoch == 1
 
 
 def test_torchvisions_densenet_is_feasible_and_trained() -> None:
-    trainables.check(own("densenet"))
-    assert inspect(own("densenet")) == []
+    trainables.check_feasibility(own("densenet"))
+    assert find_model_warnings(own("densenet")) == []
     assert len(Trial(own("densenet"), device="cpu").norms) == 11
 
 
 def test_a_model_that_calls_no_layer_of_the_norm_is_refused_in_a_line() -> None:
     expected = "model 'calling_models:NeverCalls' never calls norm1: all norms would be one network"
     with pytest.raises(Infeasible, match=re.escape(expected)):
-        trainables.check(own("NeverCalls"))
+        trainables.check_feasibility(own("NeverCalls"))
 
 
 def test_layers_that_the_norm_does_not_decide_are_named_with_their_paths() -> None:
-    trainables.check(own("HalfSwapped"))
-    assert inspect(own("HalfSwapped")) == [
+    trainables.check_feasibility(own("HalfSwapped"))
+    assert find_model_warnings(own("HalfSwapped")) == [
         "model 'calling_models:HalfSwapped': bn (BatchNorm2d), final.0 (GroupNorm) were not built "
         "with norm(num_channels), and stay the same whatever the norm",
         "model 'calling_models:HalfSwapped': norm2 was built with norm(num_channels) and never "
         "called",
     ]
-    assert inspect(small_spec()) == []
+    assert find_model_warnings(small_spec()) == []
 
 
 def test_a_lazy_layer_is_refused_before_training() -> None:
     with pytest.raises(Infeasible, match=r"has a lazy layer: fc\.weight has no shape before"):
-        trainables.check(own("Lazy"))
+        trainables.check_feasibility(own("Lazy"))
 
 
 def test_a_layer_inside_a_norm_can_be_watched() -> None:
-    trainables.check(with_train(own("Base", "probe_norms:WithLinear"), watch="norm1.gate"))
+    trainables.check_feasibility(
+        with_train(own("Base", "probe_norms:WithLinear"), watch="norm1.gate")
+    )
 
 
 def test_a_layer_that_returns_one_tensor_in_a_tuple_is_watched() -> None:
     spec = with_train(own("Attention"), watch="attention")
-    trainables.check(spec)
+    trainables.check_feasibility(spec)
     assert "activation_variance" in Trial(spec, device="cpu").run_epoch().extra
 
 
@@ -92,7 +94,7 @@ def test_a_layer_that_returns_one_tensor_in_a_tuple_is_watched() -> None:
 )
 def test_a_layer_that_cannot_be_watched_is_refused(model: str, watch: str, expected: str) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
-        trainables.check(with_train(own(model), watch=watch))
+        trainables.check_feasibility(with_train(own(model), watch=watch))
 
 
 def weights(spec: TrialSpec) -> dict[str, torch.Tensor]:
@@ -115,16 +117,16 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_under_the_seed() -> None:
 @pytest.mark.filterwarnings("error")
 def test_pretrained_weights_stay() -> None:
     spec = own("Pretrained", initial_weights="own")
-    trainables.check(spec)
+    trainables.check_feasibility(spec)
     assert weights(spec)["conv1.weight"].unique().tolist() == [0.25]
 
 
 def test_initial_weights_that_depend_on_the_norm_are_named() -> None:
     spec = own("Walks", "probe_norms:WithLinear", initial_weights="own")
-    (line,) = inspect(spec)
+    (line,) = find_model_warnings(spec)
     assert "probe_norms:WithLinear: a seed gives conv2.weight, fc.weight other initial" in line
-    assert inspect(own("Walks", initial_weights="own")) == []
-    assert inspect(own("Walks", "probe_norms:WithLinear")) == []
+    assert find_model_warnings(own("Walks", initial_weights="own")) == []
+    assert find_model_warnings(own("Walks", "probe_norms:WithLinear")) == []
 
 
 def test_replacing_them_is_what_trials_of_before_did() -> None:
@@ -133,9 +135,9 @@ def test_replacing_them_is_what_trials_of_before_did() -> None:
     for name, value in weights(before).items():
         assert torch.equal(weights(asked)[name], value)
     assert weights(before)["fc.weight"].any()
-    assert in_new_trials(asked.model) == before.model
-    assert in_new_trials(before.model).initial_weights == "own"
-    assert replace(before, model=in_new_trials(before.model)).trial_id != before.trial_id
-    assert replace(before, model=in_new_trials(asked.model)).trial_id == before.trial_id
+    assert complete_new_model_spec(asked.model) == before.model
+    assert complete_new_model_spec(before.model).initial_weights == "own"
+    assert replace(before, model=complete_new_model_spec(before.model)).trial_id != before.trial_id
+    assert replace(before, model=complete_new_model_spec(asked.model)).trial_id == before.trial_id
     with pytest.raises(ValueError, match="model resnet8 has no option initial_weights"):
-        with_defaults(ModelSpec(name="resnet8", initial_weights="own"))
+        complete_model_spec(ModelSpec(name="resnet8", initial_weights="own"))

@@ -8,7 +8,7 @@ from hostile_pickle import hostile_payload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.checkpoint import VERSION, TrialState, from_bytes, to_bytes
+from trainables.checkpoint import VERSION, TrialState, deserialize_state, serialize_state
 from trainables.errors import CheckpointDamaged, CheckpointTooNew
 
 STATE: TrialState = {
@@ -21,11 +21,11 @@ STATE: TrialState = {
     "threshold": {"num_held": 0, "elapsed_s": 0.0},
     "current": None,
 }
-DATA = to_bytes(STATE)
+DATA = serialize_state(STATE)
 
 
 def test_state_comes_back_as_it_was() -> None:
-    state = from_bytes(DATA)
+    state = deserialize_state(DATA)
     for key, tensor in STATE["model"].items():
         torch.testing.assert_close(state["model"][key], tensor, rtol=0, atol=0)
     tensors = {"model": None, "optimizer": None}
@@ -36,7 +36,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     """Even with a checksum that holds."""
     header, payload = DATA[: DATA.index(b"\n") + 1], hostile_payload(tmp_path / "owned")
     with pytest.raises(CheckpointDamaged, match="something else than plain numbers"):
-        from_bytes(header + hashlib.sha256(header + payload).digest() + payload)
+        deserialize_state(header + hashlib.sha256(header + payload).digest() + payload)
     assert not (tmp_path / "owned").exists()
     torch.load(io.BytesIO(payload), weights_only=False)  # the payload is what it claims to be
     assert (tmp_path / "owned").read_text() == "owned"
@@ -45,7 +45,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 @given(length=st.integers(0, len(DATA) - 1))
 def test_truncation_is_noticed(length: int) -> None:
     with pytest.raises(CheckpointDamaged, match="resume from an earlier checkpoint"):
-        from_bytes(DATA[:length])
+        deserialize_state(DATA[:length])
 
 
 @given(position=st.integers(0, len(DATA) - 1), mask=st.integers(1, 255))
@@ -53,7 +53,7 @@ def test_a_changed_byte_is_noticed(position: int, mask: int) -> None:
     changed = bytearray(DATA)
     changed[position] ^= mask
     with pytest.raises(CheckpointDamaged):
-        from_bytes(bytes(changed))
+        deserialize_state(bytes(changed))
 
 
 def test_a_checkpoint_of_a_newer_version_is_told_from_a_damaged_one() -> None:
@@ -61,6 +61,6 @@ def test_a_checkpoint_of_a_newer_version_is_told_from_a_damaged_one() -> None:
     header = b"norm-sweep checkpoint %d\n" % (VERSION + 1)
     newer = header + hashlib.sha256(header + payload).digest() + payload
     with pytest.raises(CheckpointTooNew, match=rf"version {VERSION + 1}, .* up to {VERSION};"):
-        from_bytes(newer)
+        deserialize_state(newer)
     with pytest.raises(CheckpointDamaged):
-        from_bytes(newer[:-1])
+        deserialize_state(newer[:-1])

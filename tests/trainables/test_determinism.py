@@ -13,7 +13,7 @@ from test_resuming import NORMS, resumable_spec
 from trial_specs import small_spec, with_train
 
 from trainables import Diverged, NotDeterministic, Trial
-from trainables.determinism import WORKSPACE, deterministic, prepare
+from trainables.determinism import CUBLAS_VARIABLE, configure_cublas, deterministic_algorithms
 from trainables.fused.trials import FusedTrials
 from trainables.spec import TrialSpec
 
@@ -28,17 +28,17 @@ def settings() -> Seen:
 
 @pytest.mark.parametrize("before", [OFF, (1, False, True), ON])
 def test_the_switch_leaves_what_it_found(before: Seen) -> None:
-    with deterministic(True):  # so that the test itself leaves what it found
+    with deterministic_algorithms(True):  # so that the test itself leaves what it found
         torch.set_deterministic_debug_mode(before[0])
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before[1:]
-        with deterministic(True):
+        with deterministic_algorithms(True):
             assert settings() == ON
             assert torch.are_deterministic_algorithms_enabled()
         assert settings() == before
-        with pytest.raises(KeyError), deterministic(True):
+        with pytest.raises(KeyError), deterministic_algorithms(True):
             raise KeyError
         assert settings() == before
-        with deterministic(False):
+        with deterministic_algorithms(False):
             assert settings() == before
     assert settings() == OFF
 
@@ -78,32 +78,32 @@ def test_a_layer_that_cannot_is_one_clear_line() -> None:
 
 def test_another_error_of_a_layer_stays_what_it_is() -> None:
     error = RuntimeError("a bug")
-    with pytest.raises(RuntimeError, match=r"^a bug$") as caught, deterministic(True):
+    with pytest.raises(RuntimeError, match=r"^a bug$") as caught, deterministic_algorithms(True):
         raise error
     assert caught.value is error
     assert error.__cause__ is None
 
 
 def test_a_workspace_that_varies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(WORKSPACE, ":4096:2:16:8")
+    monkeypatch.setenv(CUBLAS_VARIABLE, ":4096:2:16:8")
     said = "this operation is not deterministic because it uses CuBLAS and you have CUDA >= 10.2"
     match = r"CUBLAS_WORKSPACE_CONFIG=':4096:2:16:8': set it to ':4096:8'"
-    with pytest.raises(NotDeterministic, match=match), deterministic(True):
+    with pytest.raises(NotDeterministic, match=match), deterministic_algorithms(True):
         raise RuntimeError(said)
 
 
 def test_the_workspace_is_chosen_for_a_gpu_alone_and_an_own_choice_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(WORKSPACE, raising=False)
-    prepare(torch.device("cpu"))
-    assert WORKSPACE not in os.environ
-    monkeypatch.setenv(WORKSPACE, ":16:8")
-    prepare(torch.device("cuda"))
-    assert os.environ[WORKSPACE] == ":16:8"
-    monkeypatch.delenv(WORKSPACE)
-    prepare(torch.device("cuda"))
-    assert os.environ[WORKSPACE] == ":4096:8"
+    monkeypatch.delenv(CUBLAS_VARIABLE, raising=False)
+    configure_cublas(torch.device("cpu"))
+    assert CUBLAS_VARIABLE not in os.environ
+    monkeypatch.setenv(CUBLAS_VARIABLE, ":16:8")
+    configure_cublas(torch.device("cuda"))
+    assert os.environ[CUBLAS_VARIABLE] == ":16:8"
+    monkeypatch.delenv(CUBLAS_VARIABLE)
+    configure_cublas(torch.device("cuda"))
+    assert os.environ[CUBLAS_VARIABLE] == ":4096:8"
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -123,7 +123,7 @@ def test_on_a_gpu_a_trial_cut_off_anywhere_ends_with_the_same_bits(norm: str) ->
     finish(Trial(small_spec(batch_size=64, seed=5), device="cuda"))
     trial, found = Trial(spec, device="cuda"), []
     while not trial.finished:
-        trial.pace.num_steps = 2
+        trial.chunk_sizer.num_steps = 2
         if (epoch := trial.advance()) is not None:
             found.append(without_times(epoch))
         state = trial.state()

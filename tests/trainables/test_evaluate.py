@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from trial_specs import small_spec, with_train
 
-from trainables import Infeasible, Trial, check
+from trainables import Infeasible, Trial, check_feasibility
 from trainables.data.load import Dataset, Split
 from trainables.evaluate import eval_batch_size, evaluate
 from trainables.spec import ModelSpec
@@ -116,7 +116,7 @@ def test_only_what_a_norm_offers_is_recorded(norm: str, offered: set[str]) -> No
 
 def test_precise_statistics_may_be_the_trials_own() -> None:
     spec = small_spec(options={"eval_statistics": "precise"}, epochs=1)
-    check(spec)
+    check_feasibility(spec)
     metrics = Trial(with_train(spec, eval_statistics=("precise",))).run_epoch()
     assert metrics.extra == {"test_error_precise": metrics.test_error}
 
@@ -124,9 +124,9 @@ def test_precise_statistics_may_be_the_trials_own() -> None:
 def test_a_test_batch_that_a_norm_cannot_take_is_refused() -> None:
     on_one_pixel = ModelSpec(name="resnet18", stem="imagenet")
     spec = with_train(small_spec(batch_size=8, model=on_one_pixel), eval_statistics=("batch",))
-    check(spec)
+    check_feasibility(spec)
     with pytest.raises(Infeasible, match=r"shape \(1, 128, 1, 1\) in testing"):
-        check(with_train(spec, eval_batch_size=1))
+        check_feasibility(with_train(spec, eval_batch_size=1))
 
 
 class LooksUp(nn.Module):

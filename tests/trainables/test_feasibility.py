@@ -11,7 +11,7 @@ import torch
 from trial_specs import small_spec, with_train
 
 import normmods
-from trainables import Dimensions, Infeasible, Trial, check
+from trainables import Dimensions, Infeasible, Trial, check_feasibility
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
 WHOLE_DIGITS = DataSpec(name="digits")
@@ -24,8 +24,8 @@ def on_one_pixel(norm: str, *, batch_size: int = 2, **options: Any) -> TrialSpec
 
 def test_dimensions_are_those_of_the_trial() -> None:
     spec = small_spec(batch_size=8)
-    assert check(spec) == Trial(spec).dimensions
-    assert check(spec).updates_per_epoch == 12
+    assert check_feasibility(spec) == Trial(spec).dimensions
+    assert check_feasibility(spec).updates_per_epoch == 12
 
 
 def test_dimensions_of_a_large_model_need_no_data() -> None:
@@ -35,7 +35,7 @@ def test_dimensions_of_a_large_model_need_no_data() -> None:
     # torchvision's count for 1000 classes, less 900 logits, the smaller stem, plus 104 norms
     # of 192 parameters.
     expected = 44_549_160 - 900 * 2049 - (49 - 9) * 3 * 64 + 104 * 192
-    assert check(spec) == Dimensions(
+    assert check_feasibility(spec) == Dimensions(
         num_classes=100,
         num_train=50_000,
         num_test=10_000,
@@ -47,7 +47,7 @@ def test_dimensions_of_a_large_model_need_no_data() -> None:
 @pytest.mark.parametrize("norm", normmods.names())
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_every_norm_is_feasible_on_maps(norm: str, batch_size: int) -> None:
-    check(small_spec(norm, batch_size=batch_size))
+    check_feasibility(small_spec(norm, batch_size=batch_size))
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_a_layer_with_one_value_a_statistic_is_named(
 ) -> None:
     expected = re.escape(f"{layer} cannot take an input of shape {shape} in training: ValueError: ")
     with pytest.raises(Infeasible, match=expected) as caught:
-        check(spec)
+        check_feasibility(spec)
     assert "\n" not in str(caught.value)
 
 
 def test_a_layer_that_silently_returns_its_bias_is_named() -> None:
     with pytest.raises(Infeasible) as caught:
-        check(on_one_pixel("probe_norms:GroupOfOne"))
+        check_feasibility(on_one_pixel("probe_norms:GroupOfOne"))
     assert str(caught.value) == (
         "layer2.0.bn1 (GroupOfOne) returns the same for every input of shape (2, 128, 1, 1): "
         "each of its statistics is taken over one value"
@@ -101,30 +101,30 @@ def test_a_layer_that_silently_returns_its_bias_is_named() -> None:
     ids=lambda spec: spec.norm.name,
 )
 def test_one_pixel_with_several_values_a_statistic_is_feasible(spec: TrialSpec) -> None:
-    check(spec)
+    check_feasibility(spec)
 
 
 def test_a_layer_that_cannot_be_tested_is_named() -> None:
     with pytest.raises(Infeasible, match=r"\(OfItsGradient\) cannot take .* in testing: Runtime"):
-        check(small_spec("probe_norms:OfItsGradient"))
+        check_feasibility(small_spec("probe_norms:OfItsGradient"))
 
 
 def test_a_norm_that_cannot_be_built_is_infeasible() -> None:
     with pytest.raises(Infeasible, match="Explodes cannot be built for 8 channels"):
-        check(small_spec("probe_norms:Explodes"))
+        check_feasibility(small_spec("probe_norms:Explodes"))
 
 
 @pytest.mark.parametrize("model", [ModelSpec(name="resnet8"), ModelSpec(name="resnet18")])
 def test_a_norm_that_reads_values_is_run_on_the_cpu(model: ModelSpec) -> None:
-    check(small_spec("probe_norms:ReadsValues", model=model))
+    check_feasibility(small_spec("probe_norms:ReadsValues", model=model))
     with pytest.raises(Infeasible, match=re.escape("layer2.0.bn1 (ReadsValues)")):
-        check(on_one_pixel("probe_norms:ReadsValues", batch_size=1))
+        check_feasibility(on_one_pixel("probe_norms:ReadsValues", batch_size=1))
 
 
 def test_a_batch_larger_than_the_training_set_is_infeasible() -> None:
-    check(small_spec(batch_size=100))
+    check_feasibility(small_spec(batch_size=100))
     with pytest.raises(Infeasible, match="`batch_size <= num_train` must hold"):
-        check(small_spec(batch_size=101))
+        check_feasibility(small_spec(batch_size=101))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_batch_larger_than_the_training_set_is_infeasible() -> None:
 )
 def test_a_mistake_is_not_an_infeasible_cell(spec: TrialSpec) -> None:
     with pytest.raises(ValueError, match=r"\w") as caught:
-        check(spec)
+        check_feasibility(spec)
     assert not isinstance(caught.value, Infeasible)
     assert "\n" not in str(caught.value)
 
@@ -149,14 +149,16 @@ def test_a_mistake_is_not_an_infeasible_cell(spec: TrialSpec) -> None:
 def test_a_large_batch_is_checked_without_arithmetic() -> None:
     # On the CPU this forward pass alone would take minutes and gigabytes.
     whole = DataSpec(name="fashion_mnist")
-    check(small_spec("groupnorm", batch_size=60_000, data=whole, model=ModelSpec(name="resnet8")))
+    check_feasibility(
+        small_spec("groupnorm", batch_size=60_000, data=whole, model=ModelSpec(name="resnet8"))
+    )
 
 
 def test_a_small_network_is_checked_without_the_machinery_of_the_meta_device() -> None:
     # It takes seconds to import, and a first sweep's checks milliseconds.
     program = (
         "import sys, trainables; from trial_specs import small_spec; "
-        "trainables.check(small_spec('assocnorm', batch_size=64)); "
+        "trainables.check_feasibility(small_spec('assocnorm', batch_size=64)); "
         "assert 'torch.fx.experimental.symbolic_shapes' not in sys.modules"
     )
     folders = [str(Path(__file__).parent), *sys.path]
@@ -166,6 +168,6 @@ def test_a_small_network_is_checked_without_the_machinery_of_the_meta_device() -
 
 def test_check_leaves_the_global_generator_as_it_was() -> None:
     before = torch.get_rng_state()
-    check(small_spec("assocnorm"))
-    check(small_spec("probe_norms:ReadsValues"))
+    check_feasibility(small_spec("assocnorm"))
+    check_feasibility(small_spec("probe_norms:ReadsValues"))
     assert torch.equal(torch.get_rng_state(), before)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from trial_specs import small_spec, with_train
 
-from trainables import Trial, TrialSpec, check
+from trainables import Trial, TrialSpec, check_feasibility
 from trainables.data.batches import training_chunks
 from trainables.spec import ModelSpec
 
@@ -54,7 +54,7 @@ def test_a_watched_layers_moments_are_those_of_all_its_values() -> None:
 @pytest.mark.parametrize("path", ["", "activation9"])
 def test_a_layer_that_is_not_there_is_refused_with_those_that_are(path: str) -> None:
     spec = with_train(small_spec(), watch=path)
-    for refuse in (check, Trial):
+    for refuse in (check_feasibility, Trial):
         with pytest.raises(ValueError, match=r"must name a layer of the model.* activation1, "):
             refuse(spec)
 

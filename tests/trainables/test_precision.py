@@ -9,8 +9,8 @@ from torch import nn
 from trial_specs import small_spec, with_train
 
 import normmods
-from trainables import Trial, TrialSpec, check
-from trainables.data.load import load
+from trainables import Trial, TrialSpec, check_feasibility
+from trainables.data.load import load_dataset
 from trainables.fused.trials import FusedTrials
 from trainables.spec import DataSpec
 
@@ -38,10 +38,10 @@ def assert_close_after_two_steps(
 ) -> None:
     """Weights within `bound` of their layer's largest; further steps magnify any rounding."""
     for crew in [FusedTrials(trials)] if fused else trials:
-        crew.pace.num_steps = 2
+        crew.chunk_sizer.num_steps = 2
         crew.advance()
     for trial, other in zip(trials, others, strict=True):
-        other.pace.num_steps = 2
+        other.chunk_sizer.num_steps = 2
         other.advance()
         pairs = zip(trial.model.parameters(), other.model.parameters(), strict=True)
         for found, expected in pairs:
@@ -56,7 +56,7 @@ def test_what_the_defaults_are_stays_out_of_the_id() -> None:
 
 def test_another_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="must be one of float32, bfloat16, but got"):
-        check(spec(precision="float16"))
+        check_feasibility(spec(precision="float16"))
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -75,8 +75,8 @@ def test_in_bfloat16_every_norm_trains_with_its_state_in_float32(norm: str) -> N
 
 def test_the_loss_is_taken_in_float32() -> None:
     trial = Trial(spec(**REDUCED), device="cpu")
-    images, labels = trial.current_epoch().examples.stretch(0, 2)
-    losses, _ = trial.steps.take(images, labels, 0.1, trial.current_epoch().observer)
+    images, labels = trial.current_epoch().examples.chunk(0, 2)
+    losses, _ = trial.steps.run_steps(images, labels, 0.1, trial.current_epoch().observer)
     assert losses.dtype == torch.float32
 
 
@@ -103,7 +103,7 @@ def test_channels_last_is_how_images_weights_and_maps_lie() -> None:
 
 
 def test_the_order_in_memory_changes_no_pixel() -> None:
-    data = load(DataSpec(name="digits", num_train=30, num_test=30))
+    data = load_dataset(DataSpec(name="digits", num_train=30, num_test=30))
     trial = Trial(spec(**LAST), device="cpu")
     images = data.test.images
     assert torch.equal(trial.dataset.standardise(images), data.standardise(images))
@@ -113,7 +113,7 @@ def test_the_order_in_memory_changes_no_pixel() -> None:
 def test_both_go_on_from_a_checkpoint_to_the_same_bits(changes: dict[str, Any]) -> None:
     whole = Trial(spec("renorm_debias", **changes), device="cpu")
     begun = Trial(spec("renorm_debias", **changes), device="cpu")
-    begun.pace.num_steps = 3
+    begun.chunk_sizer.num_steps = 3
     begun.advance()
     other = Trial(spec("renorm_debias", **changes), device="cpu")
     other.load_state(begun.state())
@@ -137,10 +137,10 @@ def test_seeds_side_by_side_lie_in_memory_as_they_like() -> None:
 def test_seeds_side_by_side_in_bfloat16_agree_with_each_alone() -> None:
     together, alone = in_two_ways(**REDUCED)
     crew = FusedTrials(together)
-    crew.pace.num_steps = 2
+    crew.chunk_sizer.num_steps = 2
     crew.advance()
     for trial, other in zip(together, alone, strict=True):
-        other.pace.num_steps = 2
+        other.chunk_sizer.num_steps = 2
         other.advance()
         # Two losses in bfloat16's rounding of 2^-8 a layer.
         expected = other.current_epoch().train_loss

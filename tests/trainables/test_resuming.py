@@ -42,7 +42,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(norm: str) -> None:
     trial, found, num_kills = Trial(spec), [], 0
     while not trial.finished:
         # Stretches end elsewhere than in the undisturbed trial.
-        trial.pace.num_steps = dice.choice([1, 2, 3])
+        trial.chunk_sizer.num_steps = dice.choice([1, 2, 3])
         if (epoch := trial.advance()) is not None:
             found.append(without_times(epoch))
         if dice.random() < 0.6:
@@ -66,21 +66,21 @@ def test_no_result_depends_on_where_stretches_end(batch_size: int) -> None:
     expected = finish(Trial(spec))
     for num_steps in (1, 7, 100):
         trial = Trial(spec)
-        trial.pace = ChunkSizer(batch_size)
-        trial.pace.longest = trial.pace.num_steps = num_steps
+        trial.chunk_sizer = ChunkSizer(batch_size)
+        trial.chunk_sizer.longest = trial.chunk_sizer.num_steps = num_steps
         found = finish(trial)
         assert found[0] == expected[0]
         assert_same_bits(found[1], expected[1])
 
 
 def test_a_stretch_of_a_slow_model_is_short() -> None:
-    pace = ChunkSizer(batch_size=2)
-    pace.observe(num_steps=10, seconds=5.0)
-    assert pace.num_steps == 4
-    pace.observe(num_steps=4, seconds=100.0)
-    assert pace.num_steps == 1
-    pace.observe(num_steps=1, seconds=0.001)
-    assert pace.num_steps == 100
+    chunk_sizer = ChunkSizer(batch_size=2)
+    chunk_sizer.observe(num_steps=10, seconds=5.0)
+    assert chunk_sizer.num_steps == 4
+    chunk_sizer.observe(num_steps=4, seconds=100.0)
+    assert chunk_sizer.num_steps == 1
+    chunk_sizer.observe(num_steps=1, seconds=0.001)
+    assert chunk_sizer.num_steps == 100
 
 
 def test_times_go_on_with_the_rest() -> None:

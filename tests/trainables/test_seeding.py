@@ -5,25 +5,25 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.seeding import SeededGlobalRng, derive, generator
+from trainables.seeding import SeededGlobalRng, derive_seed, seeded_generator
 
 
 @given(seed=st.integers(0, 2**40), epoch=st.integers(1, 1000))
 def test_derive_is_the_upper_63_bits_of_a_digest(seed: int, epoch: int) -> None:
     digest = hashlib.sha256(f"{seed}/order/{epoch}".encode()).hexdigest()
-    assert derive(seed, "order", epoch) == int(digest[:16], 16) // 2 < 2**63
+    assert derive_seed(seed, "order", epoch) == int(digest[:16], 16) // 2 < 2**63
 
 
 def test_places_are_told_apart() -> None:
     places = [(s, n, e) for s in (0, 1, 11) for n in ("order", "augment") for e in (1, 11, 111)]
-    assert len({derive(*place) for place in places}) == len(places)  # type: ignore[arg-type]
+    assert len({derive_seed(*place) for place in places}) == len(places)  # type: ignore[arg-type]
 
 
 def test_a_generator_starts_where_its_place_is() -> None:
-    first = torch.rand(5, generator=generator(3, "init", "conv1"))
+    first = torch.rand(5, generator=seeded_generator(3, "init", "conv1"))
     torch.rand(7)
-    assert torch.equal(first, torch.rand(5, generator=generator(3, "init", "conv1")))
-    assert not torch.equal(first, torch.rand(5, generator=generator(3, "init", "conv2")))
+    assert torch.equal(first, torch.rand(5, generator=seeded_generator(3, "init", "conv1")))
+    assert not torch.equal(first, torch.rand(5, generator=seeded_generator(3, "init", "conv2")))
 
 
 def test_a_global_stream_leaves_the_global_generator_as_it_was() -> None:
@@ -31,7 +31,7 @@ def test_a_global_stream_leaves_the_global_generator_as_it_was() -> None:
     with SeededGlobalRng(3, "dropout", 1):
         drawn = torch.rand(5)
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(drawn, torch.rand(5, generator=generator(3, "dropout", 1)))
+    assert torch.equal(drawn, torch.rand(5, generator=seeded_generator(3, "dropout", 1)))
 
 
 def test_a_global_stream_ends_after_an_error_too() -> None:

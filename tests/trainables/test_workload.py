@@ -7,7 +7,7 @@ import torch
 from trial_specs import small_spec
 
 from trainables import Trial
-from trainables.workload import Memory, Workload
+from trainables.workload import DeviceMemory, Workload
 
 
 @pytest.mark.parametrize("width", [1, 2, None])
@@ -27,4 +27,4 @@ def test_trials_train_for_a_time_and_their_weights_stay(
 def test_of_a_cpu_no_memory_is_told() -> None:
     workload = Workload([small_spec(epochs=1)], device="cpu")
     workload.warm_up()
-    assert workload.memory() == Memory(0, 0, 0, 0)
+    assert workload.memory() == DeviceMemory(0, 0, 0, 0)

@@ -12,17 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.data.catalog import CROPS
-from trainables.seeding import generator
+from trainables.seeding import seeded_generator
 from trainables.spec import Augment
 
 
 @dataclass(frozen=True)
 class CropFlip:
-    """A square crop from the image padded by zeros, then perhaps a mirror.
+    """A square crop from the image padded by zeros, and a mirror image of every second crop.
 
     Attributes:
-        top, left: `(N,)`, the crop's corner in the padded image.
-        flip: `(N,)` bool, mirrored left to right.
+        top: rows of the crops' corners in the padded images, `(N,)`.
+        left: columns of the crops' corners, `(N,)`.
+        flip: whether an image is mirrored left to right, bool `(N,)`.
         padding: zeros on each side.
         size: height and width of the crop.
     """
@@ -34,7 +35,7 @@ class CropFlip:
     size: int
 
     def apply(self, images: Tensor, position: slice) -> Tensor:
-        """Augment `(n, C, H, W)` images that stand at `position` of the epoch's order."""
+        """Return the crops of `(n, C, H, W)` images at places `position` of the epoch's order."""
         n, channels = images.shape[:2]
         device, size = images.device, self.size
         across = torch.arange(size, device=device).expand(n, size)
@@ -50,10 +51,10 @@ class CropFlip:
         ]
 
 
-def draw(
+def draw_crops(
     augment: Augment, *, num_images: int, size: int, seed: int, epoch: int, device: torch.device
 ) -> CropFlip | None:
-    """What happens to each image of an epoch, by its place in the epoch's order; None: nothing.
+    """Return the crop of each image of an epoch, by place in the epoch's order; None for no crops.
 
     `crop_flip` pads by an eighth of the image's `size`: the customary 4 at 32x32. The draws depend
     on (seed, epoch) and the number of images alone: every norm and batch size sees the same crops.
@@ -62,7 +63,7 @@ def draw(
         return None
     crop = CROPS.get(augment, size)
     padding = 0 if augment in CROPS else size // 8
-    stream = generator(seed, "augment", epoch)
+    stream = seeded_generator(seed, "augment", epoch)
     num_places = size + 2 * padding - crop + 1
     corners = torch.randint(0, num_places, (2, num_images), generator=stream)
     flip = torch.randint(0, 2, (num_images,), generator=stream).bool()
@@ -70,7 +71,7 @@ def draw(
     return CropFlip(top=top, left=left, flip=flip.to(device), padding=padding, size=crop)
 
 
-def centre(images: Tensor, size: int) -> Tensor:
-    """The middle `size` by `size` pixels of `(N, C, H, W)` images, which are not smaller."""
+def crop_centre(images: Tensor, size: int) -> Tensor:
+    """Return the middle `size` by `size` pixels of `(N, C, H, W)` images, which are not smaller."""
     top, left = ((whole - size) // 2 for whole in images.shape[2:])
     return images[:, :, top : top + size, left : left + size].contiguous()

@@ -1,7 +1,7 @@
-"""The batches of an epoch, prepared a stretch of many batches at a time.
+"""The batches of an epoch, prepared in chunks of many batches.
 
 At batch size 2 a training step costs little more than the calls it makes. So gathering,
-augmentation and standardisation run once for a whole stretch, and a batch is a view into it.
+augmentation and standardisation run once for a whole chunk, and a batch is a view into it.
 """
 
 from __future__ import annotations
@@ -13,21 +13,32 @@ from torch import Tensor
 
 from trainables.data import augment as augmentation
 from trainables.data.load import Dataset
-from trainables.seeding import generator
+from trainables.seeding import seeded_generator
 from trainables.spec import Augment
 
 CHUNK_STEPS = 100
-"""Batches in a stretch, and so the steps after which a diverged trial is noticed."""
+"""Batches in a chunk, and so the steps after which a diverged trial is noticed."""
 
 CHUNK_EXAMPLES = 4096
-"""Bounds a stretch's memory: 50 MB of 3x32x32 images. A stretch has at least one batch."""
+"""Examples in a chunk, which bounds its memory: 50 MB of 3x32x32 images. A chunk has at least one
+batch."""
 
 
 class EpochExamples:
-    """The training examples of one epoch, in their order and augmented; `epoch` counts from 1.
+    """The training examples of one epoch, in the epoch's order and augmented.
 
-    The order is a permutation that depends on (seed, epoch) alone. The examples that fill no
-    batch at the epoch's end are dropped.
+    The order is a permutation that depends on (seed, epoch) alone. Examples that fill no batch at
+    the epoch's end are dropped.
+
+    Args:
+        dataset: the training split is used.
+        batch_size: examples of a batch.
+        augment: kind of augmentation.
+        seed: the trial's seed.
+        epoch: number of the epoch, from 1.
+
+    Attributes:
+        num_batches: complete batches of the epoch.
     """
 
     def __init__(
@@ -35,12 +46,12 @@ class EpochExamples:
     ) -> None:
         num_train = len(dataset.train)
         device = dataset.train.labels.device
-        order = torch.randperm(num_train, generator=generator(seed, "order", epoch))
+        order = torch.randperm(num_train, generator=seeded_generator(seed, "order", epoch))
         self.dataset = dataset
         self.batch_size = batch_size
         self.num_batches = num_train // batch_size
         self.order = order[: self.num_batches * batch_size].to(device)
-        self.crops = augmentation.draw(
+        self.crops = augmentation.draw_crops(
             augment,
             num_images=num_train,
             size=dataset.train.images.shape[-1],
@@ -49,10 +60,10 @@ class EpochExamples:
             device=device,
         )
 
-    def stretch(self, first: int, num_batches: int) -> tuple[Tensor, Tensor]:
-        """Images `(n B, C, H, W)` and labels `(n B,)` of the batches from the `first` on.
+    def chunk(self, first: int, num_batches: int) -> tuple[Tensor, Tensor]:
+        """Return images `(n B, C, H, W)` and labels `(n B,)` of batches `first` and following.
 
-        Batches are counted from 0; at the epoch's end there are fewer than asked for.
+        Batches are counted from 0. At the epoch's end the chunk has fewer than `num_batches`.
         """
         end = min(first + num_batches, self.num_batches)
         position = slice(first * self.batch_size, end * self.batch_size)
@@ -66,34 +77,35 @@ class EpochExamples:
 def training_chunks(
     dataset: Dataset, *, batch_size: int, augment: Augment, seed: int, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """All of `EpochExamples`: images `(n B, C, H, W)` and labels `(n B,)`, one stretch a time."""
+    """Yield all of `EpochExamples` in chunks: images `(n B, C, H, W)` and labels `(n B,)`."""
     examples = EpochExamples(
         dataset, batch_size=batch_size, augment=augment, seed=seed, epoch=epoch
     )
     longest = longest_chunk(batch_size)
     for first in range(0, examples.num_batches, longest):
-        yield examples.stretch(first, longest)
+        yield examples.chunk(first, longest)
 
 
 def evaluation_batches(dataset: Dataset, *, batch_size: int, fill_last: bool) -> Iterator[Tensor]:
-    """Test images `(B, C, H, W)` in the split's order.
+    """Yield test images `(B, C, H, W)` in the split's order.
 
     The last batch is short, or, with `fill_last`, filled with examples from the first on.
     """
     num_test = len(dataset.test)
     total = -(-num_test // batch_size) * batch_size if fill_last else num_test
     order = torch.arange(total, device=dataset.test.labels.device) % num_test
-    for position in _stretches(total, batch_size):
+    for position in _chunk_slices(total, batch_size):
         images = dataset.standardise(dataset.test.images[order[position]])
         yield from torch.split(images, batch_size)
 
 
 def longest_chunk(batch_size: int) -> int:
-    """How many batches a stretch has at most."""
+    """Return the number of batches that a chunk has at most."""
     return max(1, min(CHUNK_STEPS, CHUNK_EXAMPLES // batch_size))
 
 
-def _stretches(num_examples: int, batch_size: int) -> Iterator[slice]:
+def _chunk_slices(num_examples: int, batch_size: int) -> Iterator[slice]:
+    """Yield the range of examples of each chunk."""
     length = longest_chunk(batch_size) * batch_size
     for start in range(0, num_examples, length):
         yield slice(start, min(start + length, num_examples))

@@ -1,4 +1,4 @@
-"""The data sets by name, with what a grid needs to know of each; importing this loads no torch."""
+"""The data sets by name, with their dimensions and files; importing this loads no torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from trainables.spec import DataSpec, is_custom
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """`shape` is `(C, H, W)`; `files`, below the data root, are empty where a package has them.
+    """Dimensions and files of a data set.
 
-    `archives`, below the root too, are what the files are unpacked from. What is not `trainable`
-    is known by its dimensions alone: enough to count parameters.
+    Attributes:
+        num_classes: number of classes.
+        shape: an image's shape `(C, H, W)`.
+        num_train: training examples.
+        num_test: test examples.
+        files: paths below the data root; empty if a Python package contains the data set.
+        archives: paths below the data root from which the files are unpacked.
+        trainable: False for a data set of which only the dimensions are known: enough to count
+            parameters.
     """
 
     num_classes: int
@@ -67,19 +74,24 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
         "imagenet": DatasetInfo(1000, (3, 224, 224), 1_281_167, 50_000, trainable=False),
     }
 )
+"""The built-in data sets by name."""
+
 
 TRAINABLE = tuple(name for name, info in DATASETS.items() if info.trainable)
 """The names of the data sets that a trial can train on."""
 
 CROPS: Mapping[str, int] = MappingProxyType({"crop24_flip": 24})
-"""Height and width to which an augmentation crops; the others keep the image's own."""
+"""Height and width of the crops by augmentation; any other augmentation keeps the image's size."""
 
 
-def with_defaults(spec: DataSpec) -> DataSpec:
-    """The spec with the defaults of a user's own data set where it states none.
+def complete_data_spec(spec: DataSpec) -> DataSpec:
+    """Return the spec with the defaults of a custom data set filled in.
 
-    Of one that reads from a stated root the digest is added, for which it is read. Raises
-    `ValueError` for an unknown name or option; imports the module of a user's own.
+    For a custom data set that reads from a stated root the digest is added, for which the data set
+    is read. The module of a custom data set is imported.
+
+    Raises:
+        ValueError: an unknown name or option.
     """
     if is_custom(spec.name):
         from trainables.data.custom import complete_data_options, with_digest
@@ -97,26 +109,28 @@ def with_defaults(spec: DataSpec) -> DataSpec:
     return spec
 
 
-def whole_info(spec: DataSpec) -> DatasetInfo:
-    """The data set's entry, whatever part of it the spec keeps; raises as `dataset_info`.
+def full_dataset_info(spec: DataSpec) -> DatasetInfo:
+    """Return the data set's entry before `num_train`, `num_test` and `augment` of the spec apply.
 
-    A user's own data set is read for it.
+    A custom data set is read for its dimensions. Raises as `dataset_info`.
     """
-    spec = with_defaults(spec)
+    spec = complete_data_spec(spec)
     if is_custom(spec.name):
-        from trainables.data.custom import custom_facts
+        from trainables.data.custom import custom_dataset_facts
 
-        return custom_facts(spec).info
+        return custom_dataset_facts(spec).info
     return DATASETS[spec.name]
 
 
 def dataset_info(spec: DataSpec) -> DatasetInfo:
-    """The data set's entry as the spec limits it; `shape` is what a model is given.
+    """Return the data set's entry as the spec limits it; `shape` is that of a model's input.
 
-    Raises `ValueError` for an unknown name, a limit beyond what the data set has, or images
-    smaller than the crop, and `DataUnavailable` for a user's own data set that is not right.
+    Raises:
+        ValueError: an unknown name, a limit beyond what the data set has, or images smaller than
+            the crop.
+        DataUnavailable: a custom data set that breaks the rules.
     """
-    info = whole_info(spec)
+    info = full_dataset_info(spec)
     limits = (
         ("num_train", spec.num_train, info.num_train),
         ("num_test", spec.num_test, info.num_test),

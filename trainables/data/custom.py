@@ -1,4 +1,4 @@
-"""A user's own data set, named `package.module:attr`: called once a process, and checked.
+"""A custom data set, named `package.module:attr`: called once a process, and checked.
 
     def cells(*, size=32):
         return {
@@ -9,7 +9,7 @@
             "num_classes": 5,
         }
 
-Arrays of NumPy or tensors of torch; what the callable takes are the data set's options.
+The arrays are NumPy's or tensors of torch. The callable's parameters are the data set's options.
 """
 
 from __future__ import annotations
@@ -23,131 +23,143 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from normmods.import_path import keyword_parameters, resolve
-from trainables.data.custom_arrays import KEYS, CustomData, CustomFacts, checked
+from normmods.import_path import import_callable, keyword_parameters
+from trainables.data.custom_arrays import KEYS, CustomData, DatasetFacts, validate_arrays
 from trainables.errors import DataUnavailable, describe_error
 from trainables.options import Options, complete_options
 from trainables.spec import DataSpec
 
 Key = tuple[str, Options, str]
-"""A data set's name, its complete options, and the folder that it is told to read from."""
+"""A data set's name, its complete options, and the folder that it reads from."""
 
-Known = Mapping[Key, CustomFacts]
+FactsByDataset = Mapping[Key, DatasetFacts]
+"""Dimensions and digests of custom data sets, by name, options and folder."""
 
-_known: dict[Key, CustomFacts] = {}
+
+_facts: dict[Key, DatasetFacts] = {}
 _root: list[str] = []
-"""The folder that the grid of this process states for a user's own data set, if it does."""
+"""The folder that the grid of this process states for custom data sets; empty if it states none."""
 
 
-def use_root(root: str | os.PathLike[str] | None) -> None:
-    """Have each data set that takes a `root` read from this folder in this process; None: none."""
+def set_custom_data_root(root: str | os.PathLike[str] | None) -> None:
+    """Set the folder from which custom data sets with a `root` parameter read in this process.
+
+    None unsets the folder: the data sets then use their own default.
+    """
     _root[:] = [] if root is None else [os.fspath(root)]
 
 
-def takes_root(name: str) -> bool:
-    """Whether a data set has a parameter `root`; raises `ValueError` if it cannot be imported."""
-    return any(p.name == "root" for p in keyword_parameters(_target(name)))
+def has_root_parameter(name: str) -> bool:
+    """Whether a custom data set has a parameter `root`; raises `ValueError` if the import fails."""
+    return any(p.name == "root" for p in keyword_parameters(_import_dataset(name)))
 
 
 def complete_data_options(spec: DataSpec) -> DataSpec:
-    """The spec with all of the data set's options; imports its module.
+    """Return the spec with all options of a custom data set; imports its module.
 
-    Raises `ValueError` where it cannot be imported or an option is wrong.
+    Raises:
+        ValueError: the module cannot be imported, or an option is wrong.
     """
-    anyway = ("root",) if _root_of(spec.name) else ()
-    options = complete_options(_named(spec.name), _target(spec.name), spec.options, anyway)
+    anyway = ("root",) if _stated_root(spec.name) else ()
+    options = complete_options(_label(spec.name), _import_dataset(spec.name), spec.options, anyway)
     return replace(spec, options=options)
 
 
 def with_digest(spec: DataSpec) -> DataSpec:
-    """The spec with the digest of a data set that reads from a stated root; reads it for that."""
-    if spec.digest or not _root_of(spec.name):
+    """Return the spec with the digest of a data set that reads from a stated root, reading it."""
+    if spec.digest or not _stated_root(spec.name):
         return spec
-    return replace(spec, digest=custom_facts(spec).digest)
+    return replace(spec, digest=custom_dataset_facts(spec).digest)
 
 
-def _root_of(name: str) -> str:
-    return _root[0] if _root and takes_root(name) else ""
+def _stated_root(name: str) -> str:
+    """Return the stated folder for a data set with a `root` parameter; "" if there is none."""
+    return _root[0] if _root and has_root_parameter(name) else ""
 
 
-def _key(spec: DataSpec) -> Key:
-    return spec.name, Options(complete_data_options(spec).options), _root_of(spec.name)
+def _facts_key(spec: DataSpec) -> Key:
+    """Return the key under which the facts of the spec's data set are kept."""
+    return spec.name, Options(complete_data_options(spec).options), _stated_root(spec.name)
 
 
 def read_custom_data(spec: DataSpec) -> CustomData:
-    """The whole data set, whatever part the spec keeps; read once a process.
+    """Return the arrays of the whole data set, which is read once a process.
 
-    Raises `DataUnavailable` where the callable raises, what it returns is no such data set, or
-    its bits are not those that the spec's digest names.
+    Raises:
+        DataUnavailable: the callable raises or returns no valid data set, or the bits do not have
+            the digest of the spec.
     """
-    data = _read_once(*_key(spec))
+    data = _read_once(*_facts_key(spec))
     _require_digest(spec, data.digest)
     return data
 
 
-def custom_facts(spec: DataSpec) -> CustomFacts:
-    """Dimensions and digest of the whole data set; read for them only where they are not known.
+def custom_dataset_facts(spec: DataSpec) -> DatasetFacts:
+    """Return dimensions and digest of the whole data set, which is read if they are not yet known.
 
     Raises as `read_custom_data`.
     """
-    key = _key(spec)
-    facts = _known[key] if key in _known else _read_once(*key).facts
+    key = _facts_key(spec)
+    facts = _facts[key] if key in _facts else _read_once(*key).facts
     _require_digest(spec, facts.digest)
     return facts
 
 
 def _require_digest(spec: DataSpec, found: str) -> None:
+    """Raise `DataUnavailable` if the spec states a digest other than `found`."""
     if spec.digest and found != spec.digest:
         raise DataUnavailable(
-            f"{_named(spec.name)} has other images or labels than are asked for: expected the "
+            f"{_label(spec.name)} has other images or labels than are asked for: expected the "
             f"digest {spec.digest}, found {found}"
         )
 
 
-def known_facts() -> Known:
-    """The facts of every data set that this process has read or been told of."""
-    return dict(_known)
+def export_dataset_facts() -> FactsByDataset:
+    """Return the facts of every custom data set that this process has read or imported."""
+    return dict(_facts)
 
 
-def learn_facts(known: Known) -> None:
-    """Take over what another process has read, which spares this one a call of the data set."""
-    _known.update(known)
+def import_dataset_facts(known: FactsByDataset) -> None:
+    """Add facts exported by another process, which spares this process reading the data sets."""
+    _facts.update(known)
 
 
-def forget_data() -> None:
-    """Forget every data set that was read, so that the next call reads it anew."""
-    _known.clear()
+def clear_custom_data_cache() -> None:
+    """Drop all custom data sets and facts, so that the next call reads a data set anew."""
+    _facts.clear()
     _read_once.cache_clear()
 
 
-def require_repeatable(spec: DataSpec) -> None:
-    """Raise `DataUnavailable` unless another process reads the same bits.
+def require_repeatable_data(spec: DataSpec) -> None:
+    """Raise `DataUnavailable` if another process reads other bits from the custom data set.
 
-    Random numbers without a seed are others in every process, and so is the order of a set of
+    Random numbers without a seed differ between processes, and so does the order of a set of
     strings. Within a process the data set is called once, so that a second call need not agree.
     """
-    if _digest_elsewhere(spec) != custom_facts(spec).digest:
+    if _digest_in_new_process(spec) != custom_dataset_facts(spec).digest:
         raise DataUnavailable(
-            f"{_named(spec.name)} has other images or labels in another process: trials could not "
+            f"{_label(spec.name)} has other images or labels in another process: trials could not "
             f"be compared; draw from a generator with a fixed seed, sort what comes from a set, "
             f"and use no process id or hash of strings"
         )
 
 
-ELSEWHERE = """
+DIGEST_PROGRAM = """
 import json, sys
-from trainables.data.custom import (read_custom_data, use_root)
+from trainables.data.custom import (read_custom_data, set_custom_data_root)
 from trainables.spec import DataSpec
 name, options, root = sys.argv[1:]
-use_root(root or None)
+set_custom_data_root(root or None)
 print(read_custom_data(DataSpec(name=name, options=json.loads(options))).digest)
 """
+"""Program of the other process, which prints the digest of the data set in its arguments."""
 
 
-def _digest_elsewhere(spec: DataSpec) -> str:
-    options, root = json.dumps(dict(spec.options)), _root_of(spec.name)
+def _digest_in_new_process(spec: DataSpec) -> str:
+    """Return the digest of the data set as a new Python process reads it."""
+    options, root = json.dumps(dict(spec.options)), _stated_root(spec.name)
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, spec.name, options, root],
+        [sys.executable, "-c", DIGEST_PROGRAM, spec.name, options, root],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -156,38 +168,42 @@ def _digest_elsewhere(spec: DataSpec) -> str:
     )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        raise DataUnavailable(f"{_named(spec.name)} cannot be read in another process: {why}")
+        raise DataUnavailable(f"{_label(spec.name)} cannot be read in another process: {why}")
     return done.stdout.split()[-1]
 
 
 @lru_cache(maxsize=2)
 def _read_once(name: str, options: Options, root: str) -> CustomData:
-    data = _call(name, {**options, "root": root} if root else options)
-    before = _known.setdefault((name, options, root), data.facts)
+    """Read the data set and record its facts; raises if it differs from an earlier reading."""
+    data = _call_dataset(name, {**options, "root": root} if root else options)
+    before = _facts.setdefault((name, options, root), data.facts)
     if before != data.facts:
         raise DataUnavailable(
-            f"{_named(name)} has other images or labels than when it was read before: trials "
+            f"{_label(name)} has other images or labels than when it was read before: trials "
             f"could not be compared; draw from a generator with a fixed seed, and leave its files "
             f"as they are while a sweep runs"
         )
     return data
 
 
-def _call(name: str, options: Mapping[str, Any]) -> CustomData:
+def _call_dataset(name: str, options: Mapping[str, Any]) -> CustomData:
+    """Call the data set with its options and validate the arrays that it returns."""
     try:
-        found = _target(name)(**options)
+        found = _import_dataset(name)(**options)
     except Exception as error:
-        raise DataUnavailable(f"{_named(name)} cannot be read: {describe_error(error)}") from error
+        raise DataUnavailable(f"{_label(name)} cannot be read: {describe_error(error)}") from error
     try:
-        return checked(found)
+        return validate_arrays(found)
     except ValueError as error:
-        raise DataUnavailable(f"{_named(name)}: {error}") from None
+        raise DataUnavailable(f"{_label(name)}: {error}") from None
 
 
-def _named(name: str) -> str:
+def _label(name: str) -> str:
+    """Return the data set's name as messages give it."""
     return f"data set {name!r}"
 
 
-def _target(name: str) -> Callable[..., Any]:
+def _import_dataset(name: str) -> Callable[..., Any]:
+    """Return the callable that the name refers to; imports its module."""
     wanted = f"that returns a dict of {', '.join(KEYS)}"
-    return resolve(name, named=_named(name), wanted=wanted)
+    return import_callable(name, label=_label(name), wanted=wanted)

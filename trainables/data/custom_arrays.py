@@ -1,4 +1,4 @@
-"""The arrays of a user's own data set, as its callable returned them: checked, and their digest."""
+"""Validation and digest of the arrays that a custom data set returns."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from trainables.errors import describe_error
 if TYPE_CHECKING:
     import numpy as np
 
-    from trainables.data.sources import Raw
+    from trainables.data.sources import DatasetArrays
 
     Array = np.ndarray[Any, Any]
 
 IMAGES, LABELS = ("train_images", "test_images"), ("train_labels", "test_labels")
+"""Keys of the images and of the labels."""
+
 KEYS = ("train_images", "train_labels", "test_images", "test_labels", "num_classes")
+"""All keys of the dictionary that a custom data set returns."""
 
 
 @dataclass(frozen=True)
-class CustomFacts:
-    """What is known of a data set without its arrays; `digest` names their bits."""
+class DatasetFacts:
+    """Dimensions of a custom data set, and the digest of its arrays' bits."""
 
     info: DatasetInfo
     digest: str
@@ -31,26 +34,30 @@ class CustomFacts:
 
 @dataclass(frozen=True)
 class CustomData:
-    """The arrays as checked; `digest` names their bits."""
+    """The validated arrays of a custom data set, and the digest of their bits."""
 
-    raw: Raw
+    raw: DatasetArrays
     num_classes: int
     digest: str
 
     @property
-    def facts(self) -> CustomFacts:
-        """What a grid needs to know."""
+    def facts(self) -> DatasetFacts:
+        """Dimensions and digest, without the arrays."""
         raw = self.raw
         channels, height, width = raw.train_images.shape[1:]
         sizes = len(raw.train_labels), len(raw.test_labels)
-        return CustomFacts(
+        return DatasetFacts(
             DatasetInfo(self.num_classes, (channels, height, width), *sizes), self.digest
         )
 
 
-def checked(found: Any) -> CustomData:
-    """The data set from what was returned; `ValueError` names the part that is wrong."""
-    from trainables.data.sources import Raw
+def validate_arrays(found: Any) -> CustomData:
+    """Return the data set from the dictionary that a custom data set returned.
+
+    Raises:
+        ValueError: a part is missing or wrong; the message names the part.
+    """
+    from trainables.data.sources import DatasetArrays
 
     if not isinstance(found, Mapping):
         raise ValueError(f"expected a dict of {', '.join(KEYS)}, found {type(found).__name__}")
@@ -61,7 +68,7 @@ def checked(found: Any) -> CustomData:
     num_classes = found["num_classes"]
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(f"num_classes: expected a whole number >= 2, found {num_classes!r}")
-    images = {key: _images(key, found[key]) for key in IMAGES}
+    images = {key: _validate_images(key, found[key]) for key in IMAGES}
     train, test = (images[key].shape[1:] for key in IMAGES)
     if train != test:
         raise ValueError(f"test_images have shape {test}, but train_images have {train}")
@@ -72,15 +79,16 @@ def checked(found: Any) -> CustomData:
             f"standardised; leave it out"
         )
     labels = {
-        key: _labels(key, found[key], len(images[of]), num_classes)
+        key: _validate_labels(key, found[key], len(images[of]), num_classes)
         for key, of in zip(LABELS, IMAGES, strict=True)
     }
-    raw = Raw(**images, **labels)
+    raw = DatasetArrays(**images, **labels)
     return CustomData(raw, num_classes, _digest(raw, num_classes))
 
 
-def _images(key: str, value: Any) -> Array:
-    images = _array(key, value)
+def _validate_images(key: str, value: Any) -> Array:
+    """Return a copy of uint8 images `(N, C, H, H)`; raises `ValueError` for anything else."""
+    images = _copy_array(key, value)
     shape = images.shape
     if images.dtype != "uint8":
         hint = "; scale them to 0 to 255" if images.dtype.kind == "f" else ""
@@ -97,8 +105,9 @@ def _images(key: str, value: Any) -> Array:
     return images
 
 
-def _labels(key: str, value: Any, num_images: int, num_classes: int) -> Array:
-    labels = _array(key, value)
+def _validate_labels(key: str, value: Any, num_images: int, num_classes: int) -> Array:
+    """Return int64 labels `(N,)`; raises `ValueError` for a wrong type, shape or value."""
+    labels = _copy_array(key, value)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{key}: expected whole numbers, found {labels.dtype}")
     if labels.shape != (num_images,):
@@ -113,8 +122,8 @@ def _labels(key: str, value: Any, num_images: int, num_classes: int) -> Array:
     return labels.astype("int64")
 
 
-def _array(key: str, value: Any) -> Array:
-    """A copy, which nobody else can change."""
+def _copy_array(key: str, value: Any) -> Array:
+    """Return `value` as a NumPy array that shares no memory with it."""
     import numpy as np
 
     try:
@@ -126,7 +135,8 @@ def _array(key: str, value: Any) -> Array:
     return array
 
 
-def _digest(raw: Raw, num_classes: int) -> str:
+def _digest(raw: DatasetArrays, num_classes: int) -> str:
+    """Return the first 12 hex digits of the SHA-256 of the arrays and the number of classes."""
     digest = hashlib.sha256(str(num_classes).encode())
     for array in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels):
         digest.update(f"{array.shape}".encode())

@@ -1,4 +1,4 @@
-"""A data set's files below the data root: where they belong, which are missing or damaged."""
+"""A data set's files below the data root: their folder, and which are missing or damaged."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Any
 from trainables.data.catalog import DATASETS
 
 ROOT_VARIABLE = "NORM_SWEEP_DATA"
+"""The environment variable that names the data root."""
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """`root`, else the folder named by `NORM_SWEEP_DATA`, else `~/.cache/norm-sweep/data`."""
+    """Return `root`, else the folder in `$NORM_SWEEP_DATA`, else `~/.cache/norm-sweep/data`."""
     chosen = root or os.environ.get(ROOT_VARIABLE) or "~/.cache/norm-sweep/data"
     return Path(chosen).expanduser().absolute()
 
 
 def missing_files(name: str, folder: Path) -> list[str]:
-    """Those of the data set's files that are not in the folder."""
+    """Return the data set's files that are not in the folder."""
     if name not in DATASETS:
         raise ValueError(f"data set {name!r} is not one of {', '.join(DATASETS)}")
     return [file for file in DATASETS[name].files if not (folder / file).is_file()]
 
 
-def how_to_copy(name: str) -> str:
-    """What to put into the data root by hand."""
+def describe_manual_copy(name: str) -> str:
+    """Return a clause that tells what to copy into the data root by hand."""
     info = DATASETS[name]
     if info.archives and not info.archives[0].startswith(f"{info.folder}/"):
         return f"copy {info.archives[0]} or the folder {info.folder}/ there"
@@ -35,7 +36,7 @@ def how_to_copy(name: str) -> str:
 
 
 def damaged_files(name: str, folder: Path) -> Iterator[str]:
-    """Files of another checksum or, where torchvision has none, of another size."""
+    """Yield the files with a wrong checksum or, where torchvision has no checksum, a wrong size."""
     from torchvision.datasets.utils import check_integrity
 
     for file, checksum in _checksums(name).items():
@@ -47,7 +48,7 @@ def damaged_files(name: str, folder: Path) -> Iterator[str]:
 
 
 def _checksums(name: str) -> dict[str, str]:
-    """MD5 by file, as torchvision knows them."""
+    """Return torchvision's MD5 sums by file."""
     kind: Any = torchvision_class(name)
     if name == "fashion_mnist":
         return {f"{DATASETS[name].folder}/{file}": md5 for file, md5 in kind.resources}
@@ -57,7 +58,7 @@ def _checksums(name: str) -> dict[str, str]:
 
 
 def _idx_sizes(name: str) -> dict[str, int]:
-    """Bytes of each of Fashion-MNIST's files: a header of 16 or 8, and a byte a value."""
+    """Return the bytes of Fashion-MNIST's files: a header of 16 or 8, and a byte a value."""
     if name != "fashion_mnist":
         return {}
     info = DATASETS[name]
@@ -67,7 +68,7 @@ def _idx_sizes(name: str) -> dict[str, int]:
 
 
 def torchvision_class(name: str) -> Callable[..., Any]:
-    """The class that reads, downloads and checks the data set."""
+    """Return torchvision's class that reads, downloads and checks the data set."""
     from torchvision import datasets
 
     classes: dict[str, Callable[..., Any]] = {

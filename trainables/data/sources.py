@@ -1,7 +1,7 @@
-"""Where the images come from: scikit-learn's digits, and torchvision's downloads in a data root.
+"""Readers of the built-in data sets: scikit-learn's digits, and torchvision's downloads.
 
-A reader turns a name's files into `Raw` arrays. Nothing here downloads unless `download` is
-called, so that many workers never write to one root at once.
+A reader turns files into `DatasetArrays`. Only `download` uses the network, so that many
+workers never write to one data root at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trainables.data.files import (
     ROOT_VARIABLE,
     damaged_files,
     data_root,
-    how_to_copy,
+    describe_manual_copy,
     missing_files,
     torchvision_class,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Raw:
+class DatasetArrays:
     """uint8 images `(N, C, H, W)` and labels `(N,)` of the training and the test split."""
 
     train_images: np.ndarray[Any, Any]
@@ -40,9 +40,9 @@ class Raw:
 
 
 def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
-    """Whether the data set's files are in the root. Their content is checked when it is read.
+    """Whether the data set's files are in the data root; their content is checked when read.
 
-    A user's own data set looks after its files itself.
+    A custom data set manages its files itself and counts as available.
     """
     if is_custom(name):
         return True
@@ -50,13 +50,14 @@ def is_available(name: str, root: str | os.PathLike[str] | None = None) -> bool:
     return DATASETS[name].trainable and not missing
 
 
-def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
-    """The data set's arrays; raises `DataUnavailable` where a file is missing or damaged."""
+def read_arrays(name: str, root: str | os.PathLike[str] | None = None) -> DatasetArrays:
+    """Return the data set's arrays; raises `DataUnavailable` if a file is missing or damaged."""
     folder = data_root(root)
     _require_trainable(name)
     if missing := missing_files(name, folder):
         raise DataUnavailable(
-            f"{name} is not in {folder}: {missing[0]} is missing; {how_to_copy(name)}, get it with "
+            f"{name} is not in {folder}: {missing[0]} is missing; "
+            f"{describe_manual_copy(name)}, get it with "
             f"`python -c \"from trainables import data; data.download('{name}')\"`, "
             f"or set {ROOT_VARIABLE} to a folder that has it"
         )
@@ -64,23 +65,30 @@ def read(name: str, root: str | os.PathLike[str] | None = None) -> Raw:
         raw = _READERS[name](folder)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise DataUnavailable(
-            f"{name} in {folder} cannot be read: {_what_is_wrong(name, folder, error)}; remove "
+            f"{name} in {folder} cannot be read: {_describe_damage(name, folder, error)}; remove "
             f"{DATASETS[name].folder}/ there, and it is unpacked or downloaded again"
         ) from error
-    _verify(name, raw, folder)
+    _require_expected_shapes(name, raw, folder)
     return raw
 
 
 def verify(name: str, root: str | os.PathLike[str] | None = None) -> None:
-    """Read the data set's files to see that they are whole; raises `DataUnavailable` if not."""
+    """Read the data set's files; raises `DataUnavailable` if one is missing or damaged."""
     if not is_custom(name) and DATASETS[name].files:
-        read(name, root)
+        read_arrays(name, root)
 
 
 def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
-    """Download what is missing, with torchvision's checksums; one process at a time per root.
+    """Download the data set's missing files, checked by torchvision's checksums.
 
-    Raises `DataUnavailable` where the network or the root does not allow it.
+    At most one process at a time may do this for a data root.
+
+    Args:
+        name: a built-in data set.
+        root: the data root (default: see `data_root`).
+
+    Raises:
+        DataUnavailable: the network or the root does not allow the download.
     """
     folder = data_root(root)
     _require_trainable(name)
@@ -91,13 +99,13 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> None:
         torchvision_class(name)(folder, download=True)
     except (OSError, RuntimeError) as error:
         raise DataUnavailable(
-            f"{name} cannot be had in {folder}: {_what_is_wrong(name, folder, error)}; "
-            f"{how_to_copy(name)} from a machine with a network, or set {ROOT_VARIABLE}"
+            f"{name} cannot be had in {folder}: {_describe_damage(name, folder, error)}; "
+            f"{describe_manual_copy(name)} from a machine with a network, or set {ROOT_VARIABLE}"
         ) from error
 
 
-def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
-    """What `download` would have to do, in a clause; None where the files are there."""
+def describe_download(name: str, root: str | os.PathLike[str] | None = None) -> str | None:
+    """Return a clause that tells what `download` would do; None if all files are present."""
     folder = data_root(root)
     if is_custom(name) or not missing_files(name, folder):
         return None
@@ -107,13 +115,14 @@ def how_to_get(name: str, root: str | os.PathLike[str] | None = None) -> str | N
     return "they are downloaded"
 
 
-def _what_is_wrong(name: str, folder: Path, error: Exception) -> str:
-    """The damaged file, if it can be told, else the error in its own words."""
+def _describe_damage(name: str, folder: Path, error: Exception) -> str:
+    """Return which file is damaged, or, if none is found, the error's type and message."""
     damaged = next(damaged_files(name, folder), None)
     return describe_error(error) if damaged is None else f"{damaged} is damaged (not the original)"
 
 
 def _require_trainable(name: str) -> None:
+    """Raise `DataUnavailable` for a data set of which only the dimensions are known."""
     if name in DATASETS and not DATASETS[name].trainable:
         raise DataUnavailable(
             f"{name} is known here by its dimensions alone: parameters can be counted, but "
@@ -121,7 +130,8 @@ def _require_trainable(name: str) -> None:
         )
 
 
-def _verify(name: str, raw: Raw, folder: Path) -> None:
+def _require_expected_shapes(name: str, raw: DatasetArrays, folder: Path) -> None:
+    """Raise `DataUnavailable` if the images have other shapes than the catalog says."""
     info = DATASETS[name]
     expected = ((info.num_train, *info.shape), (info.num_test, *info.shape))
     found = (raw.train_images.shape, raw.test_images.shape)
@@ -133,8 +143,8 @@ def _verify(name: str, raw: Raw, folder: Path) -> None:
         )
 
 
-def _read_digits(folder: Path) -> Raw:
-    """The 1797 grey 8x8 digits of scikit-learn, levels 0 to 16, in a fixed split.
+def _read_digits(folder: Path) -> DatasetArrays:
+    """Return the 1797 grey 8x8 digits of scikit-learn, levels 0 to 16, in a fixed split.
 
     They are read from the package's file: importing scikit-learn takes longer than a small trial.
     Ordered by class, every fifth example from the first is for testing: 360, and 1437 to train
@@ -157,11 +167,14 @@ def _read_digits(folder: Path) -> Raw:
     is_test[by_class[::5]] = True
     shuffled = np.random.RandomState(0).permutation(len(labels))
     train, test = shuffled[~is_test[shuffled]], shuffled[is_test[shuffled]]
-    return Raw(images[train], labels[train], images[test], labels[test])
+    return DatasetArrays(images[train], labels[train], images[test], labels[test])
 
 
-def _read_torchvision(name: str) -> Callable[[Path], Raw]:
-    def read_splits(folder: Path) -> Raw:
+def _read_torchvision(name: str) -> Callable[[Path], DatasetArrays]:
+    """Return a reader of torchvision's data set of this name."""
+
+    def read_splits(folder: Path) -> DatasetArrays:
+        """Return both splits' arrays with the channels first."""
         import numpy as np
 
         arrays: list[Any] = []
@@ -170,12 +183,12 @@ def _read_torchvision(name: str) -> Callable[[Path], Raw]:
             images = np.asarray(split.data)
             channels_first = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
             arrays += [np.ascontiguousarray(channels_first), np.asarray(split.targets)]
-        return Raw(*arrays)
+        return DatasetArrays(*arrays)
 
     return read_splits
 
 
-_READERS: dict[str, Callable[[Path], Raw]] = {
+_READERS: dict[str, Callable[[Path], DatasetArrays]] = {
     "digits": _read_digits,
     "fashion_mnist": _read_torchvision("fashion_mnist"),
     "cifar10": _read_torchvision("cifar10"),

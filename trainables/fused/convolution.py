@@ -1,7 +1,7 @@
-"""Convolutions of S networks side by side on a CPU, as batched matrix products where that pays.
+"""Convolutions of S networks side by side on a CPU, as batched matrix products where faster.
 
-The convolutions that torch brings compute groups one after the other. As a product, `bmm` of all
-receptive fields with all networks' weights, small ones take half the time or less.
+torch's own convolutions compute groups one after the other. As a product, `bmm` of all receptive
+fields with all networks' weights, small convolutions take half the time or less.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-FEW_OUTPUTS = 128
-"""Places of a network's map, over its batch, up to which a product is faster; with a stride,
-torch's own are slower and it is so up to that many times the stride squared."""
+MAX_PRODUCT_OUTPUTS = 128
+"""Output positions of a network, over its batch, up to which a product is faster; with a stride,
+torch's convolutions are slower, and the limit is this number times the stride squared."""
 
 
 class Window(NamedTuple):
-    """Which part of a map each output sees: square windows on a map of `(height, width)`."""
+    """The receptive fields of a convolution: square windows on a map of `(height, width)`."""
 
     height: int
     width: int
@@ -38,13 +38,15 @@ class Window(NamedTuple):
 
 
 class FusedConvolution(nn.Module):
-    """S convolutions: `(B, S in, H, W)` to `(B, S out, H', W')`.
+    """S convolutions: `(B, S in, H, W)` to `(B, S out, H', W')`, differentiable once.
+
+    Args:
+        one: a convolution for which `is_supported_convolution` is true.
+        num_networks: S.
 
     Attributes:
-        weight: `(S, out, k, k, in)`: what a window holds of a row of the map stands in one piece.
+        weight: `(S, out, k, k, in)`: the values of one row of a receptive field are contiguous.
         bias: `(S, out)`, or None.
-
-    Differentiable once.
     """
 
     def __init__(self, one: nn.Conv2d, num_networks: int) -> None:
@@ -58,26 +60,26 @@ class FusedConvolution(nn.Module):
         self.stride, self.padding = one.stride[0], int(one.padding[0])
 
     @staticmethod
-    def by_model(together: Tensor) -> Tensor:
-        """A view of all networks' `weight` whose parts have the shape that `nn.Conv2d` has."""
+    def split_by_model(together: Tensor) -> Tensor:
+        """Return a view of a tensor like `weight` whose parts have the shape of `nn.Conv2d`'s."""
         return together.permute(0, 1, 4, 2, 3) if together.dim() == 5 else together
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each network's map through its own weights."""
+        """Return the convolution of each network's map with the network's own weights."""
         height, width = x.shape[2:]
         window = Window(height, width, self.weight.shape[2], self.stride, self.padding)
         if _is_faster_as_product(window, len(x)):
-            y: Tensor = _Convolve.apply(*_autocast(x, self.weight), window)
+            y: Tensor = _Convolve.apply(*_cast_as_autocast(x, self.weight), window)
         else:
-            weight = self.by_model(self.weight).flatten(0, 1)
+            weight = self.split_by_model(self.weight).flatten(0, 1)
             y = F.conv2d(
                 x, weight, None, self.stride, self.padding, groups=len(self.weight)
             ).contiguous()
         return y if self.bias is None else y + self.bias.reshape(1, -1, 1, 1)
 
 
-def as_products(one: nn.Module) -> bool:
-    """Whether the products compute what this layer computes."""
+def is_supported_convolution(one: nn.Module) -> bool:
+    """Whether `FusedConvolution` computes the same as this layer."""
     return (
         type(one) is nn.Conv2d
         and not hasattr(one, "parametrizations")
@@ -91,13 +93,14 @@ def as_products(one: nn.Module) -> bool:
 
 
 def _is_faster_as_product(window: Window, batch_size: int) -> bool:
+    """Whether the matrix product is expected to be faster than torch's convolution."""
     rows, columns = window.out
-    few = batch_size * rows * columns <= FEW_OUTPUTS * window.stride**2
+    few = batch_size * rows * columns <= MAX_PRODUCT_OUTPUTS * window.stride**2
     return few or window.kernel == 1
 
 
-def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as autocast would hand them to a convolution; it does not know of this one."""
+def _cast_as_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both tensors in autocast's dtype, which it applies to torch's functions alone."""
     if not torch.is_autocast_enabled("cpu"):
         return x, weight
     dtype = torch.get_autocast_dtype("cpu")
@@ -105,16 +108,20 @@ def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Convolve(Function):
+    """The convolution as a matrix product, with its gradient."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, window: Window) -> Tensor:
-        fields = _fields(x, len(weight), window)
+        """Return the convolution of `x` as a batched matrix product."""
+        fields = _receptive_fields(x, len(weight), window)
         ctx.save_for_backward(fields, weight)
         ctx.window = window
-        return _map(torch.bmm(fields, weight.flatten(2).mT), window.out)
+        return _rows_to_map(torch.bmm(fields, weight.flatten(2).mT), window.out)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Return the gradients of `x` and `weight`, if needed."""
         fields, weight = ctx.saved_tensors
         networks, out = weight.shape[:2]
         columns = torch.unflatten(grad, 1, (networks, out)).permute(1, 0, 3, 4, 2)
@@ -123,15 +130,17 @@ class _Convolve(Function):
         if ctx.needs_input_grad[1]:
             grad_weight = torch.bmm(columns.mT, fields).view(weight.shape)
         if ctx.needs_input_grad[0]:
-            grad_x = _summed(torch.bmm(columns, weight.flatten(2)), len(grad), ctx.window)
+            grad_x = _sum_receptive_fields(
+                torch.bmm(columns, weight.flatten(2)), len(grad), ctx.window
+            )
         return grad_x, grad_weight, None
 
 
-def _fields(x: Tensor, networks: int, window: Window) -> Tensor:
-    """What each output sees: `(S, B H' W', k k in)`."""
+def _receptive_fields(x: Tensor, networks: int, window: Window) -> Tensor:
+    """Return the receptive field of each output: `(S, B H' W', k k in)`."""
     size, kernel, stride = len(x), window.kernel, window.stride
     maps = torch.unflatten(x, 1, (networks, -1)).permute(1, 0, 3, 4, 2)
-    padded = _padded(maps, window)
+    padded = _pad(maps, window)
     channels = maps.shape[-1]
     _, of_image, of_row, of_pixel, _ = padded.stride()
     rows = padded.as_strided(
@@ -141,8 +150,8 @@ def _fields(x: Tensor, networks: int, window: Window) -> Tensor:
     return rows.reshape(networks, -1, kernel * kernel * channels)
 
 
-def _padded(maps: Tensor, window: Window) -> Tensor:
-    """`(S, B, H, W, C)` with zeros around it, contiguous."""
+def _pad(maps: Tensor, window: Window) -> Tensor:
+    """Return `(S, B, H, W, C)` maps with the window's zeros around them, contiguous."""
     margin = window.padding
     if not margin:
         return maps.contiguous()
@@ -152,8 +161,11 @@ def _padded(maps: Tensor, window: Window) -> Tensor:
     return padded
 
 
-def _summed(fields: Tensor, size: int, window: Window) -> Tensor:
-    """The sum over all windows that see a pixel: the reverse of `_fields`, `(B, S in, H, W)`."""
+def _sum_receptive_fields(fields: Tensor, size: int, window: Window) -> Tensor:
+    """Return the sum over all windows that contain a pixel, `(B, S in, H, W)`.
+
+    The reverse of `_receptive_fields`, for the gradient.
+    """
     networks, _, channels = fields.shape
     height, width, kernel, stride, margin = window
     channels //= kernel**2
@@ -169,7 +181,7 @@ def _summed(fields: Tensor, size: int, window: Window) -> Tensor:
     return inner.permute(1, 0, 4, 2, 3).flatten(1, 2)
 
 
-def _map(rows: Tensor, size: tuple[int, int]) -> Tensor:
-    """`(S, B H W, C)` as a map `(B, S C, H, W)`."""
+def _rows_to_map(rows: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return `(S, B H W, C)` as a map `(B, S C, H, W)`."""
     networks, _, channels = rows.shape
     return rows.view(networks, -1, *size, channels).permute(1, 0, 4, 2, 3).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""Whether the seeds of a cell can be trained as one network, found by trying."""
+"""The check that the seeds of a cell can be trained as one network, made by running them."""
 
 from __future__ import annotations
 
@@ -14,48 +14,53 @@ from trainables.fused.network import FusedNetwork
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
-from trainables.seeding import SeededGlobalRng, generator
+from trainables.seeding import SeededGlobalRng, seeded_generator
 from trainables.spec import DataSpec, ModelSpec, TrialSpec, is_custom
 
 NUM_NETWORKS = 2
+"""Networks that are fused for the check."""
+
 TOLERANCE = 1e-3
-"""Of the outputs' largest value; by rounding alone they differ a thousand times less."""
+"""Largest difference as a share of the largest output; rounding makes a thousandth of it."""
 
 
-STAND_IN = ModelSpec(name="resnet8", width=64)
-"""Holds a norm to its word, on digits, where the model itself takes too long."""
+SMALL_MODEL = ModelSpec(name="resnet8", width=64)
+"""The model in which a norm is checked, on digits, where the spec's model takes too long."""
 
 
 def require_fusable(spec: TrialSpec) -> None:
-    """Raise `NotFusable` unless two networks side by side train, test and say what each says.
+    """Raise `NotFusable` unless two fused networks have the outputs of the two separate ones.
 
-    A large model of ours is tried on the meta device, where there are no values to compare, and its
-    norm in a small one. Somebody's own model is always held to its values: its `forward` may mix
-    channels in ways that no layer shows.
+    The outputs are compared in training and in test mode. A large built-in model is run on the meta
+    device, where there are no values to compare, and its norm is checked in a small model. A custom
+    model is always compared by values: its `forward` may mix channels in ways that no layer shows.
     """
     device = torch.device("cpu") if is_custom(spec.model.name) else dry_run_device(spec)
-    _require_the_same(spec, device)
+    _require_equal_outputs(spec, device)
     if device.type == "meta":
-        small = replace(spec, data=DataSpec(name="digits"), model=STAND_IN)
-        _require_the_same(small, torch.device("cpu"))
+        small = replace(spec, data=DataSpec(name="digits"), model=SMALL_MODEL)
+        _require_equal_outputs(small, torch.device("cpu"))
 
 
-def _require_the_same(spec: TrialSpec, device: torch.device) -> None:
+def _require_equal_outputs(spec: TrialSpec, device: torch.device) -> None:
+    """Raise `NotFusable` unless fused and separate networks agree; on the meta device, run only."""
     seeds = [replace(spec, seed=spec.seed + n) for n in range(NUM_NETWORKS)]
-    apart, copies = ([_model(seed, device) for seed in seeds] for _ in range(2))
-    images = _images(spec, device)
+    singles, copies = ([_build_perturbed_model(seed, device) for seed in seeds] for _ in range(2))
+    images = _random_images(spec, device)
     try:
         network = FusedNetwork(copies).model
-        found = _said(network, torch.cat(images, 1))
+        found = _train_and_test_outputs(network, torch.cat(images, 1))
     except NotFusable:
         raise
     except Exception as error:
         raise NotFusable(f"side by side the networks fail: {describe_error(error)}") from error
     if device.type == "meta":
         return
-    alone = [_said(model, x) for model, x in zip(apart, images, strict=True)]
+    single_outputs = [
+        _train_and_test_outputs(model, x) for model, x in zip(singles, images, strict=True)
+    ]
     for what in ("trained", "tested"):
-        expected = torch.cat([said[what] for said in alone], 1)
+        expected = torch.cat([outputs[what] for outputs in single_outputs], 1)
         largest = float((found[what] - expected).abs().max() / expected.abs().max())
         if not largest <= TOLERANCE:
             raise NotFusable(
@@ -64,8 +69,8 @@ def _require_the_same(spec: TrialSpec, device: torch.device) -> None:
             )
 
 
-def _said(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What a model says in training, where gradients must reach it too, and then in a test."""
+def _train_and_test_outputs(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return a model's outputs in training mode, after a backward pass, and in test mode."""
     output = model.train()(images)
     output.sum().backward()
     with torch.no_grad():
@@ -73,10 +78,10 @@ def _said(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _model(spec: TrialSpec, device: torch.device) -> nn.Module:
-    """The trial's model, without dropout, and with no parameter at the value that it begins with.
+def _build_perturbed_model(spec: TrialSpec, device: torch.device) -> nn.Module:
+    """Return the trial's model without dropout and with random additions to all parameters.
 
-    What is drawn at random cannot be compared, and a gain of one hides which channel it is for.
+    Random draws cannot be compared, and a gain of 1 would hide which channel it belongs to.
     """
     data = dataset_info(spec.data)
     norms = SeededNorms(spec.norm, seed=spec.seed)
@@ -89,16 +94,17 @@ def _model(spec: TrialSpec, device: torch.device) -> nn.Module:
             layer.p = 0.0
     if device.type != "meta":
         set_initial_weights(spec.model, model, norms=norms.built, seed=spec.seed)
-        stream = generator(spec.seed, "norm", "probe")
+        stream = seeded_generator(spec.seed, "norm", "probe")
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=stream))
     prepare_convolutions(model, data.shape)
     return model
 
 
-def _images(spec: TrialSpec, device: torch.device) -> list[torch.Tensor]:
+def _random_images(spec: TrialSpec, device: torch.device) -> list[torch.Tensor]:
+    """Return a batch of random images for each network; without values on the meta device."""
     shape = (spec.batch_size, *dataset_info(spec.data).shape)
     if device.type == "meta":
         return [torch.empty(shape, device=device)] * NUM_NETWORKS
-    stream = generator(spec.seed, "norm", "probe")
+    stream = seeded_generator(spec.seed, "norm", "probe")
     return [torch.randn(shape, generator=stream) for _ in range(NUM_NETWORKS)]

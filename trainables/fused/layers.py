@@ -1,4 +1,4 @@
-"""The layers of S networks side by side: a map holds (B, S C, H, W), network by network."""
+"""The layers of S networks side by side: a map is (B, S C, H, W), network by network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FusedLinear(nn.Module):
             self.bias = nn.Parameter(weight.new_empty(num_networks, one.out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each network's features through its own map."""
+        """Return the linear map of each network's features by the network's own weights."""
         rows = torch.unflatten(x, 1, (len(self.weight), -1)).transpose(0, 1)
         if self.bias is None:
             mapped = torch.bmm(rows, self.weight.mT)
@@ -37,10 +37,10 @@ class FusedLinear(nn.Module):
 
 
 class FusedDropout(nn.Module):
-    """Dropout that draws for each network what `nn.Dropout` draws for it alone.
+    """Dropout that draws for each network the numbers that the network alone would draw.
 
     Attributes:
-        streams: a generator for each network, where a trial alone has torch's global one.
+        streams: a generator for each network, in place of torch's global generator.
     """
 
     def __init__(self, p: float, num_networks: int) -> None:
@@ -50,7 +50,7 @@ class FusedDropout(nn.Module):
         self.streams: Sequence[torch.Generator] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` with elements dropped in training."""
+        """Return `x` with elements dropped in training."""
         if not self.training or self.p == 0:
             return x
         shape = (len(x), x.shape[1] // self.num_networks, *x.shape[2:])
@@ -63,10 +63,10 @@ class FusedDropout(nn.Module):
         return x * torch.cat(kept, 1).div_(1 - self.p)
 
 
-class Batched(nn.Module):
-    """Any layer that `torch.func` can batch, S times: its state is `(S, ...)`, in its order.
+class BatchedLayer(nn.Module):
+    """S copies of any layer that `torch.func` can batch; each tensor of its state is `(S, ...)`.
 
-    The layer itself is kept as the recipe of what to do with the state.
+    The layer itself is kept as the function that is applied to the state.
     """
 
     def __init__(self, one: nn.Module, num_networks: int) -> None:
@@ -82,13 +82,14 @@ class Batched(nn.Module):
             self.register_buffer(self.places[name], buffer.new_empty(num_networks, *buffer.shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer over each network's channels."""
+        """Return the layer's output for each network's channels."""
         one = self.recipe[0].train(self.training)
         state = {name: getattr(self, place) for name, place in self.places.items()}
 
-        def call(own: dict[str, Tensor], features: Tensor) -> Any:
+        def call_one(own: dict[str, Tensor], features: Tensor) -> Any:
+            """Return the layer's output with one network's parameters and buffers."""
             return functional_call(one, own, (features,))
 
         apart = torch.unflatten(x, 1, (self.num_networks, -1))
-        batched = torch.vmap(call, in_dims=(0, 1), out_dims=1, randomness="different")
+        batched = torch.vmap(call_one, in_dims=(0, 1), out_dims=1, randomness="different")
         return batched(state, apart).flatten(1, 2)  # type: ignore[no-any-return]

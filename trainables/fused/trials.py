@@ -1,4 +1,4 @@
-"""Several trials of a cell trained as one network, each of them a trial in every way."""
+"""Training of several trials of a cell as one network, each with its own record and state."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from trainables.backend import convolutions_for
-from trainables.determinism import deterministic
+from trainables.backend import faster_convolutions
+from trainables.determinism import deterministic_algorithms
 from trainables.epoch import ChunkSizer, TrainingEpoch
 from trainables.errors import Diverged
-from trainables.evaluate import assess
+from trainables.evaluate import evaluate_trials
 from trainables.fused.network import FusedNetwork
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import EpochMetrics
-from trainables.stepping.switching import steps_for
+from trainables.stepping.switching import build_steps
 from trainables.training import Trial
 
 Progress: TypeAlias = EpochMetrics | Diverged | None
-"""What became of a trial in one advance: a finished epoch, its end, or nothing to tell yet."""
+"""The result of one advance of a trial: a finished epoch, its divergence, or None in an epoch."""
 
 
 class FusedTrials:
-    """Trials that differ in their seed alone and stand at the same step, advanced together.
+    """Trials that differ in their seed alone and are at the same step, trained as one network.
 
-    Each keeps its own data order, streams, sums and state: `Trial.state()` is at any time what
-    the trial goes on from, alone or in another group. Its numbers agree with those of the trial
-    alone within rounding; its times are its share of the group's.
+    Each trial keeps its own data order, streams, sums and state: `Trial.state()` is at any time a
+    checkpoint from which the trial continues, alone or in another group. Its numbers agree with
+    those of the trial alone within rounding; its times are its share of the group's.
+
+    Args:
+        trials: at least one; all at the same epoch and step.
 
     Attributes:
-        trials: those in training.
+        trials: the trials in training.
 
     Raises:
         ValueError: trials of different cells, or at different steps.
@@ -42,21 +45,22 @@ class FusedTrials:
     """
 
     def __init__(self, trials: Sequence[Trial]) -> None:
-        require_alike(trials)
+        require_same_cell_and_step(trials)
         self.trials = list(trials)
         self._fuse()
 
     def _fuse(self) -> None:
+        """Build network, optimizer and steps from the trials' present state."""
         first = self.trials[0]
-        self.pace = ChunkSizer(first.spec.optimizer_batch_size * len(self.trials))
+        self.chunk_sizer = ChunkSizer(first.spec.optimizer_batch_size * len(self.trials))
         self.network = FusedNetwork([trial.model for trial in self.trials])
-        norms = [self.network.edition_of(norm) for norm in first.norms]
+        norms = [self.network.fused_layer(norm) for norm in first.norms]
         self.optimizer = Sgd(self.network.model, first.spec.train.optimizer, norms=norms)
         for shared in self.network.parameters:
-            self.optimizer.velocities[shared.whole] = shared.joined(
-                [t.optimizer.velocities[p] for t, p in zip(self.trials, shared.own, strict=True)]
+            self.optimizer.velocities[shared.whole] = shared.join(
+                [t.optimizer.velocities[p] for t, p in zip(self.trials, shared.parts, strict=True)]
             )
-        self.steps = steps_for(
+        self.steps = build_steps(
             self.network.model,
             self.optimizer,
             first.spec,
@@ -65,11 +69,11 @@ class FusedTrials:
             num_networks=len(self.trials),
             cuda_graphs=first.cuda_graphs,
         )
-        self.steps.continue_from(first.steps.number, first.steps.compiled)
+        self.steps.restore_position(first.steps.number, first.steps.compiled)
 
-    def hold(self, is_held: bool) -> None:
-        """Leave the steps as they are, or no longer, while widths are timed."""
-        self.steps.is_held = is_held
+    def pause_switching(self, is_switching_paused: bool) -> None:
+        """Pause, or resume, switching between eager and compiled steps, while widths are timed."""
+        self.steps.is_switching_paused = is_switching_paused
 
     @property
     def finished(self) -> bool:
@@ -77,14 +81,15 @@ class FusedTrials:
         return not self.trials or self.trials[0].finished
 
     def advance(self) -> list[Progress]:
-        """As `Trial.advance`, for each of `trials` as they stand before the call.
+        """Advance all trials as `Trial.advance`, and return the progress of each, in order.
 
-        One that diverges leaves the group, and the others go on as if it had never been there.
+        A trial that diverges leaves the group; the others continue as if it had never been there.
         """
-        with deterministic(self.trials[0].spec.train.deterministic):
+        with deterministic_algorithms(self.trials[0].spec.train.deterministic):
             return self._advance()
 
     def _advance(self) -> list[Progress]:
+        """Advance within the determinism settings that the caller has made."""
         epochs = [trial.current_epoch() for trial in self.trials]
         if epochs[0].is_done:
             return list(self._test(epochs))
@@ -96,41 +101,44 @@ class FusedTrials:
         return list(ends)
 
     def _train(self, epochs: Sequence[TrainingEpoch]) -> list[Diverged | None]:
-        """Train for a stretch; which trials diverged in it."""
+        """Train for a chunk of steps, and return for each trial its divergence or None."""
         start = time.perf_counter()
         first, num_networks = epochs[0], len(epochs)
-        stretches = [x.examples.stretch(first.num_steps, self.pace.num_steps) for x in epochs]
-        images = torch.cat([images for images, _ in stretches], 1)
-        labels = torch.stack([labels for _, labels in stretches], 1)
+        chunks = [x.examples.chunk(first.num_steps, self.chunk_sizer.num_steps) for x in epochs]
+        images = torch.cat([images for images, _ in chunks], 1)
+        labels = torch.stack([labels for _, labels in chunks], 1)
         model, spec = self.network.model.train(), first.spec
         observer = TrainingObserver(model, spec.train, num_networks=num_networks)
-        streams = [epoch.dropout.seed_global_rng() for epoch in epochs]
-        self.network.draw_from(streams)
+        streams = [epoch.dropout.to_generator() for epoch in epochs]
+        self.network.set_dropout_streams(streams)
         with (
-            convolutions_for(first.dataset, batch_size=spec.batch_size, num_networks=num_networks),
+            faster_convolutions(
+                first.dataset, batch_size=spec.batch_size, num_networks=num_networks
+            ),
             observer,
         ):
-            losses, wrong = self.steps.take(images, labels, first.lr, observer)
+            losses, wrong = self.steps.run_steps(images, labels, first.lr, observer)
         ends = []
         for network, (epoch, stream) in enumerate(zip(epochs, streams, strict=True)):
-            epoch.dropout.restore_global_rng(stream)
-            epoch.observer.take_part(network, observer)
-            ends.append(_taken_in(epoch, losses[:, network], wrong[:, network]))
-        self.steps.waited(len(losses))
+            epoch.dropout.load_generator(stream)
+            epoch.observer.add_network(network, observer)
+            ends.append(_add_losses(epoch, losses[:, network], wrong[:, network]))
+        self.steps.record_completion(len(losses))
         for trial in self.trials:
-            trial.steps.continue_from(self.steps.number, self.steps.compiled)
-            trial.steps.remarks = self.steps.remarks
+            trial.steps.restore_position(self.steps.number, self.steps.compiled)
+            trial.steps.warnings = self.steps.warnings
         seconds = time.perf_counter() - start
-        self.pace.observe(len(losses), seconds - self.steps.once_s)
+        self.chunk_sizer.observe(len(losses), seconds - self.steps.one_time_s)
         for epoch in epochs:
             epoch.train_s += seconds / num_networks
         return ends
 
     def _test(self, epochs: Sequence[TrainingEpoch]) -> list[EpochMetrics]:
+        """Test all networks and return the metrics of each trial's epoch."""
         start = time.perf_counter()
         first = epochs[0]
         specs = [trial.spec for trial in self.trials]
-        tests = assess(self.network.model, first.dataset, specs, epoch=first.epoch)
+        tests = evaluate_trials(self.network.model, first.dataset, specs, epoch=first.epoch)
         eval_s = (time.perf_counter() - start) / len(epochs)
         return [
             trial.finish_epoch(epoch, tested, eval_s=eval_s)
@@ -138,7 +146,8 @@ class FusedTrials:
         ]
 
 
-def _taken_in(epoch: TrainingEpoch, losses: Tensor, wrong: Tensor) -> Diverged | None:
+def _add_losses(epoch: TrainingEpoch, losses: Tensor, wrong: Tensor) -> Diverged | None:
+    """Add the losses of a chunk to the epoch; return the divergence, if any."""
     try:
         epoch.add_losses(losses, wrong)
     except Diverged as end:
@@ -146,8 +155,8 @@ def _taken_in(epoch: TrainingEpoch, losses: Tensor, wrong: Tensor) -> Diverged |
     return None
 
 
-def require_alike(trials: Sequence[Trial]) -> None:
-    """Raise `ValueError` unless the trials can take their steps together."""
+def require_same_cell_and_step(trials: Sequence[Trial]) -> None:
+    """Raise `ValueError` unless the trials differ in their seed alone and are at the same step."""
     if not trials:
         raise ValueError("`len(trials) >= 1` must hold, but got no trial")
     first = trials[0]

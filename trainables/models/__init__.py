@@ -1,4 +1,4 @@
-"""Models as plain trees of standard layers. Only `build` imports torch."""
+"""Models as plain trees of standard layers; this package imports no torch, its modules do."""
 
 from trainables.models.catalog import MODELS, ModelInfo, model_info
 

@@ -1,4 +1,4 @@
-"""From a `ModelSpec` to a model."""
+"""Building of a model from its `ModelSpec`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 import normmods
 from normmods.errors import WeightFormWarning
 from trainables.models.allcnn import build_allcnn
-from trainables.models.catalog import with_defaults
+from trainables.models.catalog import complete_model_spec
 from trainables.models.custom import build_custom_model
 from trainables.models.layers import NormFactory
 from trainables.models.nin import build_nin
@@ -23,8 +23,15 @@ from trainables.spec import ModelSpec, is_custom
 def prepare_convolutions(model: nn.Module, shape: Sequence[int]) -> list[str]:
     """Give convolutions the weights that the model's norms ask for (`normmods.prepare`).
 
-    `shape` is an image's, `(C, H, W)`. Returns a line for each layer that is left as it is.
-    Raises `ValueError` as that does, and whatever the model raises.
+    Args:
+        model: the model.
+        shape: an image's shape, `(C, H, W)`.
+
+    Returns:
+        A line for each layer that keeps its weights although a norm asks for others.
+
+    Raises:
+        ValueError: as `normmods.prepare`; also whatever the model raises.
     """
     device = next((parameter.device for parameter in model.parameters()), None)
     with warnings.catch_warnings(record=True) as caught:
@@ -36,11 +43,12 @@ def prepare_convolutions(model: nn.Module, shape: Sequence[int]) -> list[str]:
 def build_model(
     spec: ModelSpec, *, in_channels: int, num_classes: int, norm: NormFactory
 ) -> nn.Module:
-    """The model, with torch's initial weights, from `(B, C, H, W)` to logits `(B, num_classes)`.
+    """Return the spec's model with torch's initial weights: `(B, C, H, W)` to `(B, num_classes)`.
 
-    Raises `ValueError` for an unknown name or an option that the model does not read.
+    Raises:
+        ValueError: an unknown name, or an option that the model does not have.
     """
-    spec = with_defaults(spec)
+    spec = complete_model_spec(spec)
     if is_custom(spec.name):
         return build_custom_model(spec, in_channels=in_channels, num_classes=num_classes, norm=norm)
     given: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes, "norm": norm}

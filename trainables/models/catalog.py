@@ -1,4 +1,4 @@
-"""The models by name, with the options each reads; importing this loads no torch."""
+"""The models by name, with the options of each; importing this loads no torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from trainables.spec import InitialWeights, ModelSpec, is_custom
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a grid may say about a model.
+    """The options that a model has.
 
-    `default_width` and `default_dropout` are None where `width` and `dropout` are no options.
+    Attributes:
+        has_stem: whether `stem` is an option.
+        has_norm_on_logits: whether `norm_on_logits` is an option.
+        default_width: default of `width`; None if it is no option.
+        default_dropout: default of `dropout`; None if it is no option.
     """
 
     has_stem: bool = False
@@ -35,12 +39,14 @@ MODELS: Mapping[str, ModelInfo] = MappingProxyType(
         "resnet152": ModelInfo(has_stem=True),
     }
 )
+"""The built-in models by name."""
 
 
 def model_info(spec: ModelSpec) -> ModelInfo:
-    """The model's entry; raises `ValueError` for an unknown name or an option it does not read.
+    """Return the model's entry; a custom model has an empty one and its options in `spec.options`.
 
-    A user's own model has an empty one: its options are in `spec.options`.
+    Raises:
+        ValueError: an unknown name, or an option that the model does not have.
     """
     if spec.name not in MODELS and not is_custom(spec.name):
         raise ValueError(
@@ -67,22 +73,23 @@ def model_info(spec: ModelSpec) -> ModelInfo:
     return info
 
 
-def in_new_trials(spec: ModelSpec) -> ModelSpec:
-    """`with_defaults`, and a user's own model keeps its initial weights unless the spec says not.
+def complete_new_model_spec(spec: ModelSpec) -> ModelSpec:
+    """Return `complete_model_spec(spec)` with the initial weights that a new trial has.
 
-    `replaced` becomes None, which meant it before there was the choice: those trials' ids hold.
+    A custom model keeps its own initial weights unless the spec says `replaced`. `replaced` becomes
+    None, which meant the same before the option existed: the ids of those trials hold.
     """
-    spec = with_defaults(spec)
+    spec = complete_model_spec(spec)
     if not is_custom(spec.name):
         return spec
     kept: InitialWeights | None = None if spec.initial_weights == "replaced" else "own"
     return dataclasses.replace(spec, initial_weights=kept)
 
 
-def with_defaults(spec: ModelSpec) -> ModelSpec:
-    """The spec with the model's own defaults where it states none: one trial, not two.
+def complete_model_spec(spec: ModelSpec) -> ModelSpec:
+    """Return the spec with the model's defaults filled in, so that equal trials have equal specs.
 
-    For a user's own model this imports its module. Raises `ValueError` as `model_info`.
+    The module of a custom model is imported. Raises `ValueError` as `model_info`.
     """
     info = model_info(spec)
     if is_custom(spec.name):

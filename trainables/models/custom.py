@@ -1,9 +1,9 @@
-"""A user's own model, named `package.module:attr`: called as the built-in ones are, and checked.
+"""A custom model, named `package.module:attr`: called as the built-in ones are, and checked.
 
     def net(*, in_channels, num_classes, norm, depth=2) -> nn.Module: ...
 
-What follows the three arguments are the model's options. `norm(num_channels)` builds the layer
-that a trial is about; the model maps `(B, in_channels, H, W)` to logits `(B, num_classes)`.
+Parameters after the three arguments are the model's options. `norm(num_channels)` builds the norm
+layer of the trial; the model maps `(B, in_channels, H, W)` to logits `(B, num_classes)`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from normmods.errors import NormError
-from normmods.import_path import resolve
+from normmods.import_path import import_callable
 from trainables.errors import Infeasible, describe_error
 from trainables.options import complete_options
 from trainables.spec import ModelSpec, NormSpec
@@ -26,29 +26,33 @@ if TYPE_CHECKING:
     from trainables.models.layers import NormFactory
 
 ARGUMENTS = ("in_channels", "num_classes", "norm")
+"""The arguments that every custom model receives from the program."""
 
 
 def complete_model_options(spec: ModelSpec) -> ModelSpec:
-    """The spec with all of the model's options; imports its module.
+    """Return the spec with all options of a custom model; imports its module.
 
-    Raises `ValueError` where it cannot be imported, does not take the arguments, or an option is
-    wrong.
+    Raises:
+        ValueError: the module cannot be imported, the callable does not take `ARGUMENTS`, or an
+            option is wrong.
     """
-    options = complete_options(f"model {spec.name!r}", _target(spec.name), spec.options, ARGUMENTS)
+    options = complete_options(
+        f"model {spec.name!r}", _import_model(spec.name), spec.options, ARGUMENTS
+    )
     return replace(spec, options=options)
 
 
 def build_custom_model(
     spec: ModelSpec, *, in_channels: int, num_classes: int, norm: NormFactory
 ) -> nn.Module:
-    """The model as its callable returns it; `Infeasible` where it raises or returns none."""
+    """Return the model that the callable builds; raises `Infeasible` if it returns none."""
     from torch import nn
 
     try:
         with warnings.catch_warnings():
             # Of pretrained weights, where the model is only tried on the meta device.
             warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
-            model = _target(spec.name)(
+            model = _import_model(spec.name)(
                 in_channels=in_channels, num_classes=num_classes, norm=norm, **spec.options
             )
     except (NormError, Infeasible):  # the layer's, which name it
@@ -66,7 +70,7 @@ def build_custom_model(
 
 
 def require_norms(spec: ModelSpec, model: nn.Module, built: list[nn.Module]) -> None:
-    """Raise `Infeasible` for a model without a layer of the norm: all norms would be one."""
+    """Raise `Infeasible` for a model without a layer of the norm, which would ignore the norm."""
     inside = set(model.modules())
     if not any(layer in inside for layer in built):
         raise Infeasible(
@@ -87,9 +91,9 @@ def require_called(spec: ModelSpec, uncalled: list[str], *, num_norms: int) -> N
 
 def require_sizes(spec: ModelSpec, model: nn.Module) -> None:
     """Raise `Infeasible` for a layer whose parameters have no shape before its first input."""
-    from normmods.parameters import without_shape
+    from normmods.parameters import find_lazy_tensor
 
-    if name := without_shape(model):
+    if name := find_lazy_tensor(model):
         raise Infeasible(
             f"model {spec.name!r} has a lazy layer: {name} has no shape before a first batch; "
             f"build the layer with its number of inputs"
@@ -97,7 +101,7 @@ def require_sizes(spec: ModelSpec, model: nn.Module) -> None:
 
 
 def require_logits(spec: ModelSpec, logits: Any, batch_size: int, num_classes: int) -> None:
-    """Raise `Infeasible` for what is not one floating-point number per example and class."""
+    """Raise `Infeasible` unless `logits` are floating-point, `(batch_size, num_classes)`."""
     import torch
 
     wanted = f"logits of shape {(batch_size, num_classes)} for {batch_size} images"
@@ -113,10 +117,10 @@ def require_logits(spec: ModelSpec, logits: Any, batch_size: int, num_classes: i
 
 
 @lru_cache
-def require_repeatable(spec: ModelSpec, in_channels: int, num_classes: int) -> None:
-    """Raise `Infeasible` where the same seed gives other initial weights at another time.
+def require_repeatable_weights(spec: ModelSpec, in_channels: int, num_classes: int) -> None:
+    """Raise `Infeasible` if two models built with one seed have different initial weights.
 
-    Trials would neither pair by seed nor go on from a checkpoint to the same bits.
+    Trials would neither pair by seed nor continue from a checkpoint to the same bits.
     """
     first, second = (_initial_weights(spec, in_channels, num_classes) for _ in range(2))
     if first.keys() != second.keys():
@@ -130,6 +134,7 @@ def require_repeatable(spec: ModelSpec, in_channels: int, num_classes: int) -> N
 
 
 def _initial_weights(spec: ModelSpec, in_channels: int, num_classes: int) -> dict[str, Any]:
+    """Return the initial state of the model with batch normalization and seed 0, by name."""
     from trainables.models.initialise import set_initial_weights
     from trainables.norms import SeededNorms
     from trainables.seeding import SeededGlobalRng
@@ -144,9 +149,10 @@ def _initial_weights(spec: ModelSpec, in_channels: int, num_classes: int) -> dic
     return {name: value.detach().cpu().numpy() for name, value in values.items()}
 
 
-def _target(name: str) -> Callable[..., Any]:
-    return resolve(
+def _import_model(name: str) -> Callable[..., Any]:
+    """Return the callable that the name refers to; imports its module."""
+    return import_callable(
         name,
-        named=f"model {name!r}",
+        label=f"model {name!r}",
         wanted=f"that takes {', '.join(ARGUMENTS)} and returns a torch.nn.Module",
     )

@@ -13,28 +13,29 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from trainables.seeding import generator
+from trainables.seeding import seeded_generator
 from trainables.spec import ModelSpec
 
 
 def set_initial_weights(
     spec: ModelSpec, model: nn.Module, *, norms: Iterable[nn.Module], seed: int
 ) -> None:
-    """`initialise`, unless the spec keeps the values with which a user's own model was built."""
+    """Draw the model's initial weights, unless a custom model keeps those it was built with."""
     if spec.initial_weights != "own":
-        initialise(model, norms=norms, seed=seed)
+        draw_initial_weights(model, norms=norms, seed=seed)
 
 
-def initialise(model: nn.Module, *, norms: Iterable[nn.Module], seed: int) -> None:
-    """Set the weights of every convolution and linear layer that is in none of `norms`."""
+def draw_initial_weights(model: nn.Module, *, norms: Iterable[nn.Module], seed: int) -> None:
+    """Draw the weights of every convolution and linear layer that is in none of `norms`."""
     in_norms = {id(layer) for norm in norms for layer in norm.modules()}
     for path, layer in model.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear) and id(layer) not in in_norms:
-            _draw(layer, generator(seed, "init", path))
+            _draw_layer_weights(layer, seeded_generator(seed, "init", path))
 
 
 @torch.no_grad()
-def _draw(layer: nn.Conv2d | nn.Linear, stream: torch.Generator) -> None:
+def _draw_layer_weights(layer: nn.Conv2d | nn.Linear, stream: torch.Generator) -> None:
+    """Draw weight and bias of one layer from `stream`."""
     weight = layer.weight
     bound = 1 / math.sqrt(weight[0].numel())
     if isinstance(layer, nn.Conv2d):

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from trainables.models.layers import NormFactory, chain, conv, normed, pooled_logits
+from trainables.models.layers import (
+    NormFactory,
+    build_conv,
+    build_sequential,
+    conv_norm_activation,
+    conv_pool_logits,
+)
 
 WIDTH = 192
 """Channels of the first convolution as tabled; 160 and 96 follow it, then 192 throughout."""
@@ -21,7 +27,7 @@ def build_nin(
     norm_on_logits: bool,
     dropout: float,
 ) -> nn.Sequential:
-    """`(B, in_channels, H, W)` to logits `(B, num_classes)`.
+    """Return Network in Network, from `(B, in_channels, H, W)` to logits `(B, num_classes)`.
 
     A norm and a ReLU follow every convolution but the ninth, whose maps are averaged to the
     logits; `norm_on_logits` puts a norm before the average. Stages end in a 3x3 pooling of
@@ -31,16 +37,17 @@ def build_nin(
     narrow, narrowest = round(width * 160 / WIDTH), round(width * 96 / WIDTH)
 
     def parts() -> Iterator[dict[str, nn.Module]]:
-        yield normed(1, conv(in_channels, width, 5), norm)
-        yield normed(2, conv(width, narrow, 1), norm)
-        yield normed(3, conv(narrow, narrowest, 1), norm)
+        """Yield the layers of each part of the network by name."""
+        yield conv_norm_activation(1, build_conv(in_channels, width, 5), norm)
+        yield conv_norm_activation(2, build_conv(width, narrow, 1), norm)
+        yield conv_norm_activation(3, build_conv(narrow, narrowest, 1), norm)
         yield {"pool1": nn.MaxPool2d(3, 2, ceil_mode=True), "dropout1": nn.Dropout(dropout)}
-        yield normed(4, conv(narrowest, width, 5), norm)
-        yield normed(5, conv(width, width, 1), norm)
-        yield normed(6, conv(width, width, 1), norm)
+        yield conv_norm_activation(4, build_conv(narrowest, width, 5), norm)
+        yield conv_norm_activation(5, build_conv(width, width, 1), norm)
+        yield conv_norm_activation(6, build_conv(width, width, 1), norm)
         yield {"pool2": nn.AvgPool2d(3, 2, ceil_mode=True), "dropout2": nn.Dropout(dropout)}
-        yield normed(7, conv(width, width, 3), norm)
-        yield normed(8, conv(width, width, 1), norm)
-        yield pooled_logits(9, width, num_classes, 1, norm if norm_on_logits else None)
+        yield conv_norm_activation(7, build_conv(width, width, 3), norm)
+        yield conv_norm_activation(8, build_conv(width, width, 1), norm)
+        yield conv_pool_logits(9, width, num_classes, 1, norm if norm_on_logits else None)
 
-    return chain(parts())
+    return build_sequential(parts())

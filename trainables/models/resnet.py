@@ -13,13 +13,18 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from trainables.models.layers import NormFactory, activation_after, conv, without_activation
+from trainables.models.layers import (
+    NormFactory,
+    build_activation_after,
+    build_conv,
+    build_norm_without_activation,
+)
 
 Stem = Literal["cifar", "imagenet"]
 
 
 class NormSlot(nn.Identity):
-    """Stands where a norm for `num_channels` belongs until `_fill` puts it there."""
+    """A placeholder for a norm of `num_channels` until `_fill_norm_slots` replaces it."""
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
@@ -32,7 +37,7 @@ class BasicBlock(torchvision_resnet.BasicBlock):  # type: ignore[misc]
     activated_norms = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output for `(B, in, H, W)`."""
+        """Return the block's output for `(B, in, H, W)`."""
         y = self.activation1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         return self.relu(y + _shortcut(self, x))  # type: ignore[no-any-return]
@@ -44,7 +49,7 @@ class Bottleneck(torchvision_resnet.Bottleneck):  # type: ignore[misc]
     activated_norms = (1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output for `(B, in, H, W)`."""
+        """Return the block's output for `(B, in, H, W)`."""
         y = self.activation1(self.bn1(self.conv1(x)))
         y = self.activation2(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -52,6 +57,7 @@ class Bottleneck(torchvision_resnet.Bottleneck):  # type: ignore[misc]
 
 
 def _shortcut(block: Any, x: Tensor) -> Tensor:
+    """Return the input of the block's sum that bypasses its convolutions."""
     return x if block.downsample is None else block.downsample(x)
 
 
@@ -62,12 +68,13 @@ LAYERS: dict[str, tuple[type[nn.Module], list[int]]] = {
     "resnet101": (Bottleneck, [3, 4, 23, 3]),
     "resnet152": (Bottleneck, [3, 8, 36, 3]),
 }
+"""Block class and blocks per stage by model."""
 
 
 def build_resnet(
     name: str, *, in_channels: int, num_classes: int, stem: Stem, norm: NormFactory
 ) -> nn.Module:
-    """A ResNet from `(B, in_channels, H, W)` to logits `(B, num_classes)`.
+    """Return a ResNet from `(B, in_channels, H, W)` to logits `(B, num_classes)`.
 
     `stem`: `imagenet` is torchvision's 7x7 stride-2 convolution and max-pool; `cifar` a 3x3
     stride-1 convolution and no max-pool. Parameter names are torchvision's.
@@ -75,33 +82,34 @@ def build_resnet(
     block, layers = LAYERS[name]
     model = torchvision_resnet.ResNet(block, layers, num_classes, norm_layer=NormSlot)
     if stem == "cifar":
-        model.conv1 = conv(in_channels, 64, 3)
+        model.conv1 = build_conv(in_channels, 64, 3)
         model.maxpool = nn.Identity()
     else:
-        model.conv1 = conv(in_channels, 64, 7, stride=2)
-    _fill(model, norm)
-    model.relu = activation_after(model.bn1)
+        model.conv1 = build_conv(in_channels, 64, 7, stride=2)
+    _fill_norm_slots(model, norm)
+    model.relu = build_activation_after(model.bn1)
     for layer in model.modules():
         if isinstance(layer, BasicBlock | Bottleneck):
             layer.relu = nn.ReLU()
             for index in layer.activated_norms:
-                activation = activation_after(layer.get_submodule(f"bn{index}"))
+                activation = build_activation_after(layer.get_submodule(f"bn{index}"))
                 layer.add_module(f"activation{index}", activation)
     return model  # type: ignore[no-any-return]
 
 
-def _fill(model: nn.Module, norm: NormFactory) -> None:
+def _fill_norm_slots(model: nn.Module, norm: NormFactory) -> None:
+    """Replace every placeholder by a norm, without activation before the sum of a block."""
     slots = {path: layer for path, layer in model.named_modules() if isinstance(layer, NormSlot)}
-    before_sum = _before_sum(model)
+    before_sum = _slots_before_sum(model)
     for path, slot in slots.items():
         if slot in before_sum:
-            model.set_submodule(path, without_activation(norm, slot.num_channels))
+            model.set_submodule(path, build_norm_without_activation(norm, slot.num_channels))
         else:
             model.set_submodule(path, norm(slot.num_channels))
 
 
-def _before_sum(model: nn.Module) -> set[nn.Module]:
-    """The slots whose output goes into the sum of a block: of its last norm and its shortcut's."""
+def _slots_before_sum(model: nn.Module) -> set[nn.Module]:
+    """Return the placeholders before the sum of a block: its last norm's and its shortcut's."""
     found: set[nn.Module] = set()
     for block in model.modules():
         if isinstance(block, BasicBlock | Bottleneck):

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.models.layers import NormFactory, activation_after, conv, without_activation
+from trainables.models.layers import (
+    NormFactory,
+    build_activation_after,
+    build_conv,
+    build_norm_without_activation,
+)
 
 
 class BasicBlock(nn.Module):
@@ -23,26 +28,28 @@ class BasicBlock(nn.Module):
         self, in_channels: int, out_channels: int, stride: int, *, norm: NormFactory
     ) -> None:
         super().__init__()
-        self.conv1 = conv(in_channels, out_channels, 3, stride=stride)
+        self.conv1 = build_conv(in_channels, out_channels, 3, stride=stride)
         self.norm1 = norm(out_channels)
-        self.activation1 = activation_after(self.norm1)
-        self.conv2 = conv(out_channels, out_channels, 3)
-        self.norm2 = without_activation(norm, out_channels)
+        self.activation1 = build_activation_after(self.norm1)
+        self.conv2 = build_conv(out_channels, out_channels, 3)
+        self.norm2 = build_norm_without_activation(norm, out_channels)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
-            projection = conv(in_channels, out_channels, 1, stride=stride)
-            self.shortcut = nn.Sequential(projection, without_activation(norm, out_channels))
+            projection = build_conv(in_channels, out_channels, 1, stride=stride)
+            self.shortcut = nn.Sequential(
+                projection, build_norm_without_activation(norm, out_channels)
+            )
         self.activation2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output for `(B, in, H, W)`."""
+        """Return the block's output for `(B, in, H, W)`."""
         y = self.activation1(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         return self.activation2(y + self.shortcut(x))  # type: ignore[no-any-return]
 
 
 class SmallResNet(nn.Module):
-    """`(B, in_channels, H, W)` to logits `(B, num_classes)` through `6 n + 2` weighted layers.
+    """A residual network of `6 n + 2` weighted layers, from `(B, in_channels, H, W)` to logits.
 
     Args:
         blocks_per_stage: `n`; 1 is the network called resnet8.
@@ -62,9 +69,9 @@ class SmallResNet(nn.Module):
         norm: NormFactory,
     ) -> None:
         super().__init__()
-        self.conv1 = conv(in_channels, width, 3)
+        self.conv1 = build_conv(in_channels, width, 3)
         self.norm1 = norm(width)
-        self.activation1 = activation_after(self.norm1)
+        self.activation1 = build_activation_after(self.norm1)
         self.stage1 = _stage(width, width, 1, blocks=blocks_per_stage, norm=norm)
         self.stage2 = _stage(width, 2 * width, 2, blocks=blocks_per_stage, norm=norm)
         self.stage3 = _stage(2 * width, 4 * width, 2, blocks=blocks_per_stage, norm=norm)
@@ -72,7 +79,7 @@ class SmallResNet(nn.Module):
         self.fc = nn.Linear(4 * width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(B, num_classes)`."""
+        """Return logits `(B, num_classes)`."""
         x = self.activation1(self.norm1(self.conv1(x)))
         x = self.stage3(self.stage2(self.stage1(x)))
         return self.fc(self.pool(x).flatten(1))  # type: ignore[no-any-return]
@@ -81,6 +88,7 @@ class SmallResNet(nn.Module):
 def _stage(
     in_channels: int, out_channels: int, stride: int, *, blocks: int, norm: NormFactory
 ) -> nn.Sequential:
+    """Return `blocks` basic blocks, of which the first has the stride."""
     first = BasicBlock(in_channels, out_channels, stride, norm=norm)
     others = (BasicBlock(out_channels, out_channels, 1, norm=norm) for _ in range(blocks - 1))
     return nn.Sequential(first, *others)

@@ -1,1 +1,1 @@
-"""How a trial takes its optimizer steps."""
+"""The optimizer steps of a trial: eager, compiled, or replayed from a CUDA graph."""

@@ -1,7 +1,7 @@
-"""What compiling a cell's step cost and brought on this machine, kept for later trials of it.
+"""Measured compile times and speed-ups of a cell's step, kept on disk for later trials.
 
 A file per cell, beside what torch's compiler keeps, in `$NORM_SWEEP_CACHE`, else in
-`~/.cache/norm-sweep`. No result depends on them, and they may be deleted at any time.
+`~/.cache/norm-sweep`. No result depends on the files, and they may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from trainables.data.load import Dataset
 from trainables.spec import TrialSpec, spec_to_dict
 from trainables.stepping.policy import CompileStatistics
 
-VARIABLE = "NORM_SWEEP_CACHE"
+CACHE_VARIABLE = "NORM_SWEEP_CACHE"
+"""The environment variable that names the cache folder."""
 
-LAYER_S = 1.5
-"""Seconds of compilation for each layer, where nothing is known: BatchNorm's 29 in a ResNet-8 took
-11 to 37 s on one core."""
+
+LAYER_COMPILE_S = 1.5
+"""Estimated seconds of compilation for each layer: BatchNorm's 29 in a ResNet-8 took 11 to 37 s on
+one core."""
 
 
 def cache_folder() -> Path:
-    """Where notes and compiled steps are kept; it may not exist."""
-    return Path(os.environ.get(VARIABLE) or "~/.cache/norm-sweep").expanduser().absolute()
+    """Return the folder of statistics and compiled steps; it may not exist."""
+    return Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/norm-sweep").expanduser().absolute()
 
 
-def cell_of(spec: TrialSpec, dataset: Dataset, num_networks: int = 1) -> str:
-    """Names what a compiled step depends on, and what its time does."""
+def cell_key(spec: TrialSpec, dataset: Dataset, num_networks: int = 1) -> str:
+    """Return a JSON text of everything that a compiled step and its time depend on."""
     what: dict[str, Any] = {
         "norm": spec_to_dict(spec.norm),
         "model": spec_to_dict(spec.model),
@@ -46,7 +48,7 @@ def cell_of(spec: TrialSpec, dataset: Dataset, num_networks: int = 1) -> str:
         "precision": spec.train.precision,
         "channels_last": spec.train.channels_last,
         "num_networks": num_networks,
-        "device": _named(dataset.train.images.device),
+        "device": _device_name(dataset.train.images.device),
         "num_threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "forward_and_backward": "one function",  # what was noted of two says nothing
@@ -54,18 +56,18 @@ def cell_of(spec: TrialSpec, dataset: Dataset, num_networks: int = 1) -> str:
     return json.dumps(what, sort_keys=True)
 
 
-def read(cell: str) -> CompileStatistics | None:
-    """What is known of a cell, if anything is."""
+def read_statistics(cell: str) -> CompileStatistics | None:
+    """Return the stored statistics of a cell; None if there are none."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        noted = json.loads(_file(cell).read_bytes())
+        noted = json.loads(_statistics_file(cell).read_bytes())
         share = noted["share"]
         return CompileStatistics(float(noted["compile_s"]), None if share is None else float(share))
     return None
 
 
-def write(cell: str, known: CompileStatistics) -> None:
-    """Keep it; where that cannot be, later trials measure again."""
-    file = _file(cell)
+def write_statistics(cell: str, known: CompileStatistics) -> None:
+    """Store the statistics of a cell; if the file cannot be written, later trials measure again."""
+    file = _statistics_file(cell)
     unfinished = file.with_suffix(f".{uuid.uuid4().hex}")
     row = {"compile_s": known.compile_s, "share": known.share, "cell": json.loads(cell)}
     with suppress(OSError):
@@ -74,18 +76,20 @@ def write(cell: str, known: CompileStatistics) -> None:
         unfinished.replace(file)
 
 
-def expected(model: nn.Module) -> CompileStatistics:
-    """What compiling is thought to cost where nothing is known: more than it did anywhere yet."""
+def estimate_statistics(model: nn.Module) -> CompileStatistics:
+    """Return a high estimate of the compile time for a model without stored statistics."""
     num_layers = sum(1 for layer in model.modules() if not any(True for _ in layer.children()))
-    return CompileStatistics(LAYER_S * num_layers)
+    return CompileStatistics(LAYER_COMPILE_S * num_layers)
 
 
-def _file(cell: str) -> Path:
+def _statistics_file(cell: str) -> Path:
+    """Return the file of a cell's statistics."""
     name = hashlib.sha256(cell.encode()).hexdigest()[:16]
     return cache_folder() / "compilation" / f"{name}.json"
 
 
-def _named(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
+    """Return the GPU's name, or the CPU's architecture and vector instructions."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,4 +1,4 @@
-"""Whether steps can be compiled here, found out without torch's compiler, and without torch."""
+"""Checks of whether steps can be compiled, made without torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.spec import TrainSpec
 
 
 def reason_not_compilable(train: TrainSpec) -> str | None:
-    """What of a spec keeps its steps from being compiled, in a few words; None: nothing does."""
+    """Return which field of a spec prevents compilation, in a few words; None if none does."""
     if train.watch is not None:
         return "`watch` reads a layer's output at every step"
     if "clipped_fraction" in train.extra_metrics:
@@ -20,7 +20,7 @@ def reason_not_compilable(train: TrainSpec) -> str | None:
 
 
 def missing_compiler(device: str = "cpu") -> str | None:
-    """The compiler that this machine lacks, in a few words; None where it has one."""
+    """Return which compiler this machine lacks, in a few words; None if it has the one needed."""
     if device == "cpu":
         variable, usual = "CXX", "clang++" if sys.platform == "darwin" else "g++"
         chosen = os.environ.get(variable) or usual

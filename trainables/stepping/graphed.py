@@ -1,9 +1,9 @@
-"""Steps captured once in a CUDA graph and replayed: a launch for several steps, not for a kernel.
+"""Steps captured once in a CUDA graph and replayed: one launch for several steps.
 
-What is replayed reads and writes tensors that stay where they are: a stretch's images and labels
-are copied in, the learning rate is a tensor, losses and errors are copied out. Nothing that Python
-decides from one step to the next takes part; a model of which that is not true is found by
-replaying steps that were also taken one by one.
+A replay reads and writes tensors at fixed addresses: a chunk's images and labels are copied in,
+the learning rate is a tensor, losses and errors are copied out. Decisions that Python makes from
+one step to the next have no effect in a replay; a model that makes any is detected by replaying
+steps that were also taken one by one.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from trainables.spec import TrialSpec
 from trainables.stepping.eager import Steps
 
 STEPS_PER_REPLAY = 8
-WARM_UP = 3
-"""Times that the work runs before it is captured, for libraries to set themselves up."""
+"""Steps in the larger of the two graphs; the other holds one step."""
 
-TRIED_STEPS = 2
-"""Steps taken both ways: what Python changes from step to step shows in the second one."""
+WARM_UP_RUNS = 3
+"""Runs of the work before its capture, in which libraries initialise themselves."""
 
-AGREEMENT = 0.01
-"""Of what steps changed in a tensor, by so much at most the other way may differ in any element."""
+VERIFIED_STEPS = 2
+"""Steps taken both ways: a change by Python from step to step shows in the second one."""
+
+MAX_RELATIVE_DIFFERENCE = 0.01
+"""Largest difference between both ways in an element, as a share of the tensor's largest change."""
 
 Work: TypeAlias = Callable[[], None]
+"""A computation on fixed tensors, to be captured."""
+
 Capture: TypeAlias = Callable[[Work], Work]
-"""From work to what repeats it. Of the work itself it may have done any number of repetitions."""
+"""Returns a function that repeats the work; capturing may run the work any number of times."""
 
 
 def capture_steps(work: Work) -> Work:
-    """The work as a CUDA graph."""
+    """Return a function that replays the work from a CUDA graph."""
     current = torch.cuda.current_stream()
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(current)
     with torch.cuda.stream(beside):
-        for _ in range(WARM_UP):
+        for _ in range(WARM_UP_RUNS):
             work()
     current.wait_stream(beside)
     graph = torch.cuda.CUDAGraph()
@@ -51,7 +55,7 @@ def capture_steps(work: Work) -> Work:
 
 
 def reason_not_graphable(spec: TrialSpec, model: nn.Module) -> str | None:
-    """What keeps a trial's steps out of a graph, in a few words; None: nothing that is known."""
+    """Return what prevents capturing a trial's steps, in a few words; None if nothing is known."""
     if spec.train.watch is not None or spec.train.extra_metrics:
         return "`watch` and `extra_metrics` read the model at every step"
     if any("Dropout" in type(layer).__name__ for layer in model.modules()):
@@ -59,14 +63,14 @@ def reason_not_graphable(spec: TrialSpec, model: nn.Module) -> str | None:
     return None
 
 
-class _Replay:
-    """So many steps on tensors of their own."""
+class _CapturedSteps:
+    """A fixed number of captured steps with their input and output tensors."""
 
     def __init__(self, steps: GraphedSteps, images: Tensor, labels: Tensor) -> None:
         self.images, self.labels = images.clone(), labels.clone()
         self.lr = torch.zeros((), device=images.device)
         self.results: list[Tensor] = []
-        self.observer = steps.unobserved
+        self.observer = steps.idle_observer
         self.steps = steps
         self.repeat = steps.capture(self._work)
 
@@ -79,7 +83,8 @@ class _Replay:
         return losses.clone(), wrong.clone()
 
     def _work(self) -> None:
-        found = self.steps.run(self.images, self.labels, self.lr, self.observer)
+        """Take the steps on the fixed tensors and copy the results into fixed tensors."""
+        found = self.steps.run_uncounted_steps(self.images, self.labels, self.lr, self.observer)
         if not self.results:
             self.results = [torch.empty_like(result) for result in found]
         for result, value in zip(self.results, found, strict=True):
@@ -87,16 +92,19 @@ class _Replay:
 
 
 class GraphedSteps(Steps):
-    """Steps of a trial, or of several side by side, replayed from a graph.
+    """Steps of a trial, or of several side by side, replayed from a CUDA graph.
 
-    The first stretch is captured, and two of its steps are taken both ways. Where that fails or
-    does not agree, all is as it was before, a remark says why, and the steps are eager.
+    The first chunk is captured, and two of its steps are taken both ways. If this fails or the
+    results differ, the state is restored, a warning says why, and the steps are eager.
 
     Args:
-        capture: makes of work what repeats it.
+        model: receives a batch at a time.
+        optimizer: updates the model's parameters.
+        spec: says how many batches a step averages the gradients of.
+        capture: turns work into a function that repeats it.
 
     Attributes:
-        is_graphed: whether steps are replayed; None before it has been tried.
+        is_graphed: whether steps are replayed; None before the first chunk.
     """
 
     def __init__(
@@ -104,18 +112,18 @@ class GraphedSteps(Steps):
     ) -> None:
         super().__init__(model, optimizer, spec)
         self.capture = capture
-        self.unobserved = TrainingObserver(model, spec.train)
+        self.idle_observer = TrainingObserver(model, spec.train)
         self.is_graphed: bool | None = None
-        self._replays: dict[int, _Replay] = {}
+        self._replays: dict[int, _CapturedSteps] = {}
 
-    def take(
+    def run_steps(
         self, images: Tensor, labels: Tensor, lr: float, observer: TrainingObserver
     ) -> tuple[Tensor, Tensor]:
-        """As `Steps.take`; the pieces do not depend on where stretches end but in their number."""
+        """Take steps as `Steps.run_steps`, replayed in pieces of 8 steps and of one."""
         if self.is_graphed is None:
-            self.is_graphed = self._try(images, labels, lr)
+            self.is_graphed = self._capture_and_verify(images, labels, lr)
         if not self.is_graphed:
-            return super().take(images, labels, lr, observer)
+            return super().run_steps(images, labels, lr, observer)
         found, per_step = [], self.size * self.batches_per_step
         while len(images):
             number = max(n for n in self._replays if n * per_step <= len(images))
@@ -126,26 +134,29 @@ class GraphedSteps(Steps):
         self.number += len(losses)
         return losses, wrong
 
-    def _try(self, images: Tensor, labels: Tensor, lr: float) -> bool:
-        """Capture, and see that it does what the steps do; leaves every state as it is."""
+    def _capture_and_verify(self, images: Tensor, labels: Tensor, lr: float) -> bool:
+        """Capture the steps; return whether replays agree with eager steps. Restores the state."""
         per_step = self.size * self.batches_per_step
         before = self._state()
         try:
             pieces = [
-                (images[at:][:per_step], labels[at:][:per_step]) for at in self._tried(images)
+                (images[at:][:per_step], labels[at:][:per_step])
+                for at in self._verified_positions(images)
             ]
             for x, y in pieces:
-                self.run(x, y, lr, self.unobserved)
-            wanted = self._state()
+                self.run_uncounted_steps(x, y, lr, self.idle_observer)
+            expected = self._state()
             self._set_state(before)
-            self._replays[1] = _Replay(self, *pieces[0])
+            self._replays[1] = _CapturedSteps(self, *pieces[0])
             many = STEPS_PER_REPLAY * per_step
             if len(images) >= many:
-                self._replays[STEPS_PER_REPLAY] = _Replay(self, images[:many], labels[:many])
+                self._replays[STEPS_PER_REPLAY] = _CapturedSteps(self, images[:many], labels[:many])
             self._set_state(before)
             for x, y in pieces:
                 self._replays[1](x, y, lr)
-            why = None if _agree(self._state(), wanted, before) else "they do not agree with others"
+            why = (
+                None if _agree(self._state(), expected, before) else "they do not agree with others"
+            )
         except Exception as error:  # whatever a layer, or CUDA, makes of being captured
             why = describe_error(error)
         self._set_state(before)
@@ -153,29 +164,32 @@ class GraphedSteps(Steps):
             parameter.grad = None
         if why is not None:
             self._replays.clear()
-            self.remarks.append(f"steps are not replayed from a CUDA graph: {why}")
+            self.warnings.append(f"steps are not replayed from a CUDA graph: {why}")
         return why is None
 
-    def _tried(self, images: Tensor) -> list[int]:
-        """Where the steps begin that are taken both ways; the same again where there is one."""
+    def _verified_positions(self, images: Tensor) -> list[int]:
+        """Return the first image of each step to verify; a single step is verified twice."""
         per_step = self.size * self.batches_per_step
-        return [per_step * (n % (len(images) // per_step)) for n in range(TRIED_STEPS)]
+        return [per_step * (n % (len(images) // per_step)) for n in range(VERIFIED_STEPS)]
 
     def _state(self) -> list[Tensor]:
+        """Return copies of all tensors that a step changes."""
         return [tensor.detach().clone() for tensor in self._tensors()]
 
     @torch.no_grad()
     def _set_state(self, state: Sequence[Tensor]) -> None:
+        """Set all tensors that a step changes."""
         for tensor, value in zip(self._tensors(), state, strict=True):
             tensor.copy_(value)
 
     def _tensors(self) -> list[Tensor]:
+        """Return the tensors that a step changes: parameters, buffers and velocities."""
         velocities = self.optimizer.velocities.values()
         return [*self.model.parameters(), *self.model.buffers(), *velocities]
 
 
 def _agree(found: Sequence[Tensor], wanted: Sequence[Tensor], before: Sequence[Tensor]) -> bool:
-    """Whether states are the same but for rounding, measured by what was changed."""
+    """Whether two states are equal but for rounding, relative to the change since `before`."""
     for value, expected, old in zip(found, wanted, before, strict=True):
         if not value.is_floating_point():
             if not torch.equal(value, expected):
@@ -184,6 +198,6 @@ def _agree(found: Sequence[Tensor], wanted: Sequence[Tensor], before: Sequence[T
             moved = (expected - old).abs().max()
             # What only rounding moves, as a bias before a norm, moves by this much at most.
             rounding = 1e-6 * expected.abs().max().clamp(min=1)
-            if not (value - expected).abs().max() <= AGREEMENT * moved + rounding:
+            if not (value - expected).abs().max() <= MAX_RELATIVE_DIFFERENCE * moved + rounding:
                 return False
     return True

@@ -1,4 +1,4 @@
-"""When a trial's steps are to run compiled: what was measured goes in, a decision comes out."""
+"""Policies that decide from measured times which steps of a trial run compiled."""
 
 from __future__ import annotations
 
@@ -9,62 +9,63 @@ from typing import Protocol
 
 from trainables.stepping.eager import Ranges
 
-MIN_STEPS_SAVED = 0.97
-"""Of what a trial takes eager: the most that it may take with compilation, and a compiled step."""
+MAX_RELATIVE_TIME = 0.97
+"""Largest share of the eager time that a compiled step, or a trial with compilation, may take."""
 
 MARGIN = 1.5
-"""A compilation is expected to take this many times as long as the last one of its kind."""
+"""Expected duration of a compilation as a multiple of the last one of the same cell."""
 
-TIMED_S, TIMED_STRETCHES = 0.3, 3
-"""A step is timed over this many seconds and stretches at least."""
+TIMED_S, TIMED_CHUNKS = 0.3, 3
+"""Seconds and chunks over which a step is timed at least."""
 
 
 class Policy(Protocol):
-    """Decides before each stretch, and is told how long it took."""
+    """Decides before each chunk whether to compile, and is told how long the chunk took."""
 
-    def wants(self, number: int) -> bool:
+    def should_compile(self, number: int) -> bool:
         """Whether step `number`, counted from 0, is to run compiled."""
 
-    def until(self, number: int) -> int | None:
-        """The next step at which the answer is known to be another; None: not known."""
+    def next_change(self, number: int) -> int | None:
+        """Return the next step at which `should_compile` changes; None if unknown."""
 
-    def compiled_in(self, seconds: float) -> None:
-        """Told that the compilation is done."""
+    def record_compilation(self, seconds: float) -> None:
+        """Record the seconds that the compilation took."""
 
     def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
-        """Told how long a stretch took."""
+        """Record the seconds that a chunk of steps took."""
 
 
 class FixedRanges:
-    """Exactly these steps; what was decided before."""
+    """A policy that compiles exactly the steps in given ranges, decided earlier."""
 
     def __init__(self, ranges: Ranges) -> None:
         self.ranges = ranges
 
-    def wants(self, number: int) -> bool:
+    def should_compile(self, number: int) -> bool:
         """Whether the step is in one of the ranges."""
         return any(
             (first or 0) <= number and (end is None or number < end) for first, end in self.ranges
         )
 
-    def until(self, number: int) -> int | None:
-        """Where the next range begins or ends."""
+    def next_change(self, number: int) -> int | None:
+        """Return the step at which the next range begins or ends."""
         marks = [mark for pair in self.ranges for mark in pair if mark is not None]
         return min((mark for mark in marks if mark > number), default=None)
 
-    def compiled_in(self, seconds: float) -> None:
-        """Changes nothing."""
+    def record_compilation(self, seconds: float) -> None:
+        """Ignore the time."""
 
     def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
-        """Changes nothing."""
+        """Ignore the time."""
 
 
 @dataclass(frozen=True)
 class CompileStatistics:
-    """What compiling a cell's step cost and brought.
+    """Compile time and speed-up of a cell's step.
 
-    `compile_s`: seconds of the last compilation. `share`: what a compiled step takes of an eager
-    one; None where that was never measured.
+    Attributes:
+        compile_s: seconds of the last compilation.
+        share: time of a compiled step as a share of an eager one; None if never measured.
     """
 
     compile_s: float
@@ -72,9 +73,9 @@ class CompileStatistics:
 
 
 class StepTimes:
-    """How long a step takes: as in the middle one of all steps, each taken as its stretch's mean.
+    """The median time of a step, where each step counts with its chunk's mean.
 
-    The first stretch warms up and does not count.
+    The first chunk warms up and does not count.
     """
 
     def __init__(self) -> None:
@@ -82,16 +83,16 @@ class StepTimes:
         self._is_warm = False
 
     def add(self, num_steps: int, seconds: float) -> None:
-        """Take in a stretch."""
+        """Add the time of a chunk."""
         if self._is_warm:
             self._timed.append((seconds / num_steps, num_steps))
         self._is_warm = True
 
     @property
     def step_s(self) -> float | None:
-        """Seconds of a step; None while it has not been timed for long enough."""
-        latest = sorted(self._timed[-3 * TIMED_STRETCHES :])
-        if len(latest) < TIMED_STRETCHES or sum(s * n for s, n in latest) < TIMED_S:
+        """Seconds of a step; None until it has been timed for long enough."""
+        latest = sorted(self._timed[-3 * TIMED_CHUNKS :])
+        if len(latest) < TIMED_CHUNKS or sum(s * n for s, n in latest) < TIMED_S:
             return None
         so_far = accumulate(num_steps for _, num_steps in latest)
         middle = sum(num_steps for _, num_steps in latest) / 2
@@ -99,60 +100,62 @@ class StepTimes:
 
 
 class AutoPolicy:
-    """Eager at first; compiled where the steps that are left repay it, and only while it is faster.
+    """A policy that compiles if the remaining steps repay it, and only while compiled is faster.
 
-    Where it is not known what compiling brings, it is tried if the trial loses little by it even if
-    it brings nothing.
+    The first steps are eager. If the speed-up is unknown, the steps are compiled if the trial would
+    lose little without any speed-up.
 
     Args:
         num_steps: optimizer steps of the whole trial.
-        known: of this cell; without a `share`, what the compilation is thought to cost.
-        learnt: is told what was measured.
+        statistics: of this cell; without a `share`, `compile_s` is an estimate.
+        on_measured: receives the measured statistics.
     """
 
     def __init__(
         self,
         num_steps: int,
-        known: CompileStatistics,
-        learnt: Callable[[CompileStatistics], None] = lambda _: None,
+        statistics: CompileStatistics,
+        on_measured: Callable[[CompileStatistics], None] = lambda _: None,
     ) -> None:
-        self.num_steps, self.known, self.learnt = num_steps, known, learnt
+        self.num_steps, self.statistics, self.on_measured = num_steps, statistics, on_measured
         self._eager, self._compiled = StepTimes(), StepTimes()
-        self._wants = False
+        self._is_compiling = False
         self._is_settled = False
 
-    def wants(self, number: int) -> bool:
-        """Decided anew until it is compiled, then once more when compiled steps have been timed."""
+    def should_compile(self, number: int) -> bool:
+        """Decide anew before each chunk until compiled steps have been timed, then no more."""
         step_s = self._eager.step_s
-        if not self._wants and not self._is_settled and step_s is not None:
-            self._wants = repays(self.known, step_s, self.num_steps - number)
-        return self._wants
+        if not self._is_compiling and not self._is_settled and step_s is not None:
+            self._is_compiling = is_worth_compiling(
+                self.statistics, step_s, self.num_steps - number
+            )
+        return self._is_compiling
 
-    def until(self, number: int) -> int | None:
-        """Never known beforehand."""
+    def next_change(self, number: int) -> int | None:
+        """Return None: the next change is never known."""
 
-    def compiled_in(self, seconds: float) -> None:
-        """Remember what it cost."""
-        self.known = CompileStatistics(seconds, self.known.share)
+    def record_compilation(self, seconds: float) -> None:
+        """Replace the estimated compile time by the measured one."""
+        self.statistics = CompileStatistics(seconds, self.statistics.share)
 
     def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
-        """Take the time; once compiled steps have been timed too, go back if they are no faster."""
+        """Record a chunk's time; once compiled steps are timed, choose the faster kind."""
         (self._compiled if compiled else self._eager).add(num_steps, seconds)
         eager_s, compiled_s = self._eager.step_s, self._compiled.step_s
         if not self._is_settled and eager_s is not None and compiled_s is not None:
-            self.known = CompileStatistics(self.known.compile_s, compiled_s / eager_s)
+            self.statistics = CompileStatistics(self.statistics.compile_s, compiled_s / eager_s)
             self._is_settled = True
-            self._wants = compiled_s < MIN_STEPS_SAVED * eager_s
-            self.learnt(self.known)
+            self._is_compiling = compiled_s < MAX_RELATIVE_TIME * eager_s
+            self.on_measured(self.statistics)
 
 
-def repays(known: CompileStatistics, step_s: float, steps_left: int) -> bool:
-    """Whether compiling now is expected to pay: all told, in `MIN_STEPS_SAVED` of the time eager.
+def is_worth_compiling(statistics: CompileStatistics, step_s: float, steps_left: int) -> bool:
+    """Whether compiling now is expected to keep within `MAX_RELATIVE_TIME` of the eager time.
 
-    Where its share is not known, whether a compilation that brings nothing would lose no more than
-    that says.
+    With an unknown speed-up: whether a compilation without any speed-up would lose no more than
+    1 - `MAX_RELATIVE_TIME` of the eager time.
     """
-    left_s, cost_s = step_s * steps_left, MARGIN * known.compile_s
-    if known.share is None:
-        return cost_s <= (1 - MIN_STEPS_SAVED) * left_s
-    return cost_s + known.share * left_s <= MIN_STEPS_SAVED * left_s
+    left_s, cost_s = step_s * steps_left, MARGIN * statistics.compile_s
+    if statistics.share is None:
+        return cost_s <= (1 - MAX_RELATIVE_TIME) * left_s
+    return cost_s + statistics.share * left_s <= MAX_RELATIVE_TIME * left_s

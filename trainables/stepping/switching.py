@@ -1,4 +1,4 @@
-"""Steps that are compiled where that pays, or where it is wanted."""
+"""Steps that run compiled where a policy says so."""
 
 from __future__ import annotations
 
@@ -14,23 +14,29 @@ from trainables.data.load import Dataset
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
-from trainables.stepping import compile_cache as notes
-from trainables.stepping import eager, graphed
+from trainables.stepping import compile_cache, eager, graphed
 from trainables.stepping.compile_support import reason_not_compilable
-from trainables.stepping.compiled import NoCompiler, NotCompilable, compiled_batch, is_ready
+from trainables.stepping.compiled import (
+    NoCompiler,
+    NotCompilable,
+    compile_batch,
+    is_compiled_in_process,
+)
 from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import AutoPolicy, FixedRanges, Policy
 
 Compilation: TypeAlias = bool | Literal["auto"] | Sequence[Sequence[int | None]]
-"""Which steps are compiled: none, all, those for which it pays, or these ranges."""
+"""Which steps are compiled: none, all, those for which compiling pays, or the given ranges."""
 
 ALWAYS: Ranges = [[0, None]]
-
-READY_S = 0.1
-"""What it costs a trial to take over steps that its process has compiled for another seed."""
+"""The range of all steps."""
 
 
-def steps_for(
+REUSE_S = 0.1
+"""Seconds that a trial needs to reuse steps that its process has compiled for another seed."""
+
+
+def build_steps(
     model: nn.Module,
     optimizer: Sgd,
     spec: TrialSpec,
@@ -40,9 +46,16 @@ def steps_for(
     *,
     cuda_graphs: bool = False,
 ) -> Steps:
-    """The steps of a trial, or of several side by side whose specs differ in the seed alone.
+    """Return the steps of a trial, or of several trials side by side.
 
-    CUDA graphs are for steps that are not compiled, on a GPU.
+    Args:
+        model: the model, or the network of several trials.
+        optimizer: updates the model's parameters.
+        spec: the trial; of several trials any one, since they differ in their seed alone.
+        dataset: images and labels on the training device.
+        compilation: which steps are compiled.
+        num_networks: trials side by side.
+        cuda_graphs: whether to replay steps that are not compiled, on a GPU.
     """
     is_on_gpu = dataset.train.labels.device.type == "cuda"
     if (
@@ -54,102 +67,110 @@ def steps_for(
         return graphed.GraphedSteps(model, optimizer, spec)
     if compilation is False or compilation == [] or reason_not_compilable(spec.train) is not None:
         return Steps(model, optimizer, spec)
-    cell = notes.cell_of(spec, dataset, num_networks)
+    cell = compile_cache.cell_key(spec, dataset, num_networks)
     if compilation == "auto":
         per_epoch = len(dataset.train) // spec.optimizer_batch_size
-        policy: Policy = auto_for(cell, model, spec.train.epochs * per_epoch)
+        policy: Policy = build_auto_policy(cell, model, spec.train.epochs * per_epoch)
     else:
         ranges = ALWAYS if compilation is True else compilation
         policy = FixedRanges([list(pair) for pair in ranges])
     return SwitchingSteps(model, optimizer, spec, policy, cell)
 
 
-def auto_for(cell: str, model: nn.Module, num_steps: int) -> AutoPolicy:
-    """The decision for a cell by what is known of it and of this process."""
-    known = notes.read(cell) or notes.expected(model)
-    if is_ready(cell):
+def build_auto_policy(cell: str, model: nn.Module, num_steps: int) -> AutoPolicy:
+    """Return the policy for a cell, from stored statistics and what the process has compiled."""
+    known = compile_cache.read_statistics(cell) or compile_cache.estimate_statistics(model)
+    if is_compiled_in_process(cell):
         cost_s = known.compile_s
         return AutoPolicy(
             num_steps,
-            replace(known, compile_s=READY_S),
-            learnt=lambda found: notes.write(cell, replace(found, compile_s=cost_s)),
+            replace(known, compile_s=REUSE_S),
+            on_measured=lambda found: compile_cache.write_statistics(
+                cell, replace(found, compile_s=cost_s)
+            ),
         )
-    return AutoPolicy(num_steps, known, learnt=lambda found: notes.write(cell, found))
+    return AutoPolicy(
+        num_steps, known, on_measured=lambda found: compile_cache.write_statistics(cell, found)
+    )
 
 
 class SwitchingSteps(Steps):
-    """Steps that a policy has compiled or not; which ones they were is in `compiled`."""
+    """Steps that a policy switches between compiled and eager; `compiled` lists the former."""
 
     def __init__(
         self, model: nn.Module, optimizer: Sgd, spec: TrialSpec, policy: Policy, cell: str
     ) -> None:
         super().__init__(model, optimizer, spec)
         self.policy, self.cell = policy, cell
-        self.whose = f"steps of {spec.norm.name} at batch size {spec.batch_size}"
+        self.label = f"steps of {spec.norm.name} at batch size {spec.batch_size}"
         # Of a thread's own time, work of others on the same cores takes nothing.
         own = next(model.parameters()).device.type == "cpu" and torch.get_num_threads() == 1
         self._clock = time.thread_time if own else time.perf_counter
         self._began: float | None = None
 
-    def take(
+    def run_steps(
         self, images: Tensor, labels: Tensor, lr: float, observer: TrainingObserver
     ) -> tuple[Tensor, Tensor]:
-        """As `Steps.take`; where the policy says so, other steps of the stretch run otherwise."""
-        self.once_s = 0.0
+        """Take steps as `Steps.run_steps`, switching within the chunk where the policy says so."""
+        self.one_time_s = 0.0
         found, per_step = [], self.size * self.batches_per_step
         while len(images):
-            if not self.is_held:
+            if not self.is_switching_paused:
                 self._switch(images[: self.size], labels[: self.size])
-            mark = self.policy.until(self.number)
+            mark = self.policy.next_change(self.number)
             here = len(images) if mark is None else (mark - self.number) * per_step
             self._began = self._clock()
-            found.append(super().take(images[:here], labels[:here], lr, observer))
+            found.append(super().run_steps(images[:here], labels[:here], lr, observer))
             images, labels = images[here:], labels[here:]
-            self._see_whether_it_gave_up()
+            self._handle_fallback()
         losses, wrong = zip(*found, strict=True)
         return torch.cat(losses), torch.cat(wrong)
 
-    def waited(self, num_steps: int) -> None:
-        """Tell the policy how long the stretch took."""
-        if self._began is not None and not self.is_held:
+    def record_completion(self, num_steps: int) -> None:
+        """Tell the policy how long the chunk took."""
+        if self._began is not None and not self.is_switching_paused:
             seconds = self._clock() - self._began
             self.policy.observe(num_steps, seconds, compiled=self.is_compiled)
 
-    def continue_from(self, number: int, compiled: Ranges) -> None:
-        """As in `Steps`; what ran compiled at last goes on so, and what went back stays eager."""
-        super().continue_from(number, compiled)
+    def restore_position(self, number: int, compiled: Ranges) -> None:
+        """Set the position as in `Steps`; from now on the last step's way of running is kept."""
+        super().restore_position(number, compiled)
         if compiled and not isinstance(self.policy, FixedRanges):
             self.policy = FixedRanges(compiled)
 
     def _switch(self, x: Tensor, y: Tensor) -> None:
-        wanted = self.policy.wants(self.number)
+        """Compile the next steps, or return to eager ones, if the policy says so."""
+        wanted = self.policy.should_compile(self.number)
         if wanted and not self.is_compiled:
             self._compile(x, y)
         elif not wanted and self.is_compiled:
-            self.batch = eager.batch
+            self.batch = eager.run_batch
 
     def _compile(self, x: Tensor, y: Tensor) -> None:
+        """Compile the steps with a batch; if this fails, stay eager with a warning."""
         start = time.perf_counter()
         try:
-            self.batch = compiled_batch(
+            self.batch = compile_batch(
                 self.cell, self.model, x, y, self.batches_per_step, self.precision
             )
         except NoCompiler as why:
             self._stay_eager(f"steps are not compiled: {why}")
             return
         except NotCompilable as why:
-            self._stay_eager(f"{self.whose} are not compiled: {why}")
+            self._stay_eager(f"{self.label} are not compiled: {why}")
             return
         finally:
-            self.once_s += time.perf_counter() - start
-        self.policy.compiled_in(self.once_s)
+            self.one_time_s += time.perf_counter() - start
+        self.policy.record_compilation(self.one_time_s)
 
-    def _stay_eager(self, remark: str) -> None:
+    def _stay_eager(self, warning: str) -> None:
+        """Take all further steps eagerly and warn the user."""
         self.policy = FixedRanges([])
-        self.remarks.append(remark)
+        self.warnings.append(warning)
 
-    def _see_whether_it_gave_up(self) -> None:
-        why = getattr(self.batch, "gave_up", None)
+    def _handle_fallback(self) -> None:
+        """Stay eager if the compiled batch has fallen back to eager execution."""
+        why = getattr(self.batch, "fallback_reason", None)
         if why is not None and self.is_compiled:
-            self.batch = eager.batch
-            self._stay_eager(f"{self.whose} are not compiled: {why}")
+            self.batch = eager.run_batch
+            self._stay_eager(f"{self.label} are not compiled: {why}")

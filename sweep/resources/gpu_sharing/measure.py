@@ -32,7 +32,7 @@ from sweep.resources.gpu_sharing.shares import (
 from sweep.resources.gpu_sharing.throughput import ThroughputProbe
 from sweep.resources.ray_cluster import Cluster
 from trainables.errors import describe_error
-from trainables.fused.width import MOST_NETWORKS
+from trainables.fused.width import MAX_NETWORKS
 from trainables.spec import spec_to_dict
 
 Say = Callable[[str], None]
@@ -121,7 +121,7 @@ def _measured(
 def _workload(grid: Grid, trial: GridTrial) -> dict[str, Any]:
     """The trial, or as many seeds of its cell as a worker trains side by side."""
     wanted = seeds_side_by_side(grid, trial)
-    number = MOST_NETWORKS if isinstance(wanted, str) else wanted
+    number = MAX_NETWORKS if isinstance(wanted, str) else wanted
     alike = [other for other in grid.trials if cell_of(other) == cell_of(trial)]
     return {
         "specs": [spec_to_dict(other.spec) for other in alike[:number]],

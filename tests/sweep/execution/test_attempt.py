@@ -17,7 +17,7 @@ from small_assignments import assignment, folder_of, train, without_times
 from sweep.execution.assignment import Assignment, assignments_of, trial_ids
 from sweep.execution.attempt import Attempt
 from sweep.records.record import TrialFolder
-from trainables.checkpoint import from_bytes
+from trainables.checkpoint import deserialize_state
 from trainables.data import custom as own
 from trainables.data import load
 from trainables.spec import DataSpec, Outcome, TrialSpec
@@ -25,7 +25,7 @@ from trainables.spec import DataSpec, Outcome, TrialSpec
 
 def states(given: Assignment) -> list[tuple[int, dict[str, Any]]]:
     checkpoints = folder_of(given).checkpoints(up_to=100)
-    found = [dict(from_bytes(content)) for _, content in checkpoints]
+    found = [dict(deserialize_state(content)) for _, content in checkpoints]
     return [(state["epoch"], state) for state in found]
 
 
@@ -111,7 +111,7 @@ def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
     given = replace(assignment(), spec=on_own_data(assignment().spec))
     attempt = Attempt(given)
     attempt.step()
-    own.forget_data()  # as in another process
+    own.clear_custom_data_cache()  # as in another process
     load._load_whole.cache_clear()
     Path("pixels").write_text("2")
     later = Attempt(given)

@@ -15,13 +15,13 @@ from sweep.planning.plan import Plan, make_plan
 from sweep.records.record import Record
 from sweep.tracking.tags import run_tags
 from trainables.spec import Outcome
-from trainables.stepping import compile_cache as notes
+from trainables.stepping import compile_cache
 
 
 @pytest.fixture(autouse=True, scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(notes.VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(compile_cache.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
 
 

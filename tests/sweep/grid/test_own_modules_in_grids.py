@@ -140,7 +140,7 @@ def test_torchs_group_norm_is_named_with_its_groups() -> None:
     (trial,) = load(factors={"norm": [level], **ONE_CELL}).trials
     assert trial.spec.norm.options["num_groups"] == 2
     assert "num_channels" not in trial.spec.norm.options
-    trainables.check(trial.spec)
+    trainables.check_feasibility(trial.spec)
 
 
 def test_an_option_called_name_stands_under_options() -> None:
@@ -153,7 +153,7 @@ def test_an_option_called_name_stands_under_options() -> None:
     level = {"name": "named:layer", "num_channels": 2, "options": {"name": "other"}}
     (trial,) = load(factors={"norm": [level], **ONE_CELL}).trials
     assert trial.spec.norm.options == {"name": "other", "num_channels": 2}
-    trainables.check(trial.spec)
+    trainables.check_feasibility(trial.spec)
     (line,) = complaints(factors={"norm": [{**level, "options": {"nam": "other"}}], **ONE_CELL})
     assert "has no option 'nam'; did you mean 'name'?" in line
 
@@ -191,7 +191,7 @@ def test_data_with_a_stated_root_are_identified_by_their_bits() -> None:
     filed(Path("other"), test_images=other)
 
     def trial(root: str | None) -> GridTrial:
-        own.forget_data()
+        own.clear_custom_data_cache()
         stated = {} if root is None else {"root": root}
         grid = load(data={"name": "filed:load", **stated}, **factors(norm=["groupnorm"], seed=1))
         assert pickle.loads(pickle.dumps(grid)).trials == grid.trials
@@ -214,11 +214,11 @@ def test_a_trial_reads_its_data_from_the_stated_root_and_refuses_others() -> Non
     filed(Path("other"), test_images=probe_data.blobs()["test_images"] // 2)
     grid = load(data={"name": "filed:load", "root": "moved"}, **factors(seed=1))
     require_data(grid, download=False)
-    own.forget_data()
-    own.use_root(None)
+    own.clear_custom_data_cache()
+    own.set_custom_data_root(None)
     trial = Trial(grid.trials[0].spec, data_root=grid.data_root, device="cpu")
     assert trial.dimensions.num_test == 50
-    own.forget_data()
+    own.clear_custom_data_cache()
     with pytest.raises(DataUnavailable, match="other images or labels than are asked for"):
         Trial(grid.trials[0].spec, data_root="other", device="cpu")
 

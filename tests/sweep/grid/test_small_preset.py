@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import trainables
 from normmods import build
 from sweep.grid.small_preset import MAX_EPOCHS, small_spec
-from trainables.models.catalog import with_defaults
+from trainables.models.catalog import complete_model_spec
 from trainables.spec import (
     DataSpec,
     ModelSpec,
@@ -34,7 +34,7 @@ def spec(model: str = "resnet101", **changes: Any) -> TrialSpec:
         batch_size=4,
         seed=0,
         data=DataSpec(name="cifar10", augment="crop_flip"),
-        model=with_defaults(ModelSpec(name=model, width=width)),
+        model=complete_model_spec(ModelSpec(name=model, width=width)),
         train=TrainSpec(epochs=350),
     )
     return dataclasses.replace(whole, **changes)
@@ -103,7 +103,7 @@ def test_a_layer_is_watched_where_the_small_network_has_it(
 ) -> None:
     small = small_spec(spec(model, train=train(watch=layer)))
     assert small.train.watch == (layer if kept else None)
-    trainables.check(small)
+    trainables.check_feasibility(small)
 
 
 @given(epochs=st.integers(1, 400), data=st.data())

@@ -40,7 +40,7 @@ def test_a_node_with_other_images_is_told_from_the_driver() -> None:
 
 def test_a_node_on_which_the_data_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     given = needs()
-    own.forget_data()
+    own.clear_custom_data_cache()
     monkeypatch.setattr("mine.blobs", lambda **_: 1 / 0)
     (line,) = missing_requirements(given, "reply")
     assert line == "data set 'mine:blobs' cannot be read: ZeroDivisionError: division by zero"

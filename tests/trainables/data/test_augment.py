@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.augment import CropFlip, centre, draw
+from trainables.data.augment import CropFlip, crop_centre, draw_crops
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def test_each_image_is_a_crop_of_the_padded_image(
     n, start = data.draw(st.integers(1, 5)), data.draw(st.integers(0, 3))
     seed = data.draw(st.integers(0, 99))
     images = np.random.default_rng(seed).integers(0, 256, (n, channels, size, size), np.uint8)
-    drawn = draw("crop_flip", num_images=n + start, size=size, seed=seed, epoch=1, device=CPU)
+    drawn = draw_crops("crop_flip", num_images=n + start, size=size, seed=seed, epoch=1, device=CPU)
     assert drawn is not None
     result = drawn.apply(torch.from_numpy(images), slice(start, start + n)).numpy()
     assert result.dtype == np.uint8
@@ -41,7 +41,7 @@ def test_without_shift_or_flip_nothing_changes() -> None:
 
 
 def test_every_offset_and_both_directions_occur_equally_often() -> None:
-    drawn = draw("crop_flip", num_images=90_000, size=32, seed=0, epoch=1, device=CPU)
+    drawn = draw_crops("crop_flip", num_images=90_000, size=32, seed=0, epoch=1, device=CPU)
     assert drawn is not None
     assert drawn.padding == 4
     for offsets in (drawn.top, drawn.left):
@@ -53,7 +53,7 @@ def test_every_offset_and_both_directions_occur_equally_often() -> None:
 
 def test_draws_depend_on_seed_and_epoch() -> None:
     def corners(seed: int, epoch: int) -> list[int]:
-        drawn = draw("crop_flip", num_images=50, size=32, seed=seed, epoch=epoch, device=CPU)
+        drawn = draw_crops("crop_flip", num_images=50, size=32, seed=seed, epoch=epoch, device=CPU)
         assert drawn is not None
         return drawn.top.tolist()
 
@@ -63,11 +63,11 @@ def test_draws_depend_on_seed_and_epoch() -> None:
 
 
 def test_none_draws_nothing() -> None:
-    assert draw("none", num_images=5, size=32, seed=0, epoch=1, device=CPU) is None
+    assert draw_crops("none", num_images=5, size=32, seed=0, epoch=1, device=CPU) is None
 
 
 def test_crop24_takes_24_of_every_offset_equally_often() -> None:
-    drawn = draw("crop24_flip", num_images=90_000, size=32, seed=0, epoch=1, device=CPU)
+    drawn = draw_crops("crop24_flip", num_images=90_000, size=32, seed=0, epoch=1, device=CPU)
     assert drawn is not None
     assert (drawn.padding, drawn.size) == (0, 24)
     for offsets in (drawn.top, drawn.left):
@@ -79,7 +79,7 @@ def test_crop24_takes_24_of_every_offset_equally_often() -> None:
 @given(seed=st.integers(0, 99), size=st.sampled_from([24, 28, 32]))
 def test_crop24_is_a_part_of_the_bare_image(seed: int, size: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (4, 3, size, size), np.uint8)
-    drawn = draw("crop24_flip", num_images=4, size=size, seed=seed, epoch=1, device=CPU)
+    drawn = draw_crops("crop24_flip", num_images=4, size=size, seed=seed, epoch=1, device=CPU)
     assert drawn is not None
     result = drawn.apply(torch.from_numpy(images), slice(0, 4)).numpy()
     assert result.shape == (4, 3, 24, 24)
@@ -93,7 +93,7 @@ def test_crop24_is_a_part_of_the_bare_image(seed: int, size: int) -> None:
 def test_the_centre_has_equal_margins(size: int) -> None:
     rows = torch.arange(size)[:, None].expand(1, 1, size, size)
     for images in (rows, rows.mT):
-        middle = centre(images, 24)
+        middle = crop_centre(images, 24)
         assert middle.shape == (1, 1, 24, 24)
         before, after = int(middle.min()), size - 1 - int(middle.max())
         assert after - before in (0, 1)

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from trainables.data import batches
 from trainables.data.batches import evaluation_batches, training_chunks
-from trainables.data.load import Dataset, Split, load
+from trainables.data.load import Dataset, Split, load_dataset
 from trainables.spec import DataSpec
 
-DIGITS = load(DataSpec(name="digits"))
+DIGITS = load_dataset(DataSpec(name="digits"))
 
 
 def numbered(num_train: int, num_test: int) -> Dataset:

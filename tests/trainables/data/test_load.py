@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from trainables.data.load import Dataset, _moments, load
+from trainables.data.load import Dataset, _channel_moments, load_dataset
 from trainables.spec import DataSpec
 
 
 def digits(num_train: int | None = None, num_test: int | None = None) -> Dataset:
-    return load(DataSpec(name="digits", num_train=num_train, num_test=num_test))
+    return load_dataset(DataSpec(name="digits", num_train=num_train, num_test=num_test))
 
 
 def keys(images: torch.Tensor) -> list[bytes]:
@@ -54,7 +54,7 @@ def test_statistics_are_those_of_the_whole_training_split() -> None:
 def test_statistics_are_taken_by_channel() -> None:
     images = torch.randint(0, 256, (20, 3, 4, 4)).to(torch.uint8)
     images[:, 1] //= 4
-    mean, std = _moments(images)
+    mean, std = _channel_moments(images)
     expected = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0, keepdim=True)
     torch.testing.assert_close((std.double(), mean.double()), expected)
 

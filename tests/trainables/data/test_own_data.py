@@ -12,9 +12,9 @@ from trial_specs import small_spec
 
 import trainables
 from trainables import DataUnavailable, Trial
-from trainables.data import catalog, dataset_info, download, how_to_get, is_available, verify
+from trainables.data import catalog, dataset_info, describe_download, download, is_available, verify
 from trainables.data import custom as own
-from trainables.data.load import load
+from trainables.data.load import load_dataset
 from trainables.spec import DataSpec, ModelSpec
 
 BLOBS = "probe_data:blobs"
@@ -23,10 +23,10 @@ BLOBS = "probe_data:blobs"
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
     """Nothing read by another test is found, nor what another test has put in."""
-    own.forget_data()
+    own.clear_custom_data_cache()
     probe_data.changes.clear()
     yield
-    own.forget_data()
+    own.clear_custom_data_cache()
 
 
 @pytest.mark.parametrize("name", ["blobs", "tensors"])
@@ -36,13 +36,13 @@ def test_the_arrays_are_what_is_trained_on(name: str) -> None:
     info = dataset_info(spec)
     assert (info.num_classes, info.shape) == (4, (3, 8, 8))
     assert (info.num_train, info.num_test) == (100, 50)
-    dataset = load(spec)
+    dataset = load_dataset(spec)
     assert dataset.num_classes == 4
     np.testing.assert_array_equal(dataset.train.images.numpy(), given["train_images"])
     np.testing.assert_array_equal(dataset.test.labels.numpy(), given["test_labels"])
     pixels = given["train_images"].astype(float)
     assert dataset.mean.flatten().tolist() == pytest.approx(pixels.mean((0, 2, 3)).tolist())
-    assert len(load(replace(spec, num_train=8, augment="crop_flip")).train) == 8
+    assert len(load_dataset(replace(spec, num_train=8, augment="crop_flip")).train) == 8
 
 
 def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
@@ -51,7 +51,7 @@ def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
     )
     assert spec.own == (BLOBS, "probe_models:net")
     trial = Trial(spec, device="cpu")
-    assert trainables.check(spec) == trial.dimensions
+    assert trainables.check_feasibility(spec) == trial.dimensions
     assert trial.dimensions.num_classes == 3
     assert trial.dataset.digest == own.read_custom_data(spec.data).digest
     errors = [trial.run_epoch().test_error for _ in range(4)]
@@ -60,35 +60,37 @@ def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
 
 def test_it_is_called_once_a_process_and_never_changed_by_its_maker() -> None:
     spec = DataSpec(name="probe_data:counting")
-    first = load(spec).train.images.clone()
+    first = load_dataset(spec).train.images.clone()
     assert (
         own.read_custom_data(spec).digest == own.read_custom_data(replace(spec, num_train=5)).digest
     )
-    assert (load(spec).train.images == first).all()
+    assert (load_dataset(spec).train.images == first).all()
 
 
 def test_the_same_bits_in_another_process_are_asked_for() -> None:
-    own.require_repeatable(DataSpec(name=BLOBS))
+    own.require_repeatable_data(DataSpec(name=BLOBS))
     for name in ("by_process", "without_seed"):
         with pytest.raises(DataUnavailable, match="other images or labels in another process"):
-            own.require_repeatable(DataSpec(name=f"probe_data:{name}"))
+            own.require_repeatable_data(DataSpec(name=f"probe_data:{name}"))
 
 
 def test_facts_that_another_process_has_read_spare_a_call() -> None:
     spec = DataSpec(name="probe_data:changed")
-    known = {(spec.name, own.complete_data_options(spec).options, ""): own.custom_facts(spec)}
-    own.forget_data()
+    known = {
+        (spec.name, own.complete_data_options(spec).options, ""): own.custom_dataset_facts(spec)
+    }
+    own.clear_custom_data_cache()
     probe_data.changes["train_images"] = None  # a call would be refused
-    own.learn_facts(known)
+    own.import_dataset_facts(known)
     assert dataset_info(spec).num_train == 100
     with pytest.raises(DataUnavailable, match="expected an array"):
-        load(spec)
+        load_dataset(spec)
 
 
 def test_a_data_set_that_is_read_again_and_is_another_is_refused() -> None:
     """Of more than two data sets a process keeps no arrays, and reads them anew."""
     spec = DataSpec(name="probe_data:counting")
-    own.custom_facts(spec)
+    own.custom_dataset_facts(spec)
     own._read_once.cache_clear()
     with pytest.raises(DataUnavailable, match="other images or labels than when it was read bef"):
         own.read_custom_data(spec)
@@ -161,7 +163,7 @@ def test_each_mistake_in_what_is_returned_has_its_own_line(
 )
 def test_what_gives_no_data_is_told(name: str, expected: str) -> None:
     with pytest.raises(DataUnavailable, match=re.escape(expected)):
-        load(DataSpec(name=f"probe_data:{name}"))
+        load_dataset(DataSpec(name=f"probe_data:{name}"))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_each_mistake_in_a_spec_has_its_own_line(spec: DataSpec, expected: str) 
 
 
 def test_options_are_completed() -> None:
-    assert catalog.with_defaults(DataSpec(name=BLOBS)).options == {
+    assert catalog.complete_data_spec(DataSpec(name=BLOBS)).options == {
         "num_classes": 3,
         "size": 8,
         "channels": 1,
@@ -195,6 +197,6 @@ def test_options_are_completed() -> None:
 
 def test_it_looks_after_its_files_itself() -> None:
     assert is_available(BLOBS)
-    assert how_to_get(BLOBS) is None
+    assert describe_download(BLOBS) is None
     download(BLOBS)
     verify(BLOBS)

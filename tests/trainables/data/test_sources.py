@@ -8,7 +8,7 @@ import pytest
 from cifar_files import pack, shrink, write_cifar
 from sklearn.datasets import load_digits
 
-from trainables.data import data_root, download, how_to_get, is_available, sources
+from trainables.data import data_root, describe_download, download, is_available, sources
 from trainables.errors import DataUnavailable
 
 
@@ -32,7 +32,7 @@ def write_fashion_mnist(root: Path, patch: pytest.MonkeyPatch) -> np.ndarray:  #
 
 
 def test_digits_are_split_by_class_and_complete() -> None:
-    raw = sources.read("digits")
+    raw = sources.read_arrays("digits")
     bundle = load_digits()
     assert len(raw.train_labels) == 1437
     assert len(raw.test_labels) == 360
@@ -50,7 +50,7 @@ def test_digits_split_is_every_fifth_of_a_class_in_a_fixed_order() -> None:
     bundle = load_digits()
     fifth = set(sorted(range(1797), key=lambda i: bundle.target[i])[::5])
     order = [i for i in np.random.RandomState(0).permutation(1797) if i in fifth]
-    raw = sources.read("digits")
+    raw = sources.read_arrays("digits")
     np.testing.assert_array_equal(raw.test_images[:, 0], bundle.images[order])
     np.testing.assert_array_equal(raw.test_labels, bundle.target[order])
 
@@ -58,7 +58,7 @@ def test_digits_split_is_every_fifth_of_a_class_in_a_fixed_order() -> None:
 def test_cifar10_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = write_cifar(tmp_path, monkeypatch)
     assert is_available("cifar10", tmp_path)
-    raw = sources.read("cifar10", tmp_path)
+    raw = sources.read_arrays("cifar10", tmp_path)
     np.testing.assert_array_equal(raw.train_images, images[:10])
     np.testing.assert_array_equal(raw.test_images, images[10:])
     assert raw.train_labels.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
@@ -68,7 +68,7 @@ def test_cifar100_is_read_with_its_fine_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = write_cifar(tmp_path, monkeypatch, "cifar100", per_file=3)
-    raw = sources.read("cifar100", tmp_path)
+    raw = sources.read_arrays("cifar100", tmp_path)
     np.testing.assert_array_equal(raw.train_images, images[:3])
     np.testing.assert_array_equal(raw.test_images, images[3:])
     assert raw.train_labels.tolist() == [0, 90, 0]
@@ -83,12 +83,12 @@ def test_an_archive_that_is_there_is_unpacked_without_a_network(
     pack(tmp_path, monkeypatch, name)
     assert not is_available(name, tmp_path)
     download(name, tmp_path)
-    np.testing.assert_array_equal(sources.read(name, tmp_path).test_images, images[-2:])
+    np.testing.assert_array_equal(sources.read_arrays(name, tmp_path).test_images, images[-2:])
 
 
 def test_what_is_known_by_its_dimensions_alone_is_never_there(tmp_path: Path) -> None:
     assert not is_available("imagenet", tmp_path)
-    for ask in (sources.read, download):
+    for ask in (sources.read_arrays, download):
         with pytest.raises(DataUnavailable, match="nothing can be trained on it"):
             ask("imagenet", tmp_path)
 
@@ -133,17 +133,17 @@ def test_a_damaged_archive_is_named_where_it_cannot_be_had_again(
 
 
 def test_what_a_download_would_have_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert how_to_get("digits", tmp_path) is None
-    assert how_to_get("cifar100", tmp_path) == "they are downloaded"
+    assert describe_download("digits", tmp_path) is None
+    assert describe_download("cifar100", tmp_path) == "they are downloaded"
     write_cifar(tmp_path, monkeypatch, "cifar100")
-    assert how_to_get("cifar100", tmp_path) is None
+    assert describe_download("cifar100", tmp_path) is None
     pack(tmp_path, monkeypatch, "cifar100")
-    assert how_to_get("cifar100", tmp_path) == "cifar-100-python.tar.gz there is unpacked"
+    assert describe_download("cifar100", tmp_path) == "cifar-100-python.tar.gz there is unpacked"
 
 
 def test_fashion_mnist_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = write_fashion_mnist(tmp_path, monkeypatch)
-    raw = sources.read("fashion_mnist", tmp_path)
+    raw = sources.read_arrays("fashion_mnist", tmp_path)
     np.testing.assert_array_equal(raw.train_images, images[:3])
     np.testing.assert_array_equal(raw.test_images, images[3:])
     assert raw.test_labels.tolist() == [3, 4]
@@ -155,13 +155,13 @@ def test_the_wrong_number_of_images_is_noticed(
     write_fashion_mnist(tmp_path, monkeypatch)
     shrink(monkeypatch, "fashion_mnist", 3, 3)
     with pytest.raises(DataUnavailable, match=re.escape("not (3, 1, 28, 28) and (3, 1, 28, 28)")):
-        sources.read("fashion_mnist", tmp_path)
+        sources.read_arrays("fashion_mnist", tmp_path)
 
 
 def test_missing_data_says_what_where_and_how(tmp_path: Path) -> None:
     assert not is_available("cifar100", tmp_path)
     with pytest.raises(DataUnavailable) as caught:
-        sources.read("cifar100", tmp_path)
+        sources.read_arrays("cifar100", tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     assert f"cifar100 is not in {tmp_path}: cifar-100-python/train is missing" in message

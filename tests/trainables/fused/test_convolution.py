@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from trainables.fused import convolution
-from trainables.fused.convolution import FusedConvolution, as_products
+from trainables.fused.convolution import FusedConvolution, is_supported_convolution
 
 
 @st.composite
@@ -29,7 +29,7 @@ def layers(draw: st.DrawFn) -> nn.Conv2d:
 def fused(alone: list[nn.Conv2d]) -> FusedConvolution:
     wide = FusedConvolution(alone[0], len(alone))
     with torch.no_grad():
-        for part, one in zip(wide.by_model(wide.weight), alone, strict=True):
+        for part, one in zip(wide.split_by_model(wide.weight), alone, strict=True):
             part.copy_(one.weight)
         if wide.bias is not None:
             wide.bias.copy_(torch.stack([one.bias for one in alone]))  # type: ignore[misc]
@@ -63,7 +63,7 @@ def test_outputs_and_gradients_are_each_networks_own(
         torch.randn(batch_size, layer.in_channels, *size).double().requires_grad_() for _ in alone
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "FEW_OUTPUTS", few)
+        patch.setattr(convolution, "MAX_PRODUCT_OUTPUTS", few)
         together = torch.cat(inputs, 1)
         y = wide(together)
         outputs = [one(x) for one, x in zip(alone, inputs, strict=True)]
@@ -73,7 +73,7 @@ def test_outputs_and_gradients_are_each_networks_own(
         found = gradients(y, grad, *of)
     for place, (own, one, x) in enumerate(zip(grad.chunk(networks, 1), alone, inputs, strict=True)):
         expected = gradients(outputs[place], own, x, *one.parameters())
-        mine = [found[0].chunk(networks, 1)[place], wide.by_model(found[1])[place]]
+        mine = [found[0].chunk(networks, 1)[place], wide.split_by_model(found[1])[place]]
         mine += [found[2][place]] if wide.bias is not None else []
         for value, reference in zip(mine, expected, strict=True):
             torch.testing.assert_close(value, reference, rtol=1e-10, atol=1e-10)
@@ -93,4 +93,4 @@ def test_outputs_and_gradients_are_each_networks_own(
     ],
 )
 def test_other_layers_are_left_to_torch(layer: nn.Module) -> None:
-    assert not as_products(layer)
+    assert not is_supported_convolution(layer)

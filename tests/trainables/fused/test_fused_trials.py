@@ -141,7 +141,7 @@ def test_a_trial_goes_on_alone_and_in_another_group() -> None:
     first = seeds_of(spec)
     fused = FusedTrials(first)
     for _ in range(5):
-        fused.pace.num_steps = dice.choice([1, 2, 3])
+        fused.chunk_sizer.num_steps = dice.choice([1, 2, 3])
         fused.advance()
     assert first[0].steps_into_epoch > 0
     resumed = seeds_of(spec)

@@ -84,7 +84,7 @@ def test_what_cannot_be_fused_is_trained_one_at_a_time(monkeypatch: pytest.Monke
     lockstep = LockstepTraining(trials_of(small_spec(batch_size=10, epochs=1)), 4)
     told = to_the_end(lockstep)
     assert lockstep.not_fusable == "stem (Odd) has parameters of its own"
-    assert lockstep.width.now == 1
+    assert lockstep.width.current == 1
     assert all(len(found) == 1 for found in told.values())
 
 

@@ -11,7 +11,7 @@ from trainables.errors import NotFusable
 from trainables.fused.layers import FusedDropout
 from trainables.fused.network import FusedNetwork
 from trainables.models.build import build_model
-from trainables.models.initialise import initialise
+from trainables.models.initialise import draw_initial_weights
 from trainables.norms import SeededNorms
 from trainables.spec import ModelSpec, NormSpec
 
@@ -27,7 +27,7 @@ MODELS = {
 def model(spec: ModelSpec, norm: NormSpec, seed: int) -> nn.Module:
     norms = SeededNorms(norm, seed=seed)
     built = build_model(spec, in_channels=1, num_classes=5, norm=norms)
-    initialise(built, norms=norms.built, seed=seed)
+    draw_initial_weights(built, norms=norms.built, seed=seed)
     return normmods.prepare(built).double()
 
 

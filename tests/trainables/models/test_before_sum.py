@@ -14,7 +14,7 @@ from trial_specs import small_spec
 import normmods
 from trainables.fused.fusable import require_fusable
 from trainables.models.allcnn import build_allcnn
-from trainables.models.layers import without_activation
+from trainables.models.layers import build_norm_without_activation
 from trainables.models.resnet import build_resnet
 from trainables.models.resnet_small import BasicBlock
 from trainables.norms import SeededNorms
@@ -93,11 +93,11 @@ def test_logits_have_no_activation() -> None:
 
 def test_a_layer_or_factory_that_knows_no_such_places_is_built_as_everywhere() -> None:
     assert isinstance(norms("torch.nn:BatchNorm2d").without_activation(4), nn.BatchNorm2d)
-    assert isinstance(without_activation(nn.BatchNorm2d, 4), nn.BatchNorm2d)
+    assert isinstance(build_norm_without_activation(nn.BatchNorm2d, 4), nn.BatchNorm2d)
     assert isinstance(norms("batchnorm").without_activation(4), normmods.BatchNorm)
     made = norms("probe_norms:Activated")
     assert isinstance(made.without_activation(4), nn.BatchNorm2d)
-    assert isinstance(made.another(made.built[0], 6), nn.BatchNorm2d)
+    assert isinstance(made.build_another(made.built[0], 6), nn.BatchNorm2d)
     assert len(made.built) == 1
 
 

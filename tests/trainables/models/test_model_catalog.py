@@ -5,7 +5,7 @@ import torch
 
 from trainables.models import MODELS, ModelInfo, model_info
 from trainables.models.build import build_model
-from trainables.models.catalog import with_defaults
+from trainables.models.catalog import complete_model_spec
 from trainables.spec import ModelSpec
 
 
@@ -59,4 +59,4 @@ def test_what_a_model_does_not_read_is_refused(spec: ModelSpec, message: str) ->
     ],
 )
 def test_what_is_left_out_is_the_models_own(spec: ModelSpec, complete: ModelSpec) -> None:
-    assert with_defaults(spec) == complete
+    assert complete_model_spec(spec) == complete

@@ -12,7 +12,7 @@ from trial_specs import small_spec
 
 import trainables
 from trainables import Infeasible, Trial
-from trainables.models.catalog import with_defaults
+from trainables.models.catalog import complete_model_spec
 from trainables.spec import ModelSpec, TrialSpec, spec_from_dict, spec_to_dict
 
 
@@ -34,7 +34,7 @@ def digest(spec: TrialSpec) -> str:
 @pytest.mark.parametrize("name", ["net", "Scaled", "ReadsValues"])
 def test_an_own_model_is_checked_and_trained_like_any_other(name: str) -> None:
     spec = own(name, width=6)
-    sizes = trainables.check(spec)
+    sizes = trainables.check_feasibility(spec)
     trial = Trial(spec, device="cpu")
     assert sizes == trial.dimensions
     assert len(trial.norms) == 1
@@ -78,7 +78,7 @@ def test_the_seed_decides_every_weight_and_the_norm_none_of_the_others() -> None
 )
 def test_what_is_no_such_model_is_infeasible(name: str, expected: str) -> None:
     with pytest.raises(Infeasible) as caught:
-        trainables.check(own(name))
+        trainables.check_feasibility(own(name))
     assert str(caught.value).startswith(f"model 'probe_models:{name}'")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -101,18 +101,18 @@ def test_what_is_no_such_model_is_infeasible(name: str, expected: str) -> None:
 )
 def test_what_a_models_author_overlooked_is_told_with_the_remedy(name: str, expected: str) -> None:
     with pytest.raises(Infeasible, match=f"^{re.escape(expected)}"):
-        trainables.check(own(name))
+        trainables.check_feasibility(own(name))
 
 
 def test_a_layer_that_does_not_fit_the_images_is_named() -> None:
     with pytest.raises(Infeasible, match=r"^0 \(Conv2d\) cannot take an input of shape \(8, 1, 8"):
-        trainables.check(own("too_large"))
+        trainables.check_feasibility(own("too_large"))
 
 
 def test_a_norms_own_refusal_stays_the_norms() -> None:
     spec = own("net", "probe_norms:Explodes", width=6)
     with pytest.raises(Infeasible, match=r"^probe_norms:Explodes cannot be built for 6 channels"):
-        trainables.check(spec)
+        trainables.check_feasibility(spec)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_norms_own_refusal_stays_the_norms() -> None:
 )
 def test_each_mistake_in_a_spec_has_its_own_line(spec: ModelSpec, expected: str) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)) as caught:
-        with_defaults(spec)
+        complete_model_spec(spec)
     assert "\n" not in str(caught.value)
 
 
 def test_options_are_completed_and_part_of_the_identity() -> None:
     plain, stated = own("net"), own("net", width=4)
-    assert with_defaults(plain.model).options == {"width": 4}
-    assert with_defaults(plain.model) == with_defaults(stated.model)
+    assert complete_model_spec(plain.model).options == {"width": 4}
+    assert complete_model_spec(plain.model) == complete_model_spec(stated.model)
     assert plain.own == ("probe_models:net",)
     assert len({spec.trial_id for spec in (stated, own("net", width=5), small_spec())}) == 3
     assert spec_from_dict(spec_to_dict(stated)) == stated

@@ -17,7 +17,7 @@ from trainables.fused.trials import FusedTrials
 from trainables.optim import Sgd
 from trainables.spec import ModelSpec, ScheduleSpec
 from trainables.stepping.eager import Steps
-from trainables.stepping.graphed import WARM_UP, GraphedSteps, Work, reason_not_graphable
+from trainables.stepping.graphed import WARM_UP_RUNS, GraphedSteps, Work, reason_not_graphable
 
 NORMS = [name for name in normmods.names() if name != "none"]
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
@@ -25,7 +25,7 @@ ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is her
 
 def repeated(work: Work) -> Work:
     """As a capture on a GPU: the work has run a few times before, and then is repeated."""
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_RUNS):
         work()
     return work
 
@@ -45,7 +45,7 @@ def graph(trial: Trial, capture: Callable[[Work], Work] = repeated) -> GraphedSt
 def finished(trial: Trial, stretch: int = 100) -> dict[str, Tensor]:
     """The end of a trial whose stretches have so many steps."""
     while not trial.finished:
-        trial.pace.num_steps = stretch
+        trial.chunk_sizer.num_steps = stretch
         trial.advance()
     return trial.model.state_dict()
 
@@ -55,7 +55,7 @@ def test_replayed_steps_are_the_steps_to_the_bit(norm: str) -> None:
     plain, replayed = Trial(spec(norm), device="cpu"), Trial(spec(norm), device="cpu")
     steps = graph(replayed)
     assert_same_bits(finished(replayed), finished(plain))
-    assert steps.is_graphed, steps.remarks
+    assert steps.is_graphed, steps.warnings
     assert steps.number == plain.steps.number == 24
 
 
@@ -80,7 +80,7 @@ def test_where_stretches_end_decides_nothing(stretch: int) -> None:
 def test_a_replayed_trial_goes_on_from_its_checkpoint() -> None:
     whole, begun, resumed = (Trial(spec("renorm_debias"), device="cpu") for _ in range(3))
     graph(begun)
-    begun.pace.num_steps = 5
+    begun.chunk_sizer.num_steps = 5
     begun.advance()
     steps = graph(resumed)
     resumed.load_state(begun.state())
@@ -96,7 +96,7 @@ def test_seeds_side_by_side_are_replayed_too() -> None:
         if is_graphed:
             first = trials[0].spec
             crew.steps = GraphedSteps(crew.network.model, crew.optimizer, first, repeated)
-        crew.pace.num_steps = 9
+        crew.chunk_sizer.num_steps = 9
         crew.advance()
         crews.append((crew, trials))
     assert crews[1][0].steps.is_graphed  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_what_cannot_be_replayed_is_as_it_was_and_eager(
     steps = graph(other, capture)
     assert_same_bits(finished(other), finished(plain))
     assert steps.is_graphed is False
-    (line,) = steps.remarks
+    (line,) = steps.warnings
     assert line.startswith("steps are not replayed from a CUDA graph: ")
     assert why in line
 
@@ -160,7 +160,7 @@ def test_a_model_that_counts_in_python_is_found_out() -> None:
     optimizer = Sgd(model, trial.spec.train.optimizer, norms=[])
     steps = GraphedSteps(model, optimizer, trial.spec, frozen)
     epoch = trial.current_epoch()
-    steps.take(*epoch.examples.stretch(0, 4), 0.1, epoch.observer)
+    steps.run_steps(*epoch.examples.chunk(0, 4), 0.1, epoch.observer)
     assert steps.is_graphed is False
 
 
@@ -184,5 +184,5 @@ def test_on_a_gpu_they_are_captured_and_agree(norm: str) -> None:
     replayed = Trial(spec(norm), device="cuda", cuda_graphs=True)
     losses = [trial.run_epoch().train_loss for trial in (plain, replayed)]
     assert isinstance(replayed.steps, GraphedSteps)
-    assert replayed.steps.is_graphed, replayed.steps.remarks
+    assert replayed.steps.is_graphed, replayed.steps.warnings
     assert losses[1] == pytest.approx(losses[0], rel=1e-2)

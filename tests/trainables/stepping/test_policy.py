@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from trainables.stepping.policy import (
     MARGIN,
-    MIN_STEPS_SAVED,
+    MAX_RELATIVE_TIME,
     AutoPolicy,
     CompileStatistics,
     FixedRanges,
     StepTimes,
-    repays,
+    is_worth_compiling,
 )
 
 STRETCH = 100
@@ -32,10 +32,10 @@ class Timed:
     def run(self) -> None:
         is_compiled = False
         for number in range(0, self.policy.num_steps, STRETCH):
-            wanted = self.policy.wants(number)
+            wanted = self.policy.should_compile(number)
             if wanted and not is_compiled:
                 self.seconds += self.compile_s
-                self.policy.compiled_in(self.compile_s)
+                self.policy.record_compilation(self.compile_s)
             is_compiled = wanted
             seconds = STRETCH * (self.compiled_s if is_compiled else self.eager_s)
             self.policy.observe(STRETCH, seconds, compiled=is_compiled)
@@ -91,14 +91,14 @@ def test_no_trial_loses_more_than_it_may(
     eager_total_s = len(trial.was_compiled) * STRETCH * eager_s
     stretches = trial.was_compiled.count(True) if not trial.was_compiled[-1] else 4 + 0.3 / eager_s
     excess_s = max(0.0, share - 1) * eager_s * STRETCH * stretches
-    assert trial.seconds <= eager_total_s * (1 + (1 - MIN_STEPS_SAVED)) + excess_s
+    assert trial.seconds <= eager_total_s * (1 + (1 - MAX_RELATIVE_TIME)) + excess_s
 
 
 @given(left=st.integers(0, 10**6), share=st.none() | st.floats(0.1, 1.5), cost=st.floats(0.1, 1000))
 def test_fewer_steps_never_repay_more(left: int, share: float | None, cost: float) -> None:
     known = CompileStatistics(cost, share)
-    if repays(known, 1e-3, left):
-        assert repays(known, 1e-3, left + 1000)
+    if is_worth_compiling(known, 1e-3, left):
+        assert is_worth_compiling(known, 1e-3, left + 1000)
         assert MARGIN * cost <= left * 1e-3
 
 
@@ -112,6 +112,6 @@ def test_a_few_short_stretches_do_not_decide_how_long_a_step_takes() -> None:
 
 def test_given_steps_are_those_steps() -> None:
     policy = FixedRanges([[3, 5], [8, None]])
-    assert [n for n in range(12) if policy.wants(n)] == [3, 4, 8, 9, 10, 11]
-    assert [policy.until(n) for n in (0, 3, 4, 5, 8)] == [3, 5, 5, 8, None]
-    assert not any(FixedRanges([]).wants(n) for n in range(5))
+    assert [n for n in range(12) if policy.should_compile(n)] == [3, 4, 8, 9, 10, 11]
+    assert [policy.next_change(n) for n in (0, 3, 4, 5, 8)] == [3, 5, 5, 8, None]
+    assert not any(FixedRanges([]).should_compile(n) for n in range(5))

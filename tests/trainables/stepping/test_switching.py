@@ -19,9 +19,9 @@ from trainables import Trial
 from trainables.fused.lockstep import LockstepTraining
 from trainables.fused.trials import FusedTrials
 from trainables.spec import ModelSpec, TrialSpec
-from trainables.stepping import compile_cache as notes
+from trainables.stepping import compile_cache
 from trainables.stepping.policy import AutoPolicy, CompileStatistics
-from trainables.stepping.switching import READY_S, SwitchingSteps
+from trainables.stepping.switching import REUSE_S, SwitchingSteps
 
 NET = ModelSpec(name="probe_models:net")
 NUM_STEPS = 24
@@ -31,7 +31,7 @@ NUM_STEPS = 24
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setenv(notes.VARIABLE, str(folder))
+        patch.setenv(compile_cache.CACHE_VARIABLE, str(folder))
         yield folder
 
 
@@ -52,7 +52,7 @@ def test_the_first_seed_of_a_cell_is_compiled_and_the_next_is_not() -> None:
     finish(second)
     assert num_compilations() == before
     assert second.steps.compiled == [[0, None]]
-    assert second.steps.remarks == []
+    assert second.steps.warnings == []
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer_batch_size": 16}, {"channels_last": True}])
@@ -75,7 +75,7 @@ def test_a_trial_goes_on_across_its_switches_to_the_same_bits() -> None:
     trial = Trial(spec_of(), compilation=switches)
     places = set()
     while not trial.finished:
-        trial.pace.num_steps = 5
+        trial.chunk_sizer.num_steps = 5
         trial.advance()
         state, trial = trial.state(), Trial(spec_of(), compilation=switches)
         trial.load_state(state)
@@ -103,7 +103,7 @@ def test_without_a_compiler_a_trial_stays_eager_and_says_so(
     trial = Trial(spec_of(), compilation=True)
     assert_same_bits(finish(trial)[1], finish(Trial(spec_of()))[1])
     assert trial.steps.compiled == []
-    (remark,) = trial.steps.remarks
+    (remark,) = trial.steps.warnings
     assert remark.startswith("steps are not compiled: there is no C++ compiler (no-such-compiler")
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_cannot_be_compiled_is_trained_eager(name: str) -> None:
     trial = Trial(spec, compilation=True)
     assert_same_bits(finish(trial)[1], finish(Trial(spec))[1])
     assert trial.steps.compiled == []
-    (remark,) = trial.steps.remarks
+    (remark,) = trial.steps.warnings
     assert remark.startswith("steps of batchnorm at batch size 8 are not compiled: ")
     assert "\n" not in remark
 
@@ -167,16 +167,16 @@ def test_what_the_process_has_compiled_costs_the_next_seed_nothing() -> None:
     steps = Trial(spec_of(seed=1), compilation="auto").steps
     assert isinstance(steps, SwitchingSteps)
     assert isinstance(steps.policy, AutoPolicy)
-    assert steps.policy.known == CompileStatistics(READY_S)
-    steps.policy.learnt(CompileStatistics(READY_S, share=0.5))
-    noted = notes.read(steps.cell)
+    assert steps.policy.statistics == CompileStatistics(REUSE_S)
+    steps.policy.on_measured(CompileStatistics(REUSE_S, share=0.5))
+    noted = compile_cache.read_statistics(steps.cell)
     assert noted is not None
     assert noted.share == 0.5
     assert noted.compile_s > 1
     other = Trial(spec_of("groupnorm"), compilation="auto").steps
     assert isinstance(other, SwitchingSteps)
     assert isinstance(other.policy, AutoPolicy)
-    assert other.policy.known.compile_s > 1
+    assert other.policy.statistics.compile_s > 1
 
 
 def test_auto_compiles_where_it_is_known_to_pay() -> None:
@@ -189,7 +189,7 @@ def test_auto_compiles_where_it_is_known_to_pay() -> None:
     steps.policy = policy
     trial.advance()
     assert steps.compiled == [[0, None]]
-    assert policy.known.compile_s > 1e-6
+    assert policy.statistics.compile_s > 1e-6
 
 
 def test_what_is_not_asked_for_is_not_imported() -> None:
@@ -219,7 +219,7 @@ from trainables.spec import ModelSpec
 spec = small_spec(norm="batchnorm", model=ModelSpec(name="probe_models:net"))
 trial = Trial(spec, compilation=True)
 trial.run_epoch()
-assert trial.steps.compiled == [[0, None]], trial.steps.remarks
+assert trial.steps.compiled == [[0, None]], trial.steps.warnings
 children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
 assert not children, children
 """
@@ -253,7 +253,7 @@ class Double(nn.Module):
 )
 def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
     from trainables.optim import Sgd
-    from trainables.stepping.compiled import compiled_batch
+    from trainables.stepping.compiled import compile_batch
     from trainables.stepping.eager import Steps
 
     weights = []
@@ -262,11 +262,11 @@ def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
         model = Double(trial.model)
         steps = Steps(model, Sgd(model, trial.spec.train.optimizer, norms=[]), trial.spec)
         epoch = trial.current_epoch()
-        images, labels = epoch.examples.stretch(0, 20)
+        images, labels = epoch.examples.chunk(0, 20)
         model.train()
         if is_compiled:
-            steps.batch = compiled_batch(f"float64 {norm}", model, images[:2], labels[:2])
-        steps.take(images, labels, 0.01, epoch.observer)
+            steps.batch = compile_batch(f"float64 {norm}", model, images[:2], labels[:2])
+        steps.run_steps(images, labels, 0.01, epoch.observer)
         weights.append(model.state_dict())
     for name, expected in weights[0].items():
         torch.testing.assert_close(weights[1][name], expected, atol=1e-9, rtol=1e-9, msg=name)

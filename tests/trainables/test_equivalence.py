@@ -11,7 +11,7 @@ from trial_specs import small_spec
 
 import normmods
 import trainables
-from trainables.coincidence import ONLY_IN_TESTS, frame, layers, training_options
+from trainables.equivalence import EVALUATION_OPTIONS, norm_layers_key, setup_key, training_norm_key
 from trainables.spec import ScheduleSpec, TrialSpec
 
 
@@ -28,15 +28,33 @@ def weights(trial_spec: TrialSpec) -> list[torch.Tensor]:
 SAME = [
     (normed("instancenorm"), normed("groupnorm", num_groups=32)),
     (normed("layernorm"), normed("groupnorm", num_groups=1)),
-    (normed("assocnorm", num_groups=32), normed("assocnorm", key_features="channel")),
+    (
+        normed("assocnorm", num_groups=32),
+        normed("assocnorm", key_features="channel"),
+    ),
 ]
 APART = [
     (normed("instancenorm"), normed("groupnorm", num_groups=2)),
-    (normed("groupnorm", num_groups=2), normed("groupnorm_ws", num_groups=2)),
-    (normed("groupnorm", num_groups=2), normed("evonorm_s0", num_groups=2)),
-    (normed("assocnorm", bias="after"), normed("assocnorm", bias="before")),
-    (normed("assocnorm"), normed("assocnorm", pairing="variance_to_weight")),
-    (normed("groupnorm", num_groups=2), normed("assocnorm", num_groups=2)),
+    (
+        normed("groupnorm", num_groups=2),
+        normed("groupnorm_ws", num_groups=2),
+    ),
+    (
+        normed("groupnorm", num_groups=2),
+        normed("evonorm_s0", num_groups=2),
+    ),
+    (
+        normed("assocnorm", bias="after"),
+        normed("assocnorm", bias="before"),
+    ),
+    (
+        normed("assocnorm"),
+        normed("assocnorm", pairing="variance_to_weight"),
+    ),
+    (
+        normed("groupnorm", num_groups=2),
+        normed("assocnorm", num_groups=2),
+    ),
     (normed("batchnorm"), normed("renorm_debias")),
     (normed("batchnorm"), normed("mabn")),
 ]
@@ -44,14 +62,14 @@ APART = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_layers_that_train_to_the_same_bits_are_one(one: TrialSpec, other: TrialSpec) -> None:
-    assert layers(one) == layers(other)
+    assert norm_layers_key(one) == norm_layers_key(other)
     pairs = zip(weights(one), weights(other), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
 def test_layers_that_differ_are_told_apart(one: TrialSpec, other: TrialSpec) -> None:
-    assert layers(one) != layers(other)
+    assert norm_layers_key(one) != norm_layers_key(other)
 
 
 def test_a_schedule_is_the_rates_that_it_gives() -> None:
@@ -60,8 +78,8 @@ def test_a_schedule_is_the_rates_that_it_gives() -> None:
     early = ScheduleSpec(name="multistep", milestones=(1,), gamma=0.5)
     ineffective = replace(plain, train=replace(plain.train, schedule=late))
     effective = replace(plain, train=replace(plain.train, schedule=early, epochs=2))
-    assert frame(ineffective) == frame(plain)
-    assert frame(effective) != frame(plain)
+    assert setup_key(ineffective) == setup_key(plain)
+    assert setup_key(effective) != setup_key(plain)
 
 
 def test_accumulating_one_batch_is_no_accumulation() -> None:
@@ -70,20 +88,20 @@ def test_accumulating_one_batch_is_no_accumulation() -> None:
         replace(plain, train=replace(plain.train, optimizer_batch_size=n * plain.batch_size))
         for n in (1, 2)
     )
-    assert frame(once) == frame(plain) != frame(twice)
+    assert setup_key(once) == setup_key(plain) != setup_key(twice)
 
 
 @pytest.mark.parametrize("norm", ["probe_norms:Explodes", "probe_norms:GroupOfOne"])
 def test_a_users_layer_is_known_by_its_name_and_options(norm: str) -> None:
     """It may count its calls, or keep its parameters from being learnt."""
-    assert layers(small_spec(norm)) == (norm, ())
+    assert norm_layers_key(small_spec(norm)) == (norm, ())
 
 
 OTHER_VALUES = {"momentum": 0.9, "eval_statistics": "batch"}
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [(n, o) for n, of in ONLY_IN_TESTS.items() for o in sorted(of)]
+    ("name", "option"), [(n, o) for n, of in EVALUATION_OPTIONS.items() for o in sorted(of)]
 )
 def test_an_option_that_acts_in_tests_alone_leaves_the_parameters_their_bits(
     name: str, option: str
@@ -93,7 +111,7 @@ def test_an_option_that_acts_in_tests_alone_leaves_the_parameters_their_bits(
         value = "ema"
     one, other = normed(name), normed(name, **{option: value})
     assert one != other
-    assert training_options(one.norm) == training_options(other.norm)
+    assert training_norm_key(one.norm) == training_norm_key(other.norm)
     ended = []
     for spec in (one, other):
         trial = trainables.Trial(spec, device="cpu")
@@ -105,4 +123,4 @@ def test_an_option_that_acts_in_tests_alone_leaves_the_parameters_their_bits(
 def test_an_option_that_acts_in_training_does_not() -> None:
     for name, options in (("batchnorm", {"eps": 0.1}), ("batchrenorm", {"momentum": 0.9})):
         one, other = normed(name), normed(name, **options)
-        assert training_options(one.norm) != training_options(other.norm)
+        assert training_norm_key(one.norm) != training_norm_key(other.norm)
