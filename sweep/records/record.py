@@ -6,14 +6,16 @@ MLflow is a projection of these records and can be rebuilt from them at any time
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.records.attempt_info import AttemptInfo, StepRanges, TrialError
+from sweep.records.epoch_record import EpochRecord
+from sweep.records.provenance import Provenance
 from sweep.records.storage import Storage
 from trainables.spec import (
     SPEC_VERSION,
@@ -40,10 +42,16 @@ class RecordDamagedError(Exception):
 class Record:
     """What is known of a trial.
 
-    `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
-    a completed trial's weights; `edition` says in a sentence what a small edition of its grid
-    replaced, or how much of the data the trial saw, and is null for all of them. `system` has a
-    list per quantity of its worker's process (`ProcessUsage`), one value an epoch.
+    Attributes:
+        spec: the trial's spec, as the version of the program that began the trial wrote it.
+        outcome: how the trial ended; None until then.
+        chance_error: percent wrong by guessing among the classes.
+        weights_digest: names the bits of a completed trial's weights.
+        edition: a sentence on what a small edition of the grid replaced, or on how much of the data
+            the trial saw; None for all of the data.
+        epochs: the committed epochs, from the first one.
+        system: a list per quantity of the worker's process (`ProcessUsage`), one value an epoch.
+        error: the error that ended the trial; None if there was none.
     """
 
     trial_id: str
@@ -58,70 +66,102 @@ class Record:
     num_parameters: int | None = None
     weights_digest: str | None = None
     edition: str | None = None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[AttemptInfo] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
     system: dict[str, list[float | None]] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, str] | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    error: TrialError | None = None
 
     @staticmethod
     def of(spec: TrialSpec) -> Record:
-        """The record of a trial that has not begun."""
+        """Return the record of a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
     def add_epoch(self, metrics: EpochMetrics, usage: Mapping[str, float] | None = None) -> None:
-        """Append an epoch. One trained a second time keeps its timestamp, its times and its usage.
+        """Append an epoch, or replace it if the trial is trained a second time from before it.
 
-        MLflow then has nothing new to store.
+        A replaced epoch keeps its timestamp, its times and its usage, so that MLflow has nothing
+        new to store.
+
+        Args:
+            metrics: what the training yielded for the epoch.
+            usage: the worker's usage of its machine during the epoch, by quantity.
         """
-        here = slice(metrics.epoch - 1, metrics.epoch)
-        values = {key: _finite(value) for key, value in metrics.values().items()}
-        stamped: dict[str, Any] = {"timestamp_ms": _now_ms(), **values}
-        for earlier in self.epochs[here]:
-            stamped |= {key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s")}
-        self.epochs[here] = [stamped]
+        index = metrics.epoch - 1
+        if index < len(self.epochs):
+            first = self.epochs[index]
+            train_s, eval_s = first.metrics.train_s, first.metrics.eval_s
+            metrics = replace(metrics, train_s=train_s, eval_s=eval_s)
+            self.epochs[index] = EpochRecord(first.timestamp_ms, metrics)
+        else:
+            self.epochs.append(EpochRecord(_now_ms(), metrics))
         for name, value in (usage or {}).items():
             column = self.system.setdefault(name, [])
             column += [None] * (metrics.epoch - len(column))
-            if column[metrics.epoch - 1] is None:
-                column[metrics.epoch - 1] = value
+            if column[index] is None:
+                column[index] = value
 
     def to_json(self) -> bytes:
-        """Readable JSON; floats survive the round trip to the bit."""
-        return json.dumps(vars(self), indent=1, allow_nan=False).encode() + b"\n"
+        """Return the record as readable JSON, in which every float keeps all its bits."""
+        data = {
+            **vars(self),
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+            "epochs": [epoch.to_json() for epoch in self.epochs],
+            "provenance": self.provenance.to_json(),
+            "error": vars(self.error) if self.error else None,
+        }
+        return json.dumps(data, indent=1, allow_nan=False).encode() + b"\n"
+
+    @property
+    def last_attempt(self) -> AttemptInfo | None:
+        """The newest attempt; None if the trial has not begun."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def last_test_error(self) -> float | None:
+        """Test error of the last epoch in percent; None before the first, or if not finite."""
+        return self.epochs[-1].test_error if self.epochs else None
 
     @property
     def fused(self) -> int | None:
-        """Of how many networks side by side the trial was one, at most; None: never."""
-        widths = [attempt["fused"] for attempt in self.attempts if "fused" in attempt]
+        """How many seeds were trained as one network with this one, at most; None: never."""
+        widths = [attempt.fused for attempt in self.attempts if attempt.fused is not None]
         return max(widths, default=None)
 
     @property
-    def compiled(self) -> list[list[int | None]]:
-        """Which optimizer steps ran compiled: ranges `[first, end]`; end None: to the last one."""
-        return self.attempts[-1].get("compiled", []) if self.attempts else []
+    def compiled(self) -> StepRanges:
+        """The optimizer steps that ran compiled."""
+        last = self.last_attempt
+        return last.compiled or [] if last else []
 
     @property
     def train_s(self) -> float:
         """Seconds of training and evaluation so far."""
-        return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)
+        return sum((epoch.seconds for epoch in self.epochs), 0.0)
 
 
 def parse_record(content: bytes, place: str) -> Record:
-    """A record from its file; `RecordDamagedError` if truncated, foreign or too new."""
+    """Return the record that a file holds.
+
+    Args:
+        content: bytes of the file.
+        place: path or URI of the file, for the error message.
+
+    Raises:
+        RecordDamagedError: the file is truncated, is no record, or a newer version wrote it.
+    """
     try:
         data = json.loads(content)
-        for name, known in (("record_version", RECORD_VERSION), ("spec_version", SPEC_VERSION)):
+        for name, newest in (("record_version", RECORD_VERSION), ("spec_version", SPEC_VERSION)):
             version = data[name]
-            if version > known:
-                what = f"has {name} {version}, but this program knows versions up to {known}"
+            if version > newest:
+                what = f"has {name} {version}, but this program knows versions up to {newest}"
                 raise RecordDamagedError(f"{place}: {what}; update the program")
-        data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
         unknown = set(data) - {field.name for field in fields(Record)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
-        record = Record(**data)
-        _require_sound(record)
+        record = Record(**{**data, **_typed_fields(data)})
+        _require_consistent(record)
         return record
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = (
@@ -131,24 +171,36 @@ def parse_record(content: bytes, place: str) -> Record:
         raise RecordDamagedError(what) from error
 
 
-def _require_sound(record: Record) -> None:
+def _typed_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects in place of the fields whose JSON is an object, a list or an outcome."""
+    return {
+        "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
+        "attempts": [AttemptInfo.from_json(attempt) for attempt in _list_of(data, "attempts")],
+        "epochs": [EpochRecord.from_json(epoch) for epoch in _list_of(data, "epochs")],
+        "provenance": Provenance.from_json(data.get("provenance", {})),
+        "error": TrialError(**data["error"]) if data.get("error") else None,
+    }
+
+
+def _list_of(data: Mapping[str, Any], name: str) -> list[object]:
+    value = data.get(name, [])
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of {name}, found {value!r}")
+    return value
+
+
+def _require_consistent(record: Record) -> None:
     """Raise `ValueError` for what no attempt writes: copied from elsewhere, or changed by hand."""
     if record.spec_version == SPEC_VERSION:
         named = spec_from_dict(record.spec).trial_id
         if named != record.trial_id:
             raise ValueError(f"its spec is that of trial {named}, not {record.trial_id}")
-    numbers = [epoch["epoch"] for epoch in record.epochs]
+    numbers = [epoch.epoch for epoch in record.epochs]
     if numbers != list(range(1, len(numbers) + 1)):
         raise ValueError(f"its epochs are {numbers}")
-    for epoch in record.epochs:
-        for name, value in epoch.items():
-            if isinstance(value, bool) or not isinstance(value, int | float | None):
-                raise ValueError(f"{name} of epoch {epoch['epoch']} is {value!r}")
     wanted = record.spec["train"]["epochs"]
     if record.outcome is Outcome.COMPLETED and len(numbers) != wanted:
         raise ValueError(f"it is completed, but has {len(numbers)} of {wanted} epochs")
-    for attempt in (*record.attempts, record.provenance):
-        attempt.items()
 
 
 @dataclass(frozen=True)
@@ -292,7 +344,3 @@ def utc_now() -> str:
 
 def _now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

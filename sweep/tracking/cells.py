@@ -25,13 +25,11 @@ class Result:
     def of(record: Record) -> Result:
         """The result that a record holds."""
         if record.error:
-            return Result(
-                record.outcome, None, f"{record.error['type']}: {record.error['message']}"
-            )
+            return Result(record.outcome, None, f"{record.error.type}: {record.error.message}")
         if record.outcome is Outcome.DIVERGED:
             return Result(record.outcome, record.chance_error)
         if record.outcome is Outcome.COMPLETED and record.epochs:
-            return Result(record.outcome, record.epochs[-1]["test_error"])
+            return Result(record.outcome, record.last_test_error)
         return Result(record.outcome)
 
 

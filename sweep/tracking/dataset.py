@@ -47,6 +47,6 @@ def _splits(record: Record) -> Iterator[tuple[str, int]]:
 
 
 def _digest(record: Record, source: dict[str, Any], split: str) -> str:
-    bits = record.attempts[-1].get("data", "") if record.attempts else ""
+    bits = (record.last_attempt and record.last_attempt.data) or ""
     content = json.dumps([source, bits, split], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -101,15 +101,15 @@ class Runs:
 
 def start_ms(record: Record) -> int | None:
     """When the first attempt began, in milliseconds since 1970."""
-    return _ms(record.attempts[0]["started"]) if record.attempts else None
+    return _ms(record.attempts[0].started) if record.attempts else None
 
 
 def end_ms(record: Record) -> int | None:
     """When the last attempt ended, or else the last epoch."""
-    ended = record.attempts[-1]["ended"] if record.attempts else None
-    if ended:
-        return _ms(ended)
-    return record.epochs[-1]["timestamp_ms"] if record.epochs else None
+    last = record.last_attempt
+    if last and last.ended:
+        return _ms(last.ended)
+    return record.epochs[-1].timestamp_ms if record.epochs else None
 
 
 def _ms(time: str) -> int:

@@ -74,7 +74,7 @@ def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
 
 def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     """What a run says of its trial beside params and metrics."""
-    tags: dict[str, Any] = {
+    tags: dict[str, str | float | None] = {
         "norm": trial.norm,
         "sweep.name": sweep,
         "sweep.variant": trial.variant,
@@ -91,14 +91,19 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.fused": record.fused,
         "sweep.compiled": format_step_ranges(record.compiled) or None,
     }
-    for key in ("code_version", "python", "host", "device", "platform"):
-        tags[f"sweep.{key}"] = record.provenance.get(key)
-    tags["sweep.source"] = record.attempts[-1].get("source") or None if record.attempts else None
-    packages = record.provenance.get("packages")
-    if packages:
-        tags["sweep.packages"] = json.dumps(packages, separators=(",", ":"))
+    provenance, last = record.provenance, record.last_attempt
+    tags |= {
+        "sweep.code_version": provenance.code_version,
+        "sweep.python": provenance.python,
+        "sweep.host": provenance.host,
+        "sweep.device": provenance.device,
+        "sweep.platform": provenance.platform,
+        "sweep.source": (last and last.source) or None,
+    }
+    if provenance.packages:
+        tags["sweep.packages"] = json.dumps(provenance.packages, separators=(",", ":"))
     if record.error:
-        tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
+        tags["sweep.error"] = f"{record.error.type}: {record.error.message}"
     return {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items() if value is not None}
 
 

@@ -37,7 +37,6 @@ from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
 ITEMS_PER_CALL = 90
-NOT_METRICS = {"epoch", "timestamp_ms"}
 ERROR_TAGS = {"sweep.error"}
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -129,10 +128,10 @@ class Tracker:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(name, float(value), epoch["timestamp_ms"], epoch["epoch"])
+            Metric(name, float(value), epoch.timestamp_ms, epoch.epoch)
             for epoch in record.epochs[shown.num_epochs :]
-            for name, value in (epoch | _system(record, epoch["epoch"])).items()
-            if name not in NOT_METRICS and value is not None and math.isfinite(value)
+            for name, value in {**epoch.values, **_system(record, epoch.epoch)}.items()
+            if name != "epoch" and value is not None and math.isfinite(value)
         ]
         for chunk in _chunks(metrics, METRICS_PER_CALL):
             self.client.log_batch(shown.run_id, metrics=chunk)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_a_data_sets_digest_names_its_bits() -> None:
 
     assert digests(one) == digests(other)
     assert len(set(digests(one))) == 2  # the two splits are other data
-    other.attempts[-1]["data"] = "other bits of a user's own"
+    other.attempts[-1] = replace(other.attempts[-1], data="other bits of a custom data set")
     assert digests(one) != digests(other)
     other.num_train = other.num_test = None
     assert digests(other) == []

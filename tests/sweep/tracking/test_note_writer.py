@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 from mlflow_store import Query
-from small_grids import factors, load, record_of, save
+from small_grids import change_epoch, factors, load, record_of, save
 
 from sweep.grid.model import Grid
 from sweep.records.record import Record
@@ -30,7 +31,7 @@ def cell_of(*errors: float | None, **changes: Any) -> tuple[Grid, list[Record]]:
     for trial, error in zip(grid.trials, errors, strict=True):
         outcome = Outcome.DIVERGED if error is None else Outcome.COMPLETED
         records.append(record_of(trial, 3, outcome))
-        records[-1].epochs[-1]["test_error"] = error
+        change_epoch(records[-1], 3, test_error=math.nan if error is None else error)
     return grid, records
 
 

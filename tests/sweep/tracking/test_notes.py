@@ -4,7 +4,7 @@ import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
-from small_grids import factors, load, record_of
+from small_grids import change_epoch, factors, load, record_of
 
 from sweep.planning.cost import cell_of
 from sweep.records.record import Record
@@ -43,7 +43,7 @@ def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]
     cells = CellResults(grid.trials)
     for trial, error in zip(grid.trials, errors, strict=False):
         record = record_of(trial, 3, Outcome.COMPLETED)
-        record.epochs[-1]["test_error"] = error
+        change_epoch(record, 3, test_error=error)
         assert cells.take(trial, record)
         assert not cells.take(trial, record)  # nothing new
         assert not cells.is_finished(cell_of(trial))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,9 +63,8 @@ def test_a_trial_whose_record_was_deleted_gets_a_new_run(grid: Grid, query: Quer
     earlier = record_of(grid.trials[0], 3, Outcome.COMPLETED)
     Tracker(grid).ship([earlier])
     again: Record = record_of(grid.trials[0], 3, Outcome.COMPLETED)
-    again.attempts[0]["started"] = "2024-05-02T10:00:00+00:00"
-    for epoch in again.epochs:
-        epoch["timestamp_ms"] += 86_400_000
+    again.attempts[0] = replace(again.attempts[0], started="2024-05-02T10:00:00+00:00")
+    again.epochs = [replace(e, timestamp_ms=e.timestamp_ms + 86_400_000) for e in again.epochs]
     tracker = Tracker(grid)
     assert tracker.ship([again]) == 1
     assert tracker.ship([again]) == 0

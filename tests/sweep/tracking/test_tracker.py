@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow_store import Query
-from small_grids import FACTORS, factors, load, metrics, record_of, save
+from small_grids import FACTORS, change_epoch, factors, load, metrics, record_of, save
 
 from sweep.grid.model import Grid
+from sweep.records.provenance import Provenance
 from sweep.records.record import Record, parse_record
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.tags import flatten_params
@@ -75,14 +77,15 @@ def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     assert (found["sweep.chance_error"], found["sweep.num_test"]) == ("90.0", "32")
     rows = query("select key, value, step, timestamp from metrics")
     expected = {
-        (name, epoch[name], epoch["epoch"], epoch["timestamp_ms"])
+        (name, value, epoch.epoch, epoch.timestamp_ms)
         for epoch in record.epochs
-        for name in epoch.keys() - {"epoch", "timestamp_ms"}
+        for name, value in epoch.values.items()
+        if name != "epoch"
     }
     assert set(rows) == expected
     assert len(rows) == len(expected) == 3 * METRICS_PER_EPOCH
     latest: dict[str, Any] = dict(query("select key, value from latest_metrics"))
-    assert latest["test_error"] == record.epochs[-1]["test_error"]
+    assert latest["test_error"] == record.last_test_error
     artifact = Path(str(run[4]).removeprefix("file://")) / "record.json"
     assert artifact.is_relative_to(tmp_path)
     assert parse_record(artifact.read_bytes(), "artifact") == record
@@ -175,7 +178,7 @@ def test_a_trial_that_diverged_at_once_has_a_run_without_metrics(query: Query) -
 
 def test_a_trial_whose_model_was_never_built(query: Query) -> None:
     grid, record = only(Outcome.FAILED, epochs=0)
-    record.attempts, record.provenance = [], {}
+    record.attempts, record.provenance = [], Provenance()
     record.num_classes = record.chance_error = record.num_train = record.num_test = None
     Tracker(grid).ship([record])
     assert status(query) == "FAILED"
@@ -185,7 +188,7 @@ def test_a_trial_whose_model_was_never_built(query: Query) -> None:
 def test_only_finite_values_are_metrics(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED, epochs=0)
     record.add_epoch(metrics(1, train_loss=float("nan"), test_loss=float("inf")))
-    record.epochs[0]["lr"] = None
+    change_epoch(record, 1, lr=float("nan"))
     Tracker(grid).ship([record])
     names = {name for (name,) in query("select key from metrics")}
     assert not names & {"train_loss", "test_loss", "lr"}
@@ -205,7 +208,7 @@ def test_what_ended_without_an_outcome_was_killed_and_runs_again_when_it_goes_on
     assert Tracker(grid).ship([record], ended=True) == 0
 
     again = Tracker(grid)
-    record.attempts.append({**record.attempts[0], "from_epoch": 1})
+    record.attempts.append(replace(record.attempts[0], from_epoch=1))
     again.ship([record])
     assert (status(query), tags(query)["sweep.attempts"]) == ("RUNNING", "2")
     for epoch in (2, 3):
