@@ -20,7 +20,7 @@ from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.records.attempt_info import TrialError
 from sweep.records.record import TRACEBACK
-from sweep.tracking.exporter import ExportResult
+from sweep.tracking.export import ExportResult
 from sweep.wording import count_noun
 from trainables.spec import Outcome
 
@@ -115,11 +115,11 @@ def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, repo
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
         rows.append(("", f"`norm-sweep sync {plan.grid.arguments}` brings it up to date"))
-    elif shipped.place:
-        command = f"{shipped.place.command}, then " if shipped.place.command else ""
-        rows.append(("MLflow", f"{command}{shipped.place.link}"))
-    if shipped.remark:
-        rows.append(("", shipped.remark))
+    elif shipped.link:
+        command = f"{shipped.link.command}, then " if shipped.link.command else ""
+        rows.append(("MLflow", f"{command}{shipped.link.link}"))
+    if shipped.note:
+        rows.append(("", shipped.note))
     for name, text in rows:
         print_line(console, f"{name:<8} {text}")
 

@@ -24,7 +24,7 @@ from sweep.planning.plan import Plan, make_plan, plan_after
 from sweep.records.attempt_info import TrialError
 from sweep.records.lease import Holder
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.exporter import ExportResult
+from sweep.tracking.export import ExportResult
 from trainables.spec import Outcome
 
 SHIPPED = ExportResult(ExperimentLink("7", "http://tracking:5000"), 1)

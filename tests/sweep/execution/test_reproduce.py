@@ -23,9 +23,9 @@ def trained(lr: float, fused: bool = False, **last_epoch: float) -> Plan:
     record = train(given)
     if fused:
         record.attempts[-1] = replace(record.attempts[-1], fused=2)
-    before = record.epochs[-1].metrics
-    changed = {name: getattr(before, name) * factor for name, factor in last_epoch.items()}
-    change_epoch(record, before.epoch, **changed)
+    for name, factor in last_epoch.items():
+        last = record.epochs[-1].metrics
+        change_epoch(record, last.epoch, **{name: getattr(last, name) * factor})
     folder_of(given).save(record)
     train_section = {"epochs": 2, "optimizer": {"lr": lr}}
     factors = {"norm": ["groupnorm"], "batch_size": [16], "seed": 1}
