@@ -94,7 +94,7 @@ def test_a_program_without_a_guard_is_not_run_again(program: str) -> None:
     Path("program.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "program.py" if program == "file" else "-"],
-        stdin=open("program.py"),
+        input=code if program == "standard input" else None,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
