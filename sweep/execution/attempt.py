@@ -111,7 +111,7 @@ class Attempt:
             return False
         self.last_orders = time.monotonic()
         told = read_orders(self.sweep, self.assignment.driver, self.assignment.cell)
-        if told is DriverOrders.LEAVE:
+        if told is DriverOrders.SUPERSEDED:
             raise SupersededError("another `run` has taken the sweep over")
         return told is DriverOrders.STOP
 

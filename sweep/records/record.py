@@ -1,6 +1,6 @@
-"""The durable truth: one `record.json` per trial, written by the process that trains it.
+"""One `record.json` per trial, written by the process that trains the trial.
 
-MLflow is a projection of these records and can be rebuilt from them at any time.
+MLflow shows these records, and can be filled again from them at any time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
 class RecordDamagedError(Exception):
-    """Records that cannot be read: a line each, with its place, the reason and what to do."""
+    """Records that cannot be read: a line each, with the file, the reason and what to do."""
 
 
 @dataclass
@@ -205,12 +205,16 @@ def _require_consistent(record: Record) -> None:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The folder that one trial owns: its record, its last checkpoints, what it leaves behind."""
+    """The folder of one trial: its record, checkpoints, predictions and traceback."""
 
     storage: Storage
 
     def load(self) -> Record | None:
-        """The trial's record, or None if the trial has not begun."""
+        """Return the trial's record, None if the trial has not begun.
+
+        Raises:
+            RecordDamagedError: the file is no record, or that of another trial.
+        """
         place = f"{self.storage.uri}/{RECORD}"
         try:
             content = self.storage.read(RECORD)
@@ -228,89 +232,97 @@ class TrialFolder:
         return record
 
     def save(self, record: Record) -> None:
-        """Commit the record."""
+        """Write the record."""
         self.save_json(record.to_json())
 
     def save_json(self, content: bytes) -> None:
-        """Commit a record as `Record.to_json` gives it."""
+        """Write a record that `Record.to_json` has returned."""
         self.storage.write(RECORD, content)
 
     def save_checkpoint(self, epoch: int, steps: int, content: bytes) -> None:
-        """Write the checkpoint at so many steps after an epoch, which the record must name.
+        """Write a checkpoint and delete all but the newest `KEPT_CHECKPOINTS`.
 
-        Older ones go, and so do newer ones: they were damaged, else the trial would not be here.
+        Checkpoints that are further than this one are deleted too: they were damaged, or else the
+        trial would have resumed from them.
+
+        Args:
+            epoch: finished epochs, which the record must hold.
+            steps: optimizer steps into the next epoch.
+            content: the trial's state.
         """
-        self.storage.write(_checkpoint(epoch, steps), content)
+        self.storage.write(_checkpoint_name(epoch, steps), content)
         marks = self._checkpoints()
         kept = [mark for mark in marks if mark <= (epoch, steps)][:KEPT_CHECKPOINTS]
         for mark in marks:
             if mark not in kept:
-                self.storage.delete(_checkpoint(*mark))
+                self.storage.delete(_checkpoint_name(*mark))
 
     def checkpoints(self, up_to: int) -> Iterator[tuple[str, bytes]]:
-        """Those that follow a committed epoch, the newest first: (name, content)."""
+        """Yield name and content of the checkpoints after at most `up_to` epochs, newest first."""
         for epoch, steps in self._checkpoints():
             if epoch <= up_to:
-                name = _checkpoint(epoch, steps)
+                name = _checkpoint_name(epoch, steps)
                 yield name, self.storage.read(name)
 
     def newest_checkpoint(self) -> tuple[int, int] | None:
-        """Epochs, and steps into the next one, of the newest checkpoint; None if there is none."""
+        """Return epochs, and steps into the next one, of the newest checkpoint; None without one."""
         return next(iter(self._checkpoints()), None)
 
     def delete_checkpoints(self) -> None:
-        """Delete them all: what they continue is no longer wanted."""
+        """Delete all checkpoints."""
         for epoch, steps in self._checkpoints():
-            self.storage.delete(_checkpoint(epoch, steps))
+            self.storage.delete(_checkpoint_name(epoch, steps))
 
     def disposable(self) -> list[str]:
-        """Names of the checkpoints, and of what a killed worker had not written to the end."""
-        checkpoints = [_checkpoint(*mark) for mark in self._checkpoints()]
+        """Return the names of checkpoints, and of temporary files that a killed worker left."""
+        checkpoints = [_checkpoint_name(*mark) for mark in self._checkpoints()]
         return checkpoints + [name for name in self.storage.names() if name.endswith(".tmp")]
 
     def save_correct(self, content: bytes) -> None:
-        """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
+        """Write which test examples are classified correctly (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)
 
     def correct(self) -> bytes | None:
-        """What `save_correct` wrote, or None if the trial was trained without it."""
+        """Return what `save_correct` has written, None if there is no such file."""
         try:
             return self.storage.read(CORRECT)
         except FileNotFoundError:
             return None
 
     def save_traceback(self, text: str) -> None:
-        """Write the traceback where a person can open it."""
+        """Write the traceback of the error that ended the trial, for a person to read."""
         self.storage.write(TRACEBACK, text.encode())
 
     def delete_traceback(self) -> None:
-        """Delete what `save_traceback` wrote for an earlier attempt, if there was one."""
+        """Delete the traceback of an earlier attempt, if there is one."""
         self.storage.delete(TRACEBACK)
 
     def _checkpoints(self) -> list[tuple[int, int]]:
+        """Return epochs and further steps of each checkpoint, newest first."""
         found = [_CHECKPOINT.fullmatch(name) for name in self.storage.names()]
         return sorted(((int(m[1]), int(m[2] or 0)) for m in found if m), reverse=True)
 
 
-def _checkpoint(epoch: int, steps: int) -> str:
+def _checkpoint_name(epoch: int, steps: int) -> str:
     within = f"-step-{steps:08d}" if steps else ""
     return f"checkpoint-{epoch:06d}{within}.pt"
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """`<storage>/<sweep name>`: what the grid expects, and a folder per trial."""
+    """The folder of a sweep, `<storage>/<sweep name>`: `sweep.json`, a folder per trial."""
 
     storage: Storage
 
     def trial(self, trial_id: str) -> TrialFolder:
-        """The folder of one trial."""
+        """Return the folder of one trial."""
         return TrialFolder(self.storage.below("trials", trial_id))
 
     def load(self, trial_ids: Sequence[str]) -> dict[str, Record]:
-        """The records of those trials that have begun.
+        """Return the records of those trials that have begun, by id.
 
-        Raises `RecordDamagedError` with a line for each that cannot be read.
+        Raises:
+            RecordDamagedError: with a line for each record that cannot be read.
         """
         records, damaged = self.load_readable(trial_ids)
         if damaged:
@@ -318,27 +330,27 @@ class SweepFolder:
         return records
 
     def load_readable(self, trial_ids: Sequence[str]) -> tuple[dict[str, Record], dict[str, str]]:
-        """The records of those trials that have begun; for each that cannot be read, a line."""
-        there = set(self.storage.below("trials").names())
-        wanted = [trial_id for trial_id in trial_ids if trial_id in there]
+        """Return the records of those trials that have begun, and a line per unreadable one."""
+        existing = set(self.storage.below("trials").names())
+        begun = [trial_id for trial_id in trial_ids if trial_id in existing]
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = dict(zip(wanted, pool.map(self._load_or_say, wanted), strict=True))
-        records = {key: record for key, record in found.items() if isinstance(record, Record)}
-        return records, {key: line for key, line in found.items() if isinstance(line, str)}
+            loaded = dict(zip(begun, pool.map(self._load_or_explain, begun), strict=True))
+        records = {key: record for key, record in loaded.items() if isinstance(record, Record)}
+        return records, {key: line for key, line in loaded.items() if isinstance(line, str)}
 
-    def _load_or_say(self, trial_id: str) -> Record | str | None:
+    def _load_or_explain(self, trial_id: str) -> Record | str | None:
         try:
             return self.trial(trial_id).load()
         except RecordDamagedError as error:
             return str(error)
 
-    def save_expected(self, expected: dict[str, Any]) -> None:
-        """Write `sweep.json`: which trials the grid expects, and what it calls them."""
+    def save_expected(self, expected: Mapping[str, object]) -> None:
+        """Write `sweep.json`: the trials that the grid expects, with their names."""
         self.storage.write("sweep.json", json.dumps(expected, indent=1).encode() + b"\n")
 
 
 def utc_now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
+    """Return the time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

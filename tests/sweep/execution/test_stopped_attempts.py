@@ -47,7 +47,7 @@ def test_a_trial_of_a_cell_that_is_stopped_does_not_begin_and_others_do() -> Non
     with hold_lease(SweepFolder(Storage.at("runs"))) as reign:
         mine = replace(given, sweep_uri=reign.folder.storage.uri, driver=reign.token)
         reign.stop_cells(["groupnorm-bs002"])
-        reign.beat()
+        reign.renew()
         stopped = Attempt(replace(mine, cell="groupnorm-bs002"))
         stopped.step()
         assert (stopped.stopped_for, stopped.trial) == ("interrupted", None)
@@ -67,7 +67,7 @@ def test_a_trial_told_to_stop_is_put_aside_within_its_epoch(
 
         def stop() -> None:
             reign.stop()
-            reign.beat()
+            reign.renew()
 
         after(2, stop, patch)
         attempt = Attempt(replace(cut, driver=reign.token))

@@ -125,7 +125,7 @@ def test_a_stop_puts_every_seed_aside_with_a_checkpoint(monkeypatch: pytest.Monk
         group = TrialGroup([replace(each, driver=reign.token) for each in given], 4)
         assert group.step() == group.attempts
         reign.stop()
-        reign.beat()
+        reign.renew()
         monkeypatch.setattr("sweep.execution.attempt.ORDER_CHECK_S", 0.0)
         assert group.step() == group.attempts
         assert group.is_done
