@@ -265,7 +265,7 @@ class TrialFolder:
                 yield name, self.storage.read(name)
 
     def newest_checkpoint(self) -> tuple[int, int] | None:
-        """Return epochs, and steps into the next one, of the newest checkpoint; None without one."""
+        """Return the epochs of the newest checkpoint and its steps into the next one, or None."""
         return next(iter(self._checkpoints()), None)
 
     def delete_checkpoints(self) -> None:

@@ -141,7 +141,7 @@ class Storage:
         return filesystem.get_file_info(f"{root}/{name}").size or 0
 
     def names(self) -> list[str]:
-        """Return the sorted names of files and folders here; empty if this folder does not exist."""
+        """Return the sorted names of files and folders in this folder; empty if it is missing."""
         return sorted(self._names())
 
     def _names(self) -> Iterator[str]:

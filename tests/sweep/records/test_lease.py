@@ -125,7 +125,7 @@ def test_a_silent_lock_is_taken_over_and_its_driver_notices(folder: SweepFolder)
         other = DriverLease(folder, silent)
         other.renew()
         assert f"process {os.getpid()}) has taken the sweep over" in str(other.lost)
-        other.end()
+        other.release()
         assert reign.lost is None
         holder = current_holder(folder)
         assert holder is not None
