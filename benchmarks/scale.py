@@ -126,7 +126,7 @@ def read_and_ship(grid: Any) -> None:
     """What the records weigh, how long `status` reads them, how long `sync` takes from nothing."""
     from sweep.planning.plan import make_plan
     from sweep.records.record import Record
-    from sweep.tracking.exporter import export_all
+    from sweep.tracking.export import export_all
 
     number = len(grid.trials)
     with measured("plan, which reads every record", number, "trial"):

@@ -186,8 +186,8 @@ def tracking(epochs: int) -> Figures:
             spent = []
             for _ in range(epochs):
                 start = time.perf_counter()
-                shipper.changed(trial_id)
-                shipper.news()
+                shipper.notify_change(trial_id)
+                shipper.poll_reachability()
                 spent.append(time.perf_counter() - start)
                 time.sleep(0.005)
             shipper.finish()

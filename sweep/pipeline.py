@@ -32,7 +32,8 @@ from sweep.resources.gpu_sharing.measure import drop_unusable_gpus, measure_gpu_
 from sweep.resources.node_checks import require_nodes_ready
 from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
 from sweep.resources.temporary_folder import require_temporary_folder
-from sweep.tracking.exporter import Exporter, ExportResult, export_all
+from sweep.tracking.export import ExportResult, export_all
+from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
 
 CUT_SHORT_S = 12.0

@@ -18,21 +18,21 @@ def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> No
     with exit_on_error():
         from sweep.planning.plan import make_plan
         from sweep.records.lease import hold_lease
-        from sweep.tracking.exporter import export_all
+        from sweep.tracking.export import export_all
 
         standing = make_plan(without_skipped(load_grid_argument(grid, scale, changes)))
         if not standing.records:
             raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
         with hold_lease(standing.folder):
             shipped = export_all(standing.grid)
-    if shipped.place is None:
+    if shipped.link is None:
         print(f"MLflow cannot be reached: {escape_invisible(shipped.error or '')}", file=sys.stderr)
         raise typer.Exit(ExitCode.NOT_TRACKED)
-    if shipped.remark:
-        print(escape_invisible(shipped.remark))
+    if shipped.note:
+        print(escape_invisible(shipped.note))
     up_to_date = count_noun(len(standing.records), "run")
-    print(f"{up_to_date} up to date, {shipped.num_touched} of them just now")
-    print(f"{shipped.place.command or 'open'}: {shipped.place.link}")
+    print(f"{up_to_date} up to date, {shipped.num_exported} of them just now")
+    print(f"{shipped.link.command or 'open'}: {shipped.link.link}")
 
 
 def gc(

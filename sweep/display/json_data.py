@@ -70,7 +70,7 @@ def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
     first = trials[0]
     outcomes = [plan.outcome(trial) for trial in trials]
     errors = [
-        plan.records[trial.trial_id].epochs[-1]["test_error"]
+        plan.records[trial.trial_id].epochs[-1].metrics.test_error
         for trial, outcome in zip(trials, outcomes, strict=True)
         if outcome == "completed"
     ]
@@ -98,14 +98,14 @@ def _trial(trial: GridTrial) -> dict[str, Any]:
 
 def _progress(plan: Plan, trial: GridTrial, holder: Holder | None) -> dict[str, Any]:
     record = plan.records[trial.trial_id]
-    last = record.attempts[-1] if record.attempts else {}
+    last = record.last_attempt
     return {
         "outcome": record.outcome.value if record.outcome else None,
         "is_running": is_running(record, holder),
         "epochs_done": len(record.epochs),
-        "test_error": record.epochs[-1]["test_error"] if record.epochs else None,
-        "host": last.get("host"),
-        "device": last.get("device"),
+        "test_error": record.last_test_error,
+        "host": last.host if last else None,
+        "device": last.device if last else None,
         "num_attempts": len(record.attempts),
-        "error": record.error["message"] if record.error else None,
+        "error": record.error.message if record.error else None,
     }

@@ -57,9 +57,10 @@ def describe_driver(plan: Plan, holder: Holder | None) -> Iterator[str]:
 
 def is_running(record: Record, holder: Holder | None) -> bool:
     """Whether the trial is in training now, under this driver."""
-    last = record.attempts[-1] if record.attempts else {}
-    is_driven = holder is not None and last.get("driver") == holder.token
-    return is_driven and record.outcome is None and last.get("ended") is None
+    last = record.last_attempt
+    if holder is None or last is None or record.outcome is not None:
+        return False
+    return last.driver == holder.token and last.ended is None
 
 
 def format_begun_trial(plan: Plan, trial: GridTrial, holder: Holder | None) -> str:
@@ -67,13 +68,13 @@ def format_begun_trial(plan: Plan, trial: GridTrial, holder: Holder | None) -> s
     record = plan.records[trial.trial_id]
     parts = [trial.name, f"epoch {len(record.epochs)}/{trial.spec.train.epochs}"]
     if record.epochs:
-        parts.append(f"test error {format_percent(record.epochs[-1]['test_error'])}")
-    *earlier, last = record.attempts or [{}]
-    running = is_running(record, holder)
-    stopped_for = last.get("stopped_for") or "interrupted"
+        parts.append(f"test error {format_percent(record.last_test_error)}")
+    running, last = is_running(record, holder), record.last_attempt
+    stopped_for = (last and last.stopped_for) or "interrupted"
     parts.append("running" if running else stopped_for.replace("_", " "))
-    lost = [attempt for attempt in earlier if attempt.get("ended") is None]
-    num_lost = len(lost) + (not running and last.get("ended") is None)
+    # A worker that is lost early leaves a record without an attempt.
+    num_lost = sum(attempt.ended is None for attempt in record.attempts) - running
+    num_lost += not record.attempts
     if num_lost:
         parts.append(f"({count_noun(num_lost, 'attempt')} lost)")
     return "  ".join(parts)

@@ -18,8 +18,9 @@ from sweep.planning.added_parameters import AddedParameters
 from sweep.planning.continuation import continuation
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
+from sweep.records.attempt_info import TrialError
 from sweep.records.record import TRACEBACK
-from sweep.tracking.exporter import ExportResult
+from sweep.tracking.export import ExportResult
 from sweep.wording import count_noun
 from trainables.spec import Outcome
 
@@ -114,11 +115,11 @@ def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, repo
     if shipped.error:
         rows.append(("MLflow", f"not up to date: {shipped.error}"))
         rows.append(("", f"`norm-sweep sync {plan.grid.arguments}` brings it up to date"))
-    elif shipped.place:
-        command = f"{shipped.place.command}, then " if shipped.place.command else ""
-        rows.append(("MLflow", f"{command}{shipped.place.link}"))
-    if shipped.remark:
-        rows.append(("", shipped.remark))
+    elif shipped.link:
+        command = f"{shipped.link.command}, then " if shipped.link.command else ""
+        rows.append(("MLflow", f"{command}{shipped.link.link}"))
+    if shipped.note:
+        rows.append(("", shipped.note))
     for name, text in rows:
         print_line(console, f"{name:<8} {text}")
 
@@ -151,9 +152,9 @@ def print_errors(console: Console, plan: Plan) -> None:
     trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ERROR_OUTCOMES]
     for trial in trials[:MAX_TRIAL_ROWS]:
         record = plan.records[trial.trial_id]
-        error = record.error or {"type": "unknown", "message": ""}
-        first = error["message"].splitlines()[0] if error["message"] else ""
-        print_line(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
+        error = record.error or TrialError("unknown", message="", traceback="")
+        first = error.message.splitlines()[0] if error.message else ""
+        print_line(console, f"{trial.name} {record.outcome}: {error.type}: {first}", "red")
         place = plan.folder.trial(trial.trial_id).storage.uri
         print_line(console, f"  {place}/{TRACEBACK}")
     if len(trials) > MAX_TRIAL_ROWS:

@@ -59,7 +59,7 @@ def state_from_records(plan: Plan, holder: Holder | None) -> SweepState:
         if is_running(record, alive):
             board.start(trial_id)
             last = record.attempts[-1]
-            board.states[trial_id].place = f"{last.get('host')} {last.get('device')}"
+            board.states[trial_id].place = f"{last.host} {last.device}"
     board.slots = max(1, len(board.running))
     return board
 

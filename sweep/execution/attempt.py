@@ -9,7 +9,8 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.resource_usage import ProcessUsage
@@ -17,6 +18,7 @@ from sweep.execution.resume import resume_trial
 from sweep.execution.trial_writer import SupersededError, TrialWriter
 from sweep.process.import_order import put_custom_modules_last
 from sweep.process.working_folder import enter_folder
+from sweep.records.attempt_info import AttemptInfo, TrialError
 from sweep.records.lease import DriverOrders, read_orders
 from sweep.records.provenance import collect_provenance
 from sweep.records.record import Record, SweepFolder, TrialFolder, utc_now
@@ -62,7 +64,7 @@ class Attempt:
         self.trial: Trial | None = None
         self.usage: ProcessUsage | None = None
         self.resident: int | None = None
-        self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
+        self.info: AttemptInfo | None = None
         self.stopped_for: str | None = None
         self.notices: list[str] = []
         self.commits = TrialWriter(
@@ -93,8 +95,9 @@ class Attempt:
     def restart(self, why: str) -> None:
         """Go back to the last checkpoint, in an attempt of its own."""
         self.commits.settle()
-        self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
-        self.entry = {"id": uuid.uuid4().hex[:8]}
+        if self.info is not None:
+            self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
+        self.info = None
         self.release()
 
     def release(self) -> None:
@@ -108,7 +111,7 @@ class Attempt:
             return False
         self.last_orders = time.monotonic()
         told = read_orders(self.sweep, self.assignment.driver, self.assignment.cell)
-        if told is DriverOrders.LEAVE:
+        if told is DriverOrders.SUPERSEDED:
             raise SupersededError("another `run` has taken the sweep over")
         return told is DriverOrders.STOP
 
@@ -146,20 +149,20 @@ class Attempt:
         record.num_train, record.num_test = sizes.num_train, sizes.num_test
         record.chance_error = sizes.chance_error
         record.provenance = collect_provenance(self.assignment.device)
-        self.entry |= {
-            "started": utc_now(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "device": self.assignment.device,
-            "driver": self.assignment.driver,
-            "source": self.assignment.source,
-            "data": trial.dataset.digest,
-            "from_epoch": trial.epoch,
-            "from_step": trial.steps_into_epoch,
-            "ended": None,
-        }
+        self.info = AttemptInfo(
+            id=uuid.uuid4().hex[:8],
+            started=utc_now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            device=self.assignment.device,
+            driver=self.assignment.driver,
+            source=self.assignment.source,
+            data=trial.dataset.digest,
+            from_epoch=trial.epoch,
+            from_step=trial.steps_into_epoch,
+        )
+        record.attempts.append(self.info)
         self._note_compilation()
-        record.attempts.append(self.entry)
         self.commits.record(record)
 
     def advance(self) -> bool:
@@ -187,11 +190,21 @@ class Attempt:
         if self.trial is None:
             return
         steps = self.trial.steps
-        if getattr(steps, "is_graphed", False):
-            self.entry["cuda_graphs"] = True
-        if steps.compiled:
-            self.entry["compiled"] = [list(pair) for pair in steps.compiled]
+        if self.info is not None and getattr(steps, "is_graphed", False):
+            self._set_info(replace(self.info, cuda_graphs=True))
+        if self.info is not None and steps.compiled:
+            self._set_info(replace(self.info, compiled=[list(pair) for pair in steps.compiled]))
         self.notices += [line for line in steps.warnings if line not in self.notices]
+
+    def note_fused(self, num_networks: int) -> None:
+        """Record that the trial has been trained as one network with others."""
+        if self.info is not None:
+            fused = max(num_networks, self.info.fused or 1)
+            self._set_info(replace(self.info, fused=fused))
+
+    def _set_info(self, info: AttemptInfo) -> None:
+        """Replace what the record says of this attempt, which is the record's last one."""
+        self.info = self.record.attempts[-1] = info
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
@@ -215,7 +228,7 @@ class Attempt:
             self.end(Outcome.FAILED, error)
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
-        self.commits.require_current_attempt(self.entry["id"])
+        self._require_current()
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
@@ -228,23 +241,27 @@ class Attempt:
             self.commits.record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
-        self.commits.require_current_attempt(self.entry["id"])
+        self._require_current()
         self.commits.checkpoint(trial)
+
+    def _require_current(self) -> None:
+        """Raise `SupersededError` if another attempt at the trial has begun."""
+        if self.info is not None and self.info.id is not None:
+            self.commits.require_current_attempt(self.info.id)
 
     def suspend(self, why: str) -> None:
         """End the attempt without an outcome, with a checkpoint if there is something to keep."""
         self.stopped_for = why
-        if self.trial is not None and "started" in self.entry:
+        if self.trial is not None and self.info is not None:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
-            self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
+            self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
             self.commits.record(self.record)
         self.release()
 
     def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Commit the trial's outcome."""
-        if "started" in self.entry:
-            self.commits.require_current_attempt(self.entry["id"])
+        self._require_current()
         self._close(outcome, error)
 
     def _close(self, outcome: Outcome, error: BaseException | None = None) -> None:
@@ -253,15 +270,12 @@ class Attempt:
         if self.trial is not None:
             # Epochs beyond are of an earlier attempt, whose checkpoints were damaged.
             del record.epochs[self.trial.epoch :]
-        self.entry["ended"] = utc_now()
+        if self.info is not None:
+            self._set_info(replace(self.info, ended=utc_now()))
         if error is not None:
             text = "".join(traceback.format_exception(error))
             message = str(error).strip() or type(error).__name__
-            record.error = {
-                "type": type(error).__name__,
-                "message": message,
-                "traceback": text,
-            }
+            record.error = TrialError(type(error).__name__, message, text)
             self.folder.save_traceback(text)
         else:
             self.folder.delete_traceback()

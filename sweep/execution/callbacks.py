@@ -78,7 +78,7 @@ class RunListener:
         elif not self.reign.lost:
             # Nobody is left who could record it, and training it again would end alike.
             record_worker_death(self.board, trial_id, error)
-            self.shipper.changed(trial_id)
+            self.shipper.notify_change(trial_id)
 
     def may_go_on(self, tune_trial: Any) -> bool:
         """Whether trials that have lost their worker are given another one."""
@@ -89,7 +89,7 @@ class RunListener:
 
     def _update_tracking_error(self) -> None:
         """Have the board say when MLflow goes out of reach, and when it is back."""
-        news = self.shipper.news()
+        news = self.shipper.poll_reachability()
         if news is not None:
             self.board.set_tracking_error(news.error)
 
@@ -143,7 +143,7 @@ class TuneCallbacks(Callback):
                     board.suspend(trial_id)
             for trial_id, told in result["trials"].items():
                 _report(board, trial_id, told)
-                listener.shipper.changed(trial_id)
+                listener.shipper.notify_change(trial_id)
             listener.reign.stop_cells(board.repeated.stopped)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep.errors import RefusedError, suggest_nearest
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.planning.plan import Plan
+from sweep.records.epoch_record import EpochRecord
 from sweep.records.provenance import collect_provenance
 from sweep.records.record import Record
 from sweep.wording import format_step_ranges
@@ -38,12 +39,12 @@ def find_trial(grid: Grid, wanted: str) -> GridTrial:
     raise RefusedError(f"{grid.path} has no trial {wanted!r}{hint}")
 
 
-def compare_with_record(metrics: EpochMetrics, recorded: dict[str, Any]) -> list[str]:
+def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[str]:
     """`train_loss 0.71 (recorded 0.72)` for each value that is not the same to the bit."""
     return [
-        f"{name} {value!r} (recorded {recorded.get(name)!r})"
+        f"{name} {value!r} (recorded {recorded.values.get(name)!r})"
         for name, value in metrics.values().items()
-        if name not in TIMES and value != recorded.get(name)
+        if name not in TIMES and value != recorded.values.get(name)
     ]
 
 
@@ -51,10 +52,11 @@ def differing_circumstances(record: Record, device: str) -> Iterator[str]:
     """What is not as it was when the record was written, and may explain other bits."""
     here = collect_provenance(device)
     for name in ("code_version", "python", "platform", "device"):
-        if here[name] != record.provenance.get(name):
-            yield f"{name} was {record.provenance.get(name)}, is {here[name]}"
-    packages = record.provenance.get("packages", {})
-    for name, version in here["packages"].items():
+        now, before = getattr(here, name), getattr(record.provenance, name)
+        if now != before:
+            yield f"{name} was {before}, is {now}"
+    packages = record.provenance.packages or {}
+    for name, version in (here.packages or {}).items():
         if version != packages.get(name):
             yield f"{name} was {packages.get(name)}, is {version}"
 
@@ -112,7 +114,8 @@ def _train_again(
     from trainables import Trial
 
     record = plan.records.get(trial.trial_id)
-    device = record.attempts[-1]["device"] if record and record.attempts else "cpu"
+    last_attempt = record.last_attempt if record else None
+    device = (last_attempt and last_attempt.device) or "cpu"
     torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
     compiled = record.compiled if record and not record.fused else []
     training = Trial(trial.spec, data_root=plan.grid.data_root, device=device, compilation=compiled)
@@ -161,11 +164,11 @@ def _is_alike(training: Trial, record: Record, say: Callable[[str], None], num_e
         if metrics.epoch > len(record.epochs):
             say(f"{begin}: not in the record")
             continue
-        recorded = record.epochs[metrics.epoch - 1]
-        pairs.append((metrics.train_loss, recorded["train_loss"]))
+        recorded = record.epochs[metrics.epoch - 1].metrics
+        pairs.append((metrics.train_loss, recorded.train_loss))
         say(
-            f"{begin} (recorded {recorded['test_error']:.2f} %), train loss "
-            f"{metrics.train_loss:.4f} (recorded {recorded['train_loss']:.4f})"
+            f"{begin} (recorded {recorded.test_error:.2f} %), train loss "
+            f"{metrics.train_loss:.4f} (recorded {recorded.train_loss:.4f})"
         )
     checks = {"first epoch": (pairs[:1], ALIKE_AT_FIRST), "all epochs": (pairs, ALIKE_OVER_ALL)}
     far = [

@@ -35,6 +35,8 @@ def resume_trial(attempt: Attempt, trial: Trial) -> None:
 
 def _has_changed(attempt: Attempt, trial: Trial) -> bool:
     """Whether something of the user's own is not as it was for the epochs on record."""
-    before = attempt.record.attempts[-1] if attempt.record.attempts else {}
-    source, digest = attempt.assignment.source, trial.dataset.digest
-    return (before.get("source", source), before.get("data", digest)) != (source, digest)
+    before = attempt.record.last_attempt
+    if before is None:
+        return False
+    source_has_changed = before.source not in (None, attempt.assignment.source)
+    return source_has_changed or before.data not in (None, trial.dataset.digest)

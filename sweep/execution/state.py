@@ -72,7 +72,7 @@ class SweepState:
         self.order = [trial.trial_id for trial in self.plan.missing()]
         for trial in self.plan.grid.trials:
             record = self.plan.records.get(trial.trial_id)
-            last = record.epochs[-1]["test_error"] if record and record.epochs else None
+            last = record.last_test_error if record else None
             outcome, epochs = self.plan.outcome(trial), self.plan.epochs_done(trial)
             self.states[trial.trial_id] = TrialState(trial, outcome, epochs, last)
         self.repeated = RepeatedErrors(self.states)

@@ -90,16 +90,16 @@ class TrialTrainable(tune.Trainable):
 def describe_attempt(attempt: Attempt) -> dict[str, Any]:
     """What the driver is told of a trial, as plain values."""
     record = attempt.record
-    epoch = record.epochs[-1] if record.epochs else {}
+    host = attempt.info.host if attempt.info else None
     return {
         "epochs": len(record.epochs),
-        "test_error": epoch.get("test_error"),
-        "epoch_s": (epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0),
+        "test_error": record.last_test_error,
+        "epoch_s": record.epochs[-1].seconds if record.epochs else 0.0,
         "outcome": record.outcome.value if record.outcome else None,
-        "error": record.error,
+        "error": vars(record.error) if record.error else None,
         "stopped_for": attempt.stopped_for,
         "notices": attempt.notices,
-        "place": f"{attempt.entry.get('host')} {attempt.assignment.device}",
+        "place": f"{host} {attempt.assignment.device}",
     }
 
 

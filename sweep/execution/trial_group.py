@@ -87,7 +87,7 @@ class TrialGroup:
             return []
         for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):
             if num_networks > 1:
-                attempt.entry["fused"] = max(num_networks, attempt.entry.get("fused", 1))
+                attempt.note_fused(num_networks)
         pairs = list(zip(together, progress, strict=True))
         return [attempt for attempt, what in pairs if attempt.take(what)]
 

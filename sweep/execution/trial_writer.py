@@ -78,7 +78,7 @@ class TrialWriter:
         there = self._folder.load()
         if there is None:
             raise FileNotFoundError(f"{self._folder.storage.uri} has disappeared")
-        if there.attempts[-1]["id"] != attempt_id:
+        if there.attempts[-1].id != attempt_id:
             raise SupersededError(f"trial {there.trial_id} is another worker's now")
 
     def record(self, record: Record) -> None:

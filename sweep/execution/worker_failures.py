@@ -13,6 +13,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 
 from sweep.execution.state import SweepState
 from sweep.execution.worker_losses import LOST_WORKERS
+from sweep.records.attempt_info import TrialError
 from sweep.records.record import Record, RecordDamagedError
 from trainables.spec import Outcome
 
@@ -91,7 +92,7 @@ def record_worker_death(board: SweepState, trial_id: str, error: object) -> None
     try:
         record = folder.load() or Record.of(state.trial.spec)
         record.outcome = outcome
-        record.error = {"type": "WorkerDied", "message": why, "traceback": why}
+        record.error = TrialError("WorkerDied", message=why, traceback=why)
         folder.save_traceback(f"{why}; {board.logs} may say more\n")
         folder.save(record)
     except (OSError, RecordDamagedError):

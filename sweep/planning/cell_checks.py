@@ -6,13 +6,10 @@ brought it, and what that code may do to Python.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from threading import Thread
 
 from sweep.errors import RefusedError
 from sweep.grid.model import Grid
@@ -20,7 +17,7 @@ from sweep.planning.feasibility import drop_infeasible_cells, find_not_fusable
 from sweep.planning.missing_reference import missing_reference
 from sweep.planning.unequal_training import unequal_training
 from sweep.planning.warnings import grid_warnings, unsaved_state_warnings
-from sweep.process.interrupts import start_without_signals
+from sweep.process.child_process import ChildProcess, end_with_parent
 
 
 @dataclass(frozen=True)
@@ -57,39 +54,28 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
     if "torch" in sys.modules and not any(trial.spec.own for trial in grid.trials):
         meanwhile()
         return check_cells(grid)
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(grid, theirs), daemon=True)
-    start_without_signals(process)
-    theirs.close()
+    child: ChildProcess[CellFindings | RefusedError] = ChildProcess(_send_findings, grid)
     try:
         meanwhile()
-        answer: CellFindings | Exception = ours.recv()
+        answer = child.receive()
     except EOFError:
-        process.join()
-        if process.exitcode and process.exitcode < 0:
+        exit_code = child.wait()
+        if exit_code < 0:
             return check_cells(grid)
-        what = f"Python was ended (exit code {process.exitcode}) while its cells were tried"
+        what = f"Python was ended (exit code {exit_code}) while its cells were tried"
         raise RefusedError(f"{grid.path}: {what}") from None
     finally:
-        process.kill()
-        process.join()
-    if isinstance(answer, Exception):
+        child.kill()
+    if isinstance(answer, RefusedError):
         raise answer
     return answer
 
 
-def _answer(grid: Grid, asked: Connection) -> None:
+def _send_findings(driver: Connection, grid: Grid) -> None:
+    """Try the cells in this process and send the findings, or the refusal, to the driver."""
     sys.stdout = sys.stderr  # the driver's may be read by another program
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
-        asked.send(check_cells(grid))
+        driver.send(check_cells(grid))
     except RefusedError as refused:
-        asked.send(refused)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        driver.send(refused)

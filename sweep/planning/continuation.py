@@ -67,14 +67,14 @@ def what_has_changed(plan: Plan, trial: GridTrial, record: Record) -> str | None
 
     A worker that resumes the trial finds the same, and forgets these epochs.
     """
-    last = record.attempts[-1] if record.attempts else {}
+    last = record.last_attempt
     source = source_digest(trial.spec.own, plan.grid.import_paths)
-    if last.get("source", source) != source:
+    if last and last.source not in (None, source):
         return f"the source of {' or '.join(trial.spec.own)} has changed"
-    if is_custom(trial.spec.data.name) and "data" in last:
+    if is_custom(trial.spec.data.name) and last and last.data is not None:
         from trainables.data.custom import read_custom_data
 
-        if last["data"] != read_custom_data(trial.spec.data).digest:
+        if last.data != read_custom_data(trial.spec.data).digest:
             return f"{trial.spec.data.name} has other images or labels than before"
     return None
 

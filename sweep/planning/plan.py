@@ -93,7 +93,7 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool =
     plan = Plan(grid, folder, records, frozenset(retry), costs, damaged, times)
     for trial in grid.trials:
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
-            plan.costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))
+            plan.costs.observe(trial, epoch.seconds)
     return plan
 
 

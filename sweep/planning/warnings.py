@@ -44,7 +44,9 @@ def changed_source_warnings(plan: Plan) -> list[str]:
         source = source_digest(own, plan.grid.import_paths)
         finished = [plan.records[t.trial_id] for t in of_them if plan.outcome(t) is not None]
         others = [
-            r for r in finished if r.attempts and r.attempts[-1].get("source", source) != source
+            record
+            for record in finished
+            if (last := record.last_attempt) and last.source not in (None, source)
         ]
         if others:
             lines.append(

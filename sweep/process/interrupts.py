@@ -14,8 +14,6 @@ import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
-from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from sweep.errors import ExitCode
@@ -79,20 +77,6 @@ def leave_a_dead_terminal() -> None:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, number)
                 os.close(nowhere)
-
-
-def start_without_signals(process: BaseProcess) -> None:
-    """Start a process that no Ctrl-C ends, which reaches every process of a terminal.
-
-    It is born with the signals blocked: one that has not got as far as ignoring them would be hit.
-    """
-    # multiprocessing's resource tracker lets them through again when it starts.
-    resource_tracker.ensure_running()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _tell(line: bytes) -> None:

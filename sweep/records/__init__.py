@@ -1,1 +1,1 @@
-"""The durable truth: records and checkpoints on a storage, and who may write them."""
+"""What a sweep stores: records, checkpoints, and the lease of its driver."""

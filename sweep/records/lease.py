@@ -1,12 +1,14 @@
-"""One driver per sweep: a lock in the sweep's folder that says who holds it, and beats.
+"""One driver per sweep: a lease file in the sweep's folder, which names its holder.
 
-The driver renews its lock every few seconds. A lock whose process is gone, or that has not been
-renewed for two minutes, is taken over; workers and a driver that was suspended see that in it.
+The driver renews its lease by a heartbeat every few seconds. A lease whose process is gone, or that
+has not been renewed for two minutes, may be taken over; the former driver and its workers read in
+the file that this has happened.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import time
@@ -23,27 +25,40 @@ from sweep.records.record import SweepFolder, utc_now
 LEASE_FILE = "driver.lock"
 HEARTBEAT_S = 10.0
 DEAD_AFTER_S = 120.0
-"""Without a beat for so long a driver counts as dead; hosts' clocks must agree to a minute."""
+"""A driver without a heartbeat for so long is dead; hosts' clocks must agree to a minute."""
 
 SETTLE_S = 0.5
-"""Of two that take a lock at once, the one that wrote last has it after this."""
+"""Seconds after which a lease belongs to whoever wrote it last, of two that took it at once."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class DriverOrders(Enum):
-    """What the lock tells the worker of a driver."""
+    """What the lease tells a worker.
+
+    GO_ON: train on. STOP: suspend the trial. SUPERSEDED: another driver has the sweep; write
+    nothing more.
+    """
 
     GO_ON = auto()
     STOP = auto()
-    LEAVE = auto()
+    SUPERSEDED = auto()
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who drives a sweep. `started` tells a process from a later one with the same number.
+    """The driver that holds a sweep's lease, as the lease file describes it.
 
-    `beat` is when the lock was last renewed, in seconds since 1970; `token` is this driver's and
-    no other's; `stopping` tells its workers to put their trials aside, `stopped` only those of
-    the cells that it names.
+    Attributes:
+        host: name of the driver's machine.
+        pid: the driver's process.
+        since: when the driver took the lease, UTC, ISO 8601.
+        started: when the process started, which tells it from a later one with the same number.
+        beat: when the lease was last renewed, in seconds since 1970.
+        token: names this driver among all.
+        stopping: whether its workers are to suspend their trials.
+        stopped: names of the cells whose trials are to be suspended in any case.
     """
 
     host: str
@@ -57,26 +72,31 @@ class Holder:
 
     @property
     def who(self) -> str:
-        """`on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
+        """The holder in words: `on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
         return f"on {self.host}, process {self.pid}, since {self.since}"
 
     @property
     def is_silent(self) -> bool:
-        """Whether the lock has not been renewed for too long."""
+        """Whether the last heartbeat is older than `DEAD_AFTER_S`."""
         return time.time() - self.beat > DEAD_AFTER_S
 
     def is_dead(self) -> bool:
-        """Whether the holder is gone: silent, or a process of this host that is no more."""
+        """Whether the holder is silent, or a process of this host that has ended."""
         is_gone = self.host == socket.gethostname() and self.started != process_start(self.pid)
         return is_gone or self.is_silent
 
     def to_json(self) -> bytes:
-        """The lock's content."""
+        """Return the content of the lease file."""
         return json.dumps(asdict(self)).encode()
 
 
 class DriverLease:
-    """A driver's hold on its sweep; `lost` says how it has ended against the driver's will."""
+    """The lease of this process on a sweep, renewed by a thread until `release`.
+
+    Attributes:
+        holder: this process, as the lease file describes it.
+        lost: why this process has lost the lease; None while it has not.
+    """
 
     def __init__(self, folder: SweepFolder, holder: Holder) -> None:
         self.folder = folder
@@ -84,86 +104,102 @@ class DriverLease:
         self.lost: str | None = None
         self._wake = Event()
         self._ended = False
-        self._thread = Thread(target=self._beat_on, name="lock", daemon=True)
+        self._thread = Thread(target=self._renew_until_released, name="lease", daemon=True)
         self._thread.start()
 
     @property
     def token(self) -> str:
-        """What workers know this driver by."""
+        """The token by which workers know this driver."""
         return self.holder.token
 
     def stop(self) -> None:
-        """Tell the workers to put their trials aside."""
+        """Have the workers suspend their trials."""
         if not self.holder.stopping:
             self.holder = replace(self.holder, stopping=True)
             self._wake.set()
 
     def stop_cells(self, cells: Iterable[str]) -> None:
-        """Tell the workers to put the trials of these cells aside, by name."""
+        """Have the workers suspend the trials of these cells, given by name."""
         stopped = tuple(cells)
         if stopped != self.holder.stopped:
             self.holder = replace(self.holder, stopped=stopped)
             self._wake.set()
 
-    def beat(self) -> None:
-        """Renew the lock, unless it is no longer this driver's."""
+    def renew(self) -> None:
+        """Write a heartbeat into the lease file; set `lost` if the lease is no longer this one."""
         try:
-            there = _read(self.folder)
+            current = _read(self.folder)
         except FileNotFoundError:
-            self.lost = _gone(self.folder)
-        except OSError:
-            return  # the next beat may come through
+            self._lose(_describe_loss(self.folder))
+        except OSError as error:
+            logger.warning("the lease cannot be read, next heartbeat soon: %s", error)
+            return
         else:
-            if there is not None and there.token != self.token:
-                self.lost = (
-                    f"a `run` on {there.host} (process {there.pid}) has taken the sweep over"
+            if current is not None and current.token != self.token:
+                self._lose(
+                    f"a `run` on {current.host} (process {current.pid}) has taken the sweep over"
                 )
         if not self.lost:
             self.holder = replace(self.holder, beat=time.time())
-            with suppress(OSError):
+            try:
                 self.folder.storage.replace(LEASE_FILE, self.holder.to_json())
+            except OSError as error:
+                logger.warning("the lease cannot be renewed, next heartbeat soon: %s", error)
 
-    def end(self) -> None:
-        """Give the lock back."""
+    def _lose(self, why: str) -> None:
+        if self.lost is None:
+            logger.error("the lease is lost: %s", why)
+        self.lost = why
+
+    def release(self) -> None:
+        """Stop renewing the lease, and delete its file if it is still this process's."""
         self._ended = True
         self._wake.set()
         self._thread.join()
-        there = current_holder(self.folder)
-        if there is not None and there.token == self.token:
+        current = current_holder(self.folder)
+        if current is not None and current.token == self.token:
             with suppress(OSError):
                 self.folder.storage.delete(LEASE_FILE)
 
-    def _beat_on(self) -> None:
+    def _renew_until_released(self) -> None:
         while not self._ended:
             self._wake.wait(HEARTBEAT_S)
             self._wake.clear()
             if not self._ended:
-                self.beat()
+                self.renew()
 
 
 @contextmanager
 def hold_lease(folder: SweepFolder) -> Iterator[DriverLease]:
-    """Hold the sweep's lock; `RefusedError` names the holder if a living one has it."""
+    """Hold the lease of a sweep within the block.
+
+    Raises:
+        RefusedError: a living driver has the lease; the message names it.
+    """
     mine = Holder(socket.gethostname(), os.getpid(), utc_now(), process_start(os.getpid()))
     if not folder.storage.create(LEASE_FILE, mine.to_json()):
         require_no_driver(folder)
+        logger.warning("the lease of a driver that has died is taken over")
         folder.storage.write(LEASE_FILE, mine.to_json())
         time.sleep(SETTLE_S)
     elif not folder.storage.is_local:  # where two may both pass
         time.sleep(SETTLE_S)
-    there = current_holder(folder)
-    if there is None or there.token != mine.token:
-        who = f" on {there.host} (process {there.pid}, since {there.since})" if there else ""
-        raise RefusedError(f"another `run` of this sweep has just begun{who}")
-    reign = DriverLease(folder, mine)
+    current = current_holder(folder)
+    if current is None or current.token != mine.token:
+        where = (
+            f" on {current.host} (process {current.pid}, since {current.since})" if current else ""
+        )
+        raise RefusedError(f"another `run` of this sweep has just begun{where}")
+    lease = DriverLease(folder, mine)
+    logger.info("holding the lease of %s", folder.storage.uri)
     try:
-        yield reign
+        yield lease
     finally:
-        reign.end()
+        lease.release()
 
 
 def require_no_driver(folder: SweepFolder) -> None:
-    """Raise `RefusedError`, which names the holder, if a living one has the sweep's lock."""
+    """Raise `RefusedError`, which names the holder, if a living driver has the sweep's lease."""
     holder = current_holder(folder)
     if holder and not holder.is_dead():
         raise RefusedError(
@@ -174,7 +210,7 @@ def require_no_driver(folder: SweepFolder) -> None:
 
 
 def current_holder(folder: SweepFolder) -> Holder | None:
-    """Who holds the lock, or None if it is free or unreadable."""
+    """Return the holder of the lease; None if there is none, or the file cannot be read."""
     try:
         return _read(folder)
     except OSError:
@@ -182,40 +218,46 @@ def current_holder(folder: SweepFolder) -> Holder | None:
 
 
 def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders:
-    """What a worker of the driver with this token is to do with a trial of the cell of this name.
+    """Return what a worker is to do.
 
-    Raises `FileNotFoundError` where there is no lock: the driver has ended, or the storage with it.
+    Args:
+        folder: the folder of the sweep.
+        token: the worker's driver.
+        cell: name of the cell of the worker's trial.
+
+    Raises:
+        FileNotFoundError: there is no lease: the driver has ended, or its storage is gone.
     """
     try:
         holder = _read(folder)
     except FileNotFoundError:
-        raise FileNotFoundError(_gone(folder)) from None
+        raise FileNotFoundError(_describe_loss(folder)) from None
     except OSError:
-        return DriverOrders.GO_ON  # a storage that cannot be read just now
+        return DriverOrders.GO_ON  # the storage may be read again in a moment
     if holder is None:
         return DriverOrders.GO_ON
     if holder.token != token:
-        return DriverOrders.LEAVE
+        return DriverOrders.SUPERSEDED
     is_over = holder.stopping or holder.is_silent or cell in holder.stopped
     return DriverOrders.STOP if is_over else DriverOrders.GO_ON
 
 
-def _gone(folder: SweepFolder) -> str:
+def _describe_loss(folder: SweepFolder) -> str:
     return f"{folder.storage.uri} has disappeared, or its {LEASE_FILE} was deleted"
 
 
 def _read(folder: SweepFolder) -> Holder | None:
-    """The lock's holder; None if the lock says nothing."""
+    """Return the holder that the lease file describes; None if the file describes none."""
     content = folder.storage.read(LEASE_FILE)
     try:
-        plain = json.loads(content)
-        return Holder(**{**plain, "stopped": tuple(plain.get("stopped", ()))})
+        data = json.loads(content)
+        return Holder(**{**data, "stopped": tuple(data.get("stopped", ()))})
     except (ValueError, TypeError, AttributeError):
         return None
 
 
 def process_start(pid: int) -> str:
-    """When the process began, as the kernel counts; empty if there is no such process."""
+    """Return when a process started, in the kernel's clock ticks; empty if it does not run."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()

@@ -1,19 +1,21 @@
-"""The durable truth: one `record.json` per trial, written by the process that trains it.
+"""One `record.json` per trial, written by the process that trains the trial.
 
-MLflow is a projection of these records and can be rebuilt from them at any time.
+MLflow shows these records, and can be filled again from them at any time.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.records.attempt_info import AttemptInfo, StepRanges, TrialError
+from sweep.records.epoch_record import EpochRecord
+from sweep.records.provenance import Provenance
 from sweep.records.storage import Storage
 from trainables.spec import (
     SPEC_VERSION,
@@ -33,17 +35,23 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
 class RecordDamagedError(Exception):
-    """Records that cannot be read: a line each, with its place, the reason and what to do."""
+    """Records that cannot be read: a line each, with the file, the reason and what to do."""
 
 
 @dataclass
 class Record:
     """What is known of a trial.
 
-    `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
-    a completed trial's weights; `edition` says in a sentence what a small edition of its grid
-    replaced, or how much of the data the trial saw, and is null for all of them. `system` has a
-    list per quantity of its worker's process (`ProcessUsage`), one value an epoch.
+    Attributes:
+        spec: the trial's spec, as the version of the program that began the trial wrote it.
+        outcome: how the trial ended; None until then.
+        chance_error: percent wrong by guessing among the classes.
+        weights_digest: names the bits of a completed trial's weights.
+        edition: a sentence on what a small edition of the grid replaced, or on how much of the data
+            the trial saw; None for all of the data.
+        epochs: the committed epochs, from the first one.
+        system: a list per quantity of the worker's process (`ProcessUsage`), one value an epoch.
+        error: the error that ended the trial; None if there was none.
     """
 
     trial_id: str
@@ -58,70 +66,102 @@ class Record:
     num_parameters: int | None = None
     weights_digest: str | None = None
     edition: str | None = None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[AttemptInfo] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
     system: dict[str, list[float | None]] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, str] | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    error: TrialError | None = None
 
     @staticmethod
     def of(spec: TrialSpec) -> Record:
-        """The record of a trial that has not begun."""
+        """Return the record of a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
     def add_epoch(self, metrics: EpochMetrics, usage: Mapping[str, float] | None = None) -> None:
-        """Append an epoch. One trained a second time keeps its timestamp, its times and its usage.
+        """Append an epoch, or replace it if the trial is trained a second time from before it.
 
-        MLflow then has nothing new to store.
+        A replaced epoch keeps its timestamp, its times and its usage, so that MLflow has nothing
+        new to store.
+
+        Args:
+            metrics: what the training yielded for the epoch.
+            usage: the worker's usage of its machine during the epoch, by quantity.
         """
-        here = slice(metrics.epoch - 1, metrics.epoch)
-        values = {key: _finite(value) for key, value in metrics.values().items()}
-        stamped: dict[str, Any] = {"timestamp_ms": _now_ms(), **values}
-        for earlier in self.epochs[here]:
-            stamped |= {key: earlier[key] for key in ("timestamp_ms", "train_s", "eval_s")}
-        self.epochs[here] = [stamped]
+        index = metrics.epoch - 1
+        if index < len(self.epochs):
+            first = self.epochs[index]
+            train_s, eval_s = first.metrics.train_s, first.metrics.eval_s
+            metrics = replace(metrics, train_s=train_s, eval_s=eval_s)
+            self.epochs[index] = EpochRecord(first.timestamp_ms, metrics)
+        else:
+            self.epochs.append(EpochRecord(_now_ms(), metrics))
         for name, value in (usage or {}).items():
             column = self.system.setdefault(name, [])
             column += [None] * (metrics.epoch - len(column))
-            if column[metrics.epoch - 1] is None:
-                column[metrics.epoch - 1] = value
+            if column[index] is None:
+                column[index] = value
 
     def to_json(self) -> bytes:
-        """Readable JSON; floats survive the round trip to the bit."""
-        return json.dumps(vars(self), indent=1, allow_nan=False).encode() + b"\n"
+        """Return the record as readable JSON, in which every float keeps all its bits."""
+        data = {
+            **vars(self),
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+            "epochs": [epoch.to_json() for epoch in self.epochs],
+            "provenance": self.provenance.to_json(),
+            "error": vars(self.error) if self.error else None,
+        }
+        return json.dumps(data, indent=1, allow_nan=False).encode() + b"\n"
+
+    @property
+    def last_attempt(self) -> AttemptInfo | None:
+        """The newest attempt; None if the trial has not begun."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def last_test_error(self) -> float | None:
+        """Test error of the last epoch in percent; None before the first, or if not finite."""
+        return self.epochs[-1].test_error if self.epochs else None
 
     @property
     def fused(self) -> int | None:
-        """Of how many networks side by side the trial was one, at most; None: never."""
-        widths = [attempt["fused"] for attempt in self.attempts if "fused" in attempt]
+        """How many seeds were trained as one network with this one, at most; None: never."""
+        widths = [attempt.fused for attempt in self.attempts if attempt.fused is not None]
         return max(widths, default=None)
 
     @property
-    def compiled(self) -> list[list[int | None]]:
-        """Which optimizer steps ran compiled: ranges `[first, end]`; end None: to the last one."""
-        return self.attempts[-1].get("compiled", []) if self.attempts else []
+    def compiled(self) -> StepRanges:
+        """The optimizer steps that ran compiled."""
+        last = self.last_attempt
+        return last.compiled or [] if last else []
 
     @property
     def train_s(self) -> float:
         """Seconds of training and evaluation so far."""
-        return sum((e["train_s"] or 0.0) + (e["eval_s"] or 0.0) for e in self.epochs)
+        return sum((epoch.seconds for epoch in self.epochs), 0.0)
 
 
 def parse_record(content: bytes, place: str) -> Record:
-    """A record from its file; `RecordDamagedError` if truncated, foreign or too new."""
+    """Return the record that a file holds.
+
+    Args:
+        content: bytes of the file.
+        place: path or URI of the file, for the error message.
+
+    Raises:
+        RecordDamagedError: the file is truncated, is no record, or a newer version wrote it.
+    """
     try:
         data = json.loads(content)
-        for name, known in (("record_version", RECORD_VERSION), ("spec_version", SPEC_VERSION)):
+        for name, newest in (("record_version", RECORD_VERSION), ("spec_version", SPEC_VERSION)):
             version = data[name]
-            if version > known:
-                what = f"has {name} {version}, but this program knows versions up to {known}"
+            if version > newest:
+                what = f"has {name} {version}, but this program knows versions up to {newest}"
                 raise RecordDamagedError(f"{place}: {what}; update the program")
-        data["outcome"] = Outcome(data["outcome"]) if data["outcome"] else None
         unknown = set(data) - {field.name for field in fields(Record)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
-        record = Record(**data)
-        _require_sound(record)
+        record = Record(**{**data, **_typed_fields(data)})
+        _require_consistent(record)
         return record
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = (
@@ -131,34 +171,50 @@ def parse_record(content: bytes, place: str) -> Record:
         raise RecordDamagedError(what) from error
 
 
-def _require_sound(record: Record) -> None:
+def _typed_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects in place of the fields whose JSON is an object, a list or an outcome."""
+    return {
+        "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
+        "attempts": [AttemptInfo.from_json(attempt) for attempt in _list_of(data, "attempts")],
+        "epochs": [EpochRecord.from_json(epoch) for epoch in _list_of(data, "epochs")],
+        "provenance": Provenance.from_json(data.get("provenance", {})),
+        "error": TrialError(**data["error"]) if data.get("error") else None,
+    }
+
+
+def _list_of(data: Mapping[str, Any], name: str) -> list[object]:
+    value = data.get(name, [])
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of {name}, found {value!r}")
+    return value
+
+
+def _require_consistent(record: Record) -> None:
     """Raise `ValueError` for what no attempt writes: copied from elsewhere, or changed by hand."""
     if record.spec_version == SPEC_VERSION:
         named = spec_from_dict(record.spec).trial_id
         if named != record.trial_id:
             raise ValueError(f"its spec is that of trial {named}, not {record.trial_id}")
-    numbers = [epoch["epoch"] for epoch in record.epochs]
+    numbers = [epoch.epoch for epoch in record.epochs]
     if numbers != list(range(1, len(numbers) + 1)):
         raise ValueError(f"its epochs are {numbers}")
-    for epoch in record.epochs:
-        for name, value in epoch.items():
-            if isinstance(value, bool) or not isinstance(value, int | float | None):
-                raise ValueError(f"{name} of epoch {epoch['epoch']} is {value!r}")
     wanted = record.spec["train"]["epochs"]
     if record.outcome is Outcome.COMPLETED and len(numbers) != wanted:
         raise ValueError(f"it is completed, but has {len(numbers)} of {wanted} epochs")
-    for attempt in (*record.attempts, record.provenance):
-        attempt.items()
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The folder that one trial owns: its record, its last checkpoints, what it leaves behind."""
+    """The folder of one trial: its record, checkpoints, predictions and traceback."""
 
     storage: Storage
 
     def load(self) -> Record | None:
-        """The trial's record, or None if the trial has not begun."""
+        """Return the trial's record, None if the trial has not begun.
+
+        Raises:
+            RecordDamagedError: the file is no record, or that of another trial.
+        """
         place = f"{self.storage.uri}/{RECORD}"
         try:
             content = self.storage.read(RECORD)
@@ -176,89 +232,97 @@ class TrialFolder:
         return record
 
     def save(self, record: Record) -> None:
-        """Commit the record."""
+        """Write the record."""
         self.save_json(record.to_json())
 
     def save_json(self, content: bytes) -> None:
-        """Commit a record as `Record.to_json` gives it."""
+        """Write a record that `Record.to_json` has returned."""
         self.storage.write(RECORD, content)
 
     def save_checkpoint(self, epoch: int, steps: int, content: bytes) -> None:
-        """Write the checkpoint at so many steps after an epoch, which the record must name.
+        """Write a checkpoint and delete all but the newest `KEPT_CHECKPOINTS`.
 
-        Older ones go, and so do newer ones: they were damaged, else the trial would not be here.
+        Checkpoints that are further than this one are deleted too: they were damaged, or else the
+        trial would have resumed from them.
+
+        Args:
+            epoch: finished epochs, which the record must hold.
+            steps: optimizer steps into the next epoch.
+            content: the trial's state.
         """
-        self.storage.write(_checkpoint(epoch, steps), content)
+        self.storage.write(_checkpoint_name(epoch, steps), content)
         marks = self._checkpoints()
         kept = [mark for mark in marks if mark <= (epoch, steps)][:KEPT_CHECKPOINTS]
         for mark in marks:
             if mark not in kept:
-                self.storage.delete(_checkpoint(*mark))
+                self.storage.delete(_checkpoint_name(*mark))
 
     def checkpoints(self, up_to: int) -> Iterator[tuple[str, bytes]]:
-        """Those that follow a committed epoch, the newest first: (name, content)."""
+        """Yield name and content of the checkpoints after at most `up_to` epochs, newest first."""
         for epoch, steps in self._checkpoints():
             if epoch <= up_to:
-                name = _checkpoint(epoch, steps)
+                name = _checkpoint_name(epoch, steps)
                 yield name, self.storage.read(name)
 
     def newest_checkpoint(self) -> tuple[int, int] | None:
-        """Epochs, and steps into the next one, of the newest checkpoint; None if there is none."""
+        """Return the epochs of the newest checkpoint and its steps into the next one, or None."""
         return next(iter(self._checkpoints()), None)
 
     def delete_checkpoints(self) -> None:
-        """Delete them all: what they continue is no longer wanted."""
+        """Delete all checkpoints."""
         for epoch, steps in self._checkpoints():
-            self.storage.delete(_checkpoint(epoch, steps))
+            self.storage.delete(_checkpoint_name(epoch, steps))
 
     def disposable(self) -> list[str]:
-        """Names of the checkpoints, and of what a killed worker had not written to the end."""
-        checkpoints = [_checkpoint(*mark) for mark in self._checkpoints()]
+        """Return the names of checkpoints, and of temporary files that a killed worker left."""
+        checkpoints = [_checkpoint_name(*mark) for mark in self._checkpoints()]
         return checkpoints + [name for name in self.storage.names() if name.endswith(".tmp")]
 
     def save_correct(self, content: bytes) -> None:
-        """Write which test examples were right after the last epoch (`Trial.correct_bits`)."""
+        """Write which test examples are classified correctly (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)
 
     def correct(self) -> bytes | None:
-        """What `save_correct` wrote, or None if the trial was trained without it."""
+        """Return what `save_correct` has written, None if there is no such file."""
         try:
             return self.storage.read(CORRECT)
         except FileNotFoundError:
             return None
 
     def save_traceback(self, text: str) -> None:
-        """Write the traceback where a person can open it."""
+        """Write the traceback of the error that ended the trial, for a person to read."""
         self.storage.write(TRACEBACK, text.encode())
 
     def delete_traceback(self) -> None:
-        """Delete what `save_traceback` wrote for an earlier attempt, if there was one."""
+        """Delete the traceback of an earlier attempt, if there is one."""
         self.storage.delete(TRACEBACK)
 
     def _checkpoints(self) -> list[tuple[int, int]]:
+        """Return epochs and further steps of each checkpoint, newest first."""
         found = [_CHECKPOINT.fullmatch(name) for name in self.storage.names()]
         return sorted(((int(m[1]), int(m[2] or 0)) for m in found if m), reverse=True)
 
 
-def _checkpoint(epoch: int, steps: int) -> str:
+def _checkpoint_name(epoch: int, steps: int) -> str:
     within = f"-step-{steps:08d}" if steps else ""
     return f"checkpoint-{epoch:06d}{within}.pt"
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """`<storage>/<sweep name>`: what the grid expects, and a folder per trial."""
+    """The folder of a sweep, `<storage>/<sweep name>`: `sweep.json`, a folder per trial."""
 
     storage: Storage
 
     def trial(self, trial_id: str) -> TrialFolder:
-        """The folder of one trial."""
+        """Return the folder of one trial."""
         return TrialFolder(self.storage.below("trials", trial_id))
 
     def load(self, trial_ids: Sequence[str]) -> dict[str, Record]:
-        """The records of those trials that have begun.
+        """Return the records of those trials that have begun, by id.
 
-        Raises `RecordDamagedError` with a line for each that cannot be read.
+        Raises:
+            RecordDamagedError: with a line for each record that cannot be read.
         """
         records, damaged = self.load_readable(trial_ids)
         if damaged:
@@ -266,33 +330,29 @@ class SweepFolder:
         return records
 
     def load_readable(self, trial_ids: Sequence[str]) -> tuple[dict[str, Record], dict[str, str]]:
-        """The records of those trials that have begun; for each that cannot be read, a line."""
-        there = set(self.storage.below("trials").names())
-        wanted = [trial_id for trial_id in trial_ids if trial_id in there]
+        """Return the records of those trials that have begun, and a line per unreadable one."""
+        existing = set(self.storage.below("trials").names())
+        begun = [trial_id for trial_id in trial_ids if trial_id in existing]
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = dict(zip(wanted, pool.map(self._load_or_say, wanted), strict=True))
-        records = {key: record for key, record in found.items() if isinstance(record, Record)}
-        return records, {key: line for key, line in found.items() if isinstance(line, str)}
+            loaded = dict(zip(begun, pool.map(self._load_or_explain, begun), strict=True))
+        records = {key: record for key, record in loaded.items() if isinstance(record, Record)}
+        return records, {key: line for key, line in loaded.items() if isinstance(line, str)}
 
-    def _load_or_say(self, trial_id: str) -> Record | str | None:
+    def _load_or_explain(self, trial_id: str) -> Record | str | None:
         try:
             return self.trial(trial_id).load()
         except RecordDamagedError as error:
             return str(error)
 
-    def save_expected(self, expected: dict[str, Any]) -> None:
-        """Write `sweep.json`: which trials the grid expects, and what it calls them."""
+    def save_expected(self, expected: Mapping[str, object]) -> None:
+        """Write `sweep.json`: the trials that the grid expects, with their names."""
         self.storage.write("sweep.json", json.dumps(expected, indent=1).encode() + b"\n")
 
 
 def utc_now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
+    """Return the time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""Files of a sweep on anything that pyarrow's filesystems reach: a folder, NFS, S3.
+"""Files of a sweep in a local folder or on any file system of pyarrow, such as S3.
 
-A file is either whole or not there: local writes go to a temporary file, are forced to disk and
-renamed; object stores replace an object in one step by themselves.
+A file is either complete or absent: local writes go to a temporary file, which is flushed to the
+disk and renamed; object stores replace an object in one step by themselves.
 """
 
 from __future__ import annotations
@@ -22,34 +22,42 @@ from sweep.errors import RefusedError
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder by its path or URI (`runs`, `/mnt/nfs/runs`, `s3://bucket/runs?region=eu-west-1`).
+    """A folder on a file system.
 
-    What stands behind `?` are pyarrow's options of the file system: `region`, `scheme`,
-    `endpoint_override` for a server of one's own.
+    Attributes:
+        uri: an absolute path, or a URI such as `s3://bucket/runs?region=eu-west-1`. After `?` come
+            pyarrow's options of the file system: `region`, `scheme`, or `endpoint_override` for
+            another server than Amazon's.
     """
 
     uri: str
 
     @staticmethod
-    def at(place: str) -> Storage:
-        """Storage at a path relative to the current folder, an absolute path or a URI."""
-        if place.startswith("file://"):
-            place = unquote(urlsplit(place).path)
-        if "://" in place and "@" in urlsplit(place).netloc:
+    def at(location: str) -> Storage:
+        """Return the storage at a path, relative or absolute, or at a URI.
+
+        Raises:
+            RefusedError: the URI holds credentials.
+        """
+        if location.startswith("file://"):
+            location = unquote(urlsplit(location).path)
+        parts = urlsplit(location)
+        if "://" in location and "@" in parts.netloc:
             raise RefusedError(
-                f"storage {urlsplit(place).scheme}://…@{urlsplit(place).netloc.rpartition('@')[2]} "
+                f"storage {parts.scheme}://…@{parts.netloc.rpartition('@')[2]} "
                 f"holds credentials, which records and logs would show; give them in the "
                 f"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or by a machine's role"
             )
-        return Storage(place if "://" in place else str(Path(place).expanduser().absolute()))
+        is_uri = "://" in location
+        return Storage(location if is_uri else str(Path(location).expanduser().absolute()))
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a path, so that the machine's own file calls reach it."""
+        """Whether `uri` is a path of this machine's file systems."""
         return "://" not in self.uri
 
     def below(self, *parts: str) -> Storage:
-        """The folder `parts` further down; a part is a plain name and cannot lead elsewhere."""
+        """Return a subfolder; raise `ValueError` if a part is not a plain name, such as `..`."""
         for part in parts:
             if part in ("", ".", "..") or PurePosixPath(part).name != part:
                 raise ValueError(f"expected the plain name of a file or folder, got {part!r}")
@@ -58,15 +66,15 @@ class Storage:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Name of the folder, without its parents."""
         return PurePosixPath(self._split()[0]).name
 
     def _split(self) -> tuple[str, str, str]:
-        """The folder, and behind a `?` the options of its file system."""
+        """Return the folder's URI, `?` and the options, each empty where there is none."""
         return (self.uri, "", "") if self.is_local else self.uri.partition("?")
 
     def read(self, name: str) -> bytes:
-        """Content of a file; raises `FileNotFoundError` if there is none."""
+        """Return the content of a file; raise `FileNotFoundError` if there is no such file."""
         if self.is_local:
             return (Path(self.uri) / name).read_bytes()
         filesystem, root = self._filesystem()
@@ -74,9 +82,11 @@ class Storage:
             return bytes(stream.read())
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace a file in one step, creating the folder where needed."""
+        """Write a file in one step; create the folder if need be."""
         if self.is_local:
-            _write_whole(Path(self.uri) / name, content)
+            path = Path(self.uri) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace_file(path, content)
             return
         filesystem, root = self._filesystem()
         try:
@@ -88,17 +98,17 @@ class Storage:
             stream.write(content)
 
     def replace(self, name: str, content: bytes) -> None:
-        """Like `write`, where the folder is known to be there: one that is gone stays gone."""
+        """Write a file in one step; raise `FileNotFoundError` if its local folder was deleted."""
         if self.is_local:
-            _replace(Path(self.uri) / name, content)
+            _replace_file(Path(self.uri) / name, content)
         else:
             self.write(name, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write a file unless there is one; whether it was written.
+        """Write a file unless it exists; return whether it was written.
 
-        Of two that try at once one wins on this machine's file systems; an object store may
-        let both pass, so read back what you wrote.
+        Of two processes that try at once one succeeds on a local file system. On an object store
+        both may, so the caller has to read the file again.
         """
         if self.is_local:
             Path(self.uri).mkdir(parents=True, exist_ok=True)
@@ -114,7 +124,7 @@ class Storage:
         return True
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         if self.is_local:
             (Path(self.uri) / name).unlink(missing_ok=True)
             return
@@ -123,7 +133,7 @@ class Storage:
             filesystem.delete_file(f"{root}/{name}")
 
     def size(self, name: str) -> int:
-        """Bytes of a file; 0 if it is not there."""
+        """Return the size of a file in bytes; 0 if there is no such file."""
         if self.is_local:
             path = Path(self.uri) / name
             return path.stat().st_size if path.exists() else 0
@@ -131,7 +141,7 @@ class Storage:
         return filesystem.get_file_info(f"{root}/{name}").size or 0
 
     def names(self) -> list[str]:
-        """Names of the files and folders in this folder, sorted; empty if it is not there."""
+        """Return the sorted names of files and folders in this folder; empty if it is missing."""
         return sorted(self._names())
 
     def _names(self) -> Iterator[str]:
@@ -146,7 +156,7 @@ class Storage:
             yield info.base_name
 
     def require_writable(self) -> None:
-        """Write, read and delete a probe; `RefusedError` in one line if that fails."""
+        """Write, read and delete a test file; raise `RefusedError` if this fails."""
         name = f".probe-{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         try:
             self.write(name, b"probe")
@@ -157,11 +167,12 @@ class Storage:
             raise RefusedError(f"storage {self.uri} cannot be written: {reason}") from None
 
     def _filesystem(self) -> tuple[Any, str]:
+        """Return pyarrow's file system and this folder's path on it."""
         folder, mark, options = self._split()
         scheme, _, path = folder.partition("://")
         server, _, below = path.partition("/")
         try:
-            filesystem, root = _connected(f"{scheme}://{server}/{mark}{options}", os.getpid())
+            filesystem, root = _connect(f"{scheme}://{server}/{mark}{options}", os.getpid())
         except (ValueError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise RefusedError(f"storage {self.uri} cannot be reached: {reason}") from None
@@ -169,20 +180,18 @@ class Storage:
 
 
 @lru_cache(maxsize=16)
-def _connected(uri: str, pid: int) -> tuple[Any, str]:
-    """The file system of a server or bucket, once per process: connecting takes long."""
+def _connect(uri: str, pid: int) -> tuple[Any, str]:
+    """Return pyarrow's file system for a URI, and the URI's path on it.
+
+    Connecting takes long, so it is done once per process: a fork must not share a connection.
+    """
     from pyarrow import fs
 
     connected: tuple[Any, str] = fs.FileSystem.from_uri(uri)
     return connected
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
+def _replace_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:

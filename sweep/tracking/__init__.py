@@ -1,1 +1,1 @@
-"""Records -> MLflow, from a process of its own."""
+"""MLflow: the export of records, from a process of its own."""

@@ -1,10 +1,10 @@
-"""The files of a finished trial's run."""
+"""The files that MLflow keeps with the run of a finished trial."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,22 @@ MODEL = "model"
 
 
 class Artifacts:
-    """Writes the record, the grid, which test examples were right, and the weights if wanted."""
+    """Logs the artifacts of finished trials.
+
+    These are the record, the grid, which test examples were right and, where the grid asks for
+    them, the weights.
+    """
 
     def __init__(self, client: MlflowClient, grid: Grid) -> None:
         self.client, self.grid = client, grid
-        self._resolved: str | None = None
+        self._grid_yaml: str | None = None
 
     def log(self, run_id: str, record: Record, folder: TrialFolder) -> None:
-        """Write the files of a trial that has its outcome."""
-        if self._resolved is None:
-            self._resolved = resolved(self.grid)
+        """Log the artifacts of a trial that has its outcome."""
+        if self._grid_yaml is None:
+            self._grid_yaml = format_resolved_grid(self.grid)
         self.client.log_text(run_id, record.to_json().decode(), RECORD)
-        self.client.log_text(run_id, self._resolved, GRID)
+        self.client.log_text(run_id, self._grid_yaml, GRID)
         correct = folder.correct()
         if correct is not None:
             self._log_bytes(run_id, correct, CORRECT)
@@ -50,31 +54,32 @@ class Artifacts:
             self.client.log_artifact(run_id, str(file), below)
 
 
-def resolved(grid: Grid) -> str:
-    """The grid with every default filled in, as YAML: what its trials share, and what differs.
+def format_resolved_grid(grid: Grid) -> str:
+    """Return the grid with all defaults filled in, as YAML.
 
-    It grows with the levels and not with the trials, since every run has a copy.
+    Fields in which trials differ are listed with their values, not by trial: every run has a copy,
+    whose size must not grow with the number of trials.
     """
-    levels: dict[str, dict[str, Any]] = {}
+    levels: dict[str, dict[str, object]] = {}
     for trial in grid.trials:
-        for name, value in _fields(spec_to_dict(trial.spec), trial.norm):
+        for name, value in _spec_fields(spec_to_dict(trial.spec), trial.norm):
             levels.setdefault(name, {})[json.dumps(value, default=str)] = value
-    plain = {name: list(values.values()) for name, values in levels.items()}
-    stated = {
+    values_of = {name: list(values.values()) for name, values in levels.items()}
+    described = {
         "name": grid.name,
         "experiment": grid.experiment,
         "reference": grid.reference,
         "edition": grid.edition,
         "num_trials": len(grid.trials),
         "resources": grid.resources.model_dump(),
-        "differs": {name: values for name, values in plain.items() if len(values) > 1},
-        "same": {name: values[0] for name, values in plain.items() if len(values) == 1},
+        "differs": {name: values for name, values in values_of.items() if len(values) > 1},
+        "same": {name: values[0] for name, values in values_of.items() if len(values) == 1},
     }
-    shown = {key: value for key, value in stated.items() if value is not None}
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+    stated = {key: value for key, value in described.items() if value is not None}
+    return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True)
 
 
-def _fields(spec: dict[str, Any], label: str) -> Iterator[tuple[str, Any]]:
-    """A spec's fields by their dotted names, the norm in one piece."""
+def _spec_fields(spec: Mapping[str, Any], label: str) -> Iterator[tuple[str, object]]:
+    """Yield a spec's fields by their dotted names; the norm is one field."""
     yield "norm", {"label": label, **spec["norm"]}
     yield from flatten_params({key: value for key, value in spec.items() if key != "norm"})

@@ -1,4 +1,4 @@
-"""What has become of the trials, cell by cell: what a run's note holds its result against."""
+"""The results of a sweep's trials by cell, which the notes of runs compare."""
 
 from __future__ import annotations
 
@@ -14,30 +14,37 @@ from trainables.spec import Outcome
 
 
 @dataclass(frozen=True)
-class Result:
-    """A trial's outcome and its last test error in percent; a diverged one's is that of chance."""
+class TrialResult:
+    """How a trial ended.
+
+    Attributes:
+        outcome: None while the trial is in training.
+        test_error: that of the last epoch in percent; of a diverged trial, that of guessing.
+        error: type and text of the error that ended the trial.
+    """
 
     outcome: Outcome | None = None
     test_error: float | None = None
     error: str | None = None
 
     @staticmethod
-    def of(record: Record) -> Result:
-        """The result that a record holds."""
+    def of(record: Record) -> TrialResult:
+        """Return the result that a record holds."""
         if record.error:
-            return Result(
-                record.outcome, None, f"{record.error['type']}: {record.error['message']}"
-            )
+            return TrialResult(record.outcome, None, f"{record.error.type}: {record.error.message}")
         if record.outcome is Outcome.DIVERGED:
-            return Result(record.outcome, record.chance_error)
+            return TrialResult(record.outcome, record.chance_error)
         if record.outcome is Outcome.COMPLETED and record.epochs:
-            return Result(record.outcome, record.epochs[-1]["test_error"])
-        return Result(record.outcome)
+            return TrialResult(record.outcome, record.last_test_error)
+        return TrialResult(record.outcome)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation (None of one alone) and number of a cell's results, in percent."""
+    """Mean and standard deviation of a cell's `num` test errors, in percent.
+
+    One result alone has no standard deviation.
+    """
 
     mean: float
     sd: float | None
@@ -45,42 +52,42 @@ class Spread:
 
 
 class CellResults:
-    """The results of a grid's trials, as far as they are known here."""
+    """The results of a grid's trials, as far as this process was told of them."""
 
     def __init__(self, trials: Iterable[GridTrial]) -> None:
         self._trials: dict[Cell, list[GridTrial]] = {}
-        self._results: dict[str, Result] = {}
+        self._results: dict[str, TrialResult] = {}
         self._num_ended: Counter[Cell] = Counter()
         for trial in trials:
             self._trials.setdefault(cell_of(trial), []).append(trial)
 
-    def take(self, trial: GridTrial, record: Record) -> bool:
-        """Note what a record says; whether it is another result than was known."""
-        before, now = self.result(trial), Result.of(record)
+    def set_result(self, trial: GridTrial, record: Record) -> bool:
+        """Take over the result that a record holds; return whether it differs from the former."""
+        before, now = self.result(trial), TrialResult.of(record)
         self._results[trial.trial_id] = now
         self._num_ended[cell_of(trial)] += bool(now.outcome) - bool(before.outcome)
         return before != now
 
-    def taken(self) -> list[Cell]:
-        """The cells of which a record has been taken."""
+    def cells_with_results(self) -> list[Cell]:
+        """Return the cells of which `set_result` was told."""
         return list(self._num_ended)
 
-    def trials(self, of: Cell) -> list[GridTrial]:
-        """The trials of a cell, one per seed."""
-        return self._trials[of]
+    def trials(self, cell: Cell) -> list[GridTrial]:
+        """Return the trials of a cell, one per seed."""
+        return self._trials[cell]
 
-    def result(self, trial: GridTrial) -> Result:
-        """What has become of a trial; nothing yet if that is not known."""
-        return self._results.get(trial.trial_id, Result())
+    def result(self, trial: GridTrial) -> TrialResult:
+        """Return the result of a trial, without an outcome where `set_result` was told of none."""
+        return self._results.get(trial.trial_id, TrialResult())
 
-    def spread(self, of: Cell) -> Spread | None:
-        """What a cell's results come to; None while it has none."""
-        found = [self.result(trial).test_error for trial in self._trials[of]]
-        errors = [error for error in found if error is not None]
+    def spread(self, cell: Cell) -> Spread | None:
+        """Return mean and standard deviation over a cell's results; None while there is none."""
+        results = [self.result(trial) for trial in self._trials[cell]]
+        errors = [result.test_error for result in results if result.test_error is not None]
         if not errors:
             return None
         return Spread(mean(errors), stdev(errors) if len(errors) > 1 else None, len(errors))
 
-    def is_finished(self, of: Cell) -> bool:
+    def is_finished(self, cell: Cell) -> bool:
         """Whether every trial of the cell has an outcome."""
-        return self._num_ended[of] == len(self._trials[of])
+        return self._num_ended[cell] == len(self._trials[cell])

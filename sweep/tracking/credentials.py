@@ -1,4 +1,4 @@
-"""Passwords of the tracking server: out of the URI, which is shown, into the environment."""
+"""Passwords of the tracking server, kept out of the URI, which is printed and recorded."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
 
 
 def move_password_to_environment() -> None:
-    """Give MLflow the user and password of `MLFLOW_TRACKING_URI` in its variables for them.
+    """Move user and password from `MLFLOW_TRACKING_URI` into MLflow's variables for them.
 
-    A PostgreSQL store's password goes to `PGPASSWORD`. Variables that are set already stay.
+    The password of a PostgreSQL store goes into `PGPASSWORD`. Variables that are set keep their
+    values.
     """
     parts = urlsplit(os.environ.get(URI, ""))
     if parts.password is None:
@@ -29,5 +30,5 @@ def move_password_to_environment() -> None:
 
 
 def hide_password(text: str) -> str:
-    """The text with `***` for each password in a URI."""
+    """Return the text with `***` in place of each password in a URI."""
     return _PASSWORD.sub(r"\1:***@", text)

@@ -1,10 +1,10 @@
-"""The data that a trial was trained and tested on, as MLflow's data sets."""
+"""The data on which a trial was trained and tested, as data sets of MLflow."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.records.record import Record
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 CONTEXT = "mlflow.data.context"
 
 
-def datasets(record: Record) -> list[DatasetInput]:
-    """Both splits, from what the record holds: no data is read. Empty if it never got so far.
+def dataset_inputs(record: Record) -> list[DatasetInput]:
+    """Return the training and the test split, described from the record: no data is read.
 
-    The digest names the data: by the bits of a user's own data set as its worker read them, and
-    by name and kept examples of the others, whose files are checked before they are read.
+    A digest names the data: by the bits of a custom data set as its worker read them, and by the
+    name and the number of kept examples of a built-in one, whose files are checked when read. The
+    list is empty for a trial that ended before its data was loaded.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -41,12 +42,13 @@ def datasets(record: Record) -> list[DatasetInput]:
 
 
 def _splits(record: Record) -> Iterator[tuple[str, int]]:
+    """Yield name and number of examples of each split."""
     for split, num in (("train", record.num_train), ("test", record.num_test)):
         if num is not None:
             yield split, num
 
 
-def _digest(record: Record, source: dict[str, Any], split: str) -> str:
-    bits = record.attempts[-1].get("data", "") if record.attempts else ""
+def _digest(record: Record, source: Mapping[str, Any], split: str) -> str:
+    bits = (record.last_attempt and record.last_attempt.data) or ""
     content = json.dumps([source, bits, split], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Where to look at an experiment."""
+"""Addresses of an experiment and of its runs on MLflow's pages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.tracking.view import OF_TRAINING, query
+from sweep.tracking.view import MODEL_TRAINING, query
 
 
 @dataclass(frozen=True)
 class ExperimentLink:
-    """Where to look at the experiment: its id, the tracking URI, a link, the command for it.
+    """Where an experiment can be looked at.
 
-    `view` is the key of the page with the sweep's charts, None where MLflow does not know it.
+    Attributes:
+        experiment_id: MLflow's id of the experiment.
+        tracking_uri: URI of the store, without a password.
+        view: key of the view with the sweep's charts; None where MLflow has no such views.
     """
 
     experiment_id: str
@@ -29,27 +32,27 @@ class ExperimentLink:
             return None
         default = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         if self.tracking_uri in (default, "sqlite:///mlflow.db"):
-            return f"{_program()} ui"
-        return f"{_program()} ui --backend-store-uri {self.tracking_uri}"
+            return f"{_mlflow_program()} ui"
+        return f"{_mlflow_program()} ui --backend-store-uri {self.tracking_uri}"
 
     @property
     def link(self) -> str:
-        """The experiment's page, with its charts set where that is known."""
+        """The URL of the experiment's page, with the charts of `view`."""
         base = self.tracking_uri if self.command is None else "http://127.0.0.1:5000"
         return f"{base.rstrip('/')}/{self.page(self.view)}"
 
     def page(self, view: str | None) -> str:
-        """The address of a view of the experiment on its server; None: the plain page."""
+        """Return the address, on the server, of a view; None: of MLflow's own page."""
         page = f"#/experiments/{self.experiment_id}/runs"
         return f"{page}?{query(view)}" if view else page
 
     def run_page(self, run_id: str) -> str:
-        """The address of a run's page on its server."""
-        return f"#/experiments/{self.experiment_id}/runs/{run_id}?{OF_TRAINING}"
+        """Return the address, on the server, of a run's page."""
+        return f"#/experiments/{self.experiment_id}/runs/{run_id}?{MODEL_TRAINING}"
 
 
-def _program() -> str:
-    """`mlflow`, with its folder where the shell would not find it."""
+def _mlflow_program() -> str:
+    """Return `mlflow`, with its folder where the shell would not find the program."""
     if shutil.which("mlflow"):
         return "mlflow"
     beside = Path(sys.executable).parent / "mlflow"

@@ -1,4 +1,4 @@
-"""A project's folder that was moved or copied: MLflow's store names artifacts by absolute paths.
+"""Repairs an MLflow store whose folder was moved or copied: it has artifacts by absolute paths.
 
 MLflow has no call to change them. In a SQLite store that lies in the working folder, the paths of
 an experiment and of its runs are rewritten, so that nothing is read from, or written to, where the
@@ -19,20 +19,27 @@ from sweep.tracking.runs import DIGEST
 ARTIFACTS = "mlruns"
 
 
-class Followed(NamedTuple):
-    """Where artifacts were, where they are now, and of how many runs there are none there."""
+class MovedArtifacts(NamedTuple):
+    """Folder of the artifacts before and now; how many runs have no artifacts there."""
 
     before: Path
     now: Path
     num_absent: int
 
 
-def follow(database: Path, experiment_id: str) -> Followed | None:
-    """Have an experiment's artifacts be in `mlruns` beside its store, if the folder was moved.
+def rewrite_artifact_paths(database: Path, experiment_id: str) -> MovedArtifacts | None:
+    """Rewrite an experiment's artifact paths to `mlruns` beside its store, if its folder was moved.
 
-    It was where they are said to be in the `mlruns` of another folder, which is no more; or which
-    was copied, so that the runs' artifacts are here too. A run whose record is not among them
-    counts as not shipped: it is shipped again. None where nothing had to be done.
+    The folder was moved if the paths name the `mlruns` of another folder that is not there; it was
+    copied if the runs' artifacts are here too. A run without its record among the artifacts loses
+    its digest, and so is exported again.
+
+    Args:
+        database: file of the SQLite store.
+        experiment_id: MLflow's id of the experiment.
+
+    Returns:
+        What was changed; None if nothing was.
     """
     now = database.absolute().parent / ARTIFACTS
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
@@ -45,7 +52,7 @@ def follow(database: Path, experiment_id: str) -> Followed | None:
         runs = dict(connection.execute(query, (experiment_id,)).fetchall())
         is_here = any((now / run_id).is_dir() for run_id in runs)
         if before.parent.exists() and not is_here:
-            return None  # another folder's, where somebody wants them
+            return None  # artifacts of another folder, where they are wanted
         absent = []
         for run_id, uri in runs.items():
             path = _path(uri)
@@ -59,11 +66,11 @@ def follow(database: Path, experiment_id: str) -> Followed | None:
             connection.execute("DELETE FROM tags WHERE run_uuid = ? AND key = ?", (run_id, DIGEST))
         update = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
         connection.execute(update, (now.as_uri(), experiment_id))
-    return Followed(before, now, len(absent))
+    return MovedArtifacts(before, now, len(absent))
 
 
 def _path(uri: str | None) -> Path | None:
-    """The local path of a `file:` URI, or of a plain path; None of anything else."""
+    """Return the local path of a `file:` URI or of a plain path; None for anything else."""
     parts = urlsplit(uri or "")
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost") or not parts.path:
         return None

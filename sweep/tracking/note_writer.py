@@ -10,7 +10,7 @@ from sweep.planning.cost import Cell, cell_of
 from sweep.records.record import Record
 from sweep.tracking.cells import CellResults, Spread
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.notes import NOTE, experiment_note, merge_note, run_note
+from sweep.tracking.notes import NOTE, experiment_note, replace_section, run_note
 from sweep.tracking.runs import Runs
 from sweep.tracking.store import ignore_unsupported
 
@@ -21,52 +21,54 @@ SECTION = "sweep"
 
 
 class NoteWriter:
-    """The notes of one sweep.
+    """Writes the notes of one sweep.
 
-    A run's note is there from the beginning. It is written again when all seeds of its cell have
-    their outcomes, and with `complete` when nobody trains any more: so a note costs a few calls,
-    however many trials there are.
+    A run has its note from the beginning. The note is written again when all seeds of its cell have
+    their outcomes, and by `write_all` when nobody trains any more: so notes cost a few calls per
+    run, however many trials there are.
     """
 
-    def __init__(self, client: MlflowClient, grid: Grid, place: ExperimentLink, runs: Runs) -> None:
-        self.client, self.grid, self.place, self.runs = client, grid, place, runs
+    def __init__(self, client: MlflowClient, grid: Grid, link: ExperimentLink, runs: Runs) -> None:
+        self.client, self.grid, self.link, self.runs = client, grid, link, runs
         self.cells = CellResults(grid.trials)
 
-    def begin(self) -> None:
-        """Write the experiment's note, unless it is there."""
-        section = experiment_note(self.grid, self.place)
-        there = self.client.get_experiment(self.place.experiment_id).tags.get(NOTE, "")
-        note = merge_note(there, f"{SECTION} {self.grid.name}", section)
-        if note != there:
+    def write_experiment_note(self) -> None:
+        """Write the experiment's note, unless the experiment has it."""
+        section = experiment_note(self.grid, self.link)
+        current = self.client.get_experiment(self.link.experiment_id).tags.get(NOTE, "")
+        note = replace_section(current, f"{SECTION} {self.grid.name}", section)
+        if note != current:
             with ignore_unsupported():
-                self.client.set_experiment_tag(self.place.experiment_id, NOTE, note)
+                self.client.set_experiment_tag(self.link.experiment_id, NOTE, note)
 
     def first_note(self, trial: GridTrial) -> str:
-        """The note that a run begins with."""
-        return merge_note("", SECTION, self._section(trial, None))
+        """Return the note of a run that is created."""
+        return replace_section("", SECTION, self._run_section(trial, None))
 
-    def take(self, trial: GridTrial, record: Record) -> None:
-        """Hear of a record whose run is up to date."""
-        if self.cells.take(trial, record) and self.cells.is_finished(cell_of(trial)):
-            self._write(cell_of(trial))
+    def set_result(self, trial: GridTrial, record: Record) -> None:
+        """Take over the result of an exported record; write its cell's notes if all are there."""
+        if self.cells.set_result(trial, record) and self.cells.is_finished(cell_of(trial)):
+            self._write_notes(cell_of(trial))
 
-    def complete(self) -> None:
-        """Bring the notes of all cells up to date, those of unfinished ones too."""
-        for of in self.cells.taken():
-            self._write(of)
+    def write_all(self) -> None:
+        """Bring the notes of all cells that have a result up to date, also of unfinished cells."""
+        for cell in self.cells.cells_with_results():
+            self._write_notes(cell)
 
-    def _write(self, of: Cell) -> None:
-        spread = self.cells.spread(of)
-        for trial in self.cells.trials(of):
-            shown = self.runs.shown.get(trial.trial_id)
-            section = self._section(trial, spread)
-            if shown is None or section in shown.tags.get(NOTE, ""):
+    def _write_notes(self, cell: Cell) -> None:
+        """Write the notes of a cell's runs, where they change."""
+        spread = self.cells.spread(cell)
+        for trial in self.cells.trials(cell):
+            state = self.runs.states.get(trial.trial_id)
+            section = self._run_section(trial, spread)
+            if state is None or section in state.tags.get(NOTE, ""):
                 continue
-            there = self.client.get_run(shown.run_id).data.tags.get(NOTE, "")  # a person's, by now
-            shown.tags[NOTE] = merge_note(there, SECTION, section)
-            if shown.tags[NOTE] != there:
+            # Read anew: a person may have written into the note.
+            current = self.client.get_run(state.run_id).data.tags.get(NOTE, "")
+            state.tags[NOTE] = replace_section(current, SECTION, section)
+            if state.tags[NOTE] != current:
                 with ignore_unsupported():
-                    self.client.set_tag(shown.run_id, NOTE, shown.tags[NOTE])
+                    self.client.set_tag(state.run_id, NOTE, state.tags[NOTE])
 
-    def _section(self, trial: GridTrial, spread: Spread | None) -> str:
-        return run_note(self.grid, self.place, self.runs, self.cells, trial, spread)
+    def _run_section(self, trial: GridTrial, spread: Spread | None) -> str:
+        return run_note(self.grid, self.link, self.runs, self.cells, trial, spread)

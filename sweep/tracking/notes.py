@@ -1,4 +1,4 @@
-"""What a sweep says of itself in MLflow's notes (Markdown), on its experiment and on each run."""
+"""The notes (Markdown) that MLflow shows on a sweep's experiment and on each of its runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.planning.cost import cell_of
-from sweep.tracking.cells import CellResults, Result, Spread
+from sweep.tracking.cells import CellResults, Spread, TrialResult
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.runs import Runs
 from sweep.tracking.view import FETCHED_AT_ONCE, means_key, seeds_key
@@ -21,30 +21,31 @@ MAX_NOTE_LENGTH = 4900
 MOST_LEVELS, MOST_SIBLINGS, LONGEST_ERROR = 12, 20, 300
 
 
-def merge_note(there: str, name: str, section: str) -> str:
-    """A note with its section of this name written anew; what a person wrote beside it stays.
+def replace_section(note: str, name: str, section: str) -> str:
+    """Return a note with its section of this name replaced, or appended where it has none.
 
-    A note that would become too long stays as it is.
+    What a person wrote beside the section is kept. A note that would become longer than
+    `MAX_NOTE_LENGTH` is returned unchanged.
     """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     framed = f"{begin}\n{section}\n{end}"
-    before, found, rest = there.partition(begin)
+    before, found, rest = note.partition(begin)
     if found and end in rest:
         after = rest.partition(end)[2]
     else:
-        before, after = (f"{there.rstrip()}\n\n" if there.strip() else ""), ""
-    note = f"{before}{framed}{after}"
-    return note if len(note) <= MAX_NOTE_LENGTH else there
+        before, after = (f"{note.rstrip()}\n\n" if note.strip() else ""), ""
+    changed = f"{before}{framed}{after}"
+    return changed if len(changed) <= MAX_NOTE_LENGTH else note
 
 
-def experiment_note(grid: Grid, place: ExperimentLink) -> str:
-    """The question, the grid in short, where to look, how to read it, what to type."""
+def experiment_note(grid: Grid, link: ExperimentLink) -> str:
+    """Return the note of a sweep's experiment: the grid in short, links, and commands to type."""
     first = grid.trials[0].spec
     norms = list(dict.fromkeys(trial.norm for trial in grid.trials))
     sizes = sorted({trial.spec.batch_size for trial in grid.trials}, reverse=True)
     seeds = {trial.spec.seed for trial in grid.trials}
     num_seeds = count_noun(len(seeds), "seed")
-    further = f", crossed with {_listed(grid.further)}" if grid.further else ""
+    further = f", crossed with {_join_names(grid.further)}" if grid.further else ""
     reference = f", held against {_code(grid.reference)}" if grid.reference else ""
     first_ones = ""
     if len(grid.trials) > FETCHED_AT_ONCE:
@@ -55,11 +56,11 @@ def experiment_note(grid: Grid, place: ExperimentLink) -> str:
     return f"""\
 ### {_code(grid.name)}: how do {count_noun(len(norms), "norm")} hold up as the batch gets small?
 
-- **Norms:** {_listed(norms)}{reference}
+- **Norms:** {_join_names(norms)}{reference}
 - **Batch sizes:** {", ".join(str(size) for size in sizes)}{further}
 - **Trials:** {len(grid.trials)}, of {num_seeds}; {_code(first.model.name)} on \
 {_code(first.data.name)}
-{_edition(grid)}{_links(grid, place)}
+{_format_edition(grid)}{_format_links(grid, link)}
 
 Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the mean over its seeds,
 with a band from the lowest to the highest. Whether a difference is real is the report's to \
@@ -68,74 +69,83 @@ say.{first_ones}
 ```sh
 norm-sweep status {grid.arguments}
 norm-sweep report {shlex.quote(grid.experiment)} --out report/{grid.name}
-{_reproduce(grid, grid.trials[0])}
+{_reproduce_command(grid, grid.trials[0])}
 ```"""
 
 
 def run_note(
     grid: Grid,
-    place: ExperimentLink,
+    link: ExperimentLink,
     runs: Runs,
     cells: CellResults,
     trial: GridTrial,
     spread: Spread | None,
 ) -> str:
-    """The cell, the result beside its cell's mean, the other seeds, how to train it again."""
+    """Return the note of a trial's run.
+
+    Args:
+        grid: the grid of the trial.
+        link: where the experiment is.
+        runs: the runs to which the note links.
+        cells: the results of the trial and of the other seeds of its cell.
+        trial: the trial of the run.
+        spread: mean and standard deviation of the cell; None while it has no result.
+    """
     spec = trial.spec
     variant = f", {_code(trial.variant)}" if trial.variant else ""
     return f"""\
 **{_code(trial.norm)} at batch size {spec.batch_size}{variant}, seed {spec.seed}**
 
-{_findings(runs, place, cells, trial, spread)}
+{_format_results(runs, link, cells, trial, spread)}
 - **Trained:** {_code(spec.model.name)} on {_code(spec.data.name)}, \
 {count_noun(spec.train.epochs, "epoch")}, in sweep {_code(grid.name)}
-{_links(grid, place)}
+{_format_links(grid, link)}
 
 Train it again and hold it against its record, bit by bit:
 
 ```sh
-{_reproduce(grid, trial)}
+{_reproduce_command(grid, trial)}
 ```"""
 
 
-def _findings(
-    runs: Runs, place: ExperimentLink, cells: CellResults, trial: GridTrial, spread: Spread | None
+def _format_results(
+    runs: Runs, link: ExperimentLink, cells: CellResults, trial: GridTrial, spread: Spread | None
 ) -> str:
+    """Return list items with the trial's test error, its outcome and the other seeds' errors."""
     result, its_cell = cells.result(trial), cells.trials(cell_of(trial))
-    found = (
-        [f"- **Test error:** {_beside(result.test_error, spread)}"]
-        if result.test_error is not None
-        else []
-    )
-    found.append(f"- **Outcome:** {_outcome(result)}")
+    lines = []
+    if result.test_error is not None:
+        lines.append(f"- **Test error:** {_compare_with_cell(result.test_error, spread)}")
+    lines.append(f"- **Outcome:** {_format_outcome(result)}")
     others = [other for other in its_cell[: MOST_SIBLINGS + 1] if other is not trial]
     links = [
-        f"[{other.spec.seed}]({place.run_page(runs.shown[other.trial_id].run_id)})"
-        f"{_error(cells.result(other))}"
+        f"[{other.spec.seed}]({link.run_page(runs.states[other.trial_id].run_id)})"
+        f"{_format_error(cells.result(other))}"
         for other in others[:MOST_SIBLINGS]
         if other.trial_id in runs
     ]
     if links:
         left = len(its_cell) - 1 - len(links)
         more = f" and {left} more" if left else ""
-        found.append(f"- **Other seeds:** {' · '.join(links)}{more}")
-    return "\n".join(found)
+        lines.append(f"- **Other seeds:** {' · '.join(links)}{more}")
+    return "\n".join(lines)
 
 
-def _outcome(result: Result) -> str:
+def _format_outcome(result: TrialResult) -> str:
+    """Return `failed: RuntimeError: …` for an outcome and its error."""
     if result.outcome is None:
         return "none yet"
-    said = result.outcome.value.replace("_", " ")
+    text = result.outcome.value.replace("_", " ")
     if result.outcome is Outcome.DIVERGED:
-        said += ", and so counted at chance"
+        text += ", and so counted at chance"
     if not result.error:
-        return said
-    shown = " ".join(result.error.split())
-    return f"{said}: {_code(shown if len(shown) < LONGEST_ERROR else shown[:LONGEST_ERROR] + '…')}"
+        return text
+    error = " ".join(result.error.split())
+    return f"{text}: {_code(error if len(error) < LONGEST_ERROR else error[:LONGEST_ERROR] + '…')}"
 
 
-def _beside(error: float, spread: Spread | None) -> str:
-    """`20.00 %; its cell's mean 21.33 % (SD 1.15, n = 3), 1.33 points above`."""
+def _compare_with_cell(error: float, spread: Spread | None) -> str:
+    """Return `20.00 %, 1.33 points below the mean of its cell's seeds 21.33 % (SD 1.15, n = 3)`."""
     if spread is None or spread.num == 1:
         return f"**{error:.2f} %**, its cell's only one so far"
     away = error - spread.mean
@@ -144,33 +154,35 @@ def _beside(error: float, spread: Spread | None) -> str:
     return f"**{error:.2f} %**, {where if round(abs(away), 2) else 'at'} the {beside}"
 
 
-def _error(result: Result) -> str:
+def _format_error(result: TrialResult) -> str:
+    """Return ` 20.00 %`, or the outcome of a trial without a test error."""
     if result.test_error is not None:
         return f" {result.test_error:.2f} %"
     return f" {result.outcome.value.replace('_', ' ')}" if result.outcome else ""
 
 
-def _links(grid: Grid, place: ExperimentLink) -> str:
-    if not place.view:
-        return f"- [All runs]({place.page(None)})"
-    means, seeds = place.page(means_key(grid.name)), place.page(seeds_key(grid.name))
+def _format_links(grid: Grid, link: ExperimentLink) -> str:
+    if not link.view:
+        return f"- [All runs]({link.page(None)})"
+    means, seeds = link.page(means_key(grid.name)), link.page(seeds_key(grid.name))
     return f"- **Charts:** [mean over seeds]({means}) · [every seed]({seeds})"
 
 
-def _reproduce(grid: Grid, trial: GridTrial) -> str:
+def _reproduce_command(grid: Grid, trial: GridTrial) -> str:
     return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
-def _edition(grid: Grid) -> str:
+def _format_edition(grid: Grid) -> str:
     return f"- **Edition:** {_code(grid.edition)}\n" if grid.edition else ""
 
 
-def _listed(names: list[str] | tuple[str, ...]) -> str:
+def _join_names(names: list[str] | tuple[str, ...]) -> str:
+    """Return the first `MOST_LEVELS` names, and how many more there are."""
     more = f" and {len(names) - MOST_LEVELS} more" if len(names) > MOST_LEVELS else ""
     return ", ".join(_code(name) for name in names[:MOST_LEVELS]) + more
 
 
 def _code(text: str) -> str:
-    """As code, so that nothing in it is Markdown."""
+    """Return the text as Markdown code, in which nothing is markup."""
     plain = re.sub(r"[`\s]+", " ", text)
     return f"`{plain}`"

@@ -1,4 +1,4 @@
-"""Whether the environment sends what goes to the tracking server through a proxy."""
+"""Whether environment variables send requests to the tracking server through a proxy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from urllib.request import getproxies_environment, proxy_bypass
 from sweep.tracking.credentials import hide_password
 
 
-def proxy_remark(uri: str) -> str | None:
-    """Which variable sends requests to this server to a proxy, and what to type; None if none does.
+def explain_proxy(uri: str) -> str | None:
+    """Return which variable sends requests to a proxy, and what to type to reach the server.
 
-    A server on this machine or in the same network answers to no proxy that is elsewhere: what
-    comes back, "connection refused" for one, is the proxy's answer and not the server's.
+    A server on this machine or in the same network cannot be reached by a proxy that is elsewhere:
+    an answer such as "connection refused" is then the proxy's and not the server's.
+
+    Args:
+        uri: URI of the tracking server.
+
+    Returns:
+        A line for the user; None if no variable applies to the server.
     """
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -23,8 +29,8 @@ def proxy_remark(uri: str) -> str | None:
     if scheme not in proxies or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     name = next((n for n in os.environ if n.lower() == f"{scheme}_proxy"), f"{scheme}_proxy")
-    here = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    exempt = ",".join([*([here] if here else []), parts.hostname])
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    exempt = ",".join([*([no_proxy] if no_proxy else []), parts.hostname])
     return (
         f"{name} sends this through the proxy {hide_password(proxies[scheme])}; if the server is "
         f"to be reached directly: export no_proxy={exempt}"

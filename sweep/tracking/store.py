@@ -1,4 +1,4 @@
-"""The MLflow store that a sweep ships to, and the sweep's experiment in it."""
+"""The MLflow store to which a sweep is exported, and the sweep's experiment in the store."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sweep.grid.model import Grid
 from sweep.tracking.credentials import move_password_to_environment
-from sweep.tracking.moved_folder import follow
+from sweep.tracking.moved_folder import rewrite_artifact_paths
 from sweep.tracking.tags import experiment_tags, outdated_tags
-from sweep.tracking.view import KNOWN_TO, chart_views, means_key
+from sweep.tracking.view import MLFLOW_VERSIONS, chart_views, means_key
 from sweep.wording import count_noun
 
 if TYPE_CHECKING:
@@ -28,10 +28,16 @@ REFUSALS = {
     "NOT_IMPLEMENTED",
     "PERMISSION_DENIED",
 }
+"""MLflow's codes for calls that a server does not know or does not allow."""
+
+logger = logging.getLogger(__name__)
 
 
 def silence_mlflow() -> None:
-    """No line, no telemetry and no long retries from MLflow; to be called before its import."""
+    """Keep MLflow from printing, from sending telemetry and from long retries.
+
+    Called before MLflow is imported, which reads these settings.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -42,7 +48,7 @@ def silence_mlflow() -> None:
 
 
 def connect_store() -> MlflowClient:
-    """A client of the store that MLflow's own settings name."""
+    """Return a client of the store that MLflow's own environment variables name."""
     silence_mlflow()
     move_password_to_environment()
     import mlflow
@@ -50,12 +56,13 @@ def connect_store() -> MlflowClient:
 
     file = _sqlite_file(str(mlflow.get_tracking_uri()))
     if file and not file.exists():
-        with suppress(OSError):  # MLflow's own way is left
-            _create_whole(file)
+        with suppress(OSError):  # MLflow creates the file itself where this fails
+            _create_database(file)
     return MlflowClient(_without_escapes(str(mlflow.get_tracking_uri())))
 
 
 def _sqlite_file(uri: str) -> Path | None:
+    """Return the database file of an SQLite store, None for any other store."""
     from sqlalchemy.engine import make_url
 
     path = make_url(uri).database if uri.startswith("sqlite:") else None
@@ -74,59 +81,64 @@ def _without_escapes(uri: str) -> str:
     return "sqlite:///mlflow.db" if set("%?") & set(str(here)) else f"sqlite:///{here}"
 
 
-def _create_whole(file: Path) -> None:
-    """Make the tables beside the file's place, and move them there in one step.
+def _create_database(file: Path) -> None:
+    """Create an SQLite store in one step, from a temporary file in the same folder.
 
-    MLflow makes them over seconds, and cannot go on with what a kill in their midst leaves.
+    MLflow creates the tables over seconds, and cannot use a file in which only some are there.
     """
     from mlflow.tracking import MlflowClient
 
     with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder:
-        made = Path(folder) / file.name
+        temporary = Path(folder) / file.name
         # Relative to the working folder, whose name may hold a `%`, which SQLAlchemy would decode.
-        MlflowClient(f"sqlite:///{os.path.relpath(made)}").search_experiments(max_results=1)
-        os.link(made, file)  # unless there is one by now
+        MlflowClient(f"sqlite:///{os.path.relpath(temporary)}").search_experiments(max_results=1)
+        os.link(temporary, file)  # fails where another process was faster
 
 
 def get_or_create_experiment(client: MlflowClient, grid: Grid) -> str:
-    """The id of the grid's experiment, made or restored if need be, and tagged."""
-    name = grid.experiment
-    get_or_create_experiment = client.get_experiment_by_name(name)
-    if get_or_create_experiment is None:
-        experiment_id = str(client.create_experiment(name, _artifact_location()))
-        known: Mapping[str, str] = {}
+    """Return the id of the grid's experiment, created or restored if need be, and tag it."""
+    experiment = client.get_experiment_by_name(grid.experiment)
+    current: Mapping[str, str] = {}
+    if experiment is None:
+        experiment_id = str(client.create_experiment(grid.experiment, _artifact_location()))
     else:
-        experiment_id, known = (
-            str(get_or_create_experiment.experiment_id),
-            get_or_create_experiment.tags,
-        )
-        if get_or_create_experiment.lifecycle_stage == "deleted":
+        experiment_id, current = str(experiment.experiment_id), experiment.tags
+        if experiment.lifecycle_stage == "deleted":
+            logger.info("experiment %s was deleted: it is restored", grid.experiment)
             client.restore_experiment(experiment_id)
     tags = experiment_tags(grid)
-    for key, value in {**outdated_tags(grid, known), **tags}.items():
-        if known.get(key) != value:
+    for key, value in {**outdated_tags(grid, current), **tags}.items():
+        if current.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id
 
 
-def follow_folder(client: MlflowClient, experiment_id: str) -> str | None:
-    """Have the experiment's artifacts be where its store is now; a line on it if they were not."""
+def update_artifact_locations(client: MlflowClient, experiment_id: str) -> str | None:
+    """Have an SQLite store that was moved with its folder name the artifacts' present paths.
+
+    Returns:
+        A line that says so; None where the paths are right, or for any other store.
+    """
     database = _sqlite_file(str(client.tracking_uri))
-    found = follow(database, experiment_id) if database is not None else None
-    if found is None:
+    moved = rewrite_artifact_paths(database, experiment_id) if database is not None else None
+    if moved is None:
         return None
-    again = f", {count_noun(found.num_absent, 'run')} of them anew" if found.num_absent else ""
-    return f"this folder was moved: artifacts are in {found.now}{again}, no more in {found.before}"
+    again = f", {count_noun(moved.num_absent, 'run')} of them anew" if moved.num_absent else ""
+    return f"this folder was moved: artifacts are in {moved.now}{again}, no more in {moved.before}"
 
 
-def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | None:
-    """Store the views of the sweep; the key of its first, or None where MLflow knows none."""
-    if not _version(str(client.tracking_uri)).startswith(KNOWN_TO):
+def store_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | None:
+    """Store the views of the sweep as the experiment's tags.
+
+    Returns:
+        The key of the first view; None where this version of MLflow has no such views.
+    """
+    if not _mlflow_version(str(client.tracking_uri)).startswith(MLFLOW_VERSIONS):
         return None
-    known = client.get_experiment(experiment_id).tags
+    current = client.get_experiment(experiment_id).tags
     with ignore_unsupported():
         for key, value in (view.tag for view in chart_views(grid)):
-            if known.get(key) != value:
+            if current.get(key) != value:
                 client.set_experiment_tag(experiment_id, key, value)
         return means_key(grid.name)
     return None
@@ -134,7 +146,10 @@ def show_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | No
 
 @contextmanager
 def ignore_unsupported() -> Iterator[None]:
-    """Do without what MLflow, which was reached, refuses to be told; other errors are raised."""
+    """Within the block, ignore that an MLflow server refuses a call that it does not support.
+
+    Errors of the connection, and all others, are raised.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -142,10 +157,11 @@ def ignore_unsupported() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code not in REFUSALS:
             raise
+        logger.debug("MLflow refuses a call: %s", error)
 
 
-def _version(uri: str) -> str:
-    """The version of MLflow whose pages show the store; empty if it does not say."""
+def _mlflow_version(uri: str) -> str:
+    """Return the version of MLflow whose pages show the store; empty if a server does not say."""
     import mlflow
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
@@ -161,7 +177,7 @@ def _version(uri: str) -> str:
 
 
 def _artifact_location() -> str | None:
-    """An absolute folder for a local store, whose own default is relative; None for a server."""
+    """Return an absolute folder for a local store, whose default is relative; None for a server."""
     import mlflow
 
     if str(mlflow.get_tracking_uri()).startswith("sqlite:"):

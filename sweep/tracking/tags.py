@@ -1,4 +1,4 @@
-"""What experiments and runs are tagged with, and what a spec's fields are called as params."""
+"""The tags of experiments and runs, and the names of a spec's fields as params."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ EMPTY = "[]"
 
 
 def experiment_tags(grid: Grid) -> dict[str, str]:
-    """Which trials the grid expects, which cells it leaves out and why, and its reference norm.
+    """Return the tags of an experiment that describe a grid of the name NAME.
 
-    `sweep.expected.NAME` holds their cells and seeds in short, `sweep.trials.NAME` their ids: an
-    experiment keeps the runs of trials that the grid trained before a held field was changed.
+    `sweep.expected.NAME` holds the cells and seeds of the trials that the grid expects, in short;
+    `sweep.trials.NAME` holds their ids, since an experiment keeps the runs of trials that the grid
+    trained before one of its fields was changed. `sweep.reference.NAME` is the reference norm.
     `sweep.left_out.NAME` holds the cells that were left out, each with the reason, and
     `sweep.grid.NAME` the digest of the grid's file and the options `--set` beside it.
     """
@@ -50,17 +51,20 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     return tags
 
 
-def outdated_tags(grid: Grid, known: Mapping[str, str]) -> dict[str, str]:
-    """Those `known` tags emptied that hold parts of a larger grid, or cells no longer left out."""
-    further = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
+def outdated_tags(grid: Grid, current: Mapping[str, str]) -> dict[str, str]:
+    """Return empty values for those `current` tags of an experiment that may be out of date.
+
+    They hold parts of a grid that was larger, or cells that were left out.
+    """
+    parts = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
     left_out = f"{LEFT_OUT}{grid.name}"
     return {
-        key: EMPTY for key in known if key.startswith(further) or key.partition(":")[0] == left_out
+        key: EMPTY for key in current if key.startswith(parts) or key.partition(":")[0] == left_out
     }
 
 
 def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    """The items in as many tags (`key`, `key:2`, …) as MLflow's limit on a tag's length asks."""
+    """Yield tags `key`, `key:2`, … with the items as JSON lists of at most `MAX_TAG_LENGTH`."""
     part: list[str] = []
     length, number = 0, 1
     for text in (json.dumps(item, separators=(",", ":")) for item in items):
@@ -73,8 +77,8 @@ def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
 
 
 def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
-    """What a run says of its trial beside params and metrics."""
-    tags: dict[str, Any] = {
+    """Return the tags of a trial's run."""
+    tags: dict[str, str | float | None] = {
         "norm": trial.norm,
         "sweep.name": sweep,
         "sweep.variant": trial.variant,
@@ -91,20 +95,28 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.fused": record.fused,
         "sweep.compiled": format_step_ranges(record.compiled) or None,
     }
-    for key in ("code_version", "python", "host", "device", "platform"):
-        tags[f"sweep.{key}"] = record.provenance.get(key)
-    tags["sweep.source"] = record.attempts[-1].get("source") or None if record.attempts else None
-    packages = record.provenance.get("packages")
-    if packages:
-        tags["sweep.packages"] = json.dumps(packages, separators=(",", ":"))
+    provenance, last = record.provenance, record.last_attempt
+    tags |= {
+        "sweep.code_version": provenance.code_version,
+        "sweep.python": provenance.python,
+        "sweep.host": provenance.host,
+        "sweep.device": provenance.device,
+        "sweep.platform": provenance.platform,
+        "sweep.source": (last and last.source) or None,
+    }
+    if provenance.packages:
+        tags["sweep.packages"] = json.dumps(provenance.packages, separators=(",", ":"))
     if record.error:
-        tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
+        tags["sweep.error"] = f"{record.error.type}: {record.error.message}"
     return {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items() if value is not None}
 
 
-def flatten_params(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names of a spec's fields; a norm is `norm`, its options `norm.num_groups`."""
-    for key, item in value.items():
+def flatten_params(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each field of a spec by its dotted name.
+
+    The norm's name is `norm`, and its options are `norm.num_groups` and the like.
+    """
+    for key, item in spec.items():
         name = f"{prefix}{key}"
         if name == "norm":
             yield "norm", item["name"]

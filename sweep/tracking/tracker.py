@@ -1,43 +1,45 @@
-"""Records -> MLflow: the only place that writes to MLflow, and idempotent.
+"""Records -> MLflow: the only module that writes runs, and writing them twice changes nothing.
 
-A run carries the digest of the record that it shows, so what has not changed is skipped, and
-whatever an interruption left half-shipped is simply shipped again: a metric with the same
-timestamp, step and value adds no row.
+A run carries the digest of the record that it shows, so that unchanged records are skipped, and
+what an interruption left half exported is exported again: a metric with the same timestamp, step
+and value adds no row.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
+from sweep.records.epoch_record import EpochRecord
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
 from sweep.tracking.artifacts import Artifacts
 from sweep.tracking.credentials import hide_password
-from sweep.tracking.dataset import datasets
+from sweep.tracking.dataset import dataset_inputs
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.note_writer import NoteWriter
 from sweep.tracking.notes import NOTE
 from sweep.tracking.runs import DIGEST, ExportedState, Runs, end_ms
 from sweep.tracking.store import (
     connect_store,
-    follow_folder,
     get_or_create_experiment,
     ignore_unsupported,
-    show_views,
+    store_views,
+    update_artifact_locations,
 )
 from sweep.tracking.tags import flatten_params, run_tags
 from sweep.tracking.view import CELL, COLOUR, norm_colours
 from trainables.spec import Outcome
 
 METRICS_PER_CALL = 900
-ITEMS_PER_CALL = 90
-NOT_METRICS = {"epoch", "timestamp_ms"}
+PARAMS_PER_CALL = 90
+MAX_PARAM_LENGTH = 5000
 ERROR_TAGS = {"sweep.error"}
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -46,13 +48,19 @@ STATUS = {
     Outcome.FAILED: "FAILED",
 }
 
+Item = TypeVar("Item")
+
+logger = logging.getLogger(__name__)
+
 
 class Tracker:
-    """Ships records of one grid. The sweep's lock keeps a second one away.
+    """A connection to MLflow that exports the records of one grid.
+
+    The driver's lease keeps a second process from exporting the same sweep.
 
     Attributes:
-        place: where to look at the experiment.
-        remark: a line on what a person should know of the store, if there is something.
+        link: where the experiment is.
+        note: a line that a person should know of the store; None if there is nothing.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -61,63 +69,70 @@ class Tracker:
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = connect_store()
         experiment_id = get_or_create_experiment(self.client, grid)
-        self.remark = follow_folder(self.client, experiment_id)
-        view = show_views(self.client, experiment_id, grid)
-        self.place = ExperimentLink(
-            experiment_id, hide_password(str(self.client.tracking_uri)), view
-        )
+        self.note = update_artifact_locations(self.client, experiment_id)
+        view = store_views(self.client, experiment_id, grid)
+        uri = hide_password(str(self.client.tracking_uri))
+        self.link = ExperimentLink(experiment_id, uri, view)
         self.runs = Runs(self.client, experiment_id, grid.name)
-        self.review = NoteWriter(self.client, grid, self.place, self.runs)
+        self.note_writer = NoteWriter(self.client, grid, self.link, self.runs)
         self.artifacts = Artifacts(self.client, grid)
         self.colours = norm_colours(grid)
-        self.review.begin()
+        self.note_writer.write_experiment_note()
+        logger.info("connected to MLflow at %s, experiment %s", uri, experiment_id)
 
-    def ship(self, records: Iterable[Record], *, ended: bool = False) -> int:
-        """Bring MLflow up to these records; returns how many runs had to be touched.
+    def export(self, records: Iterable[Record], *, ended: bool = False) -> int:
+        """Bring MLflow up to these records.
 
-        `ended` says that nobody trains any more: a trial without an outcome is then shown as
-        killed, not as running.
+        Args:
+            records: records of trials of the grid; others are ignored.
+            ended: whether nobody trains any more: a trial without an outcome is then shown as
+                killed, not as running.
+
+        Returns:
+            How many runs were created or changed.
         """
-        num_touched = 0
+        num_exported = 0
         for record in records:
             trial = self.trials.get(record.trial_id)
             if trial is not None:
-                num_touched += self._ship(record, trial, ended)
-                self.review.take(trial, record)
-        return num_touched
+                num_exported += self._export_record(record, trial, ended)
+                self.note_writer.set_result(trial, record)
+        return num_exported
 
-    def _ship(self, record: Record, trial: GridTrial, ended: bool) -> bool:
+    def _export_record(self, record: Record, trial: GridTrial, ended: bool) -> bool:
+        """Bring a trial's run up to its record; return whether anything had to be written."""
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
         tags = run_tags(record, trial, self.grid.name)
         tags |= {CELL: trial.cell_name, COLOUR: self.colours[trial.norm]}
         digest = _digest(record, status, tags)
-        shown = self.runs.of(record)
-        if shown and shown.tags.get(DIGEST) == digest:
+        state = self.runs.find_run(record)
+        if state and state.tags.get(DIGEST) == digest:
             return False
-        if shown is None:
-            note = {NOTE: self.review.first_note(trial)}
-            shown = self.runs.create(record, trial, {**tags, **note})
-        if DIGEST not in shown.tags:
-            self._log_params(shown.run_id, record)
-        self._log_epochs(shown, record)
+        if state is None:
+            note = {NOTE: self.note_writer.first_note(trial)}
+            state = self.runs.create(record, trial, {**tags, **note})
+        if DIGEST not in state.tags:
+            self._log_params(state.run_id, record)
+        self._log_epochs(state, record)
         if record.outcome:
             with ignore_unsupported():
-                self.client.log_inputs(shown.run_id, datasets=datasets(record))
-            self.artifacts.log(shown.run_id, record, self.folder.trial(record.trial_id))
-        self._set_status(shown.run_id, status, record)
-        self._set_tags(shown, tags, digest)
+                self.client.log_inputs(state.run_id, datasets=dataset_inputs(record))
+            self.artifacts.log(state.run_id, record, self.folder.trial(record.trial_id))
+        self._set_status(state.run_id, status, record)
+        self._set_tags(state, tags, digest)
+        logger.debug("exported %s: %s, %d epochs", trial.name, status, len(record.epochs))
         return True
 
-    def _set_tags(self, shown: ExportedState, tags: dict[str, str], digest: str) -> None:
-        """The digest comes last: with it the run counts as up to date."""
+    def _set_tags(self, state: ExportedState, tags: dict[str, str], digest: str) -> None:
+        """Set the tags that differ; the digest comes last, since it marks the run as complete."""
         from mlflow.entities import RunTag
 
-        new = [RunTag(key, value) for key, value in tags.items() if shown.tags.get(key) != value]
-        self.client.log_batch(shown.run_id, tags=new)
-        for key in shown.tags.keys() & ERROR_TAGS - tags.keys():  # a retry went well
-            self.client.delete_tag(shown.run_id, key)
-        self.client.set_tag(shown.run_id, DIGEST, digest)
-        shown.tags = {**tags, DIGEST: digest, NOTE: shown.tags.get(NOTE, "")}
+        new = [RunTag(key, value) for key, value in tags.items() if state.tags.get(key) != value]
+        self.client.log_batch(state.run_id, tags=new)
+        for key in state.tags.keys() & ERROR_TAGS - tags.keys():  # a retry went well
+            self.client.delete_tag(state.run_id, key)
+        self.client.set_tag(state.run_id, DIGEST, digest)
+        state.tags = {**tags, DIGEST: digest, NOTE: state.tags.get(NOTE, "")}
 
     def _set_status(self, run_id: str, status: str, record: Record) -> None:
         if status == "RUNNING":
@@ -125,44 +140,54 @@ class Tracker:
         else:
             self.client.set_terminated(run_id, status, end_time=end_ms(record))
 
-    def _log_epochs(self, shown: ExportedState, record: Record) -> None:
+    def _log_epochs(self, state: ExportedState, record: Record) -> None:
+        """Log the metrics of the epochs that the run has not got."""
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(name, float(value), epoch["timestamp_ms"], epoch["epoch"])
-            for epoch in record.epochs[shown.num_epochs :]
-            for name, value in (epoch | _system(record, epoch["epoch"])).items()
-            if name not in NOT_METRICS and value is not None and math.isfinite(value)
+            Metric(name, value, epoch.timestamp_ms, epoch.epoch)
+            for epoch in record.epochs[state.num_epochs :]
+            for name, value in _epoch_metrics(record, epoch).items()
         ]
         for chunk in _chunks(metrics, METRICS_PER_CALL):
-            self.client.log_batch(shown.run_id, metrics=chunk)
+            self.client.log_batch(state.run_id, metrics=chunk)
         # An attempt that resumed from an older checkpoint may have shortened the record.
-        shown.num_epochs = len(record.epochs)
+        state.num_epochs = len(record.epochs)
 
     def _log_params(self, run_id: str, record: Record) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, _short(value)) for key, value in flatten_params(record.spec)]
-        for chunk in _chunks(params, ITEMS_PER_CALL):
+        params = [Param(key, _format_param(value)) for key, value in flatten_params(record.spec)]
+        for chunk in _chunks(params, PARAMS_PER_CALL):
             self.client.log_batch(run_id, params=chunk)
 
 
 def _digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
+    """Return 16 hex digits that name all that a run shows."""
     content = record.to_json() + status.encode() + json.dumps(tags, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _system(record: Record, epoch: int) -> dict[str, float | None]:
-    """An epoch's system metrics, by the names by which MLflow tells them from the others."""
-    there = {name: values[epoch - 1 : epoch] for name, values in record.system.items()}
-    return {f"system/{name}": values[0] for name, values in there.items() if values}
+def _epoch_metrics(record: Record, epoch: EpochRecord) -> dict[str, float]:
+    """Return an epoch's finite metrics; those of the worker's process begin with `system/`."""
+    values = dict(epoch.values)
+    del values["epoch"]  # MLflow has the step
+    for name, column in record.system.items():
+        if epoch.epoch <= len(column):
+            values[f"system/{name}"] = column[epoch.epoch - 1]
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if value is not None and math.isfinite(value)
+    }
 
 
-def _short(value: Any) -> str:
+def _format_param(value: Any) -> str:
     text = json.dumps(value) if isinstance(value, list | dict) else str(value)
-    return text if len(text) <= 5000 else text[:5000] + "…"
+    return text if len(text) <= MAX_PARAM_LENGTH else text[:MAX_PARAM_LENGTH] + "…"
 
 
-def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield the items in slices of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

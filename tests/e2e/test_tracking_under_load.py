@@ -14,7 +14,8 @@ from small_grids import load, metrics
 from sweep.grid.expand import GridTrial
 from sweep.planning.plan import sweep_folder
 from sweep.records.record import Record
-from sweep.tracking.exporter import Exporter, export_all
+from sweep.tracking.export import export_all
+from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
 
 NUM_EPOCHS = 20
@@ -45,7 +46,7 @@ def test_sixteen_trials_report_at_once(tmp_path: Path, monkeypatch: pytest.Monke
                 record.add_epoch(metrics(epoch))
                 record.outcome = Outcome.COMPLETED if epoch == NUM_EPOCHS else None
                 sweep_folder(grid).trial(trial.trial_id).save(record)
-                shipper.changed(trial.trial_id)
+                shipper.notify_change(trial.trial_id)
                 time.sleep(0.2)
             return record
 
@@ -54,7 +55,7 @@ def test_sixteen_trials_report_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         shipped = shipper.finish()
         assert shipped.error is None
         again = export_all(grid)
-        assert (again.error, again.num_touched) == (None, 0)
+        assert (again.error, again.num_exported) == (None, 0)
 
         client = MlflowClient(server.uri)
         experiment = client.get_experiment_by_name(grid.experiment)

@@ -47,4 +47,7 @@ def train(given: Assignment, steps: int = 100) -> Record:
 
 
 def without_times(record: Record) -> list[dict[str, Any]]:
-    return [{k: v for k, v in epoch.items() if k not in TIMES} for epoch in record.epochs]
+    return [
+        {name: value for name, value in epoch.to_json().items() if name not in TIMES}
+        for epoch in record.epochs
+    ]

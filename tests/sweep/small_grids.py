@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid, load_grid
 from sweep.planning.plan import Plan, make_plan
+from sweep.records.attempt_info import AttemptInfo, TrialError
+from sweep.records.epoch_record import EpochRecord
+from sweep.records.provenance import Provenance
 from sweep.records.record import Record
 from trainables.spec import EpochMetrics, Outcome
 
@@ -79,15 +83,24 @@ def record_of(trial: GridTrial, epochs: int = 0, outcome: Outcome | None = None)
     record.num_classes, record.chance_error = 10, 90.0
     record.num_train, record.num_test, record.num_parameters = 64, 32, 1234
     ended = "2024-05-01T10:00:30+00:00" if outcome else None
-    started = {"started": "2024-05-01T10:00:00+00:00", "host": "node", "pid": 1, "device": "cpu"}
-    record.attempts = [{**started, "from_epoch": 0, "ended": ended}]
-    record.provenance = {"code_version": "1.0", "python": "3.11.0", "host": "node", "device": "cpu"}
+    started = "2024-05-01T10:00:00+00:00"
+    info = AttemptInfo(started=started, host="node", pid=1, device="cpu", from_epoch=0, ended=ended)
+    record.attempts = [info]
+    machine = {"host": "node", "device": "cpu"}
+    record.provenance = Provenance(code_version="1.0", python="3.11.0", **machine)
     for epoch in range(1, epochs + 1):
         record.add_epoch(metrics(epoch))
     record.outcome = outcome
     if outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
-        record.error = {"type": "RuntimeError", "message": "a bug", "traceback": "a bug\n"}
+        record.error = TrialError("RuntimeError", message="a bug", traceback="a bug\n")
     return record
+
+
+def change_epoch(record: Record, epoch: int, **changes: float) -> None:
+    """Replace metrics of one committed epoch, which is counted from 1."""
+    former = record.epochs[epoch - 1]
+    changed = dataclasses.replace(former.metrics, **changes)
+    record.epochs[epoch - 1] = EpochRecord(former.timestamp_ms, changed)
 
 
 def save(grid: Grid, *records: Record) -> Plan:

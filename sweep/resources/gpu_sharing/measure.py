@@ -22,6 +22,7 @@ from sweep.resources.gpu_sharing.measurements import (
     summarise_measurements,
     workload_id,
 )
+from sweep.resources.gpu_sharing.probe_process import WorkloadSpec
 from sweep.resources.gpu_sharing.probe_process_pool import PROBE_TIMEOUT_S, ProbeProcessPool
 from sweep.resources.gpu_sharing.shares import (
     GpuShares,
@@ -33,7 +34,6 @@ from sweep.resources.gpu_sharing.throughput import ThroughputProbe
 from sweep.resources.ray_cluster import Cluster
 from trainables.errors import describe_error
 from trainables.fused.width import MAX_NETWORKS
-from trainables.spec import spec_to_dict
 
 Say = Callable[[str], None]
 Waiting = Callable[[str], AbstractContextManager[None]]
@@ -118,19 +118,19 @@ def _measured(
         ray.kill(actor)
 
 
-def _workload(grid: Grid, trial: GridTrial) -> dict[str, Any]:
-    """The trial, or as many seeds of its cell as a worker trains side by side."""
+def _workload(grid: Grid, trial: GridTrial) -> WorkloadSpec:
+    """Return the trial, or as many seeds of its cell as a worker trains side by side."""
     wanted = seeds_side_by_side(grid, trial)
     number = MAX_NETWORKS if isinstance(wanted, str) else wanted
-    alike = [other for other in grid.trials if cell_of(other) == cell_of(trial)]
-    return {
-        "specs": [spec_to_dict(other.spec) for other in alike[:number]],
-        "width": None if isinstance(wanted, str) else wanted,
-        "data_root": grid.data_root,
-        "num_threads": max(1, int(grid.resources.cpu)),
-        "device": "cuda",
-        "cuda_graphs": grid.resources.cuda_graphs == "auto",
-    }
+    seeds = [other.spec for other in grid.trials if cell_of(other) == cell_of(trial)]
+    return WorkloadSpec(
+        specs=tuple(seeds[:number]),
+        width=None if isinstance(wanted, str) else wanted,
+        data_root=grid.data_root,
+        num_threads=max(1, int(grid.resources.cpu)),
+        device="cuda",
+        cuda_graphs=grid.resources.cuda_graphs == "auto",
+    )
 
 
 def _last_line(error: Exception) -> str:

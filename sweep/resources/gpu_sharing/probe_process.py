@@ -1,70 +1,135 @@
-"""One of the processes that train on a device at the same time, while they are measured.
-
-A line of JSON comes in and one goes out: `{"specs": …}` prepares trials and answers with their
-memory, `{"seconds": …}` trains them and answers with their steps a second. `error` says why not.
-"""
+"""A process that trains a workload on a device while other processes do the same."""
 
 from __future__ import annotations
 
 import gc
-import json
+import multiprocessing
 import os
-import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweep.process.child_process import end_with_parent, spawn_conditions
+from sweep.process.import_order import put_custom_modules_last
+from trainables.spec import TrialSpec
 
 if TYPE_CHECKING:
-    from trainables.workload import Workload
+    from trainables.workload import Memory, Workload
+
+
+@dataclass(frozen=True)
+class WorkloadSpec:
+    """The trials that one worker trains, and how.
+
+    Attributes:
+        specs: one trial, or several that differ in their seed alone.
+        width: how many trials are trained as one network; None: as many as are fastest.
+        data_root: folder of the data sets; None: the default one.
+        num_threads: CPU threads of the process.
+        device: `cuda` or `cpu`.
+        cuda_graphs: whether steps are replayed from a CUDA graph, where that works.
+    """
+
+    specs: tuple[TrialSpec, ...]
+    width: int | None
+    data_root: str | None
+    num_threads: int
+    device: str
+    cuda_graphs: bool
 
 
 class ProbeProcess:
-    """The process's side of the talk."""
+    """A pool of one process, which keeps a workload between two calls.
 
-    def __init__(self) -> None:
-        self.workload: Workload | None = None
+    Args:
+        import_paths: folders in which the process finds custom modules.
+    """
 
-    def answer(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Do what is asked; what went wrong is an answer too."""
-        from trainables.errors import describe_error
+    def __init__(self, import_paths: Sequence[str] = ()) -> None:
+        self._executor = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_initialise_process,
+            initargs=(tuple(import_paths),),
+        )
+        others = set(multiprocessing.active_children())
+        with spawn_conditions():
+            self._executor.submit(os.getpid)  # the executor starts its process for the first call
+        (self._process,) = set(multiprocessing.active_children()) - others
 
-        try:
-            if "specs" in order:
-                return self._prepare(order)
-            if self.workload is None:
-                raise RuntimeError("there is nothing to train")
-            return {"steps_per_s": self.workload.train_for(order["seconds"])}
-        except (Exception, SystemExit) as error:  # a user's own layer may raise anything
-            self.workload = None
-            return {"error": describe_error(error)}
+    @property
+    def pid(self) -> int | None:
+        """Id of the process."""
+        return self._process.pid
 
-    def _prepare(self, order: dict[str, Any]) -> dict[str, Any]:
-        import torch
+    def prepare(self, workload: WorkloadSpec) -> Future[Memory]:
+        """Have the process build a workload and take its first steps.
 
-        from trainables.spec import spec_from_dict
-        from trainables.workload import Workload
+        Returns:
+            The memory that the process then uses; `RuntimeError` where a trial does not train, and
+            its subclass `BrokenProcessPool` where the process has died.
+        """
+        return self._executor.submit(_prepare, workload)
 
-        self.workload = None
-        gc.collect()
-        torch.set_num_threads(order["num_threads"])
-        if order["device"] == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        specs = [spec_from_dict(plain) for plain in order["specs"]]
-        how = {key: order[key] for key in ("width", "data_root", "device", "cuda_graphs")}
-        workload = Workload(specs, **how)
+    def train(self, seconds: float) -> Future[float]:
+        """Have the process train the prepared workload; return its steps per second."""
+        return self._executor.submit(_train, seconds)
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._executor.shutdown()
+
+
+_workload: Workload | None = None
+"""The workload of this process, if it is a `ProbeProcess`."""
+
+
+def _initialise_process(import_paths: tuple[str, ...]) -> None:
+    end_with_parent()  # a pool's process would outlive a killed parent
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # what custom layers print
+        os.dup2(devnull, stream)
+    put_custom_modules_last(import_paths)
+
+
+def _prepare(spec: WorkloadSpec) -> Memory:
+    import torch
+
+    from trainables.errors import describe_error
+    from trainables.workload import Workload
+
+    global _workload
+    _workload = None
+    gc.collect()
+    torch.set_num_threads(spec.num_threads)
+    if spec.device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        workload = Workload(
+            spec.specs,
+            width=spec.width,
+            data_root=spec.data_root,
+            device=spec.device,
+            cuda_graphs=spec.cuda_graphs,
+        )
         workload.warm_up()
-        self.workload = workload
-        return asdict(workload.memory())
+    except (Exception, SystemExit) as error:  # which a custom layer may make impossible to pickle
+        raise RuntimeError(describe_error(error)) from None
+    _workload = workload
+    return workload.memory()
 
 
-def serve_probe() -> None:
-    """Answer until nothing more is asked."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what layers print is no answer
-    neighbour = ProbeProcess()
-    for line in sys.stdin:
-        answers.write(json.dumps(neighbour.answer(json.loads(line))) + "\n")
+def _train(seconds: float) -> float:
+    from trainables.errors import describe_error
 
-
-if __name__ == "__main__":
-    serve_probe()
+    global _workload
+    if _workload is None:
+        raise RuntimeError("no workload is prepared")
+    try:
+        return _workload.train_for(seconds)
+    except (Exception, SystemExit) as error:
+        _workload = None
+        raise RuntimeError(describe_error(error)) from None

@@ -2,109 +2,103 @@
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 from sweep.process.working_folder import enter_folder
+from sweep.resources.gpu_sharing.probe_process import ProbeProcess, WorkloadSpec
 from sweep.resources.gpu_sharing.throughput import MAX_PROCESSES, ThroughputProbe
 
-COUNTED_S = 3.0
+TRAINING_S = 3.0
+"""Seconds of training that are measured."""
+
 PROBE_TIMEOUT_S = 300.0
-"""For so long a process may be silent: at its start it imports PyTorch and reads the data."""
+"""Seconds for one answer of a process: at its start it imports PyTorch and reads the data."""
+
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger(__name__)
 
 
 class ProbeProcessPool:
-    """As many processes as have been wanted at a time; they serve one cell after the other.
+    """Measures how fast processes train on a device, by how many train at the same time.
 
-    Trials are trained in a process each, so they are measured in a process each. Ray makes an
-    actor of it, on a GPU that it has to itself. `folder` is the driver's working folder.
+    Trials are trained in a process each, so they are measured in a process each. Processes are
+    kept for the next measurement. Ray makes an actor of the pool, on a GPU that nothing else uses.
+
+    Args:
+        import_paths: folders in which the processes find custom modules.
+        folder: the driver's working folder.
     """
 
     def __init__(self, import_paths: Sequence[str] = (), folder: str = "") -> None:
         enter_folder(folder)
-        paths = os.pathsep.join([*(path for path in sys.path if path), *import_paths])
-        self._environment = {**os.environ, "PYTHONPATH": paths}
-        self._processes: list[subprocess.Popen[str]] = []
+        self._import_paths = import_paths
+        self._processes: list[ProbeProcess] = []
         self._context_bytes: int | None = None
 
-    def probe(self, workload: Mapping[str, Any], most: int = MAX_PROCESSES) -> ThroughputProbe:
-        """Measure a cell; raises `RuntimeError` where not even one of its trials trains.
+    def probe(self, workload: WorkloadSpec, most: int = MAX_PROCESSES) -> ThroughputProbe:
+        """Measure memory and throughput of a workload.
 
-        `workload` is what `sweep.resources.gpu_sharing.probe_process` understands.
+        Args:
+            workload: what each process trains.
+            most: how many processes may train at the same time.
+
+        Raises:
+            RuntimeError: the workload does not train in one process alone.
         """
-        memory = self._ask(1, workload)[0]
-        if self._context_bytes is None:  # no other process of ours is there yet
-            self._context_bytes = max(0, memory["used"] - memory["reserved"])
-        each = memory["peak"] + self._context_bytes if memory["total"] else 0
-        probe = ThroughputProbe(each, memory["total"], {})
+        (first,) = self._get_processes(1)
+        memory = self._wait_for(first.prepare(workload))
+        if self._context_bytes is None:  # no other process of the pool is there yet
+            self._context_bytes = max(0, memory.used - memory.reserved)
+        process_bytes = memory.peak + self._context_bytes if memory.total else 0
+        probe = ThroughputProbe(process_bytes, memory.total, {})
         while (number := probe.next_to_try(most)) is not None:
-            rates = {**probe.steps_per_s, number: self._steps_per_s(workload, number)}
-            probe = ThroughputProbe(each, memory["total"], rates)
+            rates = {**probe.steps_per_s, number: self._measure_throughput(workload, number)}
+            probe = ThroughputProbe(process_bytes, memory.total, rates)
+            logger.info("%d processes train %.1f steps/s together", number, rates[number])
         return probe
 
     def close(self) -> None:
         """End the processes."""
         for process in self._processes:
             process.kill()
-            process.wait()
         self._processes.clear()
 
-    def _steps_per_s(self, workload: Mapping[str, Any], number: int) -> float:
-        """Of so many together; 0 where so many do not get along, as when memory runs out."""
-        new = range(max(1, number // 2), number)  # the others are ready from the last time
+    def _measure_throughput(self, workload: WorkloadSpec, number: int) -> float:
+        """Return the steps per second of `number` processes together.
+
+        0 where that many do not work together, as when memory runs out.
+        """
         try:
-            for which in new:
-                self._tell(which, workload)
-            for which in new:
-                self._answer(which)
-            answers = self._ask(number, {"seconds": COUNTED_S})
-            return sum(float(answer["steps_per_s"]) for answer in answers)
-        except RuntimeError:
-            self.close()  # what some of them would still answer, nobody asks any more
+            processes = self._get_processes(number)
+            unprepared = processes[number // 2 :] if number > 1 else []
+            for ready in [process.prepare(workload) for process in unprepared]:
+                self._wait_for(ready)
+            rates = [process.train(TRAINING_S) for process in processes]
+            return sum(self._wait_for(rate) for rate in rates)
+        except RuntimeError as error:
+            logger.info("%d processes do not train together: %s", number, error)
+            self.close()  # the others may still be training
             if number == 1:
                 raise
             return 0.0
 
-    def _ask(self, number: int, order: Mapping[str, Any]) -> list[dict[str, Any]]:
-        for which in range(number):
-            self._tell(which, order)
-        return [self._answer(which) for which in range(number)]
+    def _get_processes(self, number: int) -> list[ProbeProcess]:
+        """Return the first `number` processes; start those that are not there."""
+        while len(self._processes) < number:
+            self._processes.append(self._start_process())
+        return self._processes[:number]
 
-    def _tell(self, which: int, order: Mapping[str, Any]) -> None:
-        while len(self._processes) <= which:
-            self._processes.append(self._started())
-        stdin = self._processes[which].stdin
-        assert stdin is not None
+    def _start_process(self) -> ProbeProcess:
+        return ProbeProcess(self._import_paths)
+
+    def _wait_for(self, answer: Future[Answer]) -> Answer:
+        """Return a process's answer; raise `RuntimeError` if there is none."""
         try:
-            stdin.write(json.dumps(order) + "\n")
-            stdin.flush()
-        except OSError:
-            pass  # it has died, as its answer will say
-
-    def _answer(self, which: int) -> dict[str, Any]:
-        stdout = self._processes[which].stdout
-        assert stdout is not None
-        ready, _, _ = select.select([stdout], [], [], PROBE_TIMEOUT_S)
-        line = stdout.readline() if ready else ""
-        if not line:
+            return answer.result(PROBE_TIMEOUT_S)
+        except TimeoutError:
             self.close()
-            raise RuntimeError("a process died" if ready else "a process does not answer")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer
-
-    def _started(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "sweep.resources.gpu_sharing.probe_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=self._environment,
-            text=True,
-        )
+            raise RuntimeError("a process does not answer") from None

@@ -21,9 +21,10 @@ from sweep.errors import ExitCode
 from sweep.execution.repeated_errors import Stop
 from sweep.pipeline import exit_code
 from sweep.planning.plan import Plan, make_plan, plan_after
+from sweep.records.attempt_info import TrialError
 from sweep.records.lease import Holder
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.exporter import ExportResult
+from sweep.tracking.export import ExportResult
 from trainables.spec import Outcome
 
 SHIPPED = ExportResult(ExperimentLink("7", "http://tracking:5000"), 1)
@@ -90,7 +91,7 @@ def test_a_status_counts_what_runs_apart_and_explains_its_marks() -> None:
     grid = load()
     assert not any("so many" in line for line in printed(print_plan, make_plan(grid), 1))
     record = record_of(grid.trials[0], 1)
-    record.attempts[-1]["driver"] = HOLDER.token
+    record.attempts[-1] = replace(record.attempts[-1], driver=HOLDER.token)
     diverged = record_of(grid.trials[1], 1, Outcome.DIVERGED)
     plan = save(grid, record, diverged)
     lines = printed(print_status, plan, HOLDER)
@@ -135,12 +136,13 @@ def test_one_trial_is_one_trial() -> None:
 def test_a_status_tells_what_trains_from_what_was_interrupted_and_how_often() -> None:
     grid = load()
     record = record_of(grid.trials[0], 1)
-    lost = {**record.attempts[0], "driver": "earlier"}
+    lost = replace(record.attempts[0], driver="earlier")
+    ended = replace(lost, ended="then")
     for attempts, said in (
         ([lost], "interrupted  (1 attempt lost)"),
-        ([{**lost, "ended": "then", "stopped_for": "interrupted"}], "interrupted"),
-        ([{**lost, "ended": "then", "stopped_for": "out_of_memory"}], "out of memory"),
-        ([lost, lost, {**lost, "driver": HOLDER.token}], "running  (2 attempts lost)"),
+        ([replace(ended, stopped_for="interrupted")], "interrupted"),
+        ([replace(ended, stopped_for="out_of_memory")], "out of memory"),
+        ([lost, lost, replace(lost, driver=HOLDER.token)], "running  (2 attempts lost)"),
     ):
         record.attempts = attempts
         (line,) = [
@@ -217,7 +219,7 @@ def test_the_last_lines_say_where_everything_is() -> None:
 def test_a_message_in_brackets_is_no_markup() -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
     record = record_of(grid.trials[0], 0, Outcome.FAILED)
-    record.error = {"type": "E", "message": "[red]size [3, 4]\nmore", "traceback": "[bold]\n"}
+    record.error = TrialError("E", message="[red]size [3, 4]\nmore", traceback="[bold]\n")
     plan = save(grid, record)
     assert "groupnorm-bs016-s0 failed: E: [red]size [3, 4]" in printed(print_status, plan, None)
 

@@ -16,6 +16,7 @@ from small_assignments import assignment, folder_of, train, without_times
 
 from sweep.execution.assignment import Assignment, assignments_of, trial_ids
 from sweep.execution.attempt import Attempt
+from sweep.records.attempt_info import TrialError
 from sweep.records.record import TrialFolder
 from trainables.checkpoint import deserialize_state
 from trainables.data import custom as own
@@ -47,19 +48,21 @@ def test_a_trial_is_trained_and_its_record_is_complete() -> None:
     given = assignment()
     record = train(given)
     assert record.outcome is Outcome.COMPLETED
-    assert [epoch["epoch"] for epoch in record.epochs] == [1, 2]
-    assert [epoch["num_updates"] for epoch in record.epochs] == [4, 8]
-    assert all(None not in epoch.values() for epoch in record.epochs)
+    assert [epoch.epoch for epoch in record.epochs] == [1, 2]
+    assert [epoch.metrics.num_updates for epoch in record.epochs] == [4, 8]
+    assert all(None not in epoch.values.values() for epoch in record.epochs)
     assert (record.num_classes, record.chance_error) == (10, 90.0)
     assert (record.num_train, record.num_test) == (64, 32)
     assert record.num_parameters is not None
     assert record.num_parameters > 100
     assert record.error is None
     (attempt,) = record.attempts
-    assert (attempt["host"], attempt["pid"]) == (socket.gethostname(), os.getpid())
-    assert (attempt["device"], attempt["from_epoch"]) == ("cpu", 0)
-    assert attempt["started"] <= attempt["ended"]
-    assert record.provenance["packages"]["torch"] == version("torch")
+    assert (attempt.host, attempt.pid) == (socket.gethostname(), os.getpid())
+    assert (attempt.device, attempt.from_epoch) == ("cpu", 0)
+    assert attempt.ended is not None
+    assert attempt.started <= attempt.ended
+    assert record.provenance.packages is not None
+    assert record.provenance.packages["torch"] == version("torch")
     assert record.spec["norm"]["name"] == "groupnorm"
     assert [epoch for epoch, _ in states(given)] == [2, 1]
 
@@ -72,13 +75,13 @@ def test_a_trial_keeps_which_test_examples_were_right() -> None:
     content = folder_of(given).correct()
     assert content is not None
     right = np.unpackbits(np.load(io.BytesIO(content)), count=32)
-    assert 100 * (1 - right.mean()) == pytest.approx(last["test_error"])
+    assert 100 * (1 - right.mean()) == pytest.approx(last.test_error)
 
 
 def test_each_epoch_is_committed_before_the_next_begins() -> None:
     given = assignment()
     record = train(given, steps=1)
-    assert (len(record.epochs), record.outcome, record.attempts[0]["ended"]) == (1, None, None)
+    assert (len(record.epochs), record.outcome, record.attempts[0].ended) == (1, None, None)
     assert [epoch for epoch, _ in states(given)] == [1]
 
 
@@ -89,7 +92,7 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits() -> None:
     resumed = train(cut)
     assert without_times(resumed) == without_times(at_once)
     assert resumed.epochs[0] == first.epochs[0]
-    assert [attempt["from_epoch"] for attempt in resumed.attempts] == [0, 1]
+    assert [attempt.from_epoch for attempt in resumed.attempts] == [0, 1]
     assert_same_bits(states(cut), states(whole))
 
 
@@ -100,9 +103,9 @@ def test_a_layer_that_was_edited_is_not_mixed_with_what_it_was() -> None:
     while not edited.is_done:
         edited.step()
     assert edited.notices == []  # the driver says it, once for all trials
-    assert [attempt["from_epoch"] for attempt in edited.record.attempts] == [0, 0]
-    assert [attempt["source"] for attempt in edited.record.attempts] == ["before", "after"]
-    assert [epoch["epoch"] for epoch in edited.record.epochs] == [1, 2]
+    assert [attempt.from_epoch for attempt in edited.record.attempts] == [0, 0]
+    assert [attempt.source for attempt in edited.record.attempts] == ["before", "after"]
+    assert [epoch.epoch for epoch in edited.record.epochs] == [1, 2]
 
 
 def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
@@ -118,8 +121,8 @@ def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
     while not later.is_done:
         later.step()
     assert later.notices == []
-    assert [entry["from_epoch"] for entry in later.record.attempts] == [0, 0]
-    before, after = (entry["data"] for entry in later.record.attempts)
+    assert [entry.from_epoch for entry in later.record.attempts] == [0, 0]
+    before, after = (entry.data for entry in later.record.attempts)
     assert before != after
     assert later.record.outcome is Outcome.COMPLETED
 
@@ -152,7 +155,7 @@ def test_damaged_checkpoints_fall_back_to_what_came_before(
     # Interrupted once more before it is as far as it was.
     train(cut, steps=1)
     resumed = train(cut)
-    assert [attempt["from_epoch"] for attempt in resumed.attempts] == [
+    assert [attempt.from_epoch for attempt in resumed.attempts] == [
         0,
         from_epoch,
         from_epoch + 1,
@@ -160,8 +163,8 @@ def test_damaged_checkpoints_fall_back_to_what_came_before(
     assert resumed.outcome is Outcome.COMPLETED
     assert without_times(resumed) == without_times(at_once)
     assert_same_bits(states(cut), states(whole))
-    stamps = [epoch["timestamp_ms"] for epoch in resumed.epochs]
-    assert stamps[:2] == [epoch["timestamp_ms"] for epoch in first.epochs]
+    stamps = [epoch.timestamp_ms for epoch in resumed.epochs]
+    assert stamps[:2] == [epoch.timestamp_ms for epoch in first.epochs]
 
 
 def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +187,7 @@ def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPa
         with pytest.raises(OSError, match="No space left"):
             attempt.step()
     resumed = train(cut)
-    assert [a["from_epoch"] for a in resumed.attempts] == [0, 1, 1]
+    assert [a.from_epoch for a in resumed.attempts] == [0, 1, 1]
     assert_same_bits(states(cut), states(whole))
 
 
@@ -214,14 +217,14 @@ def test_a_bug_is_an_outcome_with_its_traceback() -> None:
     record = train(given)
     assert (record.outcome, record.epochs) == (Outcome.FAILED, [])
     assert record.error is not None
-    assert (record.error["type"], record.error["message"]) == (
+    assert (record.error.type, record.error.message) == (
         "RuntimeError",
         "the layer\nhas a bug",
     )
     text = folder_of(given).storage.read("traceback.txt").decode()
-    assert text == record.error["traceback"]
+    assert text == record.error.traceback
     assert 'buggy_layers.py", line 11, in forward' in text
-    assert record.attempts[-1]["ended"] is not None
+    assert record.attempts[-1].ended is not None
     # What has an outcome is left alone, whoever asks again.
     before = folder_of(given).storage.read("record.json")
     train(given, steps=1)
@@ -232,12 +235,12 @@ def test_a_trial_is_tried_again_where_that_is_asked_for() -> None:
     Path("mended_layers.py").write_text(LAYERS.replace("raise", "pass; #"))
     given = assignment(norm="mended_layers:Broken", epochs=2)
     record = train(given, steps=1)
-    record.outcome, record.error = Outcome.FAILED, {"type": "E", "message": "", "traceback": ""}
+    record.outcome, record.error = Outcome.FAILED, TrialError("E", message="", traceback="")
     folder_of(given).save(record)
     assert train(given).outcome is Outcome.FAILED
     again = train(replace(given, retry=True))
     assert (again.outcome, again.error, len(again.epochs)) == (Outcome.COMPLETED, None, 2)
-    assert [attempt["from_epoch"] for attempt in again.attempts] == [0, 1]
+    assert [attempt.from_epoch for attempt in again.attempts] == [0, 1]
 
 
 def test_divergence_is_a_result() -> None:
@@ -246,7 +249,7 @@ def test_divergence_is_a_result() -> None:
     assert (record.outcome, record.error) == (Outcome.DIVERGED, None)
     assert (record.chance_error, record.num_test) == (90.0, 32)
     assert len(record.epochs) < 2
-    assert record.attempts[0]["ended"] is not None
+    assert record.attempts[0].ended is not None
     assert "traceback.txt" not in folder_of(given).storage.names()
 
 
@@ -263,7 +266,7 @@ def test_running_out_of_memory_is_told_from_a_bug(
     record = train(assignment())
     assert record.outcome is Outcome.OUT_OF_MEMORY
     assert record.error is not None
-    assert record.error["message"] == "no memory"
+    assert record.error.message == "no memory"
 
 
 def test_an_interruption_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from small_assignments import assignment, folder_of, train
-from small_grids import load, write
+from small_grids import change_epoch, load, write
 from typer.testing import CliRunner
 
 from sweep.cli.app import app
@@ -21,9 +22,10 @@ def trained(lr: float, fused: bool = False, **last_epoch: float) -> Plan:
     given = assignment(os.path.abspath("runs/small"), lr=lr)
     record = train(given)
     if fused:
-        record.attempts[-1]["fused"] = 2
+        record.attempts[-1] = replace(record.attempts[-1], fused=2)
     for name, factor in last_epoch.items():
-        record.epochs[-1][name] *= factor
+        last = record.epochs[-1].metrics
+        change_epoch(record, last.epoch, **{name: getattr(last, name) * factor})
     folder_of(given).save(record)
     train_section = {"epochs": 2, "optimizer": {"lr": lr}}
     factors = {"norm": ["groupnorm"], "batch_size": [16], "seed": 1}

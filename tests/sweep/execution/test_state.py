@@ -25,7 +25,7 @@ def test_a_board_begins_with_what_the_records_say() -> None:
     state = board(grid, done, begun)
     assert (state.num(), state.num(Outcome.COMPLETED), state.running) == (1, 1, [])
     assert state.states[begun.trial_id].epochs == 2
-    assert state.states[begun.trial_id].test_error == begun.epochs[-1]["test_error"]
+    assert state.states[begun.trial_id].test_error == begun.last_test_error
     assert state.states[grid.trials[2].trial_id].test_error is None
 
 

@@ -47,7 +47,7 @@ def test_a_trial_of_a_cell_that_is_stopped_does_not_begin_and_others_do() -> Non
     with hold_lease(SweepFolder(Storage.at("runs"))) as reign:
         mine = replace(given, sweep_uri=reign.folder.storage.uri, driver=reign.token)
         reign.stop_cells(["groupnorm-bs002"])
-        reign.beat()
+        reign.renew()
         stopped = Attempt(replace(mine, cell="groupnorm-bs002"))
         stopped.step()
         assert (stopped.stopped_for, stopped.trial) == ("interrupted", None)
@@ -67,7 +67,7 @@ def test_a_trial_told_to_stop_is_put_aside_within_its_epoch(
 
         def stop() -> None:
             reign.stop()
-            reign.beat()
+            reign.renew()
 
         after(2, stop, patch)
         attempt = Attempt(replace(cut, driver=reign.token))
@@ -80,10 +80,10 @@ def test_a_trial_told_to_stop_is_put_aside_within_its_epoch(
     before = folder_of(cut).load()
     assert before is not None
     (entry,) = before.attempts
-    assert entry["ended"] is not None
-    assert entry["stopped_for"] == "interrupted"
+    assert entry.ended is not None
+    assert entry.stopped_for == "interrupted"
     resumed = train(cut)
-    assert (resumed.attempts[1]["from_epoch"], resumed.attempts[1]["from_step"]) == (0, 2)
+    assert (resumed.attempts[1].from_epoch, resumed.attempts[1].from_step) == (0, 2)
     assert without_times(resumed) == without_times(at_once)
     assert resumed.weights_digest == at_once.weights_digest
 
@@ -106,7 +106,7 @@ def test_checkpoints_within_an_epoch_survive_a_kill(monkeypatch: pytest.MonkeyPa
     attempt = Attempt(cut)
     while not attempt.is_done:
         attempt.step()
-    assert attempt.record.attempts[1]["from_step"] == 1
+    assert attempt.record.attempts[1].from_step == 1
     (notice,) = attempt.notices
     assert f"{names[0]}: damaged; the trial goes on from epoch 0" in notice
     assert without_times(attempt.record) == without_times(at_once)
@@ -180,4 +180,4 @@ def test_out_of_memory_is_put_aside_while_there_is_more_to_be_had(
     assert (attempt.stopped_for, attempt.is_done) == ("out_of_memory", True)
     record = train(given)
     assert record.outcome is Outcome.COMPLETED
-    assert record.attempts[0]["stopped_for"] == "out_of_memory"
+    assert record.attempts[0].stopped_for == "out_of_memory"

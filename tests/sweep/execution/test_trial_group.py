@@ -63,8 +63,8 @@ def assert_alike(found: Record, alone: Record) -> None:
     assert found.outcome == alone.outcome
     assert len(found.epochs) == len(alone.epochs)
     for one, other in zip(found.epochs, alone.epochs, strict=True):
-        assert one["num_updates"] == other["num_updates"]
-        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-2)
+        assert one.metrics.num_updates == other.metrics.num_updates
+        assert one.metrics.train_loss == pytest.approx(other.metrics.train_loss, rel=1e-2)
 
 
 @pytest.mark.parametrize("width", [2, 3, 4])
@@ -102,7 +102,7 @@ def test_those_behind_catch_up_and_a_group_is_resumed_as_any_other() -> None:
     to_the_end(TrialGroup(given, None))
     for record in records(given):
         assert record.outcome is Outcome.COMPLETED
-        assert [epoch["epoch"] for epoch in record.epochs] == [1, 2, 3, 4]
+        assert [epoch.epoch for epoch in record.epochs] == [1, 2, 3, 4]
 
 
 def test_who_diverges_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,14 +125,14 @@ def test_a_stop_puts_every_seed_aside_with_a_checkpoint(monkeypatch: pytest.Monk
         group = TrialGroup([replace(each, driver=reign.token) for each in given], 4)
         assert group.step() == group.attempts
         reign.stop()
-        reign.beat()
+        reign.renew()
         monkeypatch.setattr("sweep.execution.attempt.ORDER_CHECK_S", 0.0)
         assert group.step() == group.attempts
         assert group.is_done
         assert {attempt.stopped_for for attempt in group.attempts} == {"interrupted"}
     to_the_end(TrialGroup(given, 4))
     for record in records(given):
-        assert [attempt["from_epoch"] for attempt in record.attempts] == [0, 1]
+        assert [attempt.from_epoch for attempt in record.attempts] == [0, 1]
         assert len(record.epochs) == 3
 
 
@@ -143,8 +143,8 @@ def test_an_error_finds_its_own_trial() -> None:
     for record in records(given):
         assert record.outcome is Outcome.FAILED
         assert record.error is not None
-        assert record.error["message"] == "a bug"
-        assert [a.get("stopped_for") for a in record.attempts] == [
+        assert record.error.message == "a bug"
+        assert [a.stopped_for for a in record.attempts] == [
             "side by side they failed",
             None,
         ]
@@ -166,4 +166,4 @@ def test_what_has_no_memory_side_by_side_goes_on_one_at_a_time(
     to_the_end(TrialGroup(given, 4))
     for record in records(given):
         assert record.outcome is Outcome.COMPLETED
-        assert [epoch["epoch"] for epoch in record.epochs] == [1, 2, 3]
+        assert [epoch.epoch for epoch in record.epochs] == [1, 2, 3]

@@ -14,6 +14,7 @@ from small_assignments import assignment, folder_of
 
 from sweep.execution import trial_writer as module
 from sweep.execution.trial_writer import SupersededError, TrialWriter
+from sweep.records.attempt_info import AttemptInfo
 from sweep.records.record import Record, TrialFolder
 from sweep.records.storage import Storage
 
@@ -59,7 +60,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def begun(attempt: str = "a") -> Record:
     record = Record.of(assignment().spec)
-    record.attempts.append({"id": attempt})
+    record.attempts.append(AttemptInfo(id=attempt, started="now"))
     return record
 
 
@@ -83,7 +84,7 @@ def test_training_does_not_wait_for_the_disk_but_whoever_is_told_does(
 def test_a_record_is_written_as_it_stood(folder: TrialFolder, slow: threading.Event) -> None:
     commits, record = TrialWriter(folder, 60), begun()
     commits.record(record)
-    record.attempts.append({"id": "later"})
+    record.attempts.append(AttemptInfo(id="later", started="now"))
     slow.set()
     commits.settle()
     assert folder.load() == begun()

@@ -64,8 +64,7 @@ def test_a_trial_whose_every_worker_died_has_an_outcome(
     assert (record.outcome, len(record.epochs)) == (outcome, 2)
     assert record.error is not None
     assert (
-        f"its worker process died 4 times at one and the same point ({why}"
-        in record.error["message"]
+        f"its worker process died 4 times at one and the same point ({why}" in record.error.message
     )
     assert why in state.plan.folder.trial(trial_id).storage.read(TRACEBACK).decode()
     assert state.num(outcome) == 1

@@ -87,6 +87,22 @@ def test_the_findings_are_those_of_this_process() -> None:
     assert here.notes[0].startswith("train.threshold: 0.4")
 
 
+@pytest.mark.parametrize("program", ["file", "standard input"])
+def test_a_program_without_a_guard_is_not_run_again(program: str) -> None:
+    write()
+    code = SCRIPT.replace('if __name__ == "__main__":', 'print("once")\nif True:')
+    Path("program.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "program.py" if program == "file" else "-"],
+        input=code if program == "standard input" else None,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    once, torch_is_here, _ = done.stdout.split()
+    assert (once, torch_is_here, done.stderr) == ("once", "False", "")
+
+
 def test_a_refusal_has_the_same_lines() -> None:
     size = {"factors": {"norm": ["batchnorm"], "batch_size": [3000], "seed": 1}}
     refused = found_beside(**size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from small_grids import factors, load, record_of, save
@@ -25,7 +26,7 @@ def begun(source: str | None, num_checkpoints: int) -> Plan:
     records = [record_of(trial, 1) for trial in grid.trials[:2]]
     for record in records:
         if source is not None:
-            record.attempts[-1]["source"] = source
+            record.attempts[-1] = replace(record.attempts[-1], source=source)
     plan = save(grid, *records)
     for record in records[:num_checkpoints]:
         plan.folder.trial(record.trial_id).save_checkpoint(1, 0, b"weights")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_grids import factors, load, record_of, save
+from small_grids import change_epoch, factors, load, record_of, save
 
 from sweep.planning.plan import make_plan, save_expected
 from sweep.records.record import RecordDamagedError
@@ -27,8 +27,7 @@ def test_the_longest_is_judged_by_what_was_measured_and_by_what_is_left() -> Non
     grid = load(**factors(seed=1), train={"epochs": 4})
     trials = {(t.norm, t.spec.batch_size): t for t in grid.trials}
     slow, begun = record_of(trials["groupnorm", 16], 1), record_of(trials["batchnorm", 8], 3)
-    for epoch in slow.epochs:
-        epoch["train_s"] = 60.0
+    change_epoch(slow, 1, train_s=60.0)
     order = [(t.norm, t.spec.batch_size) for t in save(grid, slow, begun).missing()]
     assert order == [("groupnorm", 8), ("groupnorm", 16), ("batchnorm", 16), ("batchnorm", 8)]
 

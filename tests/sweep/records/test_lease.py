@@ -119,13 +119,13 @@ def test_a_silent_lock_is_taken_over_and_its_driver_notices(folder: SweepFolder)
     silent = Holder("elsewhere", 1, "2024-05-01T10:00:00", "", beat=time.time() - DEAD_AFTER_S - 1)
     hold(folder, silent)
     with hold_lease(folder) as reign:
-        assert read_orders(folder, silent.token) is DriverOrders.LEAVE
+        assert read_orders(folder, silent.token) is DriverOrders.SUPERSEDED
         assert read_orders(folder, reign.token) is DriverOrders.GO_ON
         # The other was suspended, and comes to itself.
         other = DriverLease(folder, silent)
-        other.beat()
+        other.renew()
         assert f"process {os.getpid()}) has taken the sweep over" in str(other.lost)
-        other.end()
+        other.release()
         assert reign.lost is None
         holder = current_holder(folder)
         assert holder is not None
@@ -152,7 +152,7 @@ def test_the_workers_of_a_silent_driver_stop(folder: SweepFolder) -> None:
 def test_a_folder_that_disappears_is_not_made_anew(folder: SweepFolder) -> None:
     with hold_lease(folder) as reign:
         shutil.rmtree("runs")
-        reign.beat()
+        reign.renew()
         assert "has disappeared" in str(reign.lost)
     assert not Path("runs").exists()
 
@@ -210,6 +210,6 @@ def test_a_driver_does_not_delete_the_lock_of_another(folder: SweepFolder) -> No
     other = Holder("elsewhere", 1, "2024-05-01T10:00:00", "")
     with hold_lease(folder) as reign:
         hold(folder, other)
-        reign.beat()
+        reign.renew()
         assert reign.lost == "a `run` on elsewhere (process 1) has taken the sweep over"
     assert current_holder(folder) == other

@@ -64,9 +64,9 @@ def test_floats_come_back_to_the_bit_and_what_is_not_finite_as_null(
     (epoch,) = parse_record(before.to_json(), "here").epochs
     for name, value in values.items():
         if math.isfinite(value):
-            assert bits(epoch[name]) == bits(value)
+            assert bits(getattr(epoch.metrics, name)) == bits(value)
         else:
-            assert epoch[name] is None
+            assert epoch.values[name] is None
     json.loads(before.to_json(), parse_constant=pytest.fail)
 
 
@@ -89,8 +89,10 @@ def test_a_record_comes_back_equal(outcome: Outcome | None, folder: TrialFolder)
         ({"epochs": record_epochs(1, 2, 2)}, r"its epochs are \[1, 2, 2\]"),
         ({"epochs": record_epochs(1, 2, 3, test_error="12")}, "test_error of epoch 1 is '12'"),
         ({"spec": spec_to_dict(dataclasses.replace(SPEC, seed=7))}, "its spec is that of trial"),
-        ({"attempts": None}, "must be an iterable"),
-        ({"provenance": None}, "has no attribute 'items'"),
+        ({"attempts": None}, "expected a list of attempts, found None"),
+        ({"attempts": [{"id": "a"}]}, "started is missing"),
+        ({"epochs": [3]}, "expected an epoch with its number, found 3"),
+        ({"provenance": None}, "expected a JSON object, found None"),
     ],
 )
 def test_what_no_attempt_writes_is_no_record(changes: dict[str, Any], why: str) -> None:
@@ -126,23 +128,25 @@ def test_metrics_that_a_trial_asked_for_stand_beside_the_others() -> None:
     before = Record.of(SPEC)
     before.add_epoch(metrics(1, extra={"test_error_batch": 12.5, "gradient_norm": math.inf}))
     (epoch,) = parse_record(before.to_json(), "here").epochs
-    assert (epoch["test_error_batch"], epoch["gradient_norm"]) == (12.5, None)
-    assert epoch["test_error"] == 60.0
-    assert "extra" not in epoch
+    assert (epoch.values["test_error_batch"], epoch.values["gradient_norm"]) == (12.5, None)
+    assert epoch.test_error == 60.0
+    assert "extra" not in epoch.to_json()
 
 
 def test_an_epoch_trained_again_keeps_its_first_timestamp_and_times() -> None:
     before = record(4)
-    for epoch, stamped in enumerate(before.epochs):
-        stamped["timestamp_ms"] = 1000 + epoch
+    before.epochs = [
+        dataclasses.replace(stamped, timestamp_ms=1000 + i)
+        for i, stamped in enumerate(before.epochs)
+    ]
     before.add_epoch(metrics(2, train_s=9.0, train_loss=0.125))
     before.add_epoch(metrics(3, train_s=9.0))
-    assert [epoch["timestamp_ms"] for epoch in before.epochs] == [1000, 1001, 1002, 1003]
-    assert [epoch["train_s"] for epoch in before.epochs] == [0.5, 0.5, 0.5, 0.5]
-    assert before.epochs[1]["train_loss"] == 0.125
+    assert [epoch.timestamp_ms for epoch in before.epochs] == [1000, 1001, 1002, 1003]
+    assert [epoch.metrics.train_s for epoch in before.epochs] == [0.5, 0.5, 0.5, 0.5]
+    assert before.epochs[1].metrics.train_loss == 0.125
     before.add_epoch(metrics(5))
-    assert [epoch["epoch"] for epoch in before.epochs] == [1, 2, 3, 4, 5]
-    assert before.epochs[4]["timestamp_ms"] > 1_600_000_000_000
+    assert [epoch.epoch for epoch in before.epochs] == [1, 2, 3, 4, 5]
+    assert before.epochs[4].timestamp_ms > 1_600_000_000_000
 
 
 def damaged(**changes: Any) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from small_grids import factors, load, record_of, save
 
 from sweep.grid.expand import GridTrial
 from sweep.records.record import Record
-from sweep.tracking.artifacts import resolved
-from sweep.tracking.dataset import datasets
+from sweep.tracking.artifacts import format_resolved_grid
+from sweep.tracking.dataset import dataset_inputs
 from sweep.tracking.tracker import Tracker
 from trainables.spec import Outcome
 
@@ -30,7 +31,7 @@ def test_the_resolved_grid_holds_every_field_once_and_grows_with_the_levels() ->
         },
         overrides=[{"when": {"batch_size": 8}, "set": {"train.epochs": 5}}],
     )
-    stated = yaml.safe_load(resolved(grid))
+    stated = yaml.safe_load(format_resolved_grid(grid))
     assert stated["differs"] == {
         "norm": [shown(trial) for trial in (grid.trials[0], grid.trials[2])],
         "batch_size": [16, 8],
@@ -41,7 +42,7 @@ def test_the_resolved_grid_holds_every_field_once_and_grows_with_the_levels() ->
     assert stated["num_trials"] == len(grid.trials)
     assert not stated["differs"].keys() & stated["same"].keys()
     more = load(**factors(seed=40))
-    assert len(resolved(more)) < 2 * len(resolved(grid))
+    assert len(format_resolved_grid(more)) < 2 * len(format_resolved_grid(grid))
 
 
 def test_a_finished_run_holds_record_grid_and_data_set(query: Query, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_finished_run_holds_record_grid_and_data_set(query: Query, tmp_path: P
     folder = plan.folder.trial(record.trial_id)
     folder.save_checkpoint(2, 0, b"earlier")
     folder.save_checkpoint(3, 0, b"last")
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     names = {file.name for file in tmp_path.glob("mlruns/**/artifacts/**/*") if file.is_file()}
     assert names == {"record.json", "grid.yaml"}
     inputs = (
@@ -65,7 +66,7 @@ def test_a_finished_run_holds_record_grid_and_data_set(query: Query, tmp_path: P
     }
     # As if the digest had not arrived: logged again, and still there once.
     query("delete from tags where key = 'sweep.record_digest'")
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert len(query(inputs)) == 2
 
 
@@ -81,7 +82,7 @@ def test_models_are_logged_where_they_are_asked_for(query: Query, tmp_path: Path
     for trial in grid.trials:
         plan.folder.trial(trial.trial_id).save_checkpoint(2, 0, b"earlier")
         plan.folder.trial(trial.trial_id).save_checkpoint(3, 0, b"last")
-    Tracker(grid).ship(records)
+    Tracker(grid).export(records)
     (file,) = tmp_path.glob("mlruns/**/model/*")
     assert (file.name, file.read_bytes()) == ("checkpoint-000003.pt", b"last")
     (uri,) = query("select artifact_uri from runs where name = 'groupnorm-bs008-s0'")
@@ -93,11 +94,11 @@ def test_a_data_sets_digest_names_its_bits() -> None:
     one, other = (record_of(trial) for trial in grid.trials)
 
     def digests(record: Record) -> list[str]:
-        return [found.dataset.digest for found in datasets(record)]
+        return [found.dataset.digest for found in dataset_inputs(record)]
 
     assert digests(one) == digests(other)
     assert len(set(digests(one))) == 2  # the two splits are other data
-    other.attempts[-1]["data"] = "other bits of a user's own"
+    other.attempts[-1] = replace(other.attempts[-1], data="other bits of a custom data set")
     assert digests(one) != digests(other)
     other.num_train = other.num_test = None
     assert digests(other) == []

@@ -35,7 +35,7 @@ def test_every_tag_of_a_large_grid_is_one_that_mlflow_takes() -> None:
     tags = experiment_tags(grid)
     assert len(tags) > 1
     tracker = Tracker(grid)
-    experiment = tracker.client.get_experiment(tracker.place.experiment_id)
+    experiment = tracker.client.get_experiment(tracker.link.experiment_id)
     assert tags.items() <= experiment.tags.items()
     asked = {key: text for key, text in tags.items() if key.startswith("sweep.trials.")}
     ids = [trial_id for text in asked.values() for trial_id in json.loads(text)]

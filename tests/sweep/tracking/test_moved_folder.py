@@ -9,7 +9,7 @@ import pytest
 from small_grids import factors, load, record_of, save
 
 from sweep.grid.model import Grid
-from sweep.tracking.exporter import export_all
+from sweep.tracking.export import export_all
 from trainables.spec import Outcome
 
 GRID = factors(norm=["groupnorm"], batch_size=[8], seed=2)
@@ -24,7 +24,7 @@ def first(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     enter(folder, monkeypatch)
     grid = load(**GRID)
     save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
-    assert export_all(grid).num_touched == 1
+    assert export_all(grid).num_exported == 1
     return folder
 
 
@@ -59,7 +59,7 @@ def go_on(second: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Grid, str | No
     save(grid, record_of(grid.trials[1], 3, Outcome.COMPLETED))
     shipped = export_all(grid)
     assert shipped.error is None
-    return grid, shipped.remark
+    return grid, shipped.note
 
 
 def test_artifacts_follow_a_folder_that_was_moved(
@@ -69,10 +69,10 @@ def test_artifacts_follow_a_folder_that_was_moved(
     enter(second, monkeypatch)
     grid = load(**GRID)
     shipped = export_all(grid)
-    assert shipped.remark is not None
-    assert f"artifacts are in {second}/mlruns, no more in {first}/mlruns" in shipped.remark
-    assert shipped.num_touched == 0  # they came along
-    assert export_all(grid).remark is None
+    assert shipped.note is not None
+    assert f"artifacts are in {second}/mlruns, no more in {first}/mlruns" in shipped.note
+    assert shipped.num_exported == 0  # they came along
+    assert export_all(grid).note is None
     grid, remark = go_on(second, monkeypatch)
     assert remark is None
     places = opened(grid)
@@ -113,5 +113,5 @@ def test_artifacts_that_somebody_wants_elsewhere_stay_there(
     save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
     for _ in range(2):
         shipped = export_all(grid)
-        assert (shipped.error, shipped.remark) == (None, None)
+        assert (shipped.error, shipped.note) == (None, None)
     assert len(list(elsewhere.glob("mlruns/*/artifacts/record.json"))) == 1

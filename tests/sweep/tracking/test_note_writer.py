@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 from mlflow_store import Query
-from small_grids import factors, load, record_of, save
+from small_grids import change_epoch, factors, load, record_of, save
 
 from sweep.grid.model import Grid
+from sweep.records.attempt_info import TrialError
 from sweep.records.record import Record
-from sweep.tracking.exporter import export_all
+from sweep.tracking.export import export_all
 from sweep.tracking.tracker import Tracker
 from trainables.spec import Outcome
 
@@ -30,7 +32,7 @@ def cell_of(*errors: float | None, **changes: Any) -> tuple[Grid, list[Record]]:
     for trial, error in zip(grid.trials, errors, strict=True):
         outcome = Outcome.DIVERGED if error is None else Outcome.COMPLETED
         records.append(record_of(trial, 3, outcome))
-        records[-1].epochs[-1]["test_error"] = error
+        change_epoch(records[-1], 3, test_error=math.nan if error is None else error)
     return grid, records
 
 
@@ -39,14 +41,14 @@ def test_a_run_begins_with_a_note_and_gets_its_cells_mean_when_that_is_there(que
     running = Record.of(grid.trials[0].spec)
     running.attempts = records[0].attempts
     tracker = Tracker(grid)
-    tracker.ship([running])
+    tracker.export([running])
     (first,) = notes(query).values()
     assert "**`groupnorm` at batch size 8, seed 0**" in first
     assert "**Outcome:** none yet" in first
     assert "```sh\nnorm-sweep reproduce grid.yaml groupnorm-bs008-s0\n```" in first
-    tracker.ship(records[:2])
+    tracker.export(records[:2])
     assert notes(query)["groupnorm-bs008-s0"] == first
-    tracker.ship(records[2:])
+    tracker.export(records[2:])
     ids: dict[str, Any] = dict(query("select name, run_uuid from runs"))
     written = notes(query)
     said = "points {} the mean of its cell's seeds 23.00 % (SD 3.61, n = 3)"
@@ -60,12 +62,9 @@ def test_a_run_begins_with_a_note_and_gets_its_cells_mean_when_that_is_there(que
 def test_diverged_and_failed_trials_say_so_as_plain_text(query: Query) -> None:
     grid, records = cell_of(20.0, None, 30.0)
     records[2] = record_of(grid.trials[2], 1, Outcome.FAILED)
-    records[2].error = {
-        "type": "RuntimeError",
-        "message": "](http://evil) `<script>`\n# head\n" + "x" * 9999,
-        "traceback": "",
-    }
-    Tracker(grid).ship(records)
+    message = "](http://evil) `<script>`\n# head\n" + "x" * 9999
+    records[2].error = TrialError("RuntimeError", message=message, traceback="")
+    Tracker(grid).export(records)
     written = notes(query)
     assert "**Outcome:** diverged, and so counted at chance" in written["groupnorm-bs008-s1"]
     assert "mean of its cell's seeds 55.00 % (SD 49.50, n = 2)" in written["groupnorm-bs008-s0"]
@@ -78,14 +77,14 @@ def test_diverged_and_failed_trials_say_so_as_plain_text(query: Query) -> None:
 def test_sync_writes_the_same_notes_and_leaves_a_persons_words(query: Query) -> None:
     grid, records = cell_of(20.0, 22.0)
     tracker = Tracker(grid)
-    tracker.ship(records)
+    tracker.export(records)
     as_shipped = notes(query)
     client = MlflowClient()
     runs = client.search_runs(["1"])
     client.set_tag(runs[0].info.run_id, "mlflow.note.content", "Look at this one.")
     client.delete_tag(runs[1].info.run_id, "mlflow.note.content")
     save(grid, *records)
-    assert export_all(grid).num_touched == 0
+    assert export_all(grid).num_exported == 0
     names = [run.info.run_name for run in runs]
     written = notes(query)
     assert written[names[0]] == f"Look at this one.\n\n{as_shipped[names[0]]}"
@@ -122,8 +121,8 @@ def test_a_trial_costs_as_many_calls_however_many_there_are(
 
         monkeypatch.setattr(tracker.client, name, counted)
     for record in records:
-        tracker.ship([record])
-    tracker.review.complete()
+        tracker.export([record])
+    tracker.note_writer.write_all()
     assert calls["get_run"] == seeds
     assert calls["set_tag"] == 2 * seeds  # the digest, and the note once its cell is finished
     assert calls["log_inputs"] == seeds

@@ -4,13 +4,13 @@ import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
-from small_grids import factors, load, record_of
+from small_grids import change_epoch, factors, load, record_of
 
 from sweep.planning.cost import cell_of
 from sweep.records.record import Record
-from sweep.tracking.cells import CellResults, Result
+from sweep.tracking.cells import CellResults, TrialResult
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.notes import MAX_NOTE_LENGTH, experiment_note, merge_note
+from sweep.tracking.notes import MAX_NOTE_LENGTH, experiment_note, replace_section
 from trainables.spec import Outcome
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(
@@ -22,19 +22,19 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(
 def test_what_a_person_wrote_around_a_section_stays(
     before: str, after: str, first: str, second: str
 ) -> None:
-    note = before + merge_note("", "sweep a", first) + after
-    written = merge_note(note, "sweep a", second)
-    assert written == before + merge_note("", "sweep a", second) + after
-    assert merge_note(written, "sweep a", second) == written
-    other = merge_note(written, "sweep b", first)
+    note = before + replace_section("", "sweep a", first) + after
+    written = replace_section(note, "sweep a", second)
+    assert written == before + replace_section("", "sweep a", second) + after
+    assert replace_section(written, "sweep a", second) == written
+    other = replace_section(written, "sweep b", first)
     assert other.startswith(written.rstrip())
-    assert merge_note(other, "sweep a", second) == other
+    assert replace_section(other, "sweep a", second) == other
 
 
 def test_a_note_without_room_stays_as_it_is() -> None:
     of_a_person = "x" * (MAX_NOTE_LENGTH - 10)
-    assert merge_note(of_a_person, "sweep", "a section") == of_a_person
-    assert len(merge_note(of_a_person[:-100], "sweep", "a section")) <= MAX_NOTE_LENGTH
+    assert replace_section(of_a_person, "sweep", "a section") == of_a_person
+    assert len(replace_section(of_a_person[:-100], "sweep", "a section")) <= MAX_NOTE_LENGTH
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6))
@@ -43,9 +43,9 @@ def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]
     cells = CellResults(grid.trials)
     for trial, error in zip(grid.trials, errors, strict=False):
         record = record_of(trial, 3, Outcome.COMPLETED)
-        record.epochs[-1]["test_error"] = error
-        assert cells.take(trial, record)
-        assert not cells.take(trial, record)  # nothing new
+        change_epoch(record, 3, test_error=error)
+        assert cells.set_result(trial, record)
+        assert not cells.set_result(trial, record)  # nothing new
         assert not cells.is_finished(cell_of(trial))
     spread = cells.spread(cell_of(grid.trials[0]))
     assert spread is not None
@@ -62,7 +62,7 @@ def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]
         assert spread.sd is not None
         assert abs(spread.sd - variance**0.5) < 1e-6
     last = grid.trials[-1]
-    assert cells.take(last, record_of(last, 1, Outcome.FAILED))
+    assert cells.set_result(last, record_of(last, 1, Outcome.FAILED))
     assert cells.is_finished(cell_of(last))
     assert cells.spread(cell_of(last)) == spread
 
@@ -70,16 +70,16 @@ def test_a_cells_spread_is_over_the_seeds_that_have_a_result(errors: list[float]
 def test_a_diverged_trial_counts_at_chance_and_an_accident_not_at_all() -> None:
     trial = load().trials[0]
 
-    def result(outcome: Outcome | None) -> Result:
-        return Result.of(record_of(trial, 3, outcome))
+    def result(outcome: Outcome | None) -> TrialResult:
+        return TrialResult.of(record_of(trial, 3, outcome))
 
     assert result(Outcome.COMPLETED).test_error == 20.0
     assert result(Outcome.DIVERGED).test_error == 90.0
-    assert result(Outcome.OUT_OF_MEMORY) == Result(
+    assert result(Outcome.OUT_OF_MEMORY) == TrialResult(
         Outcome.OUT_OF_MEMORY, None, "RuntimeError: a bug"
     )
-    assert result(None) == Result()
-    assert Result.of(Record.of(trial.spec)) == Result()
+    assert result(None) == TrialResult()
+    assert TrialResult.of(Record.of(trial.spec)) == TrialResult()
 
 
 def test_an_experiments_note_is_short_whatever_the_grid() -> None:

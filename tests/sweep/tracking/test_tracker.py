@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow_store import Query
-from small_grids import FACTORS, factors, load, metrics, record_of, save
+from small_grids import FACTORS, change_epoch, factors, load, metrics, record_of, save
 
 from sweep.grid.model import Grid
+from sweep.records.provenance import Provenance
 from sweep.records.record import Record, parse_record
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.tags import flatten_params
@@ -42,25 +44,25 @@ def test_which_examples_were_right_is_an_artifact(tmp_path: Path) -> None:
     grid, record = only(Outcome.COMPLETED)
     plan = save(grid, record)
     plan.folder.trial(record.trial_id).save_correct(b"bits")
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     (file,) = tmp_path.glob("mlruns/**/correct.npy")
     assert file.read_bytes() == b"bits"
 
 
 def test_a_small_edition_is_tagged_and_another_run_is_not(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED)
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert "sweep.edition" not in tags(query)
     record.edition = "small"
     record.weights_digest = "0123456789abcdef"
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert tags(query)["sweep.edition"] == "small"
     assert tags(query)["sweep.weights_digest"] == "0123456789abcdef"
 
 
 def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     grid, record = only(Outcome.COMPLETED)
-    assert Tracker(grid).ship([record]) == 1
+    assert Tracker(grid).export([record]) == 1
     (run,) = query("select name, status, start_time, end_time, artifact_uri from runs")
     assert run[:4] == ("groupnorm-bs008-s0", "FINISHED", 1714557600000, 1714557630000)
     params: dict[str, Any] = dict(query("select key, value from params"))
@@ -75,14 +77,15 @@ def test_a_run_says_what_its_record_says(query: Query, tmp_path: Path) -> None:
     assert (found["sweep.chance_error"], found["sweep.num_test"]) == ("90.0", "32")
     rows = query("select key, value, step, timestamp from metrics")
     expected = {
-        (name, epoch[name], epoch["epoch"], epoch["timestamp_ms"])
+        (name, value, epoch.epoch, epoch.timestamp_ms)
         for epoch in record.epochs
-        for name in epoch.keys() - {"epoch", "timestamp_ms"}
+        for name, value in epoch.values.items()
+        if name != "epoch"
     }
     assert set(rows) == expected
     assert len(rows) == len(expected) == 3 * METRICS_PER_EPOCH
     latest: dict[str, Any] = dict(query("select key, value from latest_metrics"))
-    assert latest["test_error"] == record.epochs[-1]["test_error"]
+    assert latest["test_error"] == record.last_test_error
     artifact = Path(str(run[4]).removeprefix("file://")) / "record.json"
     assert artifact.is_relative_to(tmp_path)
     assert parse_record(artifact.read_bytes(), "artifact") == record
@@ -92,13 +95,13 @@ def test_shipping_again_adds_nothing(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED)
     tracker = Tracker(grid)
     tables = ("runs", "metrics", "params", "tags", "experiments")
-    tracker.ship([record])
+    tracker.export([record])
     before = [num(query, table) for table in tables]
-    assert tracker.ship([record]) == 0
-    assert Tracker(grid).ship([record]) == 0
+    assert tracker.export([record]) == 0
+    assert Tracker(grid).export([record]) == 0
     # As if the digest had not arrived: everything is sent again, and nothing is added.
     assert len(query("delete from tags where key = 'sweep.record_digest' returning key")) == 1
-    assert Tracker(grid).ship([record]) == 1
+    assert Tracker(grid).export([record]) == 1
     assert [num(query, table) for table in tables] == before
 
 
@@ -107,7 +110,7 @@ def test_a_growing_record_adds_its_new_epochs_only(
 ) -> None:
     grid, record = only(None, epochs=1)
     tracker = Tracker(grid)
-    tracker.ship([record])
+    tracker.export([record])
     assert (status(query), tags(query)["sweep.outcome"]) == ("RUNNING", "running")
     sent: list[int] = []
     log_batch = tracker.client.log_batch
@@ -118,7 +121,7 @@ def test_a_growing_record_adds_its_new_epochs_only(
 
     monkeypatch.setattr(tracker.client, "log_batch", counted)
     record.add_epoch(metrics(2))
-    assert tracker.ship([record]) == 1
+    assert tracker.export([record]) == 1
     assert sent == [2] * METRICS_PER_EPOCH
     assert num(query, "metrics") == 2 * METRICS_PER_EPOCH
 
@@ -141,9 +144,9 @@ def test_what_was_cut_off_half_way_is_completed(
     with monkeypatch.context() as patch:
         patch.setattr(tracker.client, call, cut_off)
         with pytest.raises(ConnectionError):
-            tracker.ship([record])
+            tracker.export([record])
     assert num(query, "runs") == 1
-    assert Tracker(grid).ship([record]) == 1
+    assert Tracker(grid).export([record]) == 1
     assert {table: num(query, table) for table in whole} == whole
     assert (status(query), tags(query)["sweep.outcome"]) == ("FINISHED", "completed")
 
@@ -159,7 +162,7 @@ def test_what_was_cut_off_half_way_is_completed(
 )
 def test_status_and_outcome(outcome: Outcome, expected: str, query: Query) -> None:
     grid, record = only(outcome)
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert status(query) == expected
     found = tags(query)
     assert found["sweep.outcome"] == outcome.value
@@ -168,16 +171,16 @@ def test_status_and_outcome(outcome: Outcome, expected: str, query: Query) -> No
 
 def test_a_trial_that_diverged_at_once_has_a_run_without_metrics(query: Query) -> None:
     grid, record = only(Outcome.DIVERGED, epochs=0)
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert (status(query), num(query, "metrics")) == ("FINISHED", 0)
     assert tags(query)["sweep.outcome"] == "diverged"
 
 
 def test_a_trial_whose_model_was_never_built(query: Query) -> None:
     grid, record = only(Outcome.FAILED, epochs=0)
-    record.attempts, record.provenance = [], {}
+    record.attempts, record.provenance = [], Provenance()
     record.num_classes = record.chance_error = record.num_train = record.num_test = None
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert status(query) == "FAILED"
     assert "sweep.chance_error" not in tags(query)
 
@@ -185,8 +188,8 @@ def test_a_trial_whose_model_was_never_built(query: Query) -> None:
 def test_only_finite_values_are_metrics(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED, epochs=0)
     record.add_epoch(metrics(1, train_loss=float("nan"), test_loss=float("inf")))
-    record.epochs[0]["lr"] = None
-    Tracker(grid).ship([record])
+    change_epoch(record, 1, lr=float("nan"))
+    Tracker(grid).export([record])
     names = {name for (name,) in query("select key from metrics")}
     assert not names & {"train_loss", "test_loss", "lr"}
     assert len(names) == METRICS_PER_EPOCH - 3
@@ -198,29 +201,29 @@ def test_what_ended_without_an_outcome_was_killed_and_runs_again_when_it_goes_on
 ) -> None:
     grid, record = only(None, epochs=1)
     tracker = Tracker(grid)
-    tracker.ship([record])
+    tracker.export([record])
     assert status(query) == "RUNNING"
-    tracker.ship([record], ended=True)
+    tracker.export([record], ended=True)
     assert status(query) == "KILLED"
-    assert Tracker(grid).ship([record], ended=True) == 0
+    assert Tracker(grid).export([record], ended=True) == 0
 
     again = Tracker(grid)
-    record.attempts.append({**record.attempts[0], "from_epoch": 1})
-    again.ship([record])
+    record.attempts.append(replace(record.attempts[0], from_epoch=1))
+    again.export([record])
     assert (status(query), tags(query)["sweep.attempts"]) == ("RUNNING", "2")
     for epoch in (2, 3):
         record.add_epoch(metrics(epoch))
     record.outcome = Outcome.COMPLETED
-    again.ship([record])
+    again.export([record])
     assert (status(query), num(query, "metrics")) == ("FINISHED", 3 * METRICS_PER_EPOCH)
 
 
 def test_a_retry_that_went_well_leaves_no_error_behind(query: Query) -> None:
     grid, record = only(Outcome.FAILED)
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert "sweep.error" in tags(query)
     record.outcome, record.error = Outcome.COMPLETED, None
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert status(query) == "FINISHED"
     assert "sweep.error" not in tags(query)
 
@@ -228,14 +231,14 @@ def test_a_retry_that_went_well_leaves_no_error_behind(query: Query) -> None:
 def test_more_metrics_than_a_call_may_carry(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED, epochs=150)
     assert 150 * METRICS_PER_EPOCH > METRICS_PER_CALL
-    Tracker(grid).ship([record])
+    Tracker(grid).export([record])
     assert num(query, "metrics") == 150 * METRICS_PER_EPOCH
 
 
 def test_runs_are_called_by_their_norms_label(query: Query) -> None:
     norms = ["groupnorm", {"name": "groupnorm", "num_groups": 8}]
     grid = load(**factors(norm=norms, batch_size=[8], seed=1), reference="groupnorm")
-    Tracker(grid).ship(record_of(trial, 1, Outcome.COMPLETED) for trial in grid.trials)
+    Tracker(grid).export(record_of(trial, 1, Outcome.COMPLETED) for trial in grid.trials)
     found = query("select name, value from runs join tags using (run_uuid) where key = 'norm'")
     assert sorted(found) == [
         ("groupnorm(num_groups=8)-bs008-s0", "groupnorm(num_groups=8)"),
@@ -254,10 +257,10 @@ def test_sweeps_may_share_an_experiment_and_strangers_are_let_be(query: Query) -
     other = load(name="other", tracking={"experiment": "shared, 'quoted'"})
     tracker = Tracker(grid)
     record = record_of(grid.trials[0], 1, Outcome.COMPLETED)
-    assert tracker.ship([record]) == 1
-    assert Tracker(other).ship([record]) == 1
+    assert tracker.export([record]) == 1
+    assert Tracker(other).export([record]) == 1
     stranger = load(factors={**FACTORS, "norm": ["layernorm"]}).trials[0]
-    assert tracker.ship([record_of(stranger, 1)]) == 0
+    assert tracker.export([record_of(stranger, 1)]) == 0
     assert num(query, "runs") == 2
     assert num(query, "experiments") == 2  # and MLflow's own
 

@@ -20,7 +20,7 @@ ASKED = "compareRunsMode=CHART&workflowType=machine_learning"
 
 def test_the_link_opens_the_view_that_the_experiment_holds(query: Query) -> None:
     tracker = Tracker(load())
-    assert tracker.place.link == f"{PLAIN}?viewStateShareKey=means-small&{ASKED}"
+    assert tracker.link.link == f"{PLAIN}?viewStateShareKey=means-small&{ASKED}"
     tags: dict[str, Any] = dict(query("select key, value from experiment_tags"))
     means = json.loads(tags["mlflow.sharedViewState.means-small"])
     assert means["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "sweep.cell"}]
@@ -32,7 +32,7 @@ def test_what_a_view_names_is_there_in_the_runs(query: Query) -> None:
     """MLflow draws nothing for a metric, param, tag or group that it does not find."""
     grid = load()
     tracker = Tracker(grid)
-    tracker.ship(record_of(trial, 2, Outcome.COMPLETED) for trial in grid.trials)
+    tracker.export(record_of(trial, 2, Outcome.COMPLETED) for trial in grid.trials)
     there = {
         **{f"metrics.`{name}`": name for (name,) in query("select distinct key from metrics")},
         **{f"params.`{name}`": name for (name,) in query("select distinct key from params")},
@@ -67,9 +67,9 @@ def test_another_mlflow_gets_the_plain_page(
     monkeypatch.setattr(store, "_version", lambda _: version)
     grid = load(**factors(norm=["groupnorm"], batch_size=[8], seed=1))
     tracker = Tracker(grid)
-    assert tracker.place.link == PLAIN
-    tracker.ship([record_of(grid.trials[0], 1, Outcome.COMPLETED)])
-    tracker.review.complete()
+    assert tracker.link.link == PLAIN
+    tracker.export([record_of(grid.trials[0], 1, Outcome.COMPLETED)])
+    tracker.note_writer.write_all()
     assert query("select * from experiment_tags where key like '%sharedView%'") == []
     (note,) = query("select value from tags where key = 'mlflow.note.content'")
     assert "[All runs](#/experiments/1/runs)" in note[0]
@@ -93,11 +93,11 @@ def test_a_store_that_refuses_the_views_gets_the_plain_page(
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refusing(INVALID_PARAMETER_VALUE))
-    assert Tracker(load()).place.link == PLAIN
+    assert Tracker(load()).link.link == PLAIN
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refusing(TEMPORARILY_UNAVAILABLE))
     with pytest.raises(MlflowException):  # an outage: shipping tries again
         Tracker(load())
 
 
 def test_the_version_of_a_server_nobody_answers_at_is_unknown() -> None:
-    assert store._version("http://127.0.0.1:9") == ""
+    assert store._mlflow_version("http://127.0.0.1:9") == ""
