@@ -15,7 +15,7 @@ from sweep.process.import_order import put_custom_modules_last
 from trainables.spec import TrialSpec
 
 if TYPE_CHECKING:
-    from trainables.workload import Memory, Workload
+    from trainables.workload import DeviceMemory, Workload
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ProbeProcess:
         """Id of the process."""
         return self._process.pid
 
-    def prepare(self, workload: WorkloadSpec) -> Future[Memory]:
+    def prepare(self, workload: WorkloadSpec) -> Future[DeviceMemory]:
         """Have the process build a workload and take its first steps.
 
         Returns:
@@ -94,7 +94,7 @@ def _initialise_process(import_paths: tuple[str, ...]) -> None:
     put_custom_modules_last(import_paths)
 
 
-def _prepare(spec: WorkloadSpec) -> Memory:
+def _prepare(spec: WorkloadSpec) -> DeviceMemory:
     import torch
 
     from trainables.errors import describe_error
