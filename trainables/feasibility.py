@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import normmods
-from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.dry_run import DryRun
 from trainables.errors import Infeasible, describe_error
@@ -47,7 +46,7 @@ def check(spec: TrialSpec) -> Dimensions:
     A user's own model is built on the CPU besides, to see that a seed decides its weights.
 
     Raises:
-        ValueError: a value out of bounds, or an unknown name or option.
+        ValueError: an unknown name or option, or values that contradict each other.
         Infeasible: the batch is larger than the training set, a layer refuses its input, or a
             norm's output does not depend on its input; the message names the layer. So does a
             user's own model that is not one (see `trainables.models.custom`).
@@ -64,7 +63,6 @@ def check(spec: TrialSpec) -> Dimensions:
 
 def check_values(spec: TrialSpec) -> DatasetInfo:
     """The part of `check` that builds nothing; returns the data set's entry as limited."""
-    check_bounds(spec)
     with_defaults(spec.model)
     lr_for(spec, epoch=1)
     data = dataset_info(spec.data)

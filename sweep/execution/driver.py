@@ -170,7 +170,7 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         device=share.device,
         cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),
-        source=source_digest(trial.spec.own, grid.import_paths),
+        source=source_digest(trial.spec.custom_names, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,
         edition=preset_of(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,

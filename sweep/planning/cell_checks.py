@@ -54,7 +54,7 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
     Where this process has PyTorch already, another one would save nothing, unless it has to be
     spared a user's own code. It is tried here too if the other one is killed.
     """
-    if "torch" in sys.modules and not any(trial.spec.own for trial in grid.trials):
+    if "torch" in sys.modules and not any(trial.spec.custom_names for trial in grid.trials):
         meanwhile()
         return check_cells(grid)
     context = multiprocessing.get_context("spawn")

@@ -37,8 +37,8 @@ def changed_source_warnings(plan: Plan) -> list[str]:
     """A line for each of the user's own modules that are not what finished trials ran."""
     trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
     for trial in plan.grid.trials:
-        if trial.spec.own:
-            trials[trial.spec.own].append(trial)
+        if trial.spec.custom_names:
+            trials[trial.spec.custom_names].append(trial)
     lines = []
     for own, of_them in trials.items():
         source = source_digest(own, plan.grid.import_paths)
@@ -183,7 +183,7 @@ def _trained_alike(grid: Grid) -> Iterator[str]:
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
     for trial in grid.trials:
-        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.own:
+        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.custom_names:
             key = (frame(trial.spec), training_options(trial.spec.norm))
             alike[key].setdefault(_cell(trial), trial)
     sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
