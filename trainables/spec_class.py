@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic import ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from normmods.option_values import LARGEST_INT
 
@@ -39,7 +40,15 @@ def spec_class(cls: type[_Class]) -> type[_Class]:
     The types are checked strictly: no text is taken for a number, no unknown field is accepted.
     """
     made = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
-    described = {name: info.description for name, info in made.__pydantic_fields__.items()}
-    lines = [f"    {name}: {text}" for name, text in described.items() if text]
-    made.__doc__ = "\n".join([f"{cls.__doc__}\n\nAttributes:", *lines]) if lines else cls.__doc__
-    return made
+    made.__doc__ = with_attributes(cls.__doc__, made.__pydantic_fields__)
+    return made  # type: ignore[return-value]  # pydantic declares a type of its own
+
+
+def with_attributes(docstring: str | None, fields: Mapping[str, FieldInfo]) -> str:
+    """Return a class's docstring with the section `Attributes` of its described fields.
+
+    >>> with_attributes("A rate.", {"lr": FieldInfo(annotation=float, description="Step size.")})
+    'A rate.\\n\\nAttributes:\\n    lr: Step size.'
+    """
+    lines = [f"    {name}: {f.description}" for name, f in fields.items() if f.description]
+    return "\n".join([f"{docstring}\n\nAttributes:", *lines]) if lines else str(docstring)

@@ -42,7 +42,7 @@ def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
 
 
 def digest_of(root: yaml.Node) -> str:
-    """The digest that `sweep.grid.digest.digest_of` computes: this package imports no other.
+    """The digest that `sweep.grid.digest.compute_digest` computes: this package imports no other.
 
     >>> digest_of(yaml.compose("{a: 1, b: x}")) == digest_of(yaml.compose("b: 'x' # so\\na: 1"))
     True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _UPDATES = re.compile(r"train\.optimizer_batch_size=(\d+|null)")
 
@@ -27,17 +28,38 @@ def _in_words(found: re.Match[str]) -> str:
 
 
 def levels_of(variant: str) -> dict[str, str]:
-    """The level of each further factor: of `a=1, b=null` it is `{"a": "1", "b": "null"}`.
+    """Return the level of each extra factor: of `a=1, b=null` `{"a": "1", "b": "null"}`.
 
-    What is not written so, as in somebody else's table, is the level of a factor without a name.
+    A level with `, ` in it is a JSON string: `a="x, y", b=1`. What is not written in this way, as
+    in somebody else's table, is the level of a factor without a name.
 
     >>> levels_of("lr=0.1"), levels_of("adam, warm"), levels_of("")
     ({'lr': '0.1'}, {'': 'adam, warm'}, {})
+    >>> levels_of('layer="stem, b=2", lr=1')
+    {'layer': 'stem, b=2', 'lr': '1'}
     """
-    parts = [part.partition("=") for part in variant.split(", ") if part]
+    parts = list(_split_variant(variant))
     nameless = ", ".join("".join(part) for part in parts if not (part[0] and part[1]))
     named = {name: level for name, sign, level in parts if name and sign}
     return {"": nameless, **named} if nameless else named
+
+
+def _split_variant(variant: str) -> Iterator[tuple[str, str, str]]:
+    """Yield a variant's parts as name, `=` and level; the last two are empty where `=` is not."""
+    while variant:
+        name, sign, rest = variant.partition("=")
+        if rest.startswith('"') and ", " not in name:
+            try:
+                level, end = json.JSONDecoder().raw_decode(rest)
+            except ValueError:
+                end = -1
+            if end > 0 and (end == len(rest) or rest.startswith(", ", end)):
+                yield name, sign, level
+                variant = rest[end + 2 :]
+                continue
+        part, _, variant = variant.partition(", ")
+        if part:
+            yield part.partition("=")
 
 
 def variant_order(variant: str) -> tuple[tuple[str, int, float, str], ...]:

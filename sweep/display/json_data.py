@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.display.status import is_running
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.records.lease import Holder
@@ -51,7 +52,7 @@ def status_data(plan: Plan, holder: Holder | None) -> dict[str, Any]:
 def _sweep(plan: Plan) -> dict[str, Any]:
     grid = plan.grid
     outcomes = Counter(outcome.value for t in grid.trials if (outcome := plan.outcome(t)))
-    cells: dict[tuple[str, str, int], list[GridTrial]] = {}
+    cells: dict[tuple[str, Variant, int], list[GridTrial]] = {}
     for trial in grid.trials:
         cells.setdefault((trial.norm, trial.variant, trial.spec.batch_size), []).append(trial)
     return {
@@ -76,7 +77,8 @@ def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
     ]
     return {
         "norm": first.norm,
-        "variant": first.variant,
+        "variant": str(first.variant),
+        "levels": dict(first.variant),
         "batch_size": first.spec.batch_size,
         "num_seeds": len(trials),
         "num_done": sum(outcome is not None for outcome in outcomes),
@@ -89,7 +91,8 @@ def _trial(trial: GridTrial) -> dict[str, Any]:
         "trial_id": trial.trial_id,
         "name": trial.name,
         "norm": trial.norm,
-        "variant": trial.variant,
+        "variant": str(trial.variant),
+        "levels": dict(trial.variant),
         "batch_size": trial.spec.batch_size,
         "seed": trial.spec.seed,
         "epochs": trial.spec.train.epochs,

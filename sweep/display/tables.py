@@ -14,6 +14,7 @@ from sweep.display.live_view import format_duration, print_line
 from sweep.execution.repeated_errors import Stop
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.planning.added_parameters import AddedParameters
 from sweep.planning.continuation import continuation
 from sweep.planning.makespan import forecast_by_slots, makespan
@@ -190,7 +191,7 @@ def print_cells(console: Console, plan: Plan) -> None:
 def cell_table(plan: Plan) -> Table:
     """A row per norm, a column per batch size: seeds done of seeds wanted, accidents marked."""
     sizes = sorted({trial.spec.batch_size for trial in plan.grid.trials}, reverse=True)
-    rows: dict[tuple[str, str], dict[int, list[GridTrial]]] = {}
+    rows: dict[tuple[str, Variant], dict[int, list[GridTrial]]] = {}
     for trial in plan.grid.trials:
         row = rows.setdefault((trial.norm, trial.variant), {})
         row.setdefault(trial.spec.batch_size, []).append(trial)

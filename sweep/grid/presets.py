@@ -14,8 +14,8 @@ from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.rules import format_level
 from sweep.grid.small_preset import small_spec
+from sweep.grid.variant import Variant, format_level
 from sweep.planning.feasibility import require_trainable
 from trainables.data.catalog import dataset_info, whole_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
@@ -66,14 +66,14 @@ def _labelled(grid: Grid, full: list[GridTrial]) -> list[GridTrial]:
     specs = [small_spec(trial.spec) for trial in full]
     shown = [
         name
-        for name in grid.further
+        for name in grid.extra_factors
         if _num_levels(name, specs) > 1 or _num_levels(name, (trial.spec for trial in full)) == 1
     ]
     return [
         GridTrial(
             spec,
             _norm_label(trial, spec),
-            ", ".join(f"{name}={format_level(_value(spec, name))}" for name in shown),
+            Variant.of({name: _value(spec, name) for name in shown}),
         )
         for trial, spec in zip(full, specs, strict=True)
     ]

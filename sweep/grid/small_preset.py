@@ -33,7 +33,7 @@ def small_spec(spec: TrialSpec) -> TrialSpec:
 
     A user's own model stays as it is, and so does a user's own data set, of which a part is kept.
 
-    Norm, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
+    NormLevel, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
     layer that the small network lacks. The groups of a norm shrink with the width, so that a
     layer has as many channels a group as before: 32 groups of 8 channels would be InstanceNorm.
     """

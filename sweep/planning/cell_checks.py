@@ -16,6 +16,7 @@ from threading import Thread
 
 from sweep.errors import RefusedError
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.planning.feasibility import drop_infeasible_cells, find_not_fusable
 from sweep.planning.missing_reference import missing_reference
 from sweep.planning.unequal_training import unequal_training
@@ -35,7 +36,7 @@ class CellFindings:
     skipped: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    apart: dict[tuple[str, str], str]
+    apart: dict[tuple[str, Variant], str]
 
 
 def check_cells(grid: Grid) -> CellFindings:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.left_out import as_data
+from sweep.grid.left_out import left_out_as_json
 from sweep.grid.model import Grid
 from sweep.planning import calibration
 from sweep.planning.calibration import CellTime
@@ -88,7 +88,7 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool =
     records, damaged = folder.load_readable([trial.trial_id for trial in grid.trials])
     if damaged and not with_damaged:
         raise RecordDamagedError("\n".join(damaged.values()))
-    times = calibration.load(folder)
+    times = calibration.load(folder, grid.trials)
     costs = CostModel({key: time.epoch_s for key, time in times.items()})
     plan = Plan(grid, folder, records, frozenset(retry), costs, damaged, times)
     for trial in grid.trials:
@@ -124,7 +124,7 @@ def save_expected(plan: Plan) -> None:
             "norm": trial.norm,
             "batch_size": trial.spec.batch_size,
             "seed": trial.spec.seed,
-            "variant": trial.variant,
+            "variant": str(trial.variant),
         }
         for trial in grid.trials
     ]
@@ -135,7 +135,7 @@ def save_expected(plan: Plan) -> None:
             "reference": grid.reference,
             **({"edition": grid.edition} if grid.edition else {}),
             "trials": trials,
-            "left_out": as_data(grid),
-            "grid": grid.as_file,
+            "left_out": left_out_as_json(grid),
+            "grid": grid.file_identity,
         }
     )

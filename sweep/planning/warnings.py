@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.taken_names import taken_imports
+from sweep.grid.shadowed_modules import find_shadowed_imports
 from sweep.planning.plan import Plan
 from sweep.resources.custom_modules import source_digest
 from sweep.wording import count_noun
@@ -29,7 +29,7 @@ def grid_warnings(grid: Grid) -> list[str]:
         *_not_compiled(grid),
         *_coincident(grid),
         *_trained_alike(grid),
-        *taken_imports(grid.import_paths),
+        *find_shadowed_imports(grid.import_paths),
     ]
 
 

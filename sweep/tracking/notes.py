@@ -44,7 +44,7 @@ def experiment_note(grid: Grid, place: ExperimentLink) -> str:
     sizes = sorted({trial.spec.batch_size for trial in grid.trials}, reverse=True)
     seeds = {trial.spec.seed for trial in grid.trials}
     num_seeds = count_noun(len(seeds), "seed")
-    further = f", crossed with {_listed(grid.further)}" if grid.further else ""
+    further = f", crossed with {_listed(grid.extra_factors)}" if grid.extra_factors else ""
     reference = f", held against {_code(grid.reference)}" if grid.reference else ""
     first_ones = ""
     if len(grid.trials) > FETCHED_AT_ONCE:
@@ -82,7 +82,7 @@ def run_note(
 ) -> str:
     """The cell, the result beside its cell's mean, the other seeds, how to train it again."""
     spec = trial.spec
-    variant = f", {_code(trial.variant)}" if trial.variant else ""
+    variant = f", {_code(str(trial.variant))}" if trial.variant else ""
     return f"""\
 **{_code(trial.norm)} at batch size {spec.batch_size}{variant}, seed {spec.seed}**
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.left_out import as_data
+from sweep.grid.left_out import left_out_as_json
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.records.record import Record
 from sweep.wording import format_step_ranges
 
@@ -28,23 +29,23 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     `sweep.left_out.NAME` holds the cells that were left out, each with the reason, and
     `sweep.grid.NAME` the digest of the grid's file and the options `--set` beside it.
     """
-    groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
-    seeds: dict[tuple[str, str, int], list[int]] = {}
+    groups: dict[tuple[str, Variant, tuple[int, ...]], list[int]] = {}
+    seeds: dict[tuple[str, Variant, int], list[int]] = {}
     for trial in grid.trials:
         key = (trial.norm, trial.variant, trial.spec.batch_size)
         seeds.setdefault(key, []).append(trial.spec.seed)
     for (norm, variant, size), of_cell in seeds.items():
         groups.setdefault((norm, variant, tuple(of_cell)), []).append(size)
     blocks = [
-        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": of_cell[i : i + 500]}
+        {"norm": norm, "variant": str(variant), "batch_sizes": sizes, "seeds": of_cell[i : i + 500]}
         for (norm, variant, of_cell), sizes in groups.items()
         for i in range(0, len(of_cell), 500)
     ]
     tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
-    tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.as_file, ensure_ascii=False)
+    tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.file_identity, ensure_ascii=False)
     if grid.left_out:
-        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid))
+        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -77,7 +78,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     tags: dict[str, Any] = {
         "norm": trial.norm,
         "sweep.name": sweep,
-        "sweep.variant": trial.variant,
+        "sweep.variant": str(trial.variant),
         "sweep.edition": record.edition,
         "sweep.outcome": record.outcome.value if record.outcome else "running",
         "sweep.chance_error": record.chance_error,

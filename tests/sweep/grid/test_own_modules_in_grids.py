@@ -60,7 +60,7 @@ def test_an_option_may_be_a_further_factor_and_be_overridden() -> None:
         overrides=[{"when": {"batch_size": 8}, "set": {"model.options.slope": 0.1}}],
     )
     assert len(set(ids(grid))) == 2 * 2 * 2 * 2 * 2
-    assert grid.trials[0].variant == "model.options.width=4, data.options.size=6"
+    assert str(grid.trials[0].variant) == "model.options.width=4, data.options.size=6"
     found = {(t.spec.batch_size, t.spec.model.options["slope"]) for t in grid.trials}
     assert found == {(16, 0.5), (8, 0.1)}
     assert {trial.spec.data.options["size"] for trial in grid.trials} == {6, 7}

@@ -7,6 +7,7 @@ from small_grids import factors, load
 
 from sweep.errors import RefusedError
 from sweep.grid.presets import Preset, apply_preset, preset_of
+from sweep.grid.variant import Variant
 from sweep.planning.plan import make_plan
 from trainables.spec import DataSpec
 
@@ -90,7 +91,7 @@ def test_a_factor_that_is_left_with_one_level_goes_and_its_trials_are_trained_on
     models = factors(**{"model.name": ["resnet18", "resnet50"]})
     small = apply_preset(load(**models, model={}, train=TRAIN), Preset.SMALL)
     assert {trial.spec.model.name for trial in small.trials} == {"resnet8"}
-    assert {trial.variant for trial in small.trials} == {""}
+    assert {trial.variant for trial in small.trials} == {Variant()}
     assert len({trial.trial_id for trial in small.trials}) == len(small.trials) == 8
     assert small.edition
     assert "resnet8 of width 8 for resnet18 and resnet50" in small.edition
@@ -102,7 +103,7 @@ def test_a_factor_shows_the_levels_that_are_trained() -> None:
     small = apply_preset(load(**widths, model={"name": "resnet8"}), Preset.SMALL)
     for trial in small.trials:
         width, lr = trial.spec.model.width, trial.spec.train.optimizer.lr
-        assert trial.variant == f"model.width={width}, train.optimizer.lr={lr}"
+        assert str(trial.variant) == f"model.width={width}, train.optimizer.lr={lr}"
     assert {trial.spec.model.width for trial in small.trials} == {4, 6, 8}
     assert len(small.trials) == 2 * 2 * 2 * 3 * 2
 
@@ -111,7 +112,7 @@ def test_factors_over_what_stays_stay() -> None:
     sizes = factors(**{"train.optimizer_batch_size": [None, 64]})
     small = apply_preset(load(**sizes, **RESNET), Preset.SMALL)
     variants = {"train.optimizer_batch_size=null", "train.optimizer_batch_size=64"}
-    assert {trial.variant for trial in small.trials} == variants
+    assert {str(trial.variant) for trial in small.trials} == variants
 
 
 def test_norms_and_the_reference_are_called_by_the_groups_they_have() -> None:
