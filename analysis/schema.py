@@ -128,6 +128,18 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Edition:
+    """What is not as in the full sweep on all of the data, in some of the trials.
+
+    `is_small` tells the small preset of a grid from a limit that the grid itself sets to the data;
+    `detail` says in words what was replaced or limited.
+    """
+
+    is_small: bool
+    detail: str
+
+
+@dataclass(frozen=True)
 class Trials:
     """Everything one report is made from.
 
@@ -138,7 +150,8 @@ class Trials:
     that a seed gives every norm the same start. `warnings` are for the terminal too.
     `packages` names every version that was used; `correct` holds by `trial_id` which test
     examples were right after the last epoch, shape `(ceil(num_test / 8),)`, as
-    `numpy.packbits` packs them, for those trials that kept it.
+    `numpy.packbits` packs them, for those trials that kept it. `editions` explains the values of
+    the column `edition`.
     """
 
     name: str
@@ -154,6 +167,7 @@ class Trials:
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    editions: Mapping[str, Edition] = field(default_factory=dict)
 
 
 def tidy(

@@ -14,7 +14,7 @@ from analysis.reporting.gallery import Drawn
 from analysis.reporting.html import html
 from analysis.reporting.markdown import markdown
 from analysis.reporting.methods import METHODS
-from analysis.reporting.page import Page, Section, edition_of, slugs
+from analysis.reporting.page import Page, Section, editions_of, slugs
 from analysis.reporting.tables import Shown, Table, margin
 from analysis.reporting.wording import (
     between,
@@ -50,7 +50,7 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     suffixes = [f"-{name}" for name in slugs([c.label for c in found])] if len(found) > 1 else [""]
     content = Page(
         name=f"{before.name} → {after.name}",
-        edition=" / ".join(dict.fromkeys(filter(None, (edition_of(before), edition_of(after))))),
+        editions=tuple(dict.fromkeys((*editions_of(before), *editions_of(after)))),
         sections=tuple(map(_section, found, suffixes)),
         notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
         methods=(*(item for item in METHODS if item[0] not in ("Gap", "Claims")), CLAIMS),

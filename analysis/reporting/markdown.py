@@ -16,7 +16,7 @@ def markdown(page: Page) -> str:
     lines = [f"# {page.name}", ""]
     for warning in page.warnings:
         lines += [f"**Warning.** {warning}", ""]
-    if page.edition:
+    if page.editions:
         lines += [f"**{page.edition_title.upper()}: {page.edition_detail}**", ""]
     for section in page.sections:
         lines += _section(section)

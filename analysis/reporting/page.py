@@ -27,7 +27,7 @@ from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table, without_curves
 from analysis.reporting.unconfounded_section import in_words, unconfounded_table
 from analysis.reporting.wording import listed, p_value, spans
-from analysis.schema import Trials
+from analysis.schema import Edition, Trials
 from analysis.statistics.confounding import unconfounded
 from analysis.statistics.findings import Findings
 from analysis.statistics.inference import ALPHA
@@ -50,16 +50,13 @@ class Section:
 LONGEST = 40
 """Letters of a label that a file name holds."""
 
-SMALL = "small edition: "
-"""How a record begins to say what the small edition of its grid replaced."""
-
 
 @dataclass(frozen=True)
 class Page:
-    """The whole report. `edition` says in large letters what is not as in the full sweep."""
+    """The whole report. `editions` say in large letters what is not as in the full sweep."""
 
     name: str
-    edition: str
+    editions: tuple[Edition, ...]
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     methods: tuple[tuple[str, str], ...]
@@ -70,12 +67,12 @@ class Page:
     @property
     def edition_title(self) -> str:
         """What the large letters say."""
-        return "Small edition" if SMALL in self.edition else "Part of the data"
+        return "Small edition" if any(e.is_small for e in self.editions) else "Part of the data"
 
     @property
     def edition_detail(self) -> str:
         """What stands below them."""
-        return self.edition.replace(SMALL, "")
+        return " / ".join(edition.detail for edition in self.editions)
 
 
 def page(trials: Trials, found: Sequence[Findings]) -> Page:
@@ -84,7 +81,7 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
     suffixes = [f"-{name}" for name in slugs(labels)] if len(found) > 1 else [""]
     return Page(
         name=trials.name,
-        edition=edition_of(trials),
+        editions=editions_of(trials),
         sections=(
             *_depends(found),
             *_overall(found),
@@ -105,10 +102,9 @@ def _methods(trials: Trials) -> tuple[tuple[str, str], ...]:
     return tuple(NOT_BY_SEED if name == NOT_BY_SEED[0] else (name, text) for name, text in METHODS)
 
 
-def edition_of(trials: Trials) -> str:
-    """What a small edition replaced, or how the data were limited; empty where nothing was."""
-    editions = sorted(set(trials.trials["edition"]) - {""})
-    return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
+def editions_of(trials: Trials) -> tuple[Edition, ...]:
+    """What small presets replaced, and how the data were limited; empty where nothing was."""
+    return tuple(trials.editions[text] for text in sorted(set(trials.trials["edition"]) - {""}))
 
 
 def _section(findings: Findings, suffix: str) -> Section:

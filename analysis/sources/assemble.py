@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +19,16 @@ from analysis.schema import (
     METRICS,
     ON_REQUEST,
     TRIAL_COLUMNS,
+    Edition,
     LeftOut,
     Trials,
     recorded,
     tidy,
     validate,
 )
+
+SMALL = "small edition: "
+"""How the text that a small preset writes begins."""
 
 METRIC_NAMES = tuple(column.name for column in (*METRICS, *ON_REQUEST))
 NOT_SETTINGS = ("norm", "norm.", "batch_size", "seed")
@@ -100,6 +104,7 @@ def assemble(found: Found, where: Mapping[str, str] | None = None) -> Trials:
         notes=(*found.notes, *([strangers_note(strangers)] if strangers else [])),
         packages={name: " and ".join(sorted(v)) for name, v in sorted(found.packages.items())},
         correct={key: found.correct[key] for key in trials["trial_id"] if key in found.correct},
+        editions=_editions(found, set(trials["edition"]) - {""}),
     )
 
 
@@ -204,6 +209,24 @@ def edition_of(stated: str | None, num_train: str | None, num_test: str | None) 
         if number not in (None, "", "None", "null")
     ]
     return f"({', '.join(limits)})" if limits else ""
+
+
+def _editions(found: Found, texts: Iterable[str]) -> dict[str, Edition]:
+    presets = {row["edition"]: row["preset"] for row in found.rows if row.get("preset")}
+    return {text: read_edition(text, presets.get(text)) for text in texts}
+
+
+def read_edition(text: str, preset: Mapping[str, Any] | None) -> Edition:
+    """Return what a value of the column `edition` means.
+
+    Args:
+        text: the value.
+        preset: what the trial's record says of the preset as data; None where it says nothing. In
+            stores of before there were such data, the beginning of the text tells the preset.
+    """
+    sentence = text.removeprefix("(").removesuffix(")")
+    is_small = preset["preset"] == "small" if preset else sentence.startswith(SMALL)
+    return Edition(is_small, sentence.removeprefix(SMALL))
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

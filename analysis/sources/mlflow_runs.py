@@ -144,6 +144,7 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         "edition": edition_of(
             tags.get("sweep.edition"), params.get("data.num_train"), params.get("data.num_test")
         ),
+        "preset": json.loads(tags["sweep.preset"]) if "sweep.preset" in tags else None,
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
         "source_digest": tags.get("sweep.source"),

@@ -121,6 +121,7 @@ def _add(
                 _text(spec["data"].get("num_train")),
                 _text(spec["data"].get("num_test")),
             ),
+            "preset": record.get("preset"),
             "model": spec["model"]["name"],
         }
     )

@@ -58,7 +58,8 @@ def _sweep(plan: Plan) -> dict[str, Any]:
     return {
         "name": grid.name,
         "experiment": grid.experiment,
-        "edition": grid.edition,
+        "edition": str(grid.preset) if grid.preset else None,
+        "preset": grid.preset.to_dict() if grid.preset else None,
         "records": plan.folder.storage.uri,
         "num_trials": len(grid.trials),
         "num_missing": sum(plan.outcome(trial) is None for trial in grid.trials),

@@ -125,10 +125,9 @@ def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, repo
 
 
 def print_preset(console: Console, grid: Grid) -> None:
-    """A line for a small edition: its numbers are none of those that the grid is after."""
-    if grid.edition:
-        title, _, replaced = grid.edition.partition(": ")
-        print_line(console, f"{title.upper()}: {replaced}", "yellow")
+    """Print what a preset replaced: its numbers are none of those that the grid is after."""
+    if grid.preset:
+        print_line(console, f"{grid.preset.title.upper()}: {grid.preset.detail}", "yellow")
 
 
 def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:

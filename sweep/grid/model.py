@@ -23,6 +23,7 @@ from sweep.grid.field_names import TRIAL_FIELDS
 from sweep.grid.layout import Layout, Resources, describe_long_path
 from sweep.grid.left_out import LeftOut, find_excluded_cells
 from sweep.grid.norm_levels import describe_impossible_label
+from sweep.grid.preset_changes import PresetChanges
 from sweep.grid.shadowed_modules import report_shadowed_modules
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
 from sweep.grid.variant import Variant
@@ -51,7 +52,7 @@ class Grid:
         skip_infeasible: whether cells that cannot be trained are left out, instead of refused.
         import_paths: folders in which a user's own modules are looked for.
         extra_factors: dotted names of the factors beside norm, batch size and seed.
-        edition: what the small preset replaced in the file's trials; None for the full grid.
+        preset: what a preset replaced in the file's trials; None for the full grid.
         checkpoint_every_s: seconds between two checkpoints within an epoch.
         apart: the norms and variants whose seeds cannot be trained side by side.
         changes: the options `--set` of the command, as `train.epochs=2`.
@@ -75,7 +76,7 @@ class Grid:
     skip_infeasible: bool
     import_paths: tuple[str, ...]
     extra_factors: tuple[str, ...]
-    edition: str | None = None
+    preset: PresetChanges | None = None
     checkpoint_every_s: float = 60
     apart: frozenset[tuple[str, Variant]] = frozenset()
     changes: tuple[str, ...] = ()
@@ -106,7 +107,7 @@ class Grid:
     @property
     def arguments(self) -> str:
         """What to type after a command for it to read this grid: the file and the options."""
-        words = [str(self.path), *(["--scale", "small"] if self.edition else [])]
+        words = [str(self.path), *(["--scale", "small"] if self.preset else [])]
         words += [word for change in self.changes for word in ("--set", change)]
         return shlex.join(words)
 

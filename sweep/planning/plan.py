@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.left_out import left_out_as_json
@@ -115,6 +116,13 @@ def plan_after(before: Plan, ended: Container[str] = ()) -> Plan:
     return replace(after, untried=frozenset(untried))
 
 
+def _preset_as_json(grid: Grid) -> dict[str, Any]:
+    """What a preset replaced, in words and as data; nothing for the full grid."""
+    if grid.preset is None:
+        return {}
+    return {"edition": str(grid.preset), "preset": grid.preset.to_dict()}
+
+
 def save_expected(plan: Plan) -> None:
     """Write what the grid expects, and what it calls its trials, for the analysis."""
     grid = plan.grid
@@ -133,7 +141,7 @@ def save_expected(plan: Plan) -> None:
             "name": grid.name,
             "experiment": grid.experiment,
             "reference": grid.reference,
-            **({"edition": grid.edition} if grid.edition else {}),
+            **_preset_as_json(grid),
             "trials": trials,
             "left_out": left_out_as_json(grid),
             "grid": grid.file_identity,

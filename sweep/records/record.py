@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.grid.preset_changes import Preset, PresetChanges
 from sweep.records.storage import Storage
 from trainables.spec import (
     SPEC_VERSION,
@@ -42,8 +43,9 @@ class Record:
 
     `epochs` holds `EpochMetrics` with their first timestamp; `weights_digest` names the bits of
     a completed trial's weights; `edition` says in a sentence what a small edition of its grid
-    replaced, or how much of the data the trial saw, and is null for all of them. `system` has a
-    list per quantity of its worker's process (`ProcessUsage`), one value an epoch.
+    replaced, or how much of the data the trial saw, and is null for all of them. `preset` holds
+    what a preset replaced as data, and is left out of the file for a trial of the full grid.
+    `system` has a list per quantity of its worker's process (`ProcessUsage`), one value an epoch.
     """
 
     trial_id: str
@@ -58,6 +60,7 @@ class Record:
     num_parameters: int | None = None
     weights_digest: str | None = None
     edition: str | None = None
+    preset: dict[str, Any] | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     system: dict[str, list[float | None]] = field(default_factory=dict)
@@ -68,6 +71,12 @@ class Record:
     def of(spec: TrialSpec) -> Record:
         """The record of a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
+
+    def set_preset(self, changes: PresetChanges | None) -> None:
+        """State what is not as in the full sweep on all of the data; None: nothing."""
+        is_small = changes is not None and changes.preset is Preset.SMALL
+        self.edition = str(changes) if changes else None
+        self.preset = changes.to_dict() if changes and is_small else None
 
     def add_epoch(self, metrics: EpochMetrics, usage: Mapping[str, float] | None = None) -> None:
         """Append an epoch. One trained a second time keeps its timestamp, its times and its usage.
@@ -88,7 +97,8 @@ class Record:
 
     def to_json(self) -> bytes:
         """Readable JSON; floats survive the round trip to the bit."""
-        return json.dumps(vars(self), indent=1, allow_nan=False).encode() + b"\n"
+        stated = {k: v for k, v in vars(self).items() if k != "preset" or v is not None}
+        return json.dumps(stated, indent=1, allow_nan=False).encode() + b"\n"
 
     @property
     def fused(self) -> int | None:

@@ -59,7 +59,7 @@ def experiment_note(grid: Grid, place: ExperimentLink) -> str:
 - **Batch sizes:** {", ".join(str(size) for size in sizes)}{further}
 - **Trials:** {len(grid.trials)}, of {num_seeds}; {_code(first.model.name)} on \
 {_code(first.data.name)}
-{_edition(grid)}{_links(grid, place)}
+{_preset(grid)}{_links(grid, place)}
 
 Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the mean over its seeds,
 with a band from the lowest to the highest. Whether a difference is real is the report's to \
@@ -161,8 +161,8 @@ def _reproduce(grid: Grid, trial: GridTrial) -> str:
     return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
-def _edition(grid: Grid) -> str:
-    return f"- **Edition:** {_code(grid.edition)}\n" if grid.edition else ""
+def _preset(grid: Grid) -> str:
+    return f"- **Edition:** {_code(str(grid.preset))}\n" if grid.preset else ""
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

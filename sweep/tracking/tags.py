@@ -80,6 +80,7 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
         "sweep.name": sweep,
         "sweep.variant": str(trial.variant),
         "sweep.edition": record.edition,
+        "sweep.preset": _preset_tag(record),
         "sweep.outcome": record.outcome.value if record.outcome else "running",
         "sweep.chance_error": record.chance_error,
         "sweep.num_classes": record.num_classes,
@@ -101,6 +102,15 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     if record.error:
         tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
     return {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items() if value is not None}
+
+
+def _preset_tag(record: Record) -> str | None:
+    """What a preset replaced, as JSON; its name alone where a tag cannot hold the rest."""
+    if record.preset is None:
+        return None
+    text = json.dumps(record.preset, separators=(",", ":"), ensure_ascii=False)
+    is_short = len(text) <= MAX_TAG_LENGTH
+    return text if is_short else json.dumps({"preset": record.preset["preset"]})
 
 
 def flatten_params(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
