@@ -35,6 +35,7 @@ def find_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]
 
 
 def _find_training_contradictions(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
+    """Yield contradictions between the learning rate's fields, each with its place."""
     if train.lr_scaling != "none" and train.reference_batch_size is None:
         what = f"'{train.lr_scaling}' is relative to `train.reference_batch_size`; state it"
         yield ("train", "lr_scaling"), what

@@ -7,7 +7,7 @@ from pathlib import Path
 from sweep.errors import RefusedError, suggest_nearest
 
 _PACKAGE = Path(__file__).parents[1]
-INSTALLED, IN_A_CLONE = _PACKAGE / "examples", _PACKAGE.parent / "grids"
+INSTALLED, IN_REPOSITORY = _PACKAGE / "examples", _PACKAGE.parent / "grids"
 
 
 def read_example(name: str) -> str:
@@ -29,5 +29,6 @@ def example_names() -> list[str]:
 
 
 def _example_files() -> dict[str, Path]:
-    folder = INSTALLED if INSTALLED.is_dir() else IN_A_CLONE
+    """Return the examples' files by name: of the installed package, else of the repository."""
+    folder = INSTALLED if INSTALLED.is_dir() else IN_REPOSITORY
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}

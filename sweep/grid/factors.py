@@ -183,6 +183,7 @@ class _FactorsReader:
 
 @lru_cache
 def _adapter(kind: Any) -> TypeAdapter[int]:
+    """Return pydantic's checker of an annotated whole number."""
     return TypeAdapter(kind)
 
 
@@ -201,6 +202,7 @@ def _describe_wrong_number(value: Any, kind: Any) -> str | None:
 
 
 def _describe_repeated(item: Any, level: Any) -> str:
+    """Return the message for a level that is listed twice; `item` is the level as written."""
     if isinstance(level, NormSpec) and not isinstance(item, str):
         label = full_label(level)
         options = " with its default options" if label == level.name else ""
@@ -209,4 +211,5 @@ def _describe_repeated(item: Any, level: Any) -> str:
 
 
 def _to_tuple(value: Any) -> Any:
+    """Return a list as a tuple, at any depth, so that a level does not change."""
     return tuple(_to_tuple(item) for item in value) if isinstance(value, list) else value

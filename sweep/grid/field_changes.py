@@ -41,6 +41,7 @@ def _mapping(value: object) -> dict[str, object]:
 
 
 def _set_field(source: Source, path: Loc, value: object) -> None:
+    """Set the value at a place, and forget the lines of what was there: the value has none."""
     section = source.data
     for length, part in enumerate(path[:-1], start=1):
         section = section.setdefault(part, {})

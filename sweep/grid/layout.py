@@ -185,6 +185,7 @@ class Resources(Section):
     @field_validator("gpu", mode="before")
     @classmethod
     def _require_share_or_auto(cls, gpu: Any) -> Any:
+        """Return the value of `gpu`; raise `ValueError` unless it is a number >= 0 or 'auto'."""
         is_number = isinstance(gpu, int | float) and not isinstance(gpu, bool)
         if gpu != "auto" and not (is_number and 0 <= gpu < math.inf):
             raise ValueError("expected a number >= 0 or 'auto'")
@@ -193,6 +194,7 @@ class Resources(Section):
     @field_validator("compile", mode="before")
     @classmethod
     def _require_switch_or_auto(cls, value: Any) -> Any:
+        """Return the value of `compile`; raise `ValueError` unless it is a bool or 'auto'."""
         if value != "auto" and not isinstance(value, bool):
             raise ValueError("expected true, false or 'auto'")
         return value
@@ -215,9 +217,12 @@ class Tracking(Section):
 
 
 class SectionSchema:
-    """Annotation of plain data: gives the data the JSON schema of a section's class.
+    """Annotation of plain data that gives the data the JSON schema of a section's class.
 
-    No field is required of `data`, `model` and `train`, since a factor or an override may set it.
+    Attributes:
+        section: the class.
+        is_partial: whether fields that the class requires may be missing in the file, since a
+            factor or an override may set them.
     """
 
     def __init__(self, section: type, *, is_partial: bool = True) -> None:
@@ -287,6 +292,7 @@ class Layout(Section):
     @field_validator("name")
     @classmethod
     def _require_folder_name(cls, name: str) -> str:
+        """Return the name; raise `ValueError` unless a folder can have it."""
         if not re.fullmatch(NAME_PATTERN, name):
             what = "expected letters, digits, '.', '_' and '-' (it names a folder)"
             raise ValueError(f"{what}, at most 100, starting with a letter or digit")
@@ -295,6 +301,7 @@ class Layout(Section):
     @field_validator("storage")
     @classmethod
     def _require_usable_path(cls, storage: str) -> str:
+        """Return the path; raise `ValueError` for one that is too long."""
         if problem := describe_long_path(storage):
             raise ValueError(problem)
         return storage

@@ -168,6 +168,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
 
 
 def _read_layout(source: Source) -> Layout | None:
+    """Return the grid's sections, or None, with the problems added, where one of them is wrong."""
     try:
         return Layout.model_validate(source.data)
     except ValidationError as error:
@@ -177,6 +178,7 @@ def _read_layout(source: Source) -> Layout | None:
 
 
 def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
+    """Add a problem for a reference that is not among the norms' labels."""
     if reference is None or reference in labels:
         return
     if any(p.where.startswith("factors.norm") for p in source.problems):

@@ -57,7 +57,7 @@ def complete_norm(
     wrong: list[tuple[str | None, str]] = [
         (option, finding)
         for option, item in stated.items()
-        if (finding := _option_problem(name, known, option, item))
+        if (finding := _find_option_error(name, known, option, item))
     ]
     absent = [k for k, v in known.items() if v is normmods.REQUIRED and k not in stated]
     wrong += [(None, f"norm {name!r} needs a value for its option {k!r}") for k in absent]
@@ -87,7 +87,11 @@ def find_override_error(norm: NormLevel, option: str, value: Any) -> str | None:
     return found[0] if found else None
 
 
-def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+def _find_option_error(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+    """Return what is wrong with an option's name or value; None where nothing is.
+
+    `known` holds the norm's options with their defaults.
+    """
     required = {key: 0 for key, default in known.items() if default is normmods.REQUIRED}
     try:
         normmods.complete_options(name, {**required, option: value})
@@ -98,6 +102,7 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
 
 
 def _label_with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> NormLevel:
+    """Return a norm labelled with its options; `specs` are all norms of the grid."""
     family = [other.options for other in specs if other.name == spec.name]
     label_options = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
     return NormLevel(spec, full_label(spec), frozenset(label_options))

@@ -127,6 +127,7 @@ class PresetChanges:
 
 
 def _describe(item: Replacement) -> Iterator[str]:
+    """Yield a replacement in words: `10 epochs for 350`."""
     full, small = " and ".join(map(_format_value, item.full)), _format_value(item.small)
     match item.field:
         case "train.epochs":
@@ -150,6 +151,7 @@ def _format_value(value: Value) -> str:
 
 
 def _read_value(plain: Any) -> Value:
+    """Return the value of a replacement that JSON holds as `plain`."""
     if isinstance(plain, Mapping):
         return DataChoice(**plain) if "augment" in plain else ModelChoice(**plain)
     value: Value = plain

@@ -73,6 +73,7 @@ def find_preset_changes(grid: Grid, spec: TrialSpec) -> PresetChanges | None:
 
 
 def _find_data_parts(spec: DataSpec) -> tuple[DataPart, ...]:
+    """Return the splits of a data set of which the spec keeps only a part."""
     whole, kept = whole_info(spec), dataset_info(spec)
     parts = (
         DataPart("training", kept.num_train, whole.num_train),
@@ -118,6 +119,7 @@ def _drop_repeated(trials: Iterable[GridTrial]) -> tuple[GridTrial, ...]:
 
 
 def _count_levels(name: str, specs: Iterable[TrialSpec]) -> int:
+    """Return how many different values the field of this dotted name has in the specs."""
     return len({format_level(_field_value(spec, name)) for spec in specs})
 
 
@@ -170,5 +172,6 @@ def _learning_rate(spec: TrialSpec) -> float:
 
 
 def _data_choice(spec: TrialSpec) -> DataChoice:
+    """Return the data set of a trial with the number of images that the trial sees."""
     info = dataset_info(spec.data)
     return DataChoice(spec.data.name, info.num_train, info.num_test, spec.data.augment)

@@ -52,6 +52,7 @@ def format_reference() -> str:
 
 
 def _format_table(title: str, section: JsonSchema, fields: Mapping[str, JsonSchema]) -> str:
+    """Return a section's heading, its description and a row for each of its fields."""
     lines = [f"## {title}", ""]
     lines += [section["description"], ""] if "description" in section else []
     lines += ["| Field | Values | Unless given | Meaning |", "|---|---|---|---|"]
@@ -85,6 +86,7 @@ def _format_values(field: JsonSchema) -> str:
 
 
 def _format_bounds(field: JsonSchema) -> list[str]:
+    """Return the bounds of a number: `≥ 1`, or `1 to 10,000`."""
     if field.get("maximum") == LARGEST_INT:  # a bound of the machine, which no one comes near
         return [f"≥ {field['minimum']}"]
     if "minimum" in field and "maximum" in field:
@@ -103,6 +105,7 @@ def _format_number(number: float) -> str:
 
 
 def _format_default(field: JsonSchema) -> str:
+    """Return the default as YAML has it; empty for none."""
     if field.get("default") in (None, [], {}, ""):
         return ""
     return f"`{json.dumps(field['default'])}`".replace('"', "")

@@ -158,6 +158,7 @@ class RuleReader:
         return required[name] if name in required else self.extra_factors[name]
 
     def _level_keys(self, name: str) -> set[Any]:
+        """Return a factor's levels as `Rule.levels` has them."""
         levels = self._levels(name)
         return set(levels) if name == "norm" else {level_key(level) for level in levels}
 
@@ -171,6 +172,7 @@ class RuleReader:
         return not wrong and name not in self.source.replaced_factors
 
     def _describe_unknown_level(self, name: str, level: Any) -> str:
+        """Return the message for a level that a rule names and the factor does not have."""
         if name == "norm":
             labels = [norm.label for norm in self.factors.norms]
             near = suggest_nearest(str(level), labels) if isinstance(level, str) else ""
@@ -223,6 +225,7 @@ class RuleReader:
 
 
 def _is_norm_option(name: str) -> bool:
+    """Return whether a name is `norm.` and the name of an option."""
     return name.startswith(NORM_OPTION) and name.removeprefix(NORM_OPTION).isidentifier()
 
 

@@ -73,6 +73,7 @@ def _lies_in(top: str, module: ModuleType, folders: Sequence[str]) -> bool:
 
 
 def _module_of(value: object) -> str:
+    """Return the name of the module that defines a value; empty where the value does not say."""
     try:
         return str(getattr(value, "__module__", None) or "")
     except Exception:  # a user's object may raise whatever it likes
@@ -80,6 +81,7 @@ def _module_of(value: object) -> str:
 
 
 def _texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
+    """Yield every text of a grid's data with its place."""
     if isinstance(value, str):
         yield loc, value
     elif isinstance(value, dict):
@@ -91,6 +93,7 @@ def _texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
 
 
 def _file_in(name: str, folders: Sequence[str]) -> Path | None:
+    """Return the module's file, or the package's folder, of this name in the first folder."""
     for folder in map(Path, folders):
         for file in (folder / name / "__init__.py", folder / f"{name}.py"):
             if file.is_file():

@@ -99,6 +99,11 @@ def _scale_groups(norm: NormSpec, full: int, small: int) -> NormSpec:
 def _shorten_training(
     spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float
 ) -> TrainSpec:
+    """Return how a trial trains on other data with another network, in at most `MAX_EPOCHS`.
+
+    The learning rate is multiplied by `lr_share`; a watched layer that the other network lacks is
+    not watched.
+    """
     train = spec.train
     epochs = min(train.epochs, MAX_EPOCHS)
     schedule = train.schedule
@@ -123,6 +128,7 @@ def _compress_schedule(schedule: ScheduleSpec, before: int, after: int) -> Sched
 
 
 def _has_layer(data: DataSpec, model: ModelSpec, path: str) -> bool:
+    """Return whether a network for this data set has a layer of this path; builds the network."""
     from torch import nn
 
     from trainables.models.build import build_model

@@ -78,6 +78,7 @@ def suggest_field(key: str, known: Sequence[str], known_fields: Iterable[str]) -
 
 
 def _describe_expected(finding: Any) -> str:
+    """Return what pydantic expected in a finding: `expected a whole number`."""
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "string_too_short":
         return "expected a text that is not empty"

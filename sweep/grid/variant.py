@@ -68,11 +68,13 @@ def level_key(value: Any) -> Any:
 
 
 def _unambiguous(level: Any) -> str:
+    """Return a level as a label holds it, quoted where it could be taken for several levels."""
     text = format_level(level)
     return json.dumps(text, ensure_ascii=False) if ", " in text or text.startswith('"') else text
 
 
 def _frozen(value: Any) -> Any:
+    """Return a list as a tuple, at any depth."""
     if isinstance(value, list | tuple):
         return tuple(_frozen(item) for item in value)
     return value

@@ -29,10 +29,12 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read_integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Return a node as a whole number in base 10: `010` is ten in YAML 1.2."""
     return int(str(loader.construct_scalar(node)))
 
 
 def _read_float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    """Return a node as a number, `.inf` and `.nan` among them."""
     return float(
         str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")
     )
@@ -173,6 +175,7 @@ def parse_value(text: str, where: str) -> Any:
 
 
 def _describe_yaml_error(error: Exception) -> Problem:
+    """Return what is wrong with a text that is not YAML, with the line where the parser stopped."""
     line, what = 0, " ".join(str(error).split())
     if isinstance(error, RecursionError):
         what = "nested too deeply"
@@ -186,6 +189,7 @@ def _describe_yaml_error(error: Exception) -> Problem:
 
 
 def _yaml_error(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
+    """Return an error about a node, with the node's line."""
     return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
 
 
@@ -214,6 +218,7 @@ class _YamlReader:
             self.open_nodes.discard(id(node))
 
     def read_value(self, node: yaml.Node, loc: Loc) -> Any:
+        """Return the plain data of a node, and note the line of each value in it."""
         if node.tag not in _TAGS[type(node)]:
             raise _yaml_error(node, f"a grid holds plain values, found the tag {node.tag!r}")
         self.source.lines.setdefault(loc, node.start_mark.line + 1)
@@ -225,6 +230,7 @@ class _YamlReader:
             return self.read_scalar(node)
 
     def read_scalar(self, node: yaml.Node) -> Any:
+        """Return the text, number, truth value or null of a node."""
         try:
             return _require_visible(node, self.loader.construct_object(node))
         except (ValueError, KeyError):
@@ -232,6 +238,7 @@ class _YamlReader:
             raise _yaml_error(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
 
     def read_mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        """Return the mapping of a node; a key that stands there twice is a problem of the grid."""
         self.report_repeated_keys([key for key, _ in node.value if key.tag != _MERGE], loc)
         result: dict[str, Any] = {}
         for key, (key_node, value_node) in self.merge_pairs(node, loc).items():
@@ -259,6 +266,7 @@ class _YamlReader:
         return found
 
     def report_repeated_keys(self, keys: list[yaml.Node], loc: Loc) -> None:
+        """Add a problem for each key that a mapping has twice."""
         first: dict[str, int] = {}
         for key in keys:
             line, name = key.start_mark.line + 1, _key_name(key)
@@ -269,6 +277,7 @@ class _YamlReader:
 
 
 def _key_name(key: yaml.Node) -> str:
+    """Return the text of a mapping's key, `1` for the number 1; raise an error for a collection."""
     if not isinstance(key, yaml.ScalarNode):
         raise _yaml_error(key, "expected a name before ':', found a list or a mapping")
     return str(_require_visible(key, key.value))
