@@ -6,7 +6,6 @@ JSON schema and the reference `docs/grid.md` all follow from the annotations.
 
 from __future__ import annotations
 
-import math
 import re
 from copy import deepcopy
 from typing import Annotated, Any, Literal
@@ -180,24 +179,6 @@ class Resources(Section):
             "that works."
         ),
     ] = False
-
-    # pydantic has a finding for each member of a union; a grid's author needs one.
-    @field_validator("gpu", mode="before")
-    @classmethod
-    def _require_share_or_auto(cls, gpu: Any) -> Any:
-        """Return the value of `gpu`; raise `ValueError` unless it is a number >= 0 or 'auto'."""
-        is_number = isinstance(gpu, int | float) and not isinstance(gpu, bool)
-        if gpu != "auto" and not (is_number and 0 <= gpu < math.inf):
-            raise ValueError("expected a number >= 0 or 'auto'")
-        return gpu
-
-    @field_validator("compile", mode="before")
-    @classmethod
-    def _require_switch_or_auto(cls, value: Any) -> Any:
-        """Return the value of `compile`; raise `ValueError` unless it is a bool or 'auto'."""
-        if value != "auto" and not isinstance(value, bool):
-            raise ValueError("expected true, false or 'auto'")
-        return value
 
 
 class Tracking(Section):

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from normmods.option_values import LARGEST_INT
 from sweep.errors import Problem, suggest_nearest
@@ -49,8 +49,16 @@ def validation_problems(
         prefix: the place of these data in the grid.
         known_fields: dotted names of all fields of a grid, which a key in the wrong place may mean.
     """
+    in_unions: set[Loc] = set()
     for finding in error.errors():
-        loc: Loc = (*prefix, *finding["loc"])
+        field, union = _find_union(root, finding["loc"])
+        loc: Loc = (*prefix, *field)
+        if union is not None:  # pydantic has a finding for each member of the union
+            if loc not in in_unions:
+                what = f"{_describe_alternatives(union)}, found {format_value(finding['input'])}"
+                yield source.problem(loc, what)
+            in_unions.add(loc)
+            continue
         if finding["type"] in _UNKNOWN:
             known = keys_at(root, finding["loc"][:-1])
             yield source.problem(
@@ -77,6 +85,46 @@ def suggest_field(key: str, known: Sequence[str], known_fields: Iterable[str]) -
     return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else suggest_nearest(key, known)
 
 
+def _find_union(root: Any, loc: Loc) -> tuple[Loc, Any]:
+    """Return the place of a finding's field, and the field's type if it is a union.
+
+    pydantic adds a name of the union's member to the place, such as `literal['auto']`. Where the
+    finding is of no union, the place is returned as it is, and None.
+    """
+    annotation = root
+    for i, part in enumerate(loc):
+        if isinstance(part, int):
+            continue  # an item, whose fields `_fields` tells from the type of the list
+        fields = _fields(annotation)
+        if part not in fields:
+            return (loc, None) if fields or i == 0 else (loc[:i], annotation)
+        annotation = fields[part]
+    return loc, None
+
+
+def _describe_alternatives(union: Any) -> str:
+    """Return what a union's members accept: `expected a number >= 0 or 'auto'`."""
+    *words, last = [
+        word
+        for member in TypeAdapter(union).json_schema()["anyOf"]
+        for word in _name_values(member)
+    ]
+    return f"expected {', '.join(words)} or {last}" if words else f"expected {last}"
+
+
+def _name_values(schema: dict[str, Any]) -> list[str]:
+    """Return in words which values a JSON schema without parts accepts."""
+    if "const" in schema or "enum" in schema:
+        return [format_value(value) for value in schema.get("enum", [schema.get("const")])]
+    kind = schema.get("type")
+    if kind == "boolean":
+        return ["true", "false"]
+    word = {"integer": "a whole number", "number": "a number", "string": "a text"}.get(str(kind))
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {_format_number(schema[k])}" for k, sign in signs.items() if k in schema]
+    return [" ".join([word or f"a value of type {kind}", *bounds])]
+
+
 def _describe_expected(finding: Any) -> str:
     """Return what pydantic expected in a finding: `expected a whole number`."""
     kind, context = finding["type"], finding.get("ctx", {})
@@ -85,7 +133,7 @@ def _describe_expected(finding: Any) -> str:
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}"
     if kind == "literal_error":
-        return f"expected {context['expected']}"
+        return f"expected {context['expected'].replace('False', 'false')}"  # as YAML has it
     if kind == "value_error":
         return str(context["error"])
     if context.get("le") == LARGEST_INT:
