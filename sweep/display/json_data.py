@@ -59,7 +59,7 @@ def _sweep(plan: Plan) -> dict[str, Any]:
         "name": grid.name,
         "experiment": grid.experiment,
         "edition": str(grid.preset) if grid.preset else None,
-        "preset": grid.preset.to_dict() if grid.preset else None,
+        **({"preset": grid.preset.to_dict()} if grid.preset else {}),
         "records": plan.folder.storage.uri,
         "num_trials": len(grid.trials),
         "num_missing": sum(plan.outcome(trial) is None for trial in grid.trials),
@@ -79,12 +79,17 @@ def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
     return {
         "norm": first.norm,
         "variant": str(first.variant),
-        "levels": dict(first.variant),
+        **_levels(first),
         "batch_size": first.spec.batch_size,
         "num_seeds": len(trials),
         "num_done": sum(outcome is not None for outcome in outcomes),
         "mean_test_error": mean(errors) if errors else None,
     }
+
+
+def _levels(trial: GridTrial) -> dict[str, Any]:
+    """Return the levels of the extra factors as data, where the grid has any."""
+    return {"levels": dict(trial.variant)} if trial.variant else {}
 
 
 def _trial(trial: GridTrial) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def _trial(trial: GridTrial) -> dict[str, Any]:
         "name": trial.name,
         "norm": trial.norm,
         "variant": str(trial.variant),
-        "levels": dict(trial.variant),
+        **_levels(trial),
         "batch_size": trial.spec.batch_size,
         "seed": trial.spec.seed,
         "epochs": trial.spec.train.epochs,
