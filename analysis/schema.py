@@ -128,6 +128,20 @@ class UntrainedCells:
 
 
 @dataclass(frozen=True)
+class PresetInfo:
+    """What differs in some trials from the full sweep on all of the data.
+
+    Attributes:
+        is_small: true for the small preset of a grid, false for a limit that the grid itself sets
+            to the data.
+        detail: what was replaced or limited, in words.
+    """
+
+    is_small: bool
+    detail: str
+
+
+@dataclass(frozen=True)
 class Results:
     """The trials of one source, as data frames, with what is known about them.
 
@@ -142,7 +156,7 @@ class Results:
     lines for the report on rows or columns that were not used. packages: version of each package
     that trials were trained with. correct: by `trial_id` which test examples were right after the
     last epoch, shape `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that
-    stored it.
+    stored it. presets: explanation of each value of the column `edition` of `trials`.
     """
 
     name: str
@@ -158,6 +172,7 @@ class Results:
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    presets: Mapping[str, PresetInfo] = field(default_factory=dict)
 
 
 def conform_frame(

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import normmods
-from trainables.bounds import check_bounds
 from trainables.data.catalog import DatasetInfo, dataset_info
 from trainables.dry_run import DryRun
 from trainables.errors import Infeasible, describe_error
@@ -90,7 +89,6 @@ def check_values(spec: TrialSpec) -> DatasetInfo:
 
     Raises as `check_feasibility`.
     """
-    check_bounds(spec)
     complete_model_spec(spec.model)
     learning_rate_at(spec, epoch=1)
     data = dataset_info(spec.data)

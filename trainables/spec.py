@@ -2,6 +2,10 @@
 
 A `TrialSpec` holds everything that decides a trial's result and nothing else: no path, no
 resource, no tracking. Two specs are the same trial exactly if their `trial_id` is the same.
+
+The fields of the specs are described here and nowhere else: pydantic checks their types and
+bounds where a spec is made, and the grid's JSON schema, the reference `docs/grid.md` and the
+attributes in the classes' docstrings are derived from them.
 This module imports neither torch nor numpy, so that a grid can be read in an instant.
 """
 
@@ -11,43 +15,29 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from pydantic import Field, TypeAdapter, ValidationError
 
-from normmods.option_values import LARGEST_INT
 from trainables.options import Options, OptionValue
+from trainables.spec_class import ADDED_LATER, Count, Seed, Share, Spec, spec_class
 
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
 
 Augment = Literal["none", "crop_flip", "crop24_flip"]
-ScheduleName = Literal["constant", "multistep", "cosine"]
-LrScaling = Literal["none", "linear", "sqrt"]
 EvalStatistics = Literal["ema", "precise", "batch"]
-ExtraMetric = Literal["gradient_norm", "clipped_fraction"]
 InitialWeights = Literal["own", "replaced"]
-Precision = Literal["float32", "bfloat16"]
-Count = Annotated[int, Ge(1), Le(LARGEST_INT)]
-MOST_EPOCHS = 1_000_000
-"""More is a slip of the pen, and rates by epoch would fill the memory."""
-ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
-"""Metadata of a field that version 1 began without. While it has its default, which must mean
-what the code did before there was the field, it is left out of the identity: old ids hold."""
+MAX_EPOCHS = 1_000_000
+"""More epochs are a slip of the pen, and the learning rates of all epochs would fill the memory."""
 
 
 def is_custom(name: str) -> bool:
-    """Whether a norm, data set or model is a user's own, named as `package.module:attr`."""
+    """Return whether a norm, data set or model is a user's own, named `package.module:attr`."""
     return ":" in name
-
-
-class Spec:
-    """Base of the specs. The bounds in their annotations are checked where a grid is read."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class Outcome(StrEnum):
@@ -59,136 +49,242 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class NormSpec(Spec):
-    """A norm by its registered name or as `package.module:attr`, with all its options."""
+    """A norm with all its options."""
 
-    name: str
-    options: Mapping[str, OptionValue] = Options()
+    name: Annotated[str, Field(description="Registered name, or `package.module:attr`.")]
+    options: Annotated[
+        Mapping[str, OptionValue], Field(description="Value of each option by its name.")
+    ] = Options()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", Options(self.options))
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class DataSpec(Spec):
-    """A data set. `num_train` and `num_test` keep so many examples; None keeps all.
+    """A data set, or a part of one, and how its training images are augmented."""
 
-    They are the same ones in every trial: the classes take turns in a fixed shuffle.
-    `augment`: `crop_flip` crops the image's own size from the image padded by an eighth of it,
-    `crop24_flip` 24x24 from the bare image (the centre at test time); both mirror every second.
-    `options` are those of a user's own data set, `package.module:attr`. `digest` names the bits of
-    one that is told where its files lie (`data.root` of a grid): the path is no part of what a
-    trial is, and the bits are.
-    """
-
-    name: str
-    augment: Augment = "none"
-    num_train: Count | None = None
-    num_test: Count | None = None
-    options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
-    digest: str = field(default="", metadata=ADDED_LATER)
+    name: Annotated[
+        str,
+        Field(
+            description="`digits`, `fashion_mnist`, `cifar10`, `cifar100`, or `module:attribute` "
+            "of your own."
+        ),
+    ]
+    augment: Annotated[
+        Augment,
+        Field(
+            description="`crop_flip` crops from an eighth of padding and mirrors; `crop24_flip` "
+            "crops 24x24 pixels and tests on the centre. Both mirror every second image."
+        ),
+    ] = "none"
+    num_train: Annotated[
+        Count | None,
+        Field(
+            description="Only so many training images, the same in every trial: the classes take "
+            "turns in a fixed shuffle. Unset: all."
+        ),
+    ] = None
+    num_test: Annotated[
+        Count | None,
+        Field(description="Only so many test images, the same in every trial. Unset: all."),
+    ] = None
+    options: Annotated[Mapping[str, Any], Field(description="Options of your own data set.")] = (
+        field(default=Options(), metadata=ADDED_LATER)
+    )
+    digest: Annotated[
+        str,
+        Field(
+            description="Names the bits of your own data set, which has to have them. With `root` "
+            "it is filled in."
+        ),
+    ] = field(default="", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", Options(self.options))
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class ModelSpec(Spec):
-    """A model. `stem` is read by the ResNets, `width` (channels of the first layer) by the others.
+    """A network. A user's own, `package.module:attr`, reads `initial_weights` and its `options`."""
 
-    ALL-CNN and NiN have their norm on the logits too with `norm_on_logits`. `dropout` is NiN's;
-    None is the model's own. `options` are those of a user's own model, `package.module:attr`,
-    which reads none of the others but `initial_weights`: `own` keeps the values with which it was
-    built, under the seed; `replaced`, and None as in trials of before there was the field, draws
-    those of its convolutions and linear layers anew, as the built-in models have them.
-    """
-
-    name: str
-    stem: Literal["cifar", "imagenet"] = "cifar"
-    width: Count | None = None
-    norm_on_logits: bool = field(default=False, metadata=ADDED_LATER)
-    dropout: Annotated[float, Ge(0), Lt(1)] | None = field(default=None, metadata=ADDED_LATER)
-    initial_weights: InitialWeights | None = field(default=None, metadata=ADDED_LATER)
-    options: Mapping[str, Any] = field(default=Options(), metadata=ADDED_LATER)
+    name: Annotated[str, Field(description="A network by name, or `module:attribute` of your own.")]
+    stem: Annotated[
+        Literal["cifar", "imagenet"],
+        Field(
+            description="First layers of the ImageNet networks: for 32x32 images, or the original."
+        ),
+    ] = "cifar"
+    width: Annotated[
+        Count | None,
+        Field(
+            description="Channels of the first stage, of the networks that are no ImageNet network."
+        ),
+    ] = None
+    norm_on_logits: Annotated[
+        bool,
+        Field(description="Whether the last layer's output is normalised too (ALL-CNN and NiN)."),
+    ] = field(default=False, metadata=ADDED_LATER)
+    dropout: Annotated[
+        Share | None,
+        Field(
+            description="Share of the activations dropped, where the network has dropout (NiN). "
+            "Unset: the network's own."
+        ),
+    ] = field(default=None, metadata=ADDED_LATER)
+    initial_weights: Annotated[
+        InitialWeights | None,
+        Field(
+            description="Of your own model: `own` keeps the values with which it is built, under "
+            "the seed; `replaced` draws those of its convolutions and linear layers anew, as the "
+            "networks by name have them. Unset: `own`."
+        ),
+        # In a spec, None is `replaced`: so trials were trained before there was the field.
+    ] = field(default=None, metadata=ADDED_LATER)
+    options: Annotated[Mapping[str, Any], Field(description="Options of your own model.")] = field(
+        default=Options(), metadata=ADDED_LATER
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", Options(self.options))
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class OptimizerSpec(Spec):
-    """SGD as torch defines it. `decay_norm_and_bias: false` spares norm parameters and biases."""
+    """The optimizer and its hyperparameters, as torch defines them."""
 
-    name: Literal["sgd"] = "sgd"
-    lr: Annotated[float, Gt(0)] = 0.1
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
-    nesterov: bool = False
-    weight_decay: Annotated[float, Ge(0)] = 0.0
-    decay_norm_and_bias: bool = True
+    name: Annotated[
+        Literal["sgd"], Field(description="Stochastic gradient descent is the only one.")
+    ] = "sgd"
+    lr: Annotated[
+        float, Field(gt=0, description="Learning rate, before `lr_scaling` and the schedule.")
+    ] = 0.1
+    momentum: Annotated[Share, Field(description="Momentum as torch defines it.")] = 0.9
+    nesterov: Annotated[bool, Field(description="Nesterov's momentum.")] = False
+    weight_decay: Annotated[
+        float, Field(ge=0, description="Added to the gradient, times the weight.")
+    ] = 0.0
+    decay_norm_and_bias: Annotated[
+        bool, Field(description="`false` spares norm parameters and biases the weight decay.")
+    ] = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class ScheduleSpec(Spec):
-    """Learning rate per epoch; `milestones` and `gamma` belong to multistep alone."""
+    """The learning rate of each epoch, as a share of the first epoch's."""
 
-    name: ScheduleName = "constant"
-    milestones: tuple[Count, ...] = ()
-    gamma: Annotated[float, Gt(0), Le(1)] = 0.1
+    name: Annotated[
+        Literal["constant", "multistep", "cosine"],
+        Field(description="How the learning rate falls from epoch to epoch."),
+    ] = "constant"
+    milestones: Annotated[
+        tuple[Count, ...],
+        Field(description="Epochs after which `multistep` multiplies by `gamma`."),
+    ] = ()
+    gamma: Annotated[float, Field(gt=0, le=1, description="Factor of `multistep`.")] = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class TrainSpec(Spec):
-    """How a trial trains and what it records besides loss and error.
+    """How a trial trains, and what it records besides loss and error."""
 
-    Attributes:
-        lr_scaling: multiplies lr by (optimizer batch size / `reference_batch_size`) or its root.
-        optimizer_batch_size: examples an optimizer step, a multiple of the batch size, which is
-            the number that share statistics; None: the same.
-        eval_batch_size: None: the batch size where test statistics come from the test batch.
-        eval_statistics: ways of test statistics to record side by side (`test_error_precise`,
-            ...), each by the norms that offer it.
-        threshold: test error in percent; the time to it is recorded once it has held.
-        watch: path of a layer in the model whose output's mean and variance are recorded.
-        extra_metrics: further metrics, by name.
-        deterministic: the same bits every time on a GPU too, by slower algorithms; those of a
-            CPU are so anyway.
-        precision: of forward passes, in training and tests; `bfloat16` is torch's autocast, and
-            leaves weights, norm statistics and the loss in float32.
-        channels_last: whether images and weights lie in memory pixel by pixel. The mathematics is
-            the same, the rounding is not.
-    """
-
-    epochs: Annotated[int, Ge(1), Le(MOST_EPOCHS)]
-    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
-    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
-    lr_scaling: LrScaling = "none"
-    reference_batch_size: Count | None = None
-    optimizer_batch_size: Count | None = field(default=None, metadata=ADDED_LATER)
-    eval_batch_size: Count | None = field(default=None, metadata=ADDED_LATER)
-    eval_statistics: tuple[EvalStatistics, ...] = field(default=(), metadata=ADDED_LATER)
-    threshold: Annotated[float, Gt(0), Lt(100)] | None = field(default=None, metadata=ADDED_LATER)
-    watch: str | None = field(default=None, metadata=ADDED_LATER)
-    extra_metrics: tuple[ExtraMetric, ...] = field(default=(), metadata=ADDED_LATER)
-    deterministic: bool = field(default=False, metadata=ADDED_LATER)
-    precision: Precision = field(default="float32", metadata=ADDED_LATER)
-    channels_last: bool = field(default=False, metadata=ADDED_LATER)
+    epochs: Annotated[
+        int, Field(ge=1, le=MAX_EPOCHS, description="Passes over the training images.")
+    ]
+    optimizer: Annotated[
+        OptimizerSpec, Field(description="The optimizer and its hyperparameters.")
+    ] = field(default_factory=OptimizerSpec)
+    schedule: Annotated[ScheduleSpec, Field(description="The learning rate of each epoch.")] = (
+        field(default_factory=ScheduleSpec)
+    )
+    lr_scaling: Annotated[
+        Literal["none", "linear", "sqrt"],
+        Field(
+            description="Multiplies lr by optimizer batch size / `reference_batch_size`, or by "
+            "the square root of that."
+        ),
+    ] = "none"
+    reference_batch_size: Annotated[
+        Count | None, Field(description="The batch size at which lr holds, for `lr_scaling`.")
+    ] = None
+    optimizer_batch_size: Annotated[
+        Count | None,
+        Field(
+            description="Images an optimizer step, a multiple of the batch size: gradients are "
+            "accumulated. Unset: the batch size."
+        ),
+    ] = field(default=None, metadata=ADDED_LATER)
+    eval_batch_size: Annotated[
+        Count | None,
+        Field(
+            description="Images a test batch. Unset: the batch size, where test statistics come "
+            "from the test batch."
+        ),
+    ] = field(default=None, metadata=ADDED_LATER)
+    eval_statistics: Annotated[
+        tuple[EvalStatistics, ...],
+        Field(
+            description="Ways of test statistics to record side by side, as `test_error_precise` "
+            "and so on, each by the norms that offer it."
+        ),
+    ] = field(default=(), metadata=ADDED_LATER)
+    threshold: Annotated[
+        Annotated[float, Field(gt=0, lt=100)] | None,
+        Field(
+            description="Test error in percent; the time to it is recorded once the error has "
+            "stayed below it."
+        ),
+    ] = field(default=None, metadata=ADDED_LATER)
+    watch: Annotated[
+        str | None,
+        Field(description="Path of a layer whose output's mean and variance are recorded."),
+    ] = field(default=None, metadata=ADDED_LATER)
+    extra_metrics: Annotated[
+        tuple[Literal["gradient_norm", "clipped_fraction"], ...],
+        Field(description="Further metrics of each epoch."),
+    ] = field(default=(), metadata=ADDED_LATER)
+    deterministic: Annotated[
+        bool,
+        Field(
+            description="The same bits every time on a GPU too, by slower algorithms. A CPU gives "
+            "them anyway."
+        ),
+    ] = field(default=False, metadata=ADDED_LATER)
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(
+            description="Of forward passes: `bfloat16` is torch's autocast; weights, statistics "
+            "and loss stay float32."
+        ),
+    ] = field(default="float32", metadata=ADDED_LATER)
+    channels_last: Annotated[
+        bool,
+        Field(
+            description="Whether images and weights lie in memory pixel by pixel: the same "
+            "mathematics, another rounding."
+        ),
+    ] = field(default=False, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        for name in ("eval_statistics", "extra_metrics"):  # in whatever order written
+        # The order in which a grid lists them means nothing.
+        for name in ("eval_statistics", "extra_metrics"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
 
-@dataclass(frozen=True, kw_only=True)
+@spec_class
 class TrialSpec(Spec):
-    """One trial: a cell (a norm at a batch size) with a seed, and all it trains on and by."""
+    """One trial: a cell (a norm at a batch size) with a seed, and all that decides its result."""
 
-    norm: NormSpec
-    batch_size: Count
-    seed: Annotated[int, Ge(0), Le(LARGEST_INT)]
-    data: DataSpec
-    model: ModelSpec
-    train: TrainSpec
+    norm: Annotated[NormSpec, Field(description="The norm, with all its options.")]
+    batch_size: Annotated[Count, Field(description="Images that share statistics.")]
+    seed: Annotated[
+        Seed, Field(description="Draws initial weights, data order, crops and dropout.")
+    ]
+    data: Annotated[DataSpec, Field(description="The data set.")]
+    model: Annotated[ModelSpec, Field(description="The network.")]
+    train: Annotated[TrainSpec, Field(description="How it is trained.")]
 
     @property
     def optimizer_batch_size(self) -> int:
@@ -196,7 +292,7 @@ class TrialSpec(Spec):
         return self.train.optimizer_batch_size or self.batch_size
 
     @property
-    def own(self) -> tuple[str, ...]:
+    def custom_names(self) -> tuple[str, ...]:
         """The names among norm, data set and model that are a user's own."""
         names = (self.norm.name, self.data.name, self.model.name)
         return tuple(name for name in names if is_custom(name))
@@ -209,13 +305,15 @@ class TrialSpec(Spec):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
     """One finished epoch. Errors in percent, losses in nats, times in seconds.
 
-    `epoch` counts from 1; `num_updates` counts optimizer steps since the trial began;
-    `train_loss` and `train_error` are means over the epoch's steps, while weights move.
-    `extra` holds the metrics that the spec asks for and its data set has, by name.
+    Attributes:
+        epoch: counts from 1.
+        train_loss: mean over the epoch's steps, while the weights move; so is `train_error`.
+        num_updates: optimizer steps since the trial began.
+        extra: the metrics that the spec asks for and the data set has, by name.
     """
 
     epoch: int
@@ -231,14 +329,14 @@ class EpochMetrics:
     extra: Mapping[str, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
-        """Every metric by its name, the extra ones beside the others."""
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "extra"}
-        return {**own, **self.extra}
+        """Return every metric by its name, the extra ones beside the others."""
+        named = [f.name for f in dataclasses.fields(self) if f.name != "extra"]
+        return {**{name: getattr(self, name) for name in named}, **self.extra}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Dimensions:
-    """What a spec amounts to once its model and data are known; counts of one trial."""
+    """Counts of a trial that follow from its spec once the model and the data are known."""
 
     num_classes: int
     num_train: int
@@ -253,48 +351,42 @@ class Dimensions:
 
 
 def spec_to_dict(spec: Any) -> dict[str, Any]:
-    """Plain dictionaries, lists and scalars of a spec, for JSON: what its identity is taken from.
+    """Return a spec as plain dictionaries, lists and scalars, as JSON and the trial's id need it.
 
-    It is complete but for the fields that were added later and have their defaults.
+    Every field is there but those that were added later and have their defaults.
     """
     stated = [
         field.name
         for field in dataclasses.fields(spec)
         if field.metadata != ADDED_LATER or getattr(spec, field.name) != field.default
     ]
-    return {name: _plain(getattr(spec, name)) for name in stated}
+    return {name: _to_plain(getattr(spec, name)) for name in stated}
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return spec_to_dict(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     return value
 
 
 def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
-    """The spec that `spec_to_dict` wrote; raises `ValueError` naming a missing or unknown key."""
+    """Return the spec that `spec_to_dict` wrote.
+
+    Raises:
+        ValueError: a key is missing or unknown, or a value is not of its type or out of bounds.
+    """
     try:
-        train = {key: _tupled(value) for key, value in data["train"].items()}
-        schedule = {key: _tupled(value) for key, value in train.pop("schedule").items()}
-        return TrialSpec(
-            norm=NormSpec(**data["norm"]),
-            batch_size=data["batch_size"],
-            seed=data["seed"],
-            data=DataSpec(**data["data"]),
-            model=ModelSpec(**data["model"]),
-            train=TrainSpec(
-                optimizer=OptimizerSpec(**train.pop("optimizer")),
-                schedule=ScheduleSpec(**schedule),
-                **train,
-            ),
-        )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a trial spec of this version: {error}") from error
+        return _trial_spec_adapter().validate_json(json.dumps(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"not a trial spec of this version: {where}: {first['msg']}") from error
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+@lru_cache
+def _trial_spec_adapter() -> TypeAdapter[TrialSpec]:
+    return TypeAdapter(TrialSpec)

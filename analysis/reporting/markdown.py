@@ -16,8 +16,8 @@ def render_markdown(page: ReportPage) -> str:
     lines = [f"# {page.name}", ""]
     for warning in page.warnings:
         lines += [f"**Warning.** {warning}", ""]
-    if page.edition:
-        lines += [f"**{page.edition_title.upper()}: {page.edition_detail}**", ""]
+    if page.presets:
+        lines += [f"**{page.preset_title.upper()}: {page.preset_detail}**", ""]
     for section in page.sections:
         lines += _render_section(section)
     lines += ["## How it is computed", ""]

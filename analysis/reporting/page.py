@@ -33,7 +33,7 @@ from analysis.reporting.test_set_table import build_test_set_table
 from analysis.reporting.time_table import build_time_table, describe_missing_curves
 from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials, shorten_list
 from analysis.reporting.trial_differences import describe_trial_differences
-from analysis.schema import Results
+from analysis.schema import PresetInfo, Results
 from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.ranks import Ranks, rank_norms
 from analysis.statistics.statistics_or_sgd import separate_harm
@@ -55,16 +55,13 @@ class ReportSection:
 MAX_SLUG_LETTERS = 40
 """Letters of a label in a file name, at most."""
 
-SMALL_PRESET_PREFIX = "small edition: "
-"""Prefix of a preset text in a record that was trained under a small preset."""
-
 
 @dataclass(frozen=True)
 class ReportPage:
-    """Content of the whole report; `edition` is the text of the banner on presets, if any."""
+    """Content of the whole report; `presets` are what the banner on presets tells, if any."""
 
     name: str
-    edition: str
+    presets: tuple[PresetInfo, ...]
     sections: tuple[ReportSection, ...]
     notes: tuple[str, ...]
     methods: tuple[tuple[str, str], ...]
@@ -73,14 +70,15 @@ class ReportPage:
     warnings: tuple[str, ...] = ()
 
     @property
-    def edition_title(self) -> str:
+    def preset_title(self) -> str:
         """Title of the banner."""
-        return "Small edition" if SMALL_PRESET_PREFIX in self.edition else "Part of the data"
+        is_small = any(preset.is_small for preset in self.presets)
+        return "Small edition" if is_small else "Part of the data"
 
     @property
-    def edition_detail(self) -> str:
+    def preset_detail(self) -> str:
         """Text below the banner's title."""
-        return self.edition.replace(SMALL_PRESET_PREFIX, "")
+        return " / ".join(preset.detail for preset in self.presets)
 
 
 def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage:
@@ -89,7 +87,7 @@ def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage
     suffixes = [f"-{name}" for name in make_slugs(labels)] if len(all_findings) > 1 else [""]
     return ReportPage(
         name=results.name,
-        edition=describe_preset(results),
+        presets=list_presets(results),
         sections=(
             *_build_reversal_section(all_findings),
             *_build_rank_section(all_findings),
@@ -117,10 +115,10 @@ def _select_methods(results: Results) -> tuple[tuple[str, str], ...]:
     )
 
 
-def describe_preset(results: Results) -> str:
-    """Return what a small preset replaced, or how data were limited; empty for neither."""
-    editions = sorted(set(results.trials["edition"]) - {""})
-    return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
+def list_presets(results: Results) -> tuple[PresetInfo, ...]:
+    """Return what small presets replaced and how data were limited; empty for neither."""
+    texts = sorted(set(results.trials["edition"]) - {""})
+    return tuple(results.presets[text] for text in texts)
 
 
 def _build_section(findings: Findings, suffix: str) -> ReportSection:

@@ -23,7 +23,7 @@ from analysis.formatting import (
 from analysis.reporting.html import render_html
 from analysis.reporting.markdown import render_markdown
 from analysis.reporting.methods import METHODS
-from analysis.reporting.page import ReportPage, ReportSection, describe_preset, make_slugs
+from analysis.reporting.page import ReportPage, ReportSection, list_presets, make_slugs
 from analysis.reporting.report_figures import ReportFigure
 from analysis.reporting.tables import PageTable, TableCell, format_half_width
 from analysis.reporting.write_report import FORMATS, format_csv, write_report_files
@@ -64,9 +64,7 @@ def write_comparison_files(
     )
     content = ReportPage(
         name=f"{before.name} → {after.name}",
-        edition=" / ".join(
-            dict.fromkeys(filter(None, (describe_preset(before), describe_preset(after))))
-        ),
+        presets=tuple(dict.fromkeys((*list_presets(before), *list_presets(after)))),
         sections=tuple(map(_build_section, changes, suffixes)),
         notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
         methods=(*(item for item in METHODS if item[0] not in ("Gap", "Claims")), CLAIMS_METHOD),

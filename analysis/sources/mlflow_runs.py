@@ -150,6 +150,7 @@ def _build_row(run: TrialRun, trial_id: str) -> dict[str, Any]:
         "edition": describe_data_limits(
             tags.get("sweep.edition"), params.get("data.num_train"), params.get("data.num_test")
         ),
+        "preset": json.loads(tags["sweep.preset"]) if "sweep.preset" in tags else None,
         "model": params.get("model.name"),
         "num_test": tags.get("sweep.num_test") or None,
         "source_digest": tags.get("sweep.source"),

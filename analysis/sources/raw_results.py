@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from analysis.schema import (
     METRIC_COLUMNS,
     REQUESTED_COLUMNS,
     TRIAL_COLUMNS,
+    PresetInfo,
     Results,
     UntrainedCells,
     conform_frame,
@@ -28,6 +29,8 @@ from analysis.schema import (
 
 METRIC_NAMES = tuple(column.name for column in (*METRIC_COLUMNS, *REQUESTED_COLUMNS))
 FACTOR_PARAMS = ("norm", "norm.", "batch_size", "seed")
+SMALL_PRESET_PREFIX = "small edition: "
+"""Start of the text that a small preset writes."""
 PackedBits = npt.NDArray[np.uint8]
 _SORT = ["variant", "norm", "batch_size", "seed", "trial_id"]
 
@@ -112,6 +115,7 @@ def build_results(raw: RawResults, settings_filter: Mapping[str, str] | None = N
         notes=(*raw.notes, *([format_unexpected_note(strangers)] if strangers else [])),
         packages={name: " and ".join(sorted(v)) for name, v in sorted(raw.packages.items())},
         correct={key: raw.correct[key] for key in trials["trial_id"] if key in raw.correct},
+        presets=_explain_presets(raw, set(trials["edition"]) - {""}),
     )
 
 
@@ -223,6 +227,25 @@ def describe_data_limits(
         if number not in (None, "", "None", "null")
     ]
     return f"({', '.join(limits)})" if limits else ""
+
+
+def _explain_presets(raw: RawResults, texts: Iterable[str]) -> dict[str, PresetInfo]:
+    """Return an explanation of each text of the column `edition`."""
+    presets = {row["edition"]: row["preset"] for row in raw.rows if row.get("preset")}
+    return {text: explain_preset(text, presets.get(text)) for text in texts}
+
+
+def explain_preset(text: str, preset: Mapping[str, Any] | None) -> PresetInfo:
+    """Return what a value of the column `edition` means.
+
+    Args:
+        text: the value.
+        preset: what the trial's record says of the preset as data; None where it says nothing.
+            Stores from before there were such data tell the preset by the start of the text.
+    """
+    sentence = text.removeprefix("(").removesuffix(")")
+    is_small = preset["preset"] == "small" if preset else sentence.startswith(SMALL_PRESET_PREFIX)
+    return PresetInfo(is_small, sentence.removeprefix(SMALL_PRESET_PREFIX))
 
 
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -124,6 +124,7 @@ def _add_record(
                 _to_text(spec["data"].get("num_train")),
                 _to_text(spec["data"].get("num_test")),
             ),
+            "preset": record.get("preset"),
             "model": spec["model"]["name"],
         }
     )

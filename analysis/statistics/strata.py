@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _UPDATES = re.compile(r"train\.optimizer_batch_size=(\d+|null)")
 
@@ -33,15 +34,35 @@ def parse_levels(variant: str) -> dict[str, str]:
     """Return the level of each further factor by name.
 
     A part that is not `name=level`, as in a table of other origin, is the level of a factor without
-    a name.
+    a name. A level that contains `, ` is written as a JSON string: `a="x, y", b=1`.
 
     >>> parse_levels("lr=0.1"), parse_levels("adam, warm"), parse_levels("")
     ({'lr': '0.1'}, {'': 'adam, warm'}, {})
+    >>> parse_levels('layer="stem, b=2", lr=1')
+    {'layer': 'stem, b=2', 'lr': '1'}
     """
-    parts = [part.partition("=") for part in variant.split(", ") if part]
+    parts = list(_split_variant(variant))
     nameless = ", ".join("".join(part) for part in parts if not (part[0] and part[1]))
     named = {name: level for name, sign, level in parts if name and sign}
     return {"": nameless, **named} if nameless else named
+
+
+def _split_variant(variant: str) -> Iterator[tuple[str, str, str]]:
+    """Yield a variant's parts as name, `=` and level, the last two empty if there is no `=`."""
+    while variant:
+        name, sign, rest = variant.partition("=")
+        if rest.startswith('"') and ", " not in name:
+            try:
+                level, end = json.JSONDecoder().raw_decode(rest)
+            except ValueError:
+                end = -1
+            if end > 0 and (end == len(rest) or rest.startswith(", ", end)):
+                yield name, sign, level
+                variant = rest[end + 2 :]
+                continue
+        part, _, variant = variant.partition(", ")
+        if part:
+            yield part.partition("=")
 
 
 def get_variant_sort_key(variant: str) -> tuple[tuple[str, int, float, str], ...]:

@@ -51,7 +51,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other prog
 def load_grid_argument(path: Path, scale: str = "full", changes: list[str] | None = None) -> Grid:
     """The grid that is meant; raises `RefusedError`."""
     from sweep.grid.model import load_grid
-    from sweep.grid.presets import Preset, apply_preset
+    from sweep.grid.preset_changes import Preset
+    from sweep.grid.presets import apply_preset
 
     if scale not in list(Preset):
         raise RefusedError(f"--scale: expected {' or '.join(Preset)}, found {scale!r}")

@@ -41,7 +41,7 @@ def init(
 ) -> None:
     """Write a commented grid to start from, and beside it the schema that editors use."""
     from sweep.grid.examples import read_example as text_of
-    from sweep.grid.schema import EDITOR_HINT, schema
+    from sweep.grid.schema import EDITOR_HINT, make_schema
 
     beside = path.parent / "grid.schema.json"
     with exit_on_error():
@@ -49,7 +49,7 @@ def init(
         try:
             with open(path, "x", encoding="utf-8") as file:
                 file.write(f"{EDITOR_HINT}{beside.name}\n{template}")
-            beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(make_schema(), indent=1) + "\n", encoding="utf-8")
         except FileExistsError:
             raise RefusedError(f"{path} is there already; it was left as it is") from None
         except FileNotFoundError:
@@ -65,10 +65,10 @@ def schema(
     ] = False,
 ) -> None:
     """Print the JSON Schema of a grid, with which editors complete and check one."""
-    from sweep.grid.reference import reference
-    from sweep.grid.schema import schema as grid_schema
+    from sweep.grid.reference import format_reference
+    from sweep.grid.schema import make_schema
 
-    print(reference() if markdown else json.dumps(grid_schema(), indent=1))
+    print(format_reference() if markdown else json.dumps(make_schema(), indent=1))
 
 
 def parameters(grid: GridPath) -> None:
@@ -128,11 +128,15 @@ def check_norm(
 
 def _find_own_module(norm: str) -> None:
     """Have `module:attr` imported from the working folder; raises `RefusedError`."""
-    from sweep.grid.taken_names import taken_name
+    from sweep.grid.shadowed_modules import describe_shadowed_module
     from sweep.process.import_order import put_custom_modules_last
 
     here = os.getcwd()
     put_custom_modules_last([here])
-    taken = taken_name(norm.partition(":")[0].partition(".")[0], [here]) if ":" in norm else None
+    taken = (
+        describe_shadowed_module(norm.partition(":")[0].partition(".")[0], [here])
+        if ":" in norm
+        else None
+    )
     if taken:
         raise RefusedError(f"{norm}: {taken}")

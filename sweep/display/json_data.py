@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.display.status import is_running
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.records.lease import Holder
@@ -51,13 +52,14 @@ def status_data(plan: Plan, holder: Holder | None) -> dict[str, Any]:
 def _sweep(plan: Plan) -> dict[str, Any]:
     grid = plan.grid
     outcomes = Counter(outcome.value for t in grid.trials if (outcome := plan.outcome(t)))
-    cells: dict[tuple[str, str, int], list[GridTrial]] = {}
+    cells: dict[tuple[str, Variant, int], list[GridTrial]] = {}
     for trial in grid.trials:
         cells.setdefault((trial.norm, trial.variant, trial.spec.batch_size), []).append(trial)
     return {
         "name": grid.name,
         "experiment": grid.experiment,
-        "edition": grid.edition,
+        "edition": str(grid.preset) if grid.preset else None,
+        **({"preset": grid.preset.to_dict()} if grid.preset else {}),
         "records": plan.folder.storage.uri,
         "num_trials": len(grid.trials),
         "num_missing": sum(plan.outcome(trial) is None for trial in grid.trials),
@@ -76,7 +78,8 @@ def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
     ]
     return {
         "norm": first.norm,
-        "variant": first.variant,
+        "variant": str(first.variant),
+        **_levels(first),
         "batch_size": first.spec.batch_size,
         "num_seeds": len(trials),
         "num_done": sum(outcome is not None for outcome in outcomes),
@@ -84,12 +87,18 @@ def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
     }
 
 
+def _levels(trial: GridTrial) -> dict[str, Any]:
+    """Return the levels of the extra factors as data, where the grid has any."""
+    return {"levels": dict(trial.variant)} if trial.variant else {}
+
+
 def _trial(trial: GridTrial) -> dict[str, Any]:
     return {
         "trial_id": trial.trial_id,
         "name": trial.name,
         "norm": trial.norm,
-        "variant": trial.variant,
+        "variant": str(trial.variant),
+        **_levels(trial),
         "batch_size": trial.spec.batch_size,
         "seed": trial.spec.seed,
         "epochs": trial.spec.train.epochs,

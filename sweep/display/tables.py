@@ -14,6 +14,7 @@ from sweep.display.live_view import format_duration, print_line
 from sweep.execution.repeated_errors import Stop
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.planning.added_parameters import AddedParameters
 from sweep.planning.continuation import continuation
 from sweep.planning.makespan import forecast_by_slots, makespan
@@ -125,10 +126,9 @@ def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, repo
 
 
 def print_preset(console: Console, grid: Grid) -> None:
-    """A line for a small edition: its numbers are none of those that the grid is after."""
-    if grid.edition:
-        title, _, replaced = grid.edition.partition(": ")
-        print_line(console, f"{title.upper()}: {replaced}", "yellow")
+    """Print what a preset replaced: its numbers are none of those that the grid is after."""
+    if grid.preset:
+        print_line(console, f"{grid.preset.title.upper()}: {grid.preset.detail}", "yellow")
 
 
 def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
@@ -191,7 +191,7 @@ def print_cells(console: Console, plan: Plan) -> None:
 def cell_table(plan: Plan) -> Table:
     """A row per norm, a column per batch size: seeds done of seeds wanted, accidents marked."""
     sizes = sorted({trial.spec.batch_size for trial in plan.grid.trials}, reverse=True)
-    rows: dict[tuple[str, str], dict[int, list[GridTrial]]] = {}
+    rows: dict[tuple[str, Variant], dict[int, list[GridTrial]]] = {}
     for trial in plan.grid.trials:
         row = rows.setdefault((trial.norm, trial.variant), {})
         row.setdefault(trial.spec.batch_size, []).append(trial)

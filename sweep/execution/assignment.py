@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sweep.grid.preset_changes import PresetChanges
 from trainables.spec import TrialSpec, spec_from_dict, spec_to_dict
 
 
@@ -25,6 +26,7 @@ class Assignment:
         compilation: whether the trial's steps run compiled, or `auto`.
         cuda_graphs: whether they are replayed from a CUDA graph, where that works.
         checkpoint_every_s: seconds between checkpoints within an epoch.
+        preset: what is not as in the full sweep on all of the data; None: nothing.
         log_models: whether MLflow gets the last checkpoint, once the driver has been told.
     """
 
@@ -37,7 +39,7 @@ class Assignment:
     folder: str = ""
     source: str = ""
     retry: bool = False
-    edition: str | None = None
+    preset: PresetChanges | None = None
     driver: str = ""
     cell: str = ""
     can_grow: bool = False
@@ -48,14 +50,16 @@ class Assignment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a Tune trial's config carries them, and the trial's id."""
-        plain = {**vars(self), "spec": spec_to_dict(self.spec)}
+        preset = self.preset.to_dict() if self.preset else None
+        plain = {**vars(self), "spec": spec_to_dict(self.spec), "preset": preset}
         return {"trial_id": self.spec.trial_id, **plain}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Assignment:
         """The assignment that `to_dict` wrote."""
         plain = {key: value for key, value in data.items() if key != "trial_id"}
-        return Assignment(**{**plain, "spec": spec_from_dict(data["spec"])})
+        preset = PresetChanges.from_dict(data["preset"]) if data["preset"] else None
+        return Assignment(**{**plain, "spec": spec_from_dict(data["spec"]), "preset": preset})
 
 
 def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:

@@ -60,7 +60,7 @@ class Attempt:
         self.sweep = SweepFolder(Storage.at(assignment.sweep_uri))
         self.folder: TrialFolder = self.sweep.trial(assignment.spec.trial_id)
         self.record = self.folder.load() or Record.of(assignment.spec)
-        self.record.edition = assignment.edition
+        self.record.set_preset(assignment.preset)
         self.trial: Trial | None = None
         self.usage: ProcessUsage | None = None
         self.resident: int | None = None

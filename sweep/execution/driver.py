@@ -16,7 +16,7 @@ from sweep.execution.assignment import Assignment, trial_ids
 from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.presets import preset_of
+from sweep.grid.presets import find_preset_changes
 from sweep.planning.plan import Plan
 from sweep.planning.seed_groups import group_seeds
 from sweep.records.lease import DriverLease
@@ -170,9 +170,9 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         device=share.device,
         cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),
-        source=source_digest(trial.spec.own, grid.import_paths),
+        source=source_digest(trial.spec.custom_names, grid.import_paths),
         retry=record is not None and record.outcome in plan.retry,
-        edition=preset_of(grid, trial.spec),
+        preset=find_preset_changes(grid, trial.spec),
         checkpoint_every_s=grid.checkpoint_every_s,
         compilation=grid.resources.compile,
         cuda_graphs=grid.resources.cuda_graphs == "auto",

@@ -10,6 +10,7 @@ from statistics import mean
 from sweep.display.error_line import error_line
 from sweep.execution.repeated_errors import RepeatedErrors
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from sweep.planning.makespan import makespan
 from sweep.planning.plan import Plan
 from trainables.spec import Outcome
@@ -163,9 +164,9 @@ class SweepState:
         left = (costs.remaining_s(s.trial, s.epochs) for s in states if s.outcome is None)
         return makespan(left, max(1, self.slots))
 
-    def mean_errors(self) -> dict[tuple[str, str], dict[int, float]]:
+    def mean_errors(self) -> dict[tuple[str, Variant], dict[int, float]]:
         """Mean test error of the completed trials by (norm, variant) and batch size, percent."""
-        found: dict[tuple[str, str], dict[int, list[float]]] = {}
+        found: dict[tuple[str, Variant], dict[int, list[float]]] = {}
         for state in self.states.values():
             row = found.setdefault((state.trial.norm, state.trial.variant), {})
             values = row.setdefault(state.trial.spec.batch_size, [])

@@ -1,4 +1,4 @@
-"""Fields of a trial that are right by themselves and wrong together."""
+"""Contradictions between fields of a trial each of which is right by itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from trainables.spec import DataSpec, ModelSpec, TrainSpec, is_custom
 
 
 def find_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
-    """Each contradiction with its place, of those sections that could be read (None: not)."""
+    """Yield each contradiction with its place in the grid.
+
+    Args:
+        sections: the specs of `data`, `model` and `train` by these names; None for a section that
+            could not be read.
+    """
     data, model, train = (sections[name] for name in ("data", "model", "train"))
     if isinstance(data, DataSpec) and (data.name in DATASETS or is_custom(data.name)):
         try:
@@ -26,10 +31,11 @@ def find_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[Loc, str]
         except ValueError as error:
             yield ("model",), str(error)
     if isinstance(train, TrainSpec):
-        yield from _of_training(train)
+        yield from _find_training_contradictions(train)
 
 
-def _of_training(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
+def _find_training_contradictions(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
+    """Yield contradictions between the learning rate's fields, each with its place."""
     if train.lr_scaling != "none" and train.reference_batch_size is None:
         what = f"'{train.lr_scaling}' is relative to `train.reference_batch_size`; state it"
         yield ("train", "lr_scaling"), what
@@ -44,7 +50,7 @@ def _of_training(train: TrainSpec) -> Iterator[tuple[Loc, str]]:
 
 
 def find_uneven_steps(train: TrainSpec, batch_size: int) -> Iterator[tuple[Loc, str]]:
-    """An optimizer step that is no whole number of batches."""
+    """Yield an optimizer step that is no whole number of batches, with its place in the grid."""
     accumulated = train.optimizer_batch_size
     if accumulated and accumulated % batch_size:
         what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"

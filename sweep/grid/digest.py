@@ -1,4 +1,4 @@
-"""A digest of what a grid's file says, by which the analysis tells whether it has been edited."""
+"""The digest of a grid's content, by which `analysis` sees that the file has been edited."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ NOT_TRAINED = frozenset({"resources", "storage", "tracking", "checkpoint_every_s
 """Sections that say how and where trials are trained and kept, not which trials there are."""
 
 
-def digest_of(root: yaml.Node) -> str:
-    """The digest (SHA-256, hexadecimal) of a grid's node tree.
+def compute_digest(root: yaml.Node) -> str:
+    """Return the digest (SHA-256, hexadecimal) of a grid's node tree.
 
     Scalars count as their plain text. Comments, white space, quotes, the order of keys and the
     sections `NOT_TRAINED` do not count. `analysis.sources.grid_file` computes the same digest.
     Raises `RecursionError` where a node holds itself.
 
-    >>> digest_of(yaml.compose("{a: 1, b: x}")) == digest_of(yaml.compose("b: 'x' # so\\na: 1"))
+    >>> one, other = yaml.compose("{a: 1, b: x}"), yaml.compose("b: 'x' # so\\na: 1")
+    >>> compute_digest(one) == compute_digest(other)
     True
     """
     if isinstance(root, yaml.MappingNode):
@@ -27,7 +28,7 @@ def digest_of(root: yaml.Node) -> str:
 
 
 def _digest(node: yaml.Node, known: dict[int, str]) -> str:
-    """The digest of one node; `known` holds those of nodes that aliases repeat, by `id`."""
+    """Return the digest of a node; `known` holds digests by `id`, for nodes that aliases repeat."""
     if id(node) not in known:
         if isinstance(node, yaml.MappingNode):
             pairs = sorted(f"{_digest(k, known)}={_digest(v, known)}" for k, v in node.value)

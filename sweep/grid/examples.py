@@ -7,15 +7,16 @@ from pathlib import Path
 from sweep.errors import RefusedError, suggest_nearest
 
 _PACKAGE = Path(__file__).parents[1]
-INSTALLED, IN_A_CLONE = _PACKAGE / "examples", _PACKAGE.parent / "grids"
+INSTALLED, IN_REPOSITORY = _PACKAGE / "examples", _PACKAGE.parent / "grids"
 
 
 def read_example(name: str) -> str:
-    """The text of a grid by its file's name, without its first line, an editor's hint.
+    """Return the text of an example by its file's name, without the first line, an editor's hint.
 
-    Raises `RefusedError` where there is none of that name.
+    Raises:
+        RefusedError: there is no example of this name.
     """
-    files = _files()
+    files = _example_files()
     if name not in files:
         near = suggest_nearest(name, list(files))
         raise RefusedError(f"--example: there is no grid {name!r}{near}")
@@ -23,10 +24,11 @@ def read_example(name: str) -> str:
 
 
 def example_names() -> list[str]:
-    """What `read_example` knows."""
-    return list(_files())
+    """Return the names that `read_example` takes."""
+    return list(_example_files())
 
 
-def _files() -> dict[str, Path]:
-    folder = INSTALLED if INSTALLED.is_dir() else IN_A_CLONE
+def _example_files() -> dict[str, Path]:
+    """Return the examples' files by name: of the installed package, else of the repository."""
+    folder = INSTALLED if INSTALLED.is_dir() else IN_REPOSITORY
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}

@@ -13,11 +13,13 @@ from pydantic import ValidationError
 
 from sweep.errors import suggest_nearest
 from sweep.grid.consistency import find_contradictions, find_uneven_steps
-from sweep.grid.factors import PLACES, REQUIRED, SECTIONS, Factors
-from sweep.grid.norm_levels import Norm, with_options_set
-from sweep.grid.rules import Rule, RuleReader, format_level, key_of, norm_option_notes
-from sweep.grid.sections import read_section, read_the_rest, validated
-from sweep.grid.validation_messages import format_value, twice, validation_problems
+from sweep.grid.factors import Combination, Factors
+from sweep.grid.field_names import SECTIONS, TRIAL_FIELDS
+from sweep.grid.norm_levels import NormLevel, override_options
+from sweep.grid.rules import Rule, RuleReader, describe_norm_overrides
+from sweep.grid.sections import read_section, read_strictly, read_valid_part
+from sweep.grid.validation_messages import first_repeated, format_value, validation_problems
+from sweep.grid.variant import Variant, format_level, level_key
 from sweep.grid.yaml_source import Loc, Source, format_location
 from trainables.data import catalog as datasets
 from trainables.models import catalog as models
@@ -25,15 +27,24 @@ from trainables.spec import TrialSpec, is_custom
 
 Fields = dict[str, Any]
 KNOWN_NAMES: dict[str, Collection[str]] = {"data": datasets.DATASETS, "model": models.MODELS}
+MAX_TRIALS = 200_000
+UNORDERED_LISTS = ("eval_statistics", "extra_metrics")
+"""Fields of `train` that hold a list whose order means nothing."""
 
 
 @dataclass(frozen=True)
 class GridTrial:
-    """A trial of a grid: its spec, and what it is called in this grid."""
+    """A trial of a grid.
+
+    Attributes:
+        spec: what decides the trial's result.
+        norm: label of the norm in this grid.
+        variant: the level of each extra factor of this grid.
+    """
 
     spec: TrialSpec
     norm: str
-    variant: str
+    variant: Variant
 
     @cached_property
     def trial_id(self) -> str:
@@ -42,27 +53,29 @@ class GridTrial:
 
     @property
     def name(self) -> str:
-        """`groupnorm-bs008-s2`, as MLflow and the live view call it."""
-        return self._named(f"-s{self.spec.seed}")
+        """The trial's name in MLflow and the live view: `groupnorm-bs008-s2`."""
+        return self._format_name(f"-s{self.spec.seed}")
 
     @property
     def cell_name(self) -> str:
-        """`groupnorm-bs008`: the name without the seed."""
-        return self._named("")
+        """The name without the seed: `groupnorm-bs008`."""
+        return self._format_name("")
 
-    def _named(self, seed: str) -> str:
+    def _format_name(self, seed: str) -> str:
         name = f"{self.norm}-bs{self.spec.batch_size:03d}{seed}"
         return f"{name}-{self.variant}" if self.variant else name
 
 
-MAX_TRIALS = 200_000
-SETS = ("eval_statistics", "extra_metrics")
-"""Lists of `train` whose order means nothing."""
-
-
 @dataclass(frozen=True)
 class Expansion:
-    """What a grid's factors make: its trials, and what its author should know of its rules."""
+    """The trials that a grid's factors make.
+
+    Attributes:
+        trials: the trials, all of one seed before the next seed's.
+        warnings: a line for each rule that names levels which there are not, and for each level
+            that exclusions leave without a trial.
+        notes: a line for each rule whose meaning the author may not expect.
+    """
 
     trials: tuple[GridTrial, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -70,79 +83,76 @@ class Expansion:
 
 
 def expand(source: Source, factors: Factors) -> Expansion:
-    """The grid's trials, seed by seed; what is wrong is added to the source's problems."""
+    """Return the grid's trials; what is wrong is added to the grid's problems."""
     expander = _Expander(source, factors)
     expander.check_template()
     expander.check_values()
     if factors.num_trials > MAX_TRIALS:
         what = f"expected at most {MAX_TRIALS:,} trials, found {factors.num_trials:,}"
-        expander.complain(("factors",), what)
+        source.add_problem(("factors",), what)
         return Expansion()
     expander.check_rules()
-    trials = expander.trials()
-    notes = (*expander.reader.notes, *norm_option_notes(expander.overrides, factors))
-    warnings = (*expander.reader.warnings, *expander.levels_without_trials())
+    trials = expander.make_trials()
+    notes = (*expander.reader.notes, *describe_norm_overrides(expander.overrides, factors.norms))
+    warnings = (*expander.reader.warnings, *expander.find_levels_without_trials())
     return Expansion(trials, warnings, notes)
 
 
 class _Expander:
+    """Checks a grid's sections and rules, and makes a spec for each combination of levels."""
+
     def __init__(self, source: Source, factors: Factors) -> None:
         self.source = source
         self.factors = factors
         self.template: Fields = {name: source.data.get(name) for name in SECTIONS}
         self.reader = RuleReader(source, factors)
-        self.overrides = list(self.reader.rules("overrides"))
-        self.exclusions = list(self.reader.rules("exclude"))
-        self.checked: dict[str, dict[str, Any]] = {}
-        self.said: set[tuple[Loc, str]] = set()
-
-    def complain(self, loc: Loc, what: str) -> None:
-        self.source.problems.append(self.source.problem(loc, what))
+        self.overrides = list(self.reader.read_rules("overrides"))
+        self.exclusions = list(self.reader.read_rules("exclude"))
+        self.sections_by_fields: dict[str, dict[str, Any]] = {}
+        self.added: set[tuple[Loc, str]] = set()
 
     def check_template(self) -> None:
-        """Complain of what is wrong in `data`, `model` and `train`, overrides aside."""
-        further = dict.fromkeys((name for name, _ in self.factors.further), None)
+        """Add a problem for what is wrong in `data`, `model` and `train` before overrides."""
+        extra_names = {name for name, _ in self.factors.extra_factors}
         readable: dict[str, Any] = {}
-        for name, spec in SECTIONS.items():
+        for name, spec_class in SECTIONS.items():
             if not isinstance(self.template[name], dict):
                 readable[name] = None
-                continue  # the layout's own complaint
+                continue  # pydantic's finding, which has been added
             section = copy.deepcopy(self.template)
-            for field, levels in self.factors.further:
+            for field, levels in self.factors.extra_factors:
                 if levels:
-                    _put(section, field, levels[0])
+                    _set_field(section, field, levels[0])
             try:
-                readable[name] = validated(spec, section[name])
+                readable[name] = read_strictly(spec_class, section[name])
             except ValidationError as error:
-                found = validation_problems(error, self.source, spec, (name,), PLACES)
-                self.source.problems.extend(p for p in found if p.where not in further)
-                readable[name] = read_the_rest(spec, section[name], error)
+                found = validation_problems(error, self.source, spec_class, (name,), TRIAL_FIELDS)
+                self.source.problems.extend(p for p in found if p.where not in extra_names)
+                readable[name] = read_valid_part(spec_class, section[name], error)
         train = self.template["train"]
-        for field in SETS if isinstance(train, dict) else ():
-            self.check_set(f"train.{field}", train.get(field), ("train", field))
+        for field in UNORDERED_LISTS if isinstance(train, dict) else ():
+            self.check_repeated_items(f"train.{field}", train.get(field), ("train", field))
         self.check_names(self.template)
-        if self.source.problems:  # no trial may come to be, whose contradictions would be found
+        if self.source.problems:  # else contradictions are found in the trials
             # A section of which an override sets fields may be right in every trial.
             set_in = {name.split(".")[0] for rule in self.overrides for name in rule.fields}
-            self.complain_once(
+            self.add_problems_once(
                 (loc, what) for loc, what in find_contradictions(readable) if loc[0] not in set_in
             )
 
     def check_names(self, fields: Fields, loc: Loc | None = None) -> None:
-        """Complain of a data set or a model that there is not."""
+        """Add a problem for an unknown data set or model, at `loc` or at the field of the name."""
         for section, known in KNOWN_NAMES.items():
             name = fields[section].get("name") if isinstance(fields[section], dict) else None
-            if isinstance(name, str) and not _is_there(section, name):
+            if isinstance(name, str) and not _is_known_name(section, name):
                 kind = {"data": "data set"}.get(section, section)
-                where = loc or (section, "name")
                 offered = datasets.TRAINABLE if section == "data" else tuple(known)
-                self.complain(
-                    where, f"unknown {kind} {format_value(name)}{suggest_nearest(name, offered)}"
-                )
+                what = f"unknown {kind} {format_value(name)}{suggest_nearest(name, offered)}"
+                self.source.add_problem(loc or (section, "name"), what)
 
     def check_values(self) -> None:
-        """Complain of each value that a factor or an override sets and that is wrong there."""
-        for name, levels in self.factors.further:
+        """Add a problem for each wrong value that an extra factor or an override sets."""
+        for name, levels in self.factors.extra_factors:
             for i, value in enumerate(levels):
                 self.check_value(name, value, ("factors", name, i))
         for rule in self.overrides:
@@ -150,140 +160,153 @@ class _Expander:
                 self.check_value(name, value, (*rule.loc, "set", name))
 
     def check_value(self, name: str, value: Any, loc: Loc) -> None:
+        """Add a problem, at `loc`, for a value that the field of this dotted name cannot have."""
         fields = copy.deepcopy(self.template)
-        _put(fields, name, value)
+        _set_field(fields, name, value)
         section = name.split(".")[0]
         try:
-            validated(SECTIONS[section], fields[section])
+            read_strictly(SECTIONS[section], fields[section])
         except ValidationError as error:
             for problem in validation_problems(
-                error, self.source, SECTIONS[section], (section,), PLACES
+                error, self.source, SECTIONS[section], (section,), TRIAL_FIELDS
             ):
                 if problem.where.startswith(name):
-                    self.complain(loc, problem.what)
+                    self.source.add_problem(loc, problem.what)
         if name in ("data.name", "model.name"):
             self.check_names(fields, loc)
-        self.check_set(name, value, loc)
+        self.check_repeated_items(name, value, loc)
 
-    def check_set(self, name: str, value: Any, loc: Loc) -> None:
-        """Complain of what a list holds twice, where the order of its items means nothing."""
-        if name.removeprefix("train.") in SETS and (item := twice(value)) is not None:
-            self.complain(loc, f"listed twice: {format_value(item)}")
+    def check_repeated_items(self, name: str, value: Any, loc: Loc) -> None:
+        """Add a problem for an item that stands twice in a list whose order means nothing."""
+        is_unordered = name.removeprefix("train.") in UNORDERED_LISTS
+        if is_unordered and (item := first_repeated(value)) is not None:
+            self.source.add_problem(loc, f"listed twice: {format_value(item)}")
 
     def check_rules(self) -> None:
-        """Complain of a rule that concerns no trial, and of exclusions that leave none."""
+        """Add a problem for each rule that concerns no trial, and for exclusions of all trials."""
         factors = self.factors
-        further = (levels for _, levels in factors.further)
-        if not all((factors.norms, factors.batch_sizes, factors.seeds, *further)):
-            return  # nothing is crossed, and that has been said
+        extra = (levels for _, levels in factors.extra_factors)
+        if not all((factors.norms, factors.batch_sizes, factors.seeds, *extra)):
+            return  # a factor without levels, for which a problem has been added
         used: set[Loc] = set()
         num_left = 0
-        for norm, levels in self.factors.cells():
-            excluding = {rule.loc for rule in self.exclusions if rule.matches(norm, levels)}
+        for combination in self.factors.cross():
+            excluding = {rule.loc for rule in self.exclusions if rule.matches(combination)}
             used |= excluding
             if not excluding:
                 num_left += 1
-                used |= {rule.loc for rule in self.overrides if rule.matches(norm, levels)}
+                used |= {rule.loc for rule in self.overrides if rule.matches(combination)}
         for rule in [*self.overrides, *self.exclusions]:
             if rule.loc not in used and not self.is_explained(rule):
                 when = ", ".join(
                     f"{name}: {format_level(value)}" for name, value in rule.when.items()
                 )
-                self.complain(rule.loc, f"matches no trial of the grid ({when})")
+                self.source.add_problem(rule.loc, f"matches no trial of the grid ({when})")
         if not num_left:
-            self.complain(("exclude",), "leaves no trial")
+            self.source.add_problem(("exclude",), "leaves no trial")
 
     def is_explained(self, rule: Rule) -> bool:
-        """Whether it is clear why a rule matches nothing: its levels are wrong, or replaced."""
+        """Return whether a rule has a problem already, or names levels that were replaced."""
         place = format_location(rule.loc)
-        said = any(problem.where.startswith(place) for problem in self.source.problems)
-        return said or not all(map(self.reader.is_complete, rule.when))
+        has_problem = any(problem.where.startswith(place) for problem in self.source.problems)
+        return has_problem or not all(map(self.reader.is_complete, rule.when))
 
-    def levels_without_trials(self) -> Iterator[str]:
-        """A warning for each listed level of which exclusions have left no trial."""
+    def find_levels_without_trials(self) -> Iterator[str]:
+        """Yield a warning for each factor with levels of which exclusions leave no trial."""
         factors = self.factors
         listed: dict[str, dict[Any, str]] = {
-            "norm": {norm.label: norm.label for norm in factors.norms},
+            "norm": {level_key(norm.label): norm.label for norm in factors.norms},
             "batch_size": {size: str(size) for size in factors.batch_sizes},
             "seed": {seed: str(seed) for seed in factors.seeds},
             **{
-                name: {key_of(v): format_level(v) for v in levels}
-                for name, levels in factors.further
+                name: {level_key(v): format_level(v) for v in levels}
+                for name, levels in factors.extra_factors
             },
         }
         left: dict[str, set[Any]] = {name: set() for name in listed}
-        for norm, levels in factors.cells():
-            if not any(rule.matches(norm, levels) for rule in self.exclusions):
-                left["norm"].add(norm.label)
-                for name, level in levels.items():
-                    left[name].add(key_of(level))
-        for name, of in listed.items():
-            gone = [text for key, text in of.items() if key not in left[name]]
+        for combination in factors.cross():
+            if not any(rule.matches(combination) for rule in self.exclusions):
+                for name, keys in left.items():
+                    keys.add(level_key(combination.level(name)))
+        for name, labels in listed.items():
+            gone = [text for key, text in labels.items() if key not in left[name]]
             if gone:
                 yield f"factors.{name}: `exclude` leaves no trial of {', '.join(gone)}"
 
-    def trials(self) -> tuple[GridTrial, ...]:
-        """Cross, exclude, override; a trial that comes out twice is a problem."""
+    def make_trials(self) -> tuple[GridTrial, ...]:
+        """Return the trials: each combination with its overrides, but for excluded ones.
+
+        A problem is added for a trial that two combinations make.
+        """
         trials: dict[str, GridTrial] = {}
-        wrong_before = bool(self.source.problems)
-        for norm, levels in self.factors.cells():
-            if any(rule.matches(norm, levels) for rule in self.exclusions):
+        had_problems = bool(self.source.problems)
+        for combination in self.factors.cross():
+            if any(rule.matches(combination) for rule in self.exclusions):
                 continue
-            further = {k: v for k, v in levels.items() if k not in REQUIRED}
-            fields = copy.deepcopy(self.template)
-            for name, value in further.items():
-                _put(fields, name, value)
-            options: Fields = {}
-            for rule in self.overrides:
-                if rule.matches(norm, levels):
-                    options |= rule.norm_options
-                    for name, value in rule.fields.items():
-                        _put(fields, name, value)
-            level = with_options_set(norm, options) if options else norm
-            variant = ", ".join(f"{name}={format_level(value)}" for name, value in further.items())
-            spec = self.spec(level, levels["batch_size"], levels["seed"], fields)
+            spec = self._make_spec(combination)
             if spec is None:
                 continue
-            trial = GridTrial(spec, norm.label, variant)
+            trial = GridTrial(spec, combination.norm.label, combination.variant)
             first = trials.setdefault(trial.trial_id, trial)
-            if first is not trial and not wrong_before:
+            if first is not trial and not had_problems:
                 what = f"makes {trial.name} the same trial as {first.name}; exclude one of them"
-                self.complain(("overrides",), what)
+                self.source.add_problem(("overrides",), what)
         return tuple(trials.values())
 
-    def spec(self, norm: Norm, batch_size: int, seed: int, fields: Fields) -> TrialSpec | None:
-        """The trial's spec, or None where one of its sections cannot be read."""
-        key = json.dumps(fields, sort_keys=True)
-        if key not in self.checked:
-            sections = {name: read_section(spec, fields[name]) for name, spec in SECTIONS.items()}
-            found = list(find_contradictions(sections))
-            self.complain_once(found)
-            is_whole = None not in sections.values() and not found
-            if is_whole and all(_is_there(part, sections[part].name) for part in KNOWN_NAMES):
-                sections["model"] = models.complete_new_model_spec(sections["model"])
-                sections["data"] = datasets.complete_data_spec(sections["data"])
-            self.checked[key] = sections
-        sections = self.checked[key]
+    def _make_spec(self, combination: Combination) -> TrialSpec | None:
+        """Return a combination's spec, or None where a section cannot be read."""
+        fields = copy.deepcopy(self.template)
+        for name, value in combination.variant.items():
+            _set_field(fields, name, value)
+        options: Fields = {}
+        for rule in self.overrides:
+            if rule.matches(combination):
+                options |= rule.norm_options
+                for name, value in rule.fields.items():
+                    _set_field(fields, name, value)
+        norm: NormLevel = combination.norm
+        norm = override_options(norm, options) if options else norm
+        sections = self._read_sections(fields)
         if sections["train"] is not None:
-            self.complain_once(find_uneven_steps(sections["train"], batch_size))
+            self.add_problems_once(find_uneven_steps(sections["train"], combination.batch_size))
         if None in sections.values():
             return None
-        return TrialSpec(norm=norm.spec, batch_size=batch_size, seed=seed, **sections)
+        return TrialSpec(
+            norm=norm.spec, batch_size=combination.batch_size, seed=combination.seed, **sections
+        )
 
-    def complain_once(self, found: Iterable[tuple[Loc, str]]) -> None:
-        """Complain of what many trials may share."""
+    def _read_sections(self, fields: Fields) -> dict[str, Any]:
+        """Return the specs of `data`, `model` and `train`, read once for all that share them.
+
+        A spec is None where its section cannot be read. Defaults of the data set and the model are
+        filled in.
+        """
+        key = json.dumps(fields, sort_keys=True)
+        if key not in self.sections_by_fields:
+            sections = {name: read_section(spec, fields[name]) for name, spec in SECTIONS.items()}
+            found = list(find_contradictions(sections))
+            self.add_problems_once(found)
+            is_whole = None not in sections.values() and not found
+            if is_whole and all(_is_known_name(part, sections[part].name) for part in KNOWN_NAMES):
+                sections["model"] = models.complete_new_model_spec(sections["model"])
+                sections["data"] = datasets.complete_data_spec(sections["data"])
+            self.sections_by_fields[key] = sections
+        return self.sections_by_fields[key]
+
+    def add_problems_once(self, found: Iterable[tuple[Loc, str]]) -> None:
+        """Add problems that many trials may share, each once."""
         for loc, what in found:
-            if (loc, what) not in self.said:
-                self.said.add((loc, what))
-                self.complain(loc, what)
+            if (loc, what) not in self.added:
+                self.added.add((loc, what))
+                self.source.add_problem(loc, what)
 
 
-def _is_there(section: str, name: str) -> bool:
-    """Whether a data set or model has this name, or may have it as a user's own."""
+def _is_known_name(section: str, name: str) -> bool:
+    """Return whether a data set or model has this name, or may have it as a user's own."""
     return name in KNOWN_NAMES[section] or is_custom(name)
 
 
-def _put(fields: Fields, name: str, value: Any) -> None:
+def _set_field(fields: Fields, name: str, value: Any) -> None:
     """Set the field with this dotted name, making the mappings on the way."""
     *parents, last = name.split(".")
     for parent in parents:

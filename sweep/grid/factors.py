@@ -1,4 +1,4 @@
-"""The levels that a grid crosses: norms with their options, batch sizes, seeds, further fields."""
+"""The levels that a grid crosses: norms with their options, batch sizes, seeds, other fields."""
 
 from __future__ import annotations
 
@@ -6,166 +6,210 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from normmods.option_values import LARGEST_INT
-from sweep.grid.norm_levels import Norm, complete, labelled, own_label
-from sweep.grid.validation_messages import dotted_instead, dotted_keys, format_value, meant
-from sweep.grid.yaml_source import Loc, Source
-from trainables.spec import DataSpec, ModelSpec, NormSpec, TrainSpec
+from pydantic import TypeAdapter, ValidationError
 
-REQUIRED = ("norm", "batch_size", "seed")
-MOST_SEEDS = 10_000
-SECTIONS: dict[str, type] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
-OPTIONS = ("data.options", "model.options")
-"""Fields that hold those of a user's own data set or model, each set by a name of its own."""
+from sweep.grid.field_names import REQUIRED_FACTORS, is_settable, settable_names
+from sweep.grid.layout import MAX_SEEDS, NumSeeds
+from sweep.grid.norm_levels import NormLevel, complete_norm, full_label, label_norms
+from sweep.grid.validation_messages import format_value, suggest_dotted_name, suggest_field
+from sweep.grid.variant import Variant
+from sweep.grid.yaml_source import Loc, Source
+from trainables.spec import NormSpec
+from trainables.spec_class import Count, Seed
+
+_ABSENT = object()
+"""Stands for a level that is wrong, which has been reported."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Each factor's levels, in the order in which the grid lists them."""
+    """Each factor's levels, in the order in which the grid lists them.
 
-    norms: tuple[Norm, ...] = ()
+    Attributes:
+        norms: the norms, each with its label.
+        batch_sizes: the batch sizes.
+        seeds: the seeds.
+        extra_factors: the other factors, each as the dotted name of a field and its levels.
+    """
+
+    norms: tuple[NormLevel, ...] = ()
     batch_sizes: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
-    further: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    extra_factors: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     @property
     def num_trials(self) -> int:
-        """How many trials they make, before any is excluded."""
-        levels = [self.norms, self.batch_sizes, self.seeds, *(of for _, of in self.further)]
-        return math.prod(map(len, levels))
+        """Number of trials that crossing the factors makes, before any is excluded."""
+        extra = (levels for _, levels in self.extra_factors)
+        return math.prod(map(len, (self.norms, self.batch_sizes, self.seeds, *extra)))
 
-    def cells(self) -> Iterator[tuple[Norm, dict[str, Any]]]:
-        """Every norm with the other factors' levels by name, all of one seed before the next."""
-        names = ("batch_size", "seed", *(name for name, _ in self.further))
-        crossed = [levels for _, levels in self.further]
-        for seed, norm, size in itertools.product(self.seeds, self.norms, self.batch_sizes):
-            for values in itertools.product(*crossed):
-                yield norm, dict(zip(names, (size, seed, *values), strict=True))
-
-
-def settable() -> list[str]:
-    """Dotted names of the fields that a further factor or an override may set."""
-    names = [n for section, spec in SECTIONS.items() for n in dotted_keys(spec, f"{section}.")]
-    return [name for name in names if name not in OPTIONS]
+    def cross(self) -> Iterator[Combination]:
+        """Yield every combination of levels, all of one seed before the next."""
+        names = [name for name, _ in self.extra_factors]
+        crossed = itertools.product(*(levels for _, levels in self.extra_factors))
+        variants = [Variant.of(dict(zip(names, levels, strict=True))) for levels in crossed]
+        for seed, norm in itertools.product(self.seeds, self.norms):
+            for size, variant in itertools.product(self.batch_sizes, variants):
+                yield Combination(norm, size, seed, variant)
 
 
-PLACES = (*(f"factors.{name}" for name in REQUIRED), *settable())
-"""Dotted names of the fields that decide what a trial is."""
+@dataclass(frozen=True)
+class Combination:
+    """One level of each factor: what a trial is made from."""
+
+    norm: NormLevel
+    batch_size: int
+    seed: int
+    variant: Variant
+
+    def level(self, factor: str) -> Any:
+        """Return the level of a factor by its name; that of `norm` is the norm's label."""
+        if factor == "norm":
+            return self.norm.label
+        named = {"batch_size": self.batch_size, "seed": self.seed}
+        return named[factor] if factor in named else self.variant.get(factor)
 
 
-def is_settable(name: str) -> bool:
-    """Whether a further factor or an override may set what has this dotted name."""
-    parent, _, option = name.rpartition(".")
-    return name in settable() or (parent in OPTIONS and bool(option))
+def read_factors(source: Source, section: dict[str, Any]) -> Factors:
+    """Return the factors of the grid's section `factors`.
 
-
-def read_factors(source: Source, given: dict[str, Any]) -> Factors:
-    """Read the `factors` section; what is wrong is added to the source's problems."""
-    reader = _Reader(source)
-    for name in REQUIRED:
-        if name not in given:
-            reader.complain(("factors", name), "is required and missing")
-    known = [name for name in given if name in REQUIRED or is_settable(name)]
-    for name in given:
+    Args:
+        source: the grid; what is wrong with the section is added to its problems.
+        section: the section as the file has it.
+    """
+    reader = _FactorsReader(source)
+    for name in REQUIRED_FACTORS:
+        if name not in section:
+            source.add_problem(("factors", name), "is required and missing")
+    known = [name for name in section if name in REQUIRED_FACTORS or is_settable(name)]
+    for name in section:
         if name not in known:
-            names = [*REQUIRED, *settable()]
-            what = dotted_instead(name, given[name], names)
-            reader.complain(("factors", name), what or f"unknown factor{meant(name, names, names)}")
+            names = [*REQUIRED_FACTORS, *settable_names()]
+            what = suggest_dotted_name(name, section[name], names)
+            what = what or f"unknown factor{suggest_field(name, names, names)}"
+            source.add_problem(("factors", name), what)
     return Factors(
-        norms=reader.norms(given["norm"]) if "norm" in given else (),
-        batch_sizes=reader.counts("batch_size", given["batch_size"], least=1)
-        if "batch_size" in given
+        norms=reader.read_norms(section["norm"]) if "norm" in section else (),
+        batch_sizes=reader.read_numbers("batch_size", section["batch_size"], Count)
+        if "batch_size" in section
         else (),
-        seeds=reader.seeds(given["seed"]) if "seed" in given else (),
-        further=tuple(
-            (name, reader.levels(name, levels, lambda _, value: _frozen(value)))
-            for name, levels in given.items()
-            if name in known and name not in REQUIRED
+        seeds=reader.read_seeds(section["seed"]) if "seed" in section else (),
+        extra_factors=tuple(
+            (name, reader.read_levels(name, levels, lambda _, value: _to_tuple(value)))
+            for name, levels in section.items()
+            if name in known and name not in REQUIRED_FACTORS
         ),
     )
 
 
-class _Reader:
+class _FactorsReader:
+    """Reads the lists of levels; what is wrong with a level is added to the source's problems."""
+
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def complain(self, loc: Loc, what: str) -> None:
-        self.source.problems.append(self.source.problem(loc, what))
+    def read_levels(
+        self, name: str, listed: Any, read: Callable[[Loc, Any], Any]
+    ) -> tuple[Any, ...]:
+        """Return the distinct levels of a list.
 
-    def levels(self, name: str, given: Any, read: Callable[[Loc, Any], Any]) -> tuple[Any, ...]:
-        """The distinct levels of a list; an empty list, or a level given twice, is a problem."""
+        Args:
+            name: the factor's name.
+            listed: what the file has under the name. An empty list is wrong, and so is a level
+                that is listed twice.
+            read: returns a level from its place and its value in the file, or `_ABSENT`.
+        """
         loc: Loc = ("factors", name)
-        if not isinstance(given, list):
-            self.complain(loc, f"expected a list of levels, found {format_value(given)}")
+        if not isinstance(listed, list):
+            self.source.add_problem(loc, f"expected a list of levels, found {format_value(listed)}")
             return ()
-        if not given:
-            self.complain(loc, "expected at least one level, found an empty list")
+        if not listed:
+            self.source.add_problem(loc, "expected at least one level, found an empty list")
         levels: list[Any] = []
-        for i, item in enumerate(given):
+        for i, item in enumerate(listed):
             level = read((*loc, i), item)
             if level is not _ABSENT and level in levels:
-                self.complain((*loc, i), _listed_twice(item, level))
+                self.source.add_problem((*loc, i), _describe_repeated(item, level))
             elif level is not _ABSENT:
                 levels.append(level)
         return tuple(levels)
 
-    def counts(self, name: str, given: Any, least: int) -> tuple[int, ...]:
+    def read_numbers(self, name: str, listed: Any, kind: Any) -> tuple[int, ...]:
+        """Return the whole numbers of a list, each within the bounds of the annotated `kind`."""
+
         def read(loc: Loc, value: Any) -> Any:
-            is_whole = isinstance(value, int) and not isinstance(value, bool)
-            if not is_whole or not least <= value <= LARGEST_INT:
-                bounds = f">= {least}" if not is_whole or value < least else _UP_TO.format(least)
-                self.complain(loc, f"expected a whole number {bounds}, found {format_value(value)}")
-                return _ABSENT
-            return value
+            wrong = _describe_wrong_number(value, kind)
+            if wrong:
+                self.source.add_problem(loc, f"{wrong}, found {format_value(value)}")
+            return _ABSENT if wrong else value
 
-        return self.levels(name, given, read)
+        return self.read_levels(name, listed, read)
 
-    def seeds(self, given: Any) -> tuple[int, ...]:
-        """A list of seeds, or how many: `3` is `[0, 1, 2]`."""
-        if isinstance(given, list):
-            return self.counts("seed", given, least=0)
-        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_SEEDS:
-            found = format_value(given)
-            what = f"expected a list of seeds, or how many (1 to {MOST_SEEDS}), found {found}"
-            self.complain(("factors", "seed"), what)
+    def read_seeds(self, listed: Any) -> tuple[int, ...]:
+        """Return the seeds of a list, or those that their number stands for: 3 is `[0, 1, 2]`."""
+        if isinstance(listed, list):
+            return self.read_numbers("seed", listed, Seed)
+        if _describe_wrong_number(listed, NumSeeds):
+            what = f"expected a list of seeds, or how many (1 to {MAX_SEEDS})"
+            self.source.add_problem(("factors", "seed"), f"{what}, found {format_value(listed)}")
             return ()
-        return tuple(range(given))
+        return tuple(range(listed))
 
-    def norms(self, given: Any) -> tuple[Norm, ...]:
-        return labelled(self.levels("norm", given, self.norm))
+    def read_norms(self, listed: Any) -> tuple[NormLevel, ...]:
+        """Return the norms of a list, each with its label."""
+        return label_norms(self.read_levels("norm", listed, self._read_norm))
 
-    def norm(self, loc: Loc, value: Any) -> Any:
-        """The level's spec, complete with defaults, or `_ABSENT` after a complaint."""
-        given = {"name": value} if isinstance(value, str) else value
-        if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+    def _read_norm(self, loc: Loc, value: Any) -> Any:
+        """Return a norm's spec, complete with defaults, or `_ABSENT` where it is wrong."""
+        stated = {"name": value} if isinstance(value, str) else value
+        if not isinstance(stated, dict) or not isinstance(stated.get("name"), str):
             what = "expected a norm's name, or {name: …, option: value}"
-            self.complain(loc, f"{what}, found {format_value(value)}")
+            self.source.add_problem(loc, f"{what}, found {format_value(value)}")
             return _ABSENT
-        name = given["name"]
-        options = {key: item for key, item in given.items() if key != "name"}
-        # The way to an option that is called `name`.
-        within = options.pop("options") if isinstance(options.get("options"), dict) else {}
+        name = stated["name"]
+        options = {key: item for key, item in stated.items() if key != "name"}
+        # An option that is itself called `name` can be written below `options`.
+        below = options.pop("options") if isinstance(options.get("options"), dict) else {}
         places: dict[str, Loc] = {key: (*loc, key) for key in options}
-        places |= {key: (*loc, "options", key) for key in within}
-        spec, wrong = complete(name, {**options, **within})
+        places |= {key: (*loc, "options", key) for key in below}
+        spec, wrong = complete_norm(name, {**options, **below})
         for option, what in wrong:
-            self.complain(places[option] if option else loc, what)
+            self.source.add_problem(places[option] if option else loc, what)
         return _ABSENT if spec is None else spec
 
 
-def _listed_twice(item: Any, level: Any) -> str:
+@lru_cache
+def _adapter(kind: Any) -> TypeAdapter[int]:
+    """Return pydantic's checker of an annotated whole number."""
+    return TypeAdapter(kind)
+
+
+def _describe_wrong_number(value: Any, kind: Any) -> str | None:
+    """Return what was expected of a value that is no whole number within the bounds of `kind`."""
+    adapter = _adapter(kind)
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError:
+        bounds = adapter.json_schema()
+        least, most = bounds["minimum"], bounds["maximum"]
+        is_too_large = isinstance(value, int) and value > most
+        wanted = f"from {least} to {most}" if is_too_large else f">= {least}"
+        return f"expected a whole number {wanted}"
+    return None
+
+
+def _describe_repeated(item: Any, level: Any) -> str:
+    """Return the message for a level that is listed twice; `item` is the level as written."""
     if isinstance(level, NormSpec) and not isinstance(item, str):
-        label = own_label(level)
+        label = full_label(level)
         options = " with its default options" if label == level.name else ""
         return f"{label}{options} is listed twice"
     return f"listed twice: {item if isinstance(item, list) else format_value(item)}"
 
 
-_ABSENT = object()
-_UP_TO = f"from {{}} to {LARGEST_INT}"
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _to_tuple(value: Any) -> Any:
+    """Return a list as a tuple, at any depth, so that a level does not change."""
+    return tuple(_to_tuple(item) for item in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""`--set train.epochs=2`: a grid read as if its file said so."""
+"""The option `--set train.epochs=2`: fields of a grid that a command replaces."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from sweep.grid.yaml_source import Loc, Source, parse_value
 
 
 def apply_changes(source: Source, changes: Iterable[str]) -> None:
-    """Set fields of a mapping that was read; raises `RefusedError` for what names none.
+    """Set fields of a grid that was read, and make the sections that are missing.
 
-    A value is YAML, so `[0, 1]` is a list. Sections that are not there come into being; whether
-    the fields exist is checked with all others.
+    Whether the fields exist is checked later, with those of the file.
+
+    Args:
+        source: the grid; its data are a mapping.
+        changes: texts `FIELD=VALUE`; the value is YAML, so `[0, 1]` is a list.
+
+    Raises:
+        RefusedError: a text is of another form, or names a field below something that is no
+            section.
     """
     for change in changes:
         name, sign, text = change.partition("=")
@@ -26,14 +33,15 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
             raise RefusedError(
                 f"--set: expected FIELD=VALUE such as train.epochs=2, found {change!r}"
             )
-        _set(source, tuple(path), parse_value(text, f"--set {name}"))
+        _set_field(source, tuple(path), parse_value(text, f"--set {name}"))
 
 
 def _mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _set(source: Source, path: Loc, value: object) -> None:
+def _set_field(source: Source, path: Loc, value: object) -> None:
+    """Set the value at a place, and forget the lines of what was there: the value has none."""
     section = source.data
     for length, part in enumerate(path[:-1], start=1):
         section = section.setdefault(part, {})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.factors import REQUIRED, Factors
-from sweep.grid.rules import format_level
+from sweep.grid.factors import Factors
+from sweep.grid.variant import Variant
 
 if TYPE_CHECKING:
     from sweep.grid.model import Grid
 
-LONGEST_REASON = 1000
+MAX_REASON_LENGTH = 1000
 EXCLUDED = "excluded by the grid"
 
 
@@ -22,34 +22,39 @@ class LeftOut:
     """A norm at some batch sizes, of one variant, that is not trained, and why not."""
 
     norm: str
-    variant: str
+    variant: Variant
     batch_sizes: tuple[int, ...]
     why: str
 
 
-def excluded(factors: Factors, trials: Iterable[GridTrial]) -> tuple[LeftOut, ...]:
-    """The cells that the `factors` cross and of which no trial is among the grid's `trials`."""
+def find_excluded_cells(factors: Factors, trials: Iterable[GridTrial]) -> tuple[LeftOut, ...]:
+    """Return the cells that the factors cross and of which no trial is among the grid's trials."""
     kept = {(trial.norm, trial.variant, trial.spec.batch_size) for trial in trials}
-    crossed = {}
-    for norm, levels in factors.cells():
-        further = (f"{k}={format_level(v)}" for k, v in levels.items() if k not in REQUIRED)
-        crossed[norm.label, ", ".join(further), levels["batch_size"]] = EXCLUDED
-    return _grouped((*cell, why) for cell, why in crossed.items() if cell not in kept)
+    crossed = {(c.norm.label, c.variant, c.batch_size): EXCLUDED for c in factors.cross()}
+    return _group((*cell, why) for cell, why in crossed.items() if cell not in kept)
 
 
-def infeasible(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[LeftOut, ...]:
-    """The cells of the trials that cannot be trained, each with its reason."""
-    return _grouped((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
+def group_infeasible_cells(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[LeftOut, ...]:
+    """Return the cells of the trials that cannot be trained, each with its reason."""
+    return _group((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
 
 
-def as_data(grid: Grid) -> list[dict[str, Any]]:
-    """The grid's cells that are left out, as JSON holds them; a reason as long as a tag takes."""
-    return [{**asdict(item), "why": item.why[:LONGEST_REASON]} for item in grid.left_out]
+def left_out_as_json(grid: Grid) -> list[dict[str, Any]]:
+    """Return the grid's cells that are left out as plain data, reasons cut to a tag's length."""
+    return [
+        {
+            "norm": item.norm,
+            "variant": str(item.variant),
+            "batch_sizes": item.batch_sizes,
+            "why": item.why[:MAX_REASON_LENGTH],
+        }
+        for item in grid.left_out
+    ]
 
 
-def _grouped(cells: Iterable[tuple[str, str, int, str]]) -> tuple[LeftOut, ...]:
-    """One item for each norm, variant and reason, however many batch sizes it concerns."""
-    sizes: dict[tuple[str, str, str], dict[int, None]] = {}
+def _group(cells: Iterable[tuple[str, Variant, int, str]]) -> tuple[LeftOut, ...]:
+    """Return one item for each norm, variant and reason, however many batch sizes it concerns."""
+    sizes: dict[tuple[str, Variant, str], dict[int, None]] = {}
     for norm, variant, size, why in cells:
         sizes.setdefault((norm, variant, why), {})[size] = None
     return tuple(

@@ -5,26 +5,28 @@ Reading a grid imports no torch: an error in it is answered at once.
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from sweep.errors import GridError
 from sweep.grid import yaml_source
 from sweep.grid.expand import GridTrial, expand
-from sweep.grid.factors import PLACES, read_factors
+from sweep.grid.factors import read_factors
 from sweep.grid.field_changes import apply_changes
-from sweep.grid.left_out import LeftOut, excluded
+from sweep.grid.field_names import TRIAL_FIELDS
+from sweep.grid.layout import Layout, Resources, describe_long_path
+from sweep.grid.left_out import LeftOut, find_excluded_cells
 from sweep.grid.norm_levels import describe_impossible_label
-from sweep.grid.taken_names import complain_of_taken_names
+from sweep.grid.preset_changes import PresetChanges
+from sweep.grid.shadowed_modules import report_shadowed_modules
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
+from sweep.grid.variant import Variant
 from sweep.grid.yaml_source import Source
 from sweep.process.import_order import put_custom_modules_last
 from trainables.data.custom import (
@@ -36,113 +38,37 @@ from trainables.data.custom import (
 )
 from trainables.spec import is_custom
 
-LONGEST_NAME, LONGEST_PATH = 255, 1024
-"""Bytes that a file's name, and a path, may have on any file system or object store."""
-
-MOST_OF_CHANGES = 1500
+MAX_CHANGES_LENGTH = 1500
 """Characters of the options `--set` that are kept: they must fit into a tag of MLflow."""
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-
-
-class Section(BaseModel):
-    """A part of a grid: no unknown keys, no silent conversion of types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Override(Section):
-    """Set fields (`train.schedule.milestones`) in the trials whose levels match `when`."""
-
-    when: dict[str, Any]
-    set: dict[str, Any]
-
-
-class Resources(Section):
-    """What one trainable occupies, and how many seeds of a cell it trains.
-
-    `gpu: auto` shares a GPU, where the cluster has any, between as many trials as train fastest on
-    it. `seeds_per_trainable: auto` trains as many seeds side by side, as one network, as turns out
-    to be fastest. `compile: auto` has a trial's steps compiled where those that are left repay it.
-    `cuda_graphs: auto` replays steps that are not compiled from a CUDA graph, where that works.
-    """
-
-    cpu: Annotated[float, Field(gt=0)] = 1
-    gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    seeds_per_trainable: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
-    compile: bool | Literal["auto"] = False
-    cuda_graphs: Literal["auto", False] = False
-
-    @field_validator("gpu", mode="before")
-    @classmethod
-    def _is_a_share_or_auto(cls, gpu: Any) -> Any:
-        is_number = isinstance(gpu, int | float) and not isinstance(gpu, bool)
-        if gpu != "auto" and not (is_number and 0 <= gpu < math.inf):
-            raise ValueError("expected a number >= 0 or 'auto'")
-        return gpu
-
-    @field_validator("compile", mode="before")
-    @classmethod
-    def _is_a_switch_or_auto(cls, wanted: Any) -> Any:
-        if wanted != "auto" and not isinstance(wanted, bool):
-            raise ValueError("expected true, false or 'auto'")
-        return wanted
-
-
-class Tracking(Section):
-    """The MLflow experiment; its server is MLflow's own setting (MLFLOW_TRACKING_URI).
-
-    With `log_models` a completed trial's last checkpoint, its weights among it, is an artifact.
-    """
-
-    experiment: Annotated[str, Field(min_length=1, max_length=250)] | None = None
-    log_models: bool = False
-
-
-class Layout(Section):
-    """The grid's file as it stands, before its factors are crossed."""
-
-    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME}$"})]
-    factors: dict[str, Any]
-    data: dict[str, Any]
-    model: dict[str, Any]
-    train: dict[str, Any]
-    overrides: list[Override] = []
-    exclude: list[dict[str, Any]] = []
-    resources: Resources = Resources()
-    tracking: Tracking = Tracking()
-    storage: Annotated[str, Field(min_length=1)] = "runs"
-    checkpoint_every_s: Annotated[float, Field(gt=0)] = 60
-    reference: str | None = None
-    infeasible: Literal["refuse", "skip"] = "refuse"
-
-    @field_validator("name")
-    @classmethod
-    def _is_a_folder_name(cls, name: str) -> str:
-        if not re.fullmatch(NAME, name):
-            what = "expected letters, digits, '.', '_' and '-' (it names a folder)"
-            raise ValueError(f"{what}, at most 100, starting with a letter or digit")
-        return name
-
-    @field_validator("storage")
-    @classmethod
-    def _is_a_place(cls, storage: str) -> str:
-        if problem := _too_long(storage):
-            raise ValueError(problem)
-        return storage
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid. `trials` come one seed after the other, in the order of the file.
+    """A grid that was read and checked: its trials, and how and where they are trained.
 
-    `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
-    where the trials are smaller than the file's (see `sweep.grid.presets`). `apart` names the
-    (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
-    `left_out` names the cells that are crossed and not trained, and why not.
-    `warnings` and `notes` say what its rules do that its author may not have meant. `folder` is
-    the working folder of the command that read it, and `own_data` what is known of the user's own
-    data sets. `digest` is that of the file's content (see `sweep.grid.digest`), without `changes`.
+    Attributes:
+        path: the grid's file.
+        name: names the folder of the records.
+        trials: all of one seed before the next seed's, in the order of the file.
+        resources: what a trial occupies.
+        experiment: name of the MLflow experiment.
+        storage: folder or address under which the folder of the records lies.
+        data_root: folder of the data sets' files; None for the default one.
+        reference: label of the norm that the others are compared with.
+        skip_infeasible: whether cells that cannot be trained are left out, instead of refused.
+        import_paths: folders in which a user's own modules are looked for.
+        extra_factors: dotted names of the factors beside norm, batch size and seed.
+        preset: what a preset replaced in the file's trials; None for the full grid.
+        checkpoint_every_s: seconds between two checkpoints within an epoch.
+        apart: the norms and variants whose seeds cannot be trained side by side.
+        changes: the options `--set` of the command, as `train.epochs=2`.
+        log_models: whether MLflow gets the last checkpoints of completed trials.
+        left_out: the cells that are crossed and not trained, and why not.
+        warnings: a line for each rule of the file that names what there is not.
+        notes: a line for each rule whose meaning the author may not expect.
+        folder: working folder of the command that read the grid.
+        digest: digest of the file's content without the `changes` (see `sweep.grid.digest`).
+        custom_data: dimensions and digests of the user's own data sets that have been read.
     """
 
     path: Path
@@ -155,10 +81,10 @@ class Grid:
     reference: str | None
     skip_infeasible: bool
     import_paths: tuple[str, ...]
-    further: tuple[str, ...]
-    edition: str | None = None
+    extra_factors: tuple[str, ...]
+    preset: PresetChanges | None = None
     checkpoint_every_s: float = 60
-    apart: frozenset[tuple[str, str]] = frozenset()
+    apart: frozenset[tuple[str, Variant]] = frozenset()
     changes: tuple[str, ...] = ()
     log_models: bool = False
     left_out: tuple[LeftOut, ...] = ()
@@ -166,47 +92,56 @@ class Grid:
     notes: tuple[str, ...] = ()
     folder: str = ""
     digest: str = ""
-    own_data: FactsByDataset = field(default_factory=dict, compare=False)
+    custom_data: FactsByDataset = field(default_factory=dict, compare=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Have a process that is sent the grid know of its data sets what has been read."""
+        """Restore a pickled grid, and what this process then knows of the user's data sets.
+
+        A process that gets the grid need not read the data sets for their dimensions.
+        """
         vars(self).update(state)
-        import_dataset_facts(self.own_data)
+        import_dataset_facts(self.custom_data)
         is_stated = any(trial.spec.data.digest for trial in self.trials)
         set_custom_data_root(self.data_root if is_stated else None)
 
     @property
-    def as_file(self) -> dict[str, str]:
-        """What the analysis compares a grid's file with: its digest and the options `--set`."""
+    def file_identity(self) -> dict[str, str]:
+        """What `analysis` compares a grid's file with: its digest and the options `--set`."""
         words = [word for change in self.changes for word in ("--set", change)]
-        return {"digest": self.digest, "changes": shlex.join(words)[:MOST_OF_CHANGES]}
+        return {"digest": self.digest, "changes": shlex.join(words)[:MAX_CHANGES_LENGTH]}
 
     @property
     def arguments(self) -> str:
-        """What to type after a command to mean this grid."""
-        words = [str(self.path), *(["--scale", "small"] if self.edition else [])]
+        """What to type after a command for it to read this grid: the file and the options."""
+        words = [str(self.path), *(["--scale", "small"] if self.preset else [])]
         words += [word for change in self.changes for word in ("--set", change)]
         return shlex.join(words)
 
 
 def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid:
-    """Read and check a grid, as if its file said what `changes` (`train.epochs=2`) say.
+    """Return a grid that was read from its file and checked.
 
-    Raises `GridError` with every problem of the grid, each with its line, and `RefusedError`
-    if the file cannot be read. A user's own layer, model or data set is imported from the current
-    folder or from the grid's, and the data set called for its dimensions; nothing else is
-    executed.
+    A user's own layer, model or data set is imported from the current folder or from the grid's,
+    and the data set is called for its dimensions; nothing else is executed.
+
+    Args:
+        path: the YAML file.
+        changes: fields to replace, as the option `--set` has them: `train.epochs=2`.
+
+    Raises:
+        GridError: something is wrong; the error has every problem of the grid, with its line.
+        RefusedError: the file cannot be read.
     """
     file = Path(path)
     source = yaml_source.read_yaml(file)
     if not isinstance(source.data, dict):
-        problem = source.problem((), f"expected a mapping, found {format_value(source.data)}")
-        raise GridError(str(file), [problem])
+        source.add_problem((), f"expected a mapping, found {format_value(source.data)}")
+        raise GridError(str(file), source.problems)
     apply_changes(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
     put_custom_modules_last(import_paths)
-    complain_of_taken_names(source, import_paths)
-    data_root = _take_root(source)
+    report_shadowed_modules(source, import_paths)
+    data_root = _read_data_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _mapping(source.data.get("factors")))
     expansion = expand(source, factors)
@@ -225,29 +160,31 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
         reference=layout.reference,
         skip_infeasible=layout.infeasible == "skip",
         import_paths=import_paths,
-        further=tuple(name for name, _ in factors.further),
+        extra_factors=tuple(name for name, _ in factors.extra_factors),
         checkpoint_every_s=layout.checkpoint_every_s,
         changes=tuple(changes),
         log_models=layout.tracking.log_models,
-        left_out=excluded(factors, expansion.trials),
+        left_out=find_excluded_cells(factors, expansion.trials),
         warnings=expansion.warnings,
         notes=expansion.notes,
         folder=os.getcwd(),
         digest=source.digest,
-        own_data=export_dataset_facts(),
+        custom_data=export_dataset_facts(),
     )
 
 
 def _read_layout(source: Source) -> Layout | None:
+    """Return the grid's sections, or None, with the problems added, where one of them is wrong."""
     try:
         return Layout.model_validate(source.data)
     except ValidationError as error:
-        places = [*PLACES, *dotted_keys(Layout)]
+        places = [*TRIAL_FIELDS, *dotted_keys(Layout)]
         source.problems.extend(validation_problems(error, source, Layout, (), places))
         return None
 
 
 def _check_reference(source: Source, reference: str | None, labels: list[str]) -> None:
+    """Add a problem for a reference that is not among the norms' labels."""
     if reference is None or reference in labels:
         return
     if any(p.where.startswith("factors.norm") for p in source.problems):
@@ -259,47 +196,44 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
         what = f"expected one of the norms ({', '.join(labels)}), found {format_value(reference)}"
         if "norm" in source.replaced_factors:
             what += f"; give `--set {shlex.quote(f'reference={labels[0]}')}` too"
-    source.problems.append(source.problem(("reference",), what))
+    source.add_problem(("reference",), what)
 
 
-def _take_root(source: Source) -> str | None:
-    """`data.root` says where the files lie, which is no part of what a trial is."""
+def _read_data_root(source: Source) -> str | None:
+    """Return the folder `data.root`, absolute, and take the field out of the grid's data.
+
+    The place of the files is no part of what a trial is. A user's own data set is told the folder
+    whenever this process calls it.
+    """
     set_custom_data_root(None)
     data = source.data.get("data")
     if not isinstance(data, dict) or "root" not in data:
         return None
     root = data.pop("root")
     is_users = is_custom(str(data.get("name")))
-    if is_users and not _takes_root(str(data["name"])):
+    if is_users and not _may_take_root(str(data["name"])):
         what = f"is of no use to {format_value(data['name'])}, which has no parameter `root`"
-        source.problems.append(source.problem(("data", "root"), what))
+        source.add_problem(("data", "root"), what)
         return None
-    problem = _too_long(root) if isinstance(root, str) and root else "expected a folder's path"
+    is_text = isinstance(root, str) and root
+    problem = describe_long_path(root) if is_text else "expected a folder's path"
     if problem is None:
         folder = str(Path(root).expanduser().absolute())
         set_custom_data_root(folder if is_users else None)
         return folder
-    source.problems.append(
-        source.problem(("data", "root"), f"{problem}, found {format_value(root)}")
-    )
+    source.add_problem(("data", "root"), f"{problem}, found {format_value(root)}")
     return None
 
 
-def _takes_root(name: str) -> bool:
-    """Whether a data set has a parameter `root`; True where that is told with other mistakes."""
+def _may_take_root(name: str) -> bool:
+    """Return whether a data set has a parameter `root`.
+
+    True where the data set cannot be imported: that is a problem of its own.
+    """
     try:
         return has_root_parameter(name)
     except ValueError:
         return True
-
-
-def _too_long(path: str) -> str | None:
-    """What is wrong with a path that no file system takes."""
-    if max(len(part.encode(errors="replace")) for part in path.split("/")) > LONGEST_NAME:
-        return f"expected a path whose parts have at most {LONGEST_NAME} bytes each"
-    if len(path.encode(errors="replace")) > LONGEST_PATH:
-        return f"expected a path of at most {LONGEST_PATH} bytes"
-    return None
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -16,30 +16,35 @@ from trainables.spec import NormSpec
 
 
 @dataclass(frozen=True)
-class Norm:
-    """A level of the norm factor; `label` tells it from the grid's other norms.
+class NormLevel:
+    """A level of the norm factor.
 
-    `told_by` names the options that stand in the label.
+    Attributes:
+        spec: the norm with all its options.
+        label: what tells the norm from the grid's other norms.
+        label_options: names of the options that the label states.
     """
 
     spec: NormSpec
     label: str
-    told_by: frozenset[str] = frozenset()
+    label_options: frozenset[str] = frozenset()
 
 
-def labelled(specs: Sequence[NormSpec]) -> tuple[Norm, ...]:
-    """The norms with their labels: the name, with options only where a name is listed twice."""
+def label_norms(specs: Sequence[NormSpec]) -> tuple[NormLevel, ...]:
+    """Return norms with labels: the name, with options only where a name is listed twice."""
     num_levels = Counter(spec.name for spec in specs)
     return tuple(
-        Norm(spec, spec.name) if num_levels[spec.name] == 1 else _with_options(spec, specs)
+        NormLevel(spec, spec.name)
+        if num_levels[spec.name] == 1
+        else _label_with_options(spec, specs)
         for spec in specs
     )
 
 
-def complete(
-    name: str, given: Mapping[str, Any]
+def complete_norm(
+    name: str, stated: Mapping[str, Any]
 ) -> tuple[NormSpec | None, list[tuple[str | None, str]]]:
-    """A norm with the options `given` and the defaults of the others.
+    """Return a norm with the options stated and the defaults of the others, and what is wrong.
 
     Returns:
         The spec, or None where something is wrong; and each problem with the option it is about
@@ -51,38 +56,42 @@ def complete(
         return None, [(None, str(error))]
     wrong: list[tuple[str | None, str]] = [
         (option, finding)
-        for option, item in given.items()
-        if (finding := _option_problem(name, known, option, item))
+        for option, item in stated.items()
+        if (finding := _find_option_error(name, known, option, item))
     ]
-    absent = [k for k, v in known.items() if v is normmods.REQUIRED and k not in given]
+    absent = [k for k, v in known.items() if v is normmods.REQUIRED and k not in stated]
     wrong += [(None, f"norm {name!r} needs a value for its option {k!r}") for k in absent]
     if wrong:
         return None, wrong
     # A default that is no plain value is part of the layer's code, not of the grid.
-    stated = {k: convert_to_kind(known.get(k), v) for k, v in given.items()}
-    options = {k: v for k, v in {**known, **stated}.items() if is_plain(v)}
+    whole = {k: convert_to_kind(known.get(k), v) for k, v in stated.items()}
+    options = {k: v for k, v in {**known, **whole}.items() if is_plain(v)}
     return NormSpec(name=name, options=normmods.recorded_options(name, options)), []
 
 
-def with_options_set(norm: Norm, changes: Mapping[str, Any]) -> Norm:
-    """The level under the same label, with options as an override sets them."""
-    spec, _ = complete(norm.spec.name, {**norm.spec.options, **changes})
+def override_options(norm: NormLevel, changes: Mapping[str, Any]) -> NormLevel:
+    """Return a level with options as an override sets them, under the same label."""
+    spec, _ = complete_norm(norm.spec.name, {**norm.spec.options, **changes})
     return norm if spec is None else replace(norm, spec=spec)
 
 
-def not_settable(norm: Norm, option: str, value: Any) -> str | None:
-    """Why an override cannot set this option of a level; None: it can."""
-    if option in norm.told_by:
+def find_override_error(norm: NormLevel, option: str, value: Any) -> str | None:
+    """Return why an override cannot set an option of a level to a value; None where it can."""
+    if option in norm.label_options:
         return (
             f"cannot be set, since the label {norm.label!r} states it; list each value of "
             f"{option} under factors.norm instead"
         )
-    _, wrong = complete(norm.spec.name, {**norm.spec.options, option: value})
+    _, wrong = complete_norm(norm.spec.name, {**norm.spec.options, option: value})
     found = [what for of, what in wrong if of == option]
     return found[0] if found else None
 
 
-def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+def _find_option_error(name: str, known: Mapping[str, Any], option: str, value: Any) -> str | None:
+    """Return what is wrong with an option's name or value; None where nothing is.
+
+    `known` holds the norm's options with their defaults.
+    """
     required = {key: 0 for key, default in known.items() if default is normmods.REQUIRED}
     try:
         normmods.complete_options(name, {**required, option: value})
@@ -92,10 +101,11 @@ def _option_problem(name: str, known: Mapping[str, Any], option: str, value: Any
     return f"expected {wanted}, found {format_value(value)}" if wanted else None
 
 
-def _with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> Norm:
+def _label_with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> NormLevel:
+    """Return a norm labelled with its options; `specs` are all norms of the grid."""
     family = [other.options for other in specs if other.name == spec.name]
-    told_by = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
-    return Norm(spec, own_label(spec), frozenset(told_by))
+    label_options = {key for key in spec.options if len({str(o.get(key)) for o in family}) > 1}
+    return NormLevel(spec, full_label(spec), frozenset(label_options))
 
 
 def describe_impossible_label(label: str, listed: object, labels: Sequence[str]) -> str | None:
@@ -116,8 +126,8 @@ def describe_impossible_label(label: str, listed: object, labels: Sequence[str])
     return f"expected a norm of factors.norm, found {format_value(label)}{near}"
 
 
-def own_label(spec: NormSpec) -> str:
-    """`groupnorm(num_groups=8)`, with the options that are not the layer's own defaults."""
+def full_label(spec: NormSpec) -> str:
+    """Return a norm's label with every option that is no default: `groupnorm(num_groups=8)`."""
     defaults = normmods.options(spec.name)
     changed = {k: v for k, v in sorted(spec.options.items()) if defaults.get(k, _ABSENT) != v}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())

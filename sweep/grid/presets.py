@@ -1,91 +1,114 @@
-"""The small edition of a grid: the same cells in minutes on two cores, on other data.
+"""The small preset: the same cells in minutes on two cores, on other data.
 
-It shows that a grid runs and what its report looks like. It says nothing about the figures that
-the full edition is after, and everything that comes of it says what was replaced.
+The preset shows that a grid runs and what its report looks like. It says nothing about the
+figures that the full grid is after, and everything that comes of it says what was replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from functools import reduce
 from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.rules import format_level
-from sweep.grid.small_preset import small_spec
+from sweep.grid.preset_changes import (
+    DataChoice,
+    DataPart,
+    ModelChoice,
+    Preset,
+    PresetChanges,
+    Replacement,
+    Value,
+)
+from sweep.grid.small_preset import shrink_trial
+from sweep.grid.variant import Variant, format_level
 from sweep.planning.feasibility import require_trainable
 from trainables.data.catalog import dataset_info, full_dataset_info
-from trainables.spec import DataSpec, ModelSpec, TrialSpec
+from trainables.spec import DataSpec, TrialSpec
 
 SMALL_SEEDS = 3
 
 
-class Preset(StrEnum):
-    """How much of a grid is trained."""
+def apply_preset(grid: Grid, preset: Preset) -> Grid:
+    """Return the grid, or the grid made small under a name and an experiment of its own.
 
-    FULL = "full"
-    SMALL = "small"
+    Labels say what is trained: an extra factor over something that was replaced shows the levels
+    that are left, or goes where one is left. Trials that have become the same are one.
 
-
-def apply_preset(grid: Grid, scale: Preset) -> Grid:
-    """The grid, or its small edition under a name and an experiment of its own.
-
-    Labels say what is trained: a further factor over something that was replaced shows the
-    levels that are left, or goes where one is left. Trials that have become the same are one.
-
-    Raises `RefusedError` for a grid that trains nothing.
+    Raises:
+        RefusedError: the grid trains nothing.
     """
-    if scale is Preset.FULL:
+    if preset is Preset.FULL:
         return grid
     require_trainable(grid)
     seeds = list(dict.fromkeys(trial.spec.seed for trial in grid.trials))[:SMALL_SEEDS]
     full = [trial for trial in grid.trials if trial.spec.seed in seeds]
-    small = _labelled(grid, full)
-    same = {old.norm: new.norm for old, new in zip(full, small, strict=True)}
-    trials = _distinct(small)
+    small = _shrink_trials(grid, full)
+    labels = {old.norm: new.norm for old, new in zip(full, small, strict=True)}
+    trials = _drop_repeated(small)
+    changes = _find_replacements(grid.trials, full, trials)
     return replace(
         grid,
         name=f"{grid.name}-small",
         experiment=f"{grid.experiment}-small",
-        reference=same[grid.reference] if grid.reference else None,
+        reference=labels[grid.reference] if grid.reference else None,
         trials=trials,
-        edition=_sentence(grid.trials, full, trials),
+        preset=PresetChanges(Preset.SMALL, replaced=tuple(changes)),
     )
 
 
-def preset_of(grid: Grid, spec: TrialSpec) -> str | None:
-    """What a trial's record says of its edition: what was replaced, or of how much data it saw."""
-    return grid.edition or _part_of_the_data(spec.data)
+def find_preset_changes(grid: Grid, spec: TrialSpec) -> PresetChanges | None:
+    """Return what is not as in the full sweep on all of the data; None where nothing is.
+
+    Args:
+        grid: the grid, as `apply_preset` returned it.
+        spec: one of its trials.
+    """
+    if grid.preset is not None:
+        return grid.preset
+    parts = _find_data_parts(spec.data)
+    return PresetChanges(Preset.FULL, data_parts=parts) if parts else None
 
 
-def _labelled(grid: Grid, full: list[GridTrial]) -> list[GridTrial]:
-    """Each trial made small, under the labels of what it has become."""
-    specs = [small_spec(trial.spec) for trial in full]
-    shown = [
+def _find_data_parts(spec: DataSpec) -> tuple[DataPart, ...]:
+    """Return the splits of a data set of which the spec keeps only a part."""
+    whole, kept = full_dataset_info(spec), dataset_info(spec)
+    parts = (
+        DataPart("training", kept.num_train, whole.num_train),
+        DataPart("test", kept.num_test, whole.num_test),
+    )
+    return tuple(part for part in parts if part.num_kept < part.num_whole)
+
+
+def _shrink_trials(grid: Grid, full: Sequence[GridTrial]) -> list[GridTrial]:
+    """Return each trial made small, with the labels of what it has become."""
+    specs = [shrink_trial(trial.spec) for trial in full]
+    kept_factors = [
         name
-        for name in grid.further
-        if _num_levels(name, specs) > 1 or _num_levels(name, (trial.spec for trial in full)) == 1
+        for name in grid.extra_factors
+        if _count_levels(name, specs) > 1
+        or _count_levels(name, (trial.spec for trial in full)) == 1
     ]
     return [
         GridTrial(
             spec,
-            _norm_label(trial, spec),
-            ", ".join(f"{name}={format_level(_value(spec, name))}" for name in shown),
+            _relabel_norm(trial, spec),
+            Variant.of({name: _field_value(spec, name) for name in kept_factors}),
         )
         for trial, spec in zip(full, specs, strict=True)
     ]
 
 
-def _norm_label(trial: GridTrial, small: TrialSpec) -> str:
+def _relabel_norm(trial: GridTrial, small: TrialSpec) -> str:
+    """Return the norm's label with the number of groups that the small norm has."""
     before, after = (spec.norm.options.get("num_groups") for spec in (trial.spec, small))
     return trial.norm.replace(f"num_groups={before}", f"num_groups={after}")
 
 
-def _distinct(trials: Iterable[GridTrial]) -> tuple[GridTrial, ...]:
-    """The trials, of those with one spec or one name the first."""
+def _drop_repeated(trials: Iterable[GridTrial]) -> tuple[GridTrial, ...]:
+    """Return the trials; of those with one spec, and of those with one name, the first."""
     by_id: dict[str, GridTrial] = {}
     for trial in trials:
         by_id.setdefault(trial.trial_id, trial)
@@ -95,68 +118,60 @@ def _distinct(trials: Iterable[GridTrial]) -> tuple[GridTrial, ...]:
     return tuple(by_name.values())
 
 
-def _num_levels(name: str, specs: Iterable[TrialSpec]) -> int:
-    return len({format_level(_value(spec, name)) for spec in specs})
+def _count_levels(name: str, specs: Iterable[TrialSpec]) -> int:
+    """Return how many different values the field of this dotted name has in the specs."""
+    return len({format_level(_field_value(spec, name)) for spec in specs})
 
 
-def _value(spec: TrialSpec, name: str) -> Any:
-    """The value of the field with this dotted name."""
+def _field_value(spec: TrialSpec, name: str) -> Any:
+    """Return the value of the field with this dotted name."""
     return reduce(getattr, name.split("."), spec)
 
 
-def _sentence(
-    whole: tuple[GridTrial, ...], full: list[GridTrial], trials: tuple[GridTrial, ...]
-) -> str:
-    """`small edition: digits … for cifar10, resnet8 … for resnet101, 10 epochs for 350, …`."""
-    pairs = [(trial.spec, small_spec(trial.spec)) for trial in full]
-    parts = [
-        *_replaced(pairs, lambda spec: _data(spec.data)),
-        *_replaced(pairs, lambda spec: _model(spec.model)),
-        *_replaced(pairs, lambda spec: str(spec.train.epochs), "{} epochs"),
-        *_replaced(pairs, lambda spec: f"{spec.train.optimizer.lr:g}", "learning rate {}"),
-    ]
-    if any(one.norm != other.norm for one, other in pairs):
-        parts.append("groups of the norms in proportion to the width")
+def _find_replacements(
+    whole: Sequence[GridTrial], full: Sequence[GridTrial], small: Sequence[GridTrial]
+) -> Iterator[Replacement]:
+    """Yield what the preset replaced.
+
+    Args:
+        whole: the trials of the grid's file.
+        full: those of the seeds that are kept.
+        small: the trials that are trained in their place.
+    """
+    pairs = [(trial.spec, shrink_trial(trial.spec)) for trial in full]
+    yield from _compare("data", pairs, _data_choice)
+    yield from _compare("model", pairs, lambda s: ModelChoice(s.model.name, s.model.width))
+    yield from _compare("train.epochs", pairs, lambda s: s.train.epochs)
+    yield from _compare("train.optimizer.lr", pairs, _learning_rate)
+    yield from _compare("norm.num_groups", pairs, lambda s: s.norm.options.get("num_groups"))
     dropped = {one.train.watch for one, other in pairs if one.train.watch != other.train.watch}
-    parts += [f"no watch of {layer}, which there is not" for layer in sorted(map(str, dropped))]
-    num_seeds = [len({trial.spec.seed for trial in some}) for some in (whole, trials)]
-    if num_seeds[0] > num_seeds[1]:
-        parts.append(f"{num_seeds[1]} seeds for {num_seeds[0]}")
-    if len(trials) < len(full):
-        parts.append(f"{len(full)} trials have become {len(trials)} distinct ones")
-    return f"small edition: {', '.join(parts) or 'the whole grid, which is small enough'}"
+    if dropped:
+        yield Replacement("train.watch", tuple(sorted(map(str, dropped))), None)
+    num_whole, num_small = (len({t.spec.seed for t in trials}) for trials in (whole, small))
+    if num_whole > num_small:
+        yield Replacement("seeds", (num_whole,), num_small)
+    if len(small) < len(full):
+        yield Replacement("trials", (len(full),), len(small))
 
 
-def _replaced(
-    pairs: list[tuple[TrialSpec, TrialSpec]], describe: Callable[[TrialSpec], str], text: str = "{}"
-) -> Iterator[str]:
-    """`10 epochs for 350`: each new value with all the old ones that it stands for."""
-    found: dict[str, list[str]] = {}
+def _compare(
+    field: str, pairs: Sequence[tuple[TrialSpec, TrialSpec]], get: Callable[[TrialSpec], Value]
+) -> Iterator[Replacement]:
+    """Yield each new value of a field with all the old ones that it stands for."""
+    replaced: dict[Value, dict[Value, None]] = {}
     for full, small in pairs:
-        old, new = describe(full), describe(small)
-        if old != new and old not in found.setdefault(new, []):
-            found[new].append(old)
-    for new, olds in found.items():
-        if olds:
-            yield f"{text.format(new)} for {' and '.join(olds)}"
+        if get(full) != get(small):
+            replaced.setdefault(get(small), {})[get(full)] = None
+    for value, old in replaced.items():
+        yield Replacement(field, tuple(old), value)
 
 
-def _data(spec: DataSpec) -> str:
-    info = dataset_info(spec)
-    augment = "" if spec.augment == "none" else f", {spec.augment}"
-    return f"{spec.name} ({info.num_train:,} training and {info.num_test:,} test images{augment})"
+def _learning_rate(spec: TrialSpec) -> float:
+    """Return the learning rate to the digits that messages show."""
+    return float(f"{spec.train.optimizer.lr:g}")
 
 
-def _model(spec: ModelSpec) -> str:
-    return spec.name if spec.width is None else f"{spec.name} of width {spec.width}"
-
-
-def _part_of_the_data(spec: DataSpec) -> str | None:
-    """`2,000 of 60,000 training images`; None for all of the data."""
-    whole, kept = full_dataset_info(spec), dataset_info(spec)
-    limits = (
-        ("training", kept.num_train, whole.num_train),
-        ("test", kept.num_test, whole.num_test),
-    )
-    parts = [f"{kept:,} of {all_:,} {what} images" for what, kept, all_ in limits if kept < all_]
-    return " and ".join(parts) or None
+def _data_choice(spec: TrialSpec) -> DataChoice:
+    """Return the data set of a trial with the number of images that the trial sees."""
+    info = dataset_info(spec.data)
+    return DataChoice(spec.data.name, info.num_train, info.num_test, spec.data.augment)

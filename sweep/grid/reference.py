@@ -1,14 +1,13 @@
-"""The reference of a grid's fields, in Markdown, from its schema."""
+"""The reference of a grid's fields, in Markdown, from its JSON schema."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from normmods.option_values import LARGEST_INT
-from sweep.grid.meanings import MEANINGS
-from sweep.grid.schema import IMPORT_PATH, fields
+from sweep.grid.layout import IMPORT_PATH_PATTERN, JsonSchema
+from sweep.grid.schema import list_fields, make_schema
 
 HEAD = """# Every field of a grid
 
@@ -21,7 +20,7 @@ Any field of `data`, `model` and `train` can be a factor, by its dotted name, an
 some trials only under `overrides`. `--set train.epochs=2` on a command line replaces a field for
 that command.
 """
-SECTIONS = {
+TITLES = {
     "": "The sweep",
     "factors": "What is crossed",
     "data": "Data",
@@ -31,68 +30,82 @@ SECTIONS = {
     "resources": "Resources",
     "tracking": "Tracking",
 }
-FURTHER = "factors.further"
+"""Headings by section; the fields that lie in no section come first."""
+
+WITH_SUBSECTIONS = ("data", "model", "train")
 
 
-def reference() -> str:
-    """`docs/grid.md`."""
-    found = fields()
+def format_reference() -> str:
+    """Return the text of `docs/grid.md`: a table of fields for each section."""
+    schema = make_schema()
+    fields = list_fields(schema)
     parts = [HEAD]
-    for section, title in SECTIONS.items():
-        own = {name: field for name, field in found.items() if name.rpartition(".")[0] == section}
-        if section in ("data", "model", "train"):
-            own = {name: field for name, field in found.items() if name.startswith(f"{section}.")}
-        parts.append(_table(title, MEANINGS.get(section, ""), own))
+    for section, title in TITLES.items():
+        of_section = {
+            name: field
+            for name, field in fields.items()
+            if name.rpartition(".")[0] == section
+            or (section in WITH_SUBSECTIONS and name.startswith(f"{section}."))
+        }
+        parts.append(_format_table(title, schema["properties"].get(section, {}), of_section))
     return "\n".join(parts)
 
 
-def _table(title: str, meaning: str, own: Mapping[str, dict[str, Any]]) -> str:
+def _format_table(title: str, section: JsonSchema, fields: Mapping[str, JsonSchema]) -> str:
+    """Return a section's heading, its description and a row for each of its fields."""
     lines = [f"## {title}", ""]
-    lines += [meaning, ""] if meaning else []
+    lines += [section["description"], ""] if "description" in section else []
     lines += ["| Field | Values | Unless given | Meaning |", "|---|---|---|---|"]
-    for name, field in own.items():
-        row = (f"`{name}`", _values(field), _default(field), MEANINGS[name])
+    for name, field in fields.items():
+        row = (f"`{name}`", _format_values(field), _format_default(field), field["description"])
         lines.append(f"| {' | '.join(row)} |")
-    if title == SECTIONS["factors"]:
-        lines.append(f"| any other | list | | {MEANINGS[FURTHER]} |")
+    other = section.get("additionalProperties")
+    if isinstance(other, dict):
+        lines.append(f"| any other | list | | {other['description']} |")
     return "\n".join(lines) + "\n"
 
 
-def _values(field: Mapping[str, Any]) -> str:
+def _format_values(field: JsonSchema) -> str:
+    """Return which values a field takes, in words."""
     for kind in ("anyOf", "oneOf"):
         if kind in field:
-            some = [_values(item) for item in field[kind] if item.get("type") != "null"]
+            some = [_format_values(item) for item in field[kind] if item.get("type") != "null"]
             return " or ".join(dict.fromkeys(some))
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "const" in field:
         return f"`{field['const']}`"
-    if field.get("pattern") == IMPORT_PATH:
+    if field.get("pattern") == IMPORT_PATH_PATTERN:
         return "`module:attribute`"
     if field.get("type") == "array":
-        return f"list of {_values(field.get('items', {}))}"
+        return f"list of {_format_values(field.get('items', {}))}"
     kind = field.get("type", "")
     word = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`"}.get(kind)
-    limits = [
-        f"{sign} {field[name]:g}"
-        for name, sign in (
-            *(("minimum", "≥"), ("exclusiveMinimum", ">")),
-            *(("maximum", "≤"), ("exclusiveMaximum", "<")),
-        )
-        if name in field
-    ]
+    word = word or {"string": "text", "object": "mapping"}.get(kind, "any")
+    return " ".join([word, *_format_bounds(field)])
+
+
+def _format_bounds(field: JsonSchema) -> list[str]:
+    """Return the bounds of a number: `≥ 1`, or `1 to 10,000`."""
     if field.get("maximum") == LARGEST_INT:  # a bound of the machine, which no one comes near
-        limits = [f"≥ {field['minimum']}"]
-    elif "minimum" in field and "maximum" in field:
-        limits = [f"{_short(field['minimum'])} to {_short(field['maximum'])}"]
-    return " ".join([word or {"string": "text", "object": "mapping"}.get(kind, "any"), *limits])
+        return [f"≥ {field['minimum']}"]
+    if "minimum" in field and "maximum" in field:
+        return [f"{_format_number(field['minimum'])} to {_format_number(field['maximum'])}"]
+    signs = {
+        "minimum": "≥",
+        "exclusiveMinimum": ">",
+        "maximum": "≤",
+        "exclusiveMaximum": "<",
+    }
+    return [f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field]
 
 
-def _short(number: float) -> str:
+def _format_number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def _default(field: Mapping[str, Any]) -> str:
+def _format_default(field: JsonSchema) -> str:
+    """Return the default as YAML has it; empty for none."""
     if field.get("default") in (None, [], {}, ""):
         return ""
     return f"`{json.dumps(field['default'])}`".replace('"', "")

@@ -1,4 +1,4 @@
-"""The sections `data`, `model` and `train` as specs, read strictly from plain data."""
+"""Specs of `trainables.spec` from plain data, as YAML gives them, checked strictly."""
 
 from __future__ import annotations
 
@@ -13,16 +13,36 @@ from sweep.grid.validation_messages import MISSING
 from trainables.spec import TrainSpec
 
 
-def read_section(spec: type, data: Any) -> Any:
-    """The section, or None where something is wrong with it."""
+def read_strictly(spec_class: type, data: Any) -> Any:
+    """Return the spec that plain data describe.
+
+    Lists are accepted for tuples, and no text for a number (JSON's strict mode of pydantic).
+
+    Raises:
+        ValidationError: with a finding for each field that is missing, unknown or wrong.
+    """
+    return _adapter(spec_class).validate_json(json.dumps(data), strict=True)
+
+
+def read_section(spec_class: type, data: Any) -> Any:
+    """Return the spec that plain data describe, or None where something is wrong with them."""
     try:
-        return validated(spec, data)
+        return read_strictly(spec_class, data)
     except ValidationError:
-        return None  # what is wrong with it has been said
+        return None
 
 
-def read_the_rest(spec: type, data: Any, error: ValidationError) -> Any:
-    """The section without the values that are wrong, so that they hide no other mistake."""
+def read_valid_part(spec_class: type, data: Any, error: ValidationError) -> Any:
+    """Return the spec without the values that are wrong, or None where no spec is left.
+
+    Contradictions between the other values are found by it in the same run. A required field that
+    is missing has a value that contradicts nothing.
+
+    Args:
+        spec_class: the class of the section.
+        data: the section as the file has it.
+        error: what `read_strictly` raised for the section.
+    """
     rest = copy.deepcopy(data)
     for finding in error.errors():
         *parents, last = finding["loc"]
@@ -33,16 +53,12 @@ def read_the_rest(spec: type, data: Any, error: ValidationError) -> Any:
             place[last] = 1
         elif isinstance(place, dict):
             place.pop(last, None)
-    if spec is TrainSpec:
+    if spec_class is TrainSpec:
         rest.setdefault("epochs", 1)
-    return read_section(spec, rest)
-
-
-def validated(spec: type, data: Any) -> Any:
-    """A spec from plain data, in JSON's strict mode: no text for a number, lists for tuples."""
-    return _adapter(spec).validate_json(json.dumps(data), strict=True)
+    return read_section(spec_class, rest)
 
 
 @lru_cache
-def _adapter(spec: type) -> TypeAdapter[Any]:
-    return TypeAdapter(spec)
+def _adapter(spec_class: type) -> TypeAdapter[Any]:
+    """Return pydantic's reader of a spec class."""
+    return TypeAdapter(spec_class)

@@ -1,4 +1,4 @@
-"""One trial made small: other data, a narrow network, a few epochs; never larger than it was."""
+"""A trial made small: other data, a narrow network, a few epochs; never larger than it was."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ STEM_CHANNELS = 64
 """Channels of the first layer of the ResNets that have no width."""
 
 
-def small_spec(spec: TrialSpec) -> TrialSpec:
-    """The trial on a few hundred digits, with a narrow network and a few epochs.
+def shrink_trial(spec: TrialSpec) -> TrialSpec:
+    """Return the trial on a few hundred digits, with a narrow network and a few epochs.
 
-    A user's own model stays as it is, and so does a user's own data set, of which a part is kept.
+    A user's own model is not changed, and of a user's own data set a part is kept.
 
-    Norm, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
+    NormLevel, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
     layer that the small network lacks. The groups of a norm shrink with the width, so that a
     layer has as many channels a group as before: 32 groups of 8 channels would be InstanceNorm.
     """
-    data, model = small_data(spec.data), small_model(spec.model)
+    data, model = shrink_data(spec.data), shrink_model(spec.model)
     is_other = (data.name, model.name) != (spec.data.name, spec.model.name)
     return replace(
         spec,
         data=data,
         model=model,
-        norm=_with_groups_for(spec.norm, first_width(spec.model), first_width(model)),
-        train=_short(spec, data, model, LR_SHARE if is_other else 1.0),
+        norm=_scale_groups(spec.norm, first_width(spec.model), first_width(model)),
+        train=_shorten_training(spec, data, model, LR_SHARE if is_other else 1.0),
     )
 
 
-def small_data(spec: DataSpec) -> DataSpec:
-    """At most so many digits, in place of the images of another data set.
+def shrink_data(spec: DataSpec) -> DataSpec:
+    """Return at most `NUM_TRAIN` and `NUM_TEST` digits, in place of another data set's images.
 
-    They are not augmented: a mirrored digit is no digit. A user's own data set stays, since a
-    user's own model may be made for it.
+    The digits are not augmented: a mirrored digit is no digit. A user's own data set is kept, since
+    a user's own model may be made for its images.
     """
     info = dataset_info(spec)
     num_train, num_test = min(info.num_train, NUM_TRAIN), min(info.num_test, NUM_TEST)
@@ -64,8 +64,8 @@ def small_data(spec: DataSpec) -> DataSpec:
     return replace(spec, name="digits", augment=augment, num_train=num_train, num_test=num_test)
 
 
-def small_model(spec: ModelSpec) -> ModelSpec:
-    """The same network, narrow; resnet8 for the ResNets, which have no width."""
+def shrink_model(spec: ModelSpec) -> ModelSpec:
+    """Return the same network, narrow; resnet8 for the ResNets whose width is fixed."""
     if is_custom(spec.name):
         return spec
     if spec.name not in WIDTHS:
@@ -74,14 +74,19 @@ def small_model(spec: ModelSpec) -> ModelSpec:
 
 
 def first_width(spec: ModelSpec) -> int:
-    """Channels of the model's first layer."""
+    """Return the number of channels of the model's first layer."""
     return complete_model_spec(spec).width or STEM_CHANNELS
 
 
-def _with_groups_for(norm: NormSpec, full: int, small: int) -> NormSpec:
-    """The norm with its groups in proportion to the width: a divisor of it, and 2 at the least.
+def _scale_groups(norm: NormSpec, full: int, small: int) -> NormSpec:
+    """Return the norm with its groups in proportion to the width, at least 2 and a divisor of it.
 
-    One group stays one, since fewer than two would turn GroupNorm into LayerNorm.
+    A norm of one group keeps one. More groups stay two or more: GroupNorm with one is LayerNorm.
+
+    Args:
+        norm: the norm of the full network.
+        full: channels of the full network's first layer.
+        small: channels of the small network's first layer.
     """
     groups = norm.options.get("num_groups")
     if small == full or isinstance(groups, bool) or not isinstance(groups, int) or groups < 2:
@@ -91,12 +96,19 @@ def _with_groups_for(norm: NormSpec, full: int, small: int) -> NormSpec:
     return replace(norm, options={**norm.options, "num_groups": fitting})
 
 
-def _short(spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float) -> TrainSpec:
+def _shorten_training(
+    spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float
+) -> TrainSpec:
+    """Return how a trial trains on other data with another network, in at most `MAX_EPOCHS`.
+
+    The learning rate is multiplied by `lr_share`; a watched layer that the other network lacks is
+    not watched.
+    """
     train = spec.train
     epochs = min(train.epochs, MAX_EPOCHS)
     schedule = train.schedule
     if epochs < train.epochs:
-        schedule = _compressed(schedule, train.epochs, epochs)
+        schedule = _compress_schedule(schedule, train.epochs, epochs)
     # Rounded, so that a fifth of 0.1 is 0.02 to whoever reads it.
     optimizer = replace(train.optimizer, lr=float(f"{train.optimizer.lr * lr_share:.6g}"))
     watch = train.watch
@@ -105,8 +117,8 @@ def _short(spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float) -
     return replace(train, epochs=epochs, schedule=schedule, optimizer=optimizer, watch=watch)
 
 
-def _compressed(schedule: ScheduleSpec, before: int, after: int) -> ScheduleSpec:
-    """The schedule with its milestones at the same share of the epochs, each between two epochs."""
+def _compress_schedule(schedule: ScheduleSpec, before: int, after: int) -> ScheduleSpec:
+    """Return the schedule with its milestones at the same share of fewer epochs."""
     moved = {
         min(max(1, round(milestone * after / before)), after - 1)
         for milestone in schedule.milestones
@@ -116,6 +128,7 @@ def _compressed(schedule: ScheduleSpec, before: int, after: int) -> ScheduleSpec
 
 
 def _has_layer(data: DataSpec, model: ModelSpec, path: str) -> bool:
+    """Return whether a network for this data set has a layer of this path; builds the network."""
     from torch import nn
 
     from trainables.models.build import build_model

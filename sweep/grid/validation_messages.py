@@ -1,4 +1,4 @@
-"""pydantic's findings in the project's words: what was expected, what was found, what is near."""
+"""pydantic's findings as messages: what was expected, what was found, what was probably meant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from normmods.option_values import LARGEST_INT
 from sweep.errors import Problem, suggest_nearest
@@ -38,55 +38,119 @@ def validation_problems(
     source: Source,
     root: type,
     prefix: Loc = (),
-    places: Iterable[str] = (),
+    known_fields: Iterable[str] = (),
 ) -> Iterable[Problem]:
-    """Each finding of `error` about a `root` that stands at `prefix` of the file.
+    """Yield a problem for each finding of pydantic.
 
-    `places` are dotted names of all fields of the file, which a key in the wrong place may mean.
+    Args:
+        error: the findings.
+        source: the grid, which knows the lines.
+        root: the class that the data were checked by.
+        prefix: the place of these data in the grid.
+        known_fields: dotted names of all fields of a grid, which a key in the wrong place may mean.
     """
+    in_unions: set[Loc] = set()
     for finding in error.errors():
-        loc: Loc = (*prefix, *finding["loc"])
+        field, union = _find_union(root, finding["loc"])
+        loc: Loc = (*prefix, *field)
+        if union is not None:  # pydantic has a finding for each member of the union
+            if loc not in in_unions:
+                what = f"{_describe_alternatives(union)}, found {format_value(finding['input'])}"
+                yield source.problem(loc, what)
+            in_unions.add(loc)
+            continue
         if finding["type"] in _UNKNOWN:
             known = keys_at(root, finding["loc"][:-1])
-            yield source.problem(loc, f"unknown key{meant(str(loc[-1]), known, places)}")
+            yield source.problem(
+                loc, f"unknown key{suggest_field(str(loc[-1]), known, known_fields)}"
+            )
         elif finding["type"] in MISSING:
             yield source.problem(loc, "is required and missing")
         else:
             yield source.problem(
-                loc, f"{_expected(finding)}, found {format_value(finding['input'])}"
+                loc, f"{_describe_expected(finding)}, found {format_value(finding['input'])}"
             )
 
 
-def meant(key: str, known: Sequence[str], places: Iterable[str]) -> str:
-    """`; did you mean 'train.epochs'?`: fields of this name elsewhere, or a key like it here."""
+def suggest_field(key: str, known: Sequence[str], known_fields: Iterable[str]) -> str:
+    """Return `; did you mean 'train.epochs'?` for an unknown key.
+
+    Args:
+        key: the unknown key.
+        known: the keys that there could be in its place; the most similar one is suggested.
+        known_fields: dotted names of all fields; one that ends in the key goes before.
+    """
     last = key.rpartition(".")[2]
-    elsewhere = [repr(place) for place in places if place.rpartition(".")[2] == last]
+    elsewhere = [repr(place) for place in known_fields if place.rpartition(".")[2] == last]
     return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else suggest_nearest(key, known)
 
 
-def _expected(finding: Any) -> str:
+def _find_union(root: Any, loc: Loc) -> tuple[Loc, Any]:
+    """Return the place of a finding's field, and the field's type if it is a union.
+
+    pydantic adds a name of the union's member to the place, such as `literal['auto']`. Where the
+    finding is of no union, the place is returned as it is, and None.
+    """
+    annotation = root
+    for i, part in enumerate(loc):
+        if isinstance(part, int):
+            continue  # an item, whose fields `_fields` tells from the type of the list
+        fields = _fields(annotation)
+        if part not in fields:
+            return (loc, None) if fields or i == 0 else (loc[:i], annotation)
+        annotation = fields[part]
+    return loc, None
+
+
+def _describe_alternatives(union: Any) -> str:
+    """Return what a union's members accept: `expected a number >= 0 or 'auto'`."""
+    *words, last = [
+        word
+        for member in TypeAdapter(union).json_schema()["anyOf"]
+        for word in _name_values(member)
+    ]
+    return f"expected {', '.join(words)} or {last}" if words else f"expected {last}"
+
+
+def _name_values(schema: dict[str, Any]) -> list[str]:
+    """Return in words which values a JSON schema without parts accepts."""
+    if "const" in schema or "enum" in schema:
+        return [format_value(value) for value in schema.get("enum", [schema.get("const")])]
+    kind = schema.get("type")
+    if kind == "boolean":
+        return ["true", "false"]
+    word = {"integer": "a whole number", "number": "a number", "string": "a text"}.get(str(kind))
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {_format_number(schema[k])}" for k, sign in signs.items() if k in schema]
+    return [" ".join([word or f"a value of type {kind}", *bounds])]
+
+
+def _describe_expected(finding: Any) -> str:
+    """Return what pydantic expected in a finding: `expected a whole number`."""
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "string_too_short":
         return "expected a text that is not empty"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}"
     if kind == "literal_error":
-        return f"expected {context['expected']}"
+        return f"expected {context['expected'].replace('False', 'false')}"  # as YAML has it
     if kind == "value_error":
         return str(context["error"])
     if context.get("le") == LARGEST_INT:
         return f"expected a whole number from 1 to {LARGEST_INT}"
     bounds = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    stated = [f"{sign} {_short(context[key])}" for key, sign in bounds.items() if key in context]
+    stated = [
+        f"{sign} {_format_number(context[key])}" for key, sign in bounds.items() if key in context
+    ]
     return f"expected a number {stated[0]}" if stated else str(finding["msg"])
 
 
-def _short(number: float) -> str:
+def _format_number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def format_value(value: object) -> str:
-    """A value as the grid's author wrote it, short."""
+    """Return a value as the grid's author wrote it, in at most 60 characters."""
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
@@ -98,8 +162,11 @@ def format_value(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def dotted_instead(name: str, value: object, known: Iterable[str]) -> str | None:
-    """`write dotted names: train.epochs: 4`, where a mapping stands for the fields in it."""
+def suggest_dotted_name(name: str, value: object, known: Iterable[str]) -> str | None:
+    """Return the advice to write `train.epochs: 4` where a mapping stands for its fields.
+
+    None where the value is no mapping, or no known field lies below the name.
+    """
     if not isinstance(value, dict) or not any(of.startswith(f"{name}.") for of in known):
         return None
     while isinstance(value, dict) and value:
@@ -108,14 +175,14 @@ def dotted_instead(name: str, value: object, known: Iterable[str]) -> str | None
     return f"expected dotted names, such as `{name}: {json.dumps(value, default=str)}`"
 
 
-def twice(values: object) -> Any:
-    """The first item that a list holds twice, or None."""
+def first_repeated(values: object) -> Any:
+    """Return the first item that a list holds twice, or None."""
     items = values if isinstance(values, list | tuple) else ()
     return next((item for i, item in enumerate(items) if item in items[:i]), None)
 
 
 def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields that a mapping at `loc` below `root` may have."""
+    """Return names of the fields that a mapping at the place `loc` below `root` may have."""
     fields = _fields(root)
     for part in loc:
         if isinstance(part, str) and part in fields:
@@ -124,7 +191,7 @@ def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
 
 
 def dotted_keys(root: Any, prefix: str = "") -> list[str]:
-    """Every settable field below `root` as a dotted name."""
+    """Return every field below `root` that holds no others, as a dotted name."""
     names: list[str] = []
     for name, annotation in _fields(root).items():
         below = dotted_keys(annotation, f"{prefix}{name}.")
@@ -133,7 +200,7 @@ def dotted_keys(root: Any, prefix: str = "") -> list[str]:
 
 
 def _fields(annotation: Any) -> dict[str, Any]:
-    """Field names and types of a model, a dataclass, or an optional or list of one."""
+    """Return field names and types of a model, a dataclass, or an optional or list of one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {name: info.annotation for name, info in annotation.model_fields.items()}
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from sweep.errors import UNSEEN, GridError, Problem, RefusedError, escape_invisible
-from sweep.grid.digest import digest_of
+from sweep.grid.digest import compute_digest
 
 Loc = tuple[str | int, ...]
 MAX_VALUES = 200_000
@@ -28,11 +28,13 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader whose implicit scalars are those of YAML 1.2."""
 
 
-def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+def _read_integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Return a node as a whole number in base 10: `010` is ten in YAML 1.2."""
     return int(str(loader.construct_scalar(node)))
 
 
-def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+def _read_float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    """Return a node as a number, `.inf` and `.nan` among them."""
     return float(
         str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")
     )
@@ -58,16 +60,21 @@ _Loader.add_implicit_resolver(
 )
 _Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
-_Loader.add_constructor(_TAG + "int", _integer)
-_Loader.add_constructor(_TAG + "float", _float)
+_Loader.add_constructor(_TAG + "int", _read_integer)
+_Loader.add_constructor(_TAG + "float", _read_float)
 
 
 @dataclass
 class Source:
-    """Plain data read from `path`; `lines` maps each value's place to its line.
+    """A grid's file as plain data, and what is wrong with the grid.
 
-    `replaced_factors` names the factors whose levels a command has replaced (`--set`). `digest` is
-    that of the file's content, before anything is replaced.
+    Attributes:
+        path: the file.
+        data: the file's content as dictionaries, lists and scalars.
+        lines: the line of each value, from 1, by the value's place.
+        problems: what is wrong, as the readers of the grid's parts have found it.
+        replaced_factors: names of the factors whose levels a command has replaced (`--set`).
+        digest: digest of the file's content, before anything is replaced.
     """
 
     path: Path
@@ -78,19 +85,23 @@ class Source:
     digest: str = ""
 
     def line(self, loc: Loc) -> int:
-        """Line of the value at `loc`, or of the nearest enclosing one that is there."""
+        """Return the line of the value at a place, or of the nearest enclosing value."""
         for length in range(len(loc), -1, -1):
             if loc[:length] in self.lines:
                 return self.lines[loc[:length]]
         return 0
 
     def problem(self, loc: Loc, what: str) -> Problem:
-        """A problem at `loc`, with its line."""
+        """Return a problem of the value at a place, with the value's line."""
         return Problem(self.line(loc), format_location(loc), what)
+
+    def add_problem(self, loc: Loc, what: str) -> None:
+        """Note that something is wrong with the value at a place."""
+        self.problems.append(self.problem(loc, what))
 
 
 def parse_scalar(text: str) -> bool | int | float | str | None:
-    """A plain value as a grid would read it: `8`, `5e-4`, `true`, `null`, else the text."""
+    """Return the plain value that a grid would read: `8`, `5e-4`, `true`, `null`, else the text."""
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -103,7 +114,7 @@ def parse_scalar(text: str) -> bool | int | float | str | None:
 
 
 def format_location(loc: Loc) -> str:
-    """`('factors', 'norm', 2)` as `factors.norm[2]`."""
+    """Return a place as messages name it: `('factors', 'norm', 2)` is `factors.norm[2]`."""
     text = ""
     for part in loc:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -111,7 +122,12 @@ def format_location(loc: Loc) -> str:
 
 
 def read_yaml(path: Path) -> Source:
-    """Read `path`; `RefusedError` if it cannot be read, `GridError` if it is not YAML."""
+    """Return a YAML file's content with the line of every value.
+
+    Raises:
+        RefusedError: the file cannot be read, is no UTF-8 text, or is too large.
+        GridError: the file is not YAML, or has more than plain values.
+    """
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -131,26 +147,35 @@ def read_yaml(path: Path) -> Source:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
-            source.data = _Reader(loader, source).value(node, ())
-            source.digest = digest_of(node)
+            source.data = _YamlReader(loader, source).read_value(node, ())
+            source.digest = compute_digest(node)
     except (yaml.YAMLError, RecursionError) as error:
-        raise GridError(str(path), [_not_yaml(error)]) from None
+        raise GridError(str(path), [_describe_yaml_error(error)]) from None
     return source
 
 
 def parse_value(text: str, where: str) -> Any:
-    """A value as a grid would read it, `[0, 1]` or `5e-4`; `RefusedError`, told `where`."""
+    """Return the value that a grid would read from a text, `[0, 1]` or `5e-4`.
+
+    Raises:
+        RefusedError: the text is not YAML; the message begins with `where`.
+    """
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        return _Reader(loader, Source(Path(where))).value(node, ()) if node is not None else None
+        return (
+            _YamlReader(loader, Source(Path(where))).read_value(node, ())
+            if node is not None
+            else None
+        )
     except (yaml.YAMLError, RecursionError) as error:
-        raise RefusedError(f"{where}: {_not_yaml(error).what}") from None
+        raise RefusedError(f"{where}: {_describe_yaml_error(error).what}") from None
     finally:
         loader.dispose()
 
 
-def _not_yaml(error: Exception) -> Problem:
+def _describe_yaml_error(error: Exception) -> Problem:
+    """Return what is wrong with a text that is not YAML, with the line where the parser stopped."""
     line, what = 0, " ".join(str(error).split())
     if isinstance(error, RecursionError):
         what = "nested too deeply"
@@ -163,89 +188,105 @@ def _not_yaml(error: Exception) -> Problem:
     return Problem(line, "", f"not valid YAML: {what}")
 
 
-def _wrong(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
+def _yaml_error(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
+    """Return an error about a node, with the node's line."""
     return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
 
 
-class _Reader:
-    """Builds the data by hand from the node tree, which is where the lines are."""
+class _YamlReader:
+    """Builds plain data from YAML's node tree, since only the nodes know their lines."""
 
     def __init__(self, loader: _Loader, source: Source) -> None:
         self.loader = loader
         self.source = source
         self.num_values = 0
-        self.open: set[int] = set()
+        self.open_nodes: set[int] = set()
 
     @contextmanager
-    def entered(self, node: yaml.Node, loc: Loc) -> Iterator[None]:
-        """Count a node, and refuse one that holds itself; aliases may make few nodes many."""
+    def guarded(self, node: yaml.Node, loc: Loc) -> Iterator[None]:
+        """Count a node while its content is read, and refuse a node that holds itself.
+
+        Aliases can make millions of values of a few nodes.
+        """
         self.num_values += 1
-        if id(node) in self.open or self.num_values > MAX_VALUES:
-            raise _wrong(node, f"aliases at {format_location(loc)[:80]} grow without end")
-        self.open.add(id(node))
+        if id(node) in self.open_nodes or self.num_values > MAX_VALUES:
+            raise _yaml_error(node, f"aliases at {format_location(loc)[:80]} grow without end")
+        self.open_nodes.add(id(node))
         try:
             yield
         finally:
-            self.open.discard(id(node))
+            self.open_nodes.discard(id(node))
 
-    def value(self, node: yaml.Node, loc: Loc) -> Any:
+    def read_value(self, node: yaml.Node, loc: Loc) -> Any:
+        """Return the plain data of a node, and note the line of each value in it."""
         if node.tag not in _TAGS[type(node)]:
-            raise _wrong(node, f"a grid holds plain values, found the tag {node.tag!r}")
+            raise _yaml_error(node, f"a grid holds plain values, found the tag {node.tag!r}")
         self.source.lines.setdefault(loc, node.start_mark.line + 1)
-        with self.entered(node, loc):
+        with self.guarded(node, loc):
             if isinstance(node, yaml.MappingNode):
-                return self.mapping(node, loc)
+                return self.read_mapping(node, loc)
             if isinstance(node, yaml.SequenceNode):
-                return [self.value(item, (*loc, i)) for i, item in enumerate(node.value)]
-            return self.scalar(node)
+                return [self.read_value(item, (*loc, i)) for i, item in enumerate(node.value)]
+            return self.read_scalar(node)
 
-    def scalar(self, node: yaml.Node) -> Any:
+    def read_scalar(self, node: yaml.Node) -> Any:
+        """Return the text, number, truth value or null of a node."""
         try:
-            return _seen(node, self.loader.construct_object(node))
+            return _require_visible(node, self.loader.construct_object(node))
         except (ValueError, KeyError):
             kind = node.tag.removeprefix(_TAG)
-            raise _wrong(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
+            raise _yaml_error(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
 
-    def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+    def read_mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        """Return the mapping of a node; a key that stands there twice is a problem of the grid."""
         self.report_repeated_keys([key for key, _ in node.value if key.tag != _MERGE], loc)
         result: dict[str, Any] = {}
-        for key, (key_node, value_node) in self.pairs(node, loc).items():
+        for key, (key_node, value_node) in self.merge_pairs(node, loc).items():
             self.source.lines[(*loc, key)] = key_node.start_mark.line + 1
-            result[key] = self.value(value_node, (*loc, key))
+            result[key] = self.read_value(value_node, (*loc, key))
         return result
 
-    def pairs(self, node: yaml.MappingNode, loc: Loc) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        """Key and value nodes; what `<<` brings in gives way to the mapping's own."""
-        found = {_name(key): (key, value) for key, value in node.value if key.tag != _MERGE}
+    def merge_pairs(
+        self, node: yaml.MappingNode, loc: Loc
+    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Return key and value nodes by the key's name, those that `<<` merges in among them.
+
+        A key of the mapping itself goes before one that is merged in.
+        """
+        found = {_key_name(key): (key, value) for key, value in node.value if key.tag != _MERGE}
         for merged in (value for key, value in node.value if key.tag == _MERGE):
             sources = merged.value if isinstance(merged, yaml.SequenceNode) else [merged]
             for source in sources:
                 if not isinstance(source, yaml.MappingNode):
-                    raise _wrong(source, "expected a mapping, or a list of mappings, after `<<`")
-                with self.entered(source, loc):
-                    found = {**self.pairs(source, loc), **found}
+                    raise _yaml_error(
+                        source, "expected a mapping, or a list of mappings, after `<<`"
+                    )
+                with self.guarded(source, loc):
+                    found = {**self.merge_pairs(source, loc), **found}
         return found
 
     def report_repeated_keys(self, keys: list[yaml.Node], loc: Loc) -> None:
+        """Add a problem for each key that a mapping has twice."""
         first: dict[str, int] = {}
         for key in keys:
-            line, name = key.start_mark.line + 1, _name(key)
+            line, name = key.start_mark.line + 1, _key_name(key)
             if name in first:
                 what = f"given twice; it already stands on line {first[name]}"
                 self.source.problems.append(Problem(line, format_location((*loc, name)), what))
             first.setdefault(name, line)
 
 
-def _name(key: yaml.Node) -> str:
+def _key_name(key: yaml.Node) -> str:
+    """Return the text of a mapping's key, `1` for the number 1; raise an error for a collection."""
     if not isinstance(key, yaml.ScalarNode):
-        raise _wrong(key, "expected a name before ':', found a list or a mapping")
-    return str(_seen(key, key.value))
+        raise _yaml_error(key, "expected a name before ':', found a list or a mapping")
+    return str(_require_visible(key, key.value))
 
 
-def _seen(node: yaml.Node, value: Any) -> Any:
-    """The value, unless it is a text with what no reader would see in a name."""
+def _require_visible(node: yaml.Node, value: Any) -> Any:
+    """Return a value; raise an error for a text with characters that nobody sees in a name."""
     if isinstance(value, str):
         unseen = [c for c in value if unicodedata.category(c) in UNSEEN]
         if unseen:
-            raise _wrong(node, f"control characters in a text: {escape_invisible(value)[:60]}")
+            raise _yaml_error(node, f"control characters in a text: {escape_invisible(value)[:60]}")
     return value

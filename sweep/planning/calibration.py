@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sweep.grid.expand import GridTrial
@@ -66,17 +66,17 @@ def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
 def save(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
     """Keep the times beside the records, for every later `plan` and `run`."""
     rows = [
-        {"norm": norm, "variant": variant, "batch_size": size, **asdict(found)}
+        {"norm": norm, "variant": str(variant), "batch_size": size, **asdict(found)}
         for (norm, variant, size), found in times.items()
     ]
     folder.storage.write(TIMES, json.dumps(rows, indent=1).encode() + b"\n")
 
 
-def load(folder: SweepFolder) -> dict[Cell, CellTime]:
-    """The times that were kept; none where there are none, or none that can be read."""
+def load(folder: SweepFolder, trials: Iterable[GridTrial]) -> dict[Cell, CellTime]:
+    """The times that were kept of the trials' cells; none where there are none to be read."""
     try:
         rows = json.loads(folder.storage.read(TIMES))
-        return {
+        times = {
             (row["norm"], row["variant"], row["batch_size"]): CellTime(
                 float(row["epoch_s"]), float(row["alone_s"])
             )
@@ -84,3 +84,6 @@ def load(folder: SweepFolder) -> dict[Cell, CellTime]:
         }
     except (OSError, ValueError, TypeError, KeyError):
         return {}  # they only order trials: the first epochs tell the same
+    cells = dict.fromkeys(map(cell_of, trials))
+    labelled = ((cell, (cell[0], str(cell[1]), cell[2])) for cell in cells)
+    return {cell: times[label] for cell, label in labelled if label in times}

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from sweep.errors import RefusedError
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.planning.feasibility import drop_infeasible_cells, find_not_fusable
 from sweep.planning.missing_reference import missing_reference
 from sweep.planning.unequal_training import unequal_training
@@ -32,7 +33,7 @@ class CellFindings:
     skipped: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    apart: dict[tuple[str, str], str]
+    apart: dict[tuple[str, Variant], str]
 
 
 def check_cells(grid: Grid) -> CellFindings:
@@ -51,7 +52,7 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
     Where this process has PyTorch already, another one would save nothing, unless it has to be
     spared a user's own code. It is tried here too if the other one is killed.
     """
-    if "torch" in sys.modules and not any(trial.spec.own for trial in grid.trials):
+    if "torch" in sys.modules and not any(trial.spec.custom_names for trial in grid.trials):
         meanwhile()
         return check_cells(grid)
     child: ChildProcess[CellFindings | RefusedError] = ChildProcess(_send_findings, grid)

@@ -68,9 +68,9 @@ def what_has_changed(plan: Plan, trial: GridTrial, record: Record) -> str | None
     A worker that resumes the trial finds the same, and forgets these epochs.
     """
     last = record.last_attempt
-    source = source_digest(trial.spec.own, plan.grid.import_paths)
+    source = source_digest(trial.spec.custom_names, plan.grid.import_paths)
     if last and last.source not in (None, source):
-        return f"the source of {' or '.join(trial.spec.own)} has changed"
+        return f"the source of {' or '.join(trial.spec.custom_names)} has changed"
     if is_custom(trial.spec.data.name) and last and last.data is not None:
         from trainables.data.custom import read_custom_data
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from trainables.data.catalog import dataset_info
 
-Cell = tuple[str, str, int]
+Cell = tuple[str, Variant, int]
 
 
 def cell_of(trial: GridTrial) -> Cell:
@@ -46,7 +47,7 @@ class CostModel:
 
     timed: Mapping[Cell, float] = field(default_factory=dict)
     per_cell: dict[Cell, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
-    per_step: dict[tuple[str | None, str | None], _Mean] = field(
+    per_step: dict[tuple[str | None, Variant | None], _Mean] = field(
         default_factory=lambda: defaultdict(_Mean)
     )
 
@@ -76,7 +77,7 @@ class CostModel:
         return self.epoch_s(trial) * max(0, trial.spec.train.epochs - epochs_done)
 
 
-def _likenesses(trial: GridTrial) -> Iterator[tuple[str | None, str | None]]:
+def _likenesses(trial: GridTrial) -> Iterator[tuple[str | None, Variant | None]]:
     """The trials that this one is like, by norm and variant, from the most alike on."""
     yield trial.norm, trial.variant
     yield None, trial.variant

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
-from sweep.grid.left_out import infeasible
+from sweep.grid.left_out import group_infeasible_cells
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from trainables.spec import DataSpec, is_custom
 
 MOST_SHOWN = 200
@@ -33,7 +34,7 @@ def drop_infeasible_cells(grid: Grid) -> tuple[Grid, list[str]]:
     kept = tuple(trial for trial in grid.trials if _as_cell(trial) not in reasons)
     if not kept:
         raise RefusedError(*lines, f"{grid.path}: no cell of the grid can run")
-    left_out = (*grid.left_out, *infeasible(reasons.values()))
+    left_out = (*grid.left_out, *group_infeasible_cells(reasons.values()))
     return replace(grid, trials=kept, left_out=left_out), lines
 
 
@@ -73,7 +74,7 @@ def find_infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[Gri
     return dict(reversed(reasons.items()))
 
 
-def find_not_fusable(grid: Grid) -> dict[tuple[str, str], str]:
+def find_not_fusable(grid: Grid) -> dict[tuple[str, Variant], str]:
     """Why the seeds of a (norm, variant) cannot be trained as one network, where they cannot.
 
     Each is tried once, at its smallest batch size, and only where the grid wants it.
@@ -83,7 +84,7 @@ def find_not_fusable(grid: Grid) -> dict[tuple[str, str], str]:
     from trainables.errors import NotFusable
     from trainables.fused.fusable import require_fusable
 
-    smallest: dict[tuple[str, str], GridTrial] = {}
+    smallest: dict[tuple[str, Variant], GridTrial] = {}
     for trial in sorted(grid.trials, key=lambda trial: trial.spec.batch_size):
         smallest.setdefault((trial.norm, trial.variant), trial)
     reasons = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.left_out import as_data
+from sweep.grid.left_out import left_out_as_json
 from sweep.grid.model import Grid
 from sweep.planning import calibration
 from sweep.planning.calibration import CellTime
@@ -88,7 +89,7 @@ def make_plan(grid: Grid, retry: Iterable[Outcome] = (), *, with_damaged: bool =
     records, damaged = folder.load_readable([trial.trial_id for trial in grid.trials])
     if damaged and not with_damaged:
         raise RecordDamagedError("\n".join(damaged.values()))
-    times = calibration.load(folder)
+    times = calibration.load(folder, grid.trials)
     costs = CostModel({key: time.epoch_s for key, time in times.items()})
     plan = Plan(grid, folder, records, frozenset(retry), costs, damaged, times)
     for trial in grid.trials:
@@ -115,6 +116,13 @@ def plan_after(before: Plan, ended: Container[str] = ()) -> Plan:
     return replace(after, untried=frozenset(untried))
 
 
+def _preset_as_json(grid: Grid) -> dict[str, Any]:
+    """What a preset replaced, in words and as data; nothing for the full grid."""
+    if grid.preset is None:
+        return {}
+    return {"edition": str(grid.preset), "preset": grid.preset.to_dict()}
+
+
 def save_expected(plan: Plan) -> None:
     """Write what the grid expects, and what it calls its trials, for the analysis."""
     grid = plan.grid
@@ -124,7 +132,7 @@ def save_expected(plan: Plan) -> None:
             "norm": trial.norm,
             "batch_size": trial.spec.batch_size,
             "seed": trial.spec.seed,
-            "variant": trial.variant,
+            "variant": str(trial.variant),
         }
         for trial in grid.trials
     ]
@@ -133,9 +141,9 @@ def save_expected(plan: Plan) -> None:
             "name": grid.name,
             "experiment": grid.experiment,
             "reference": grid.reference,
-            **({"edition": grid.edition} if grid.edition else {}),
+            **_preset_as_json(grid),
             "trials": trials,
-            "left_out": as_data(grid),
-            "grid": grid.as_file,
+            "left_out": left_out_as_json(grid),
+            "grid": grid.file_identity,
         }
     )

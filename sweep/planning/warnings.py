@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.taken_names import taken_imports
+from sweep.grid.shadowed_modules import find_shadowed_imports
 from sweep.planning.plan import Plan
 from sweep.resources.custom_modules import source_digest
 from sweep.wording import count_noun
@@ -29,7 +29,7 @@ def grid_warnings(grid: Grid) -> list[str]:
         *_not_compiled(grid),
         *_coincident(grid),
         *_trained_alike(grid),
-        *taken_imports(grid.import_paths),
+        *find_shadowed_imports(grid.import_paths),
     ]
 
 
@@ -37,8 +37,8 @@ def changed_source_warnings(plan: Plan) -> list[str]:
     """A line for each of the user's own modules that are not what finished trials ran."""
     trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
     for trial in plan.grid.trials:
-        if trial.spec.own:
-            trials[trial.spec.own].append(trial)
+        if trial.spec.custom_names:
+            trials[trial.spec.custom_names].append(trial)
     lines = []
     for own, of_them in trials.items():
         source = source_digest(own, plan.grid.import_paths)
@@ -185,7 +185,7 @@ def _trained_alike(grid: Grid) -> Iterator[str]:
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
     for trial in grid.trials:
-        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.own:
+        if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.custom_names:
             key = (setup_key(trial.spec), training_norm_key(trial.spec.norm))
             alike[key].setdefault(_cell(trial), trial)
     sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.grid.preset_changes import Preset, PresetChanges
 from sweep.records.attempt_info import AttemptInfo, StepRanges, TrialError
 from sweep.records.epoch_record import EpochRecord
 from sweep.records.provenance import Provenance
@@ -47,8 +48,9 @@ class Record:
         outcome: how the trial ended; None until then.
         chance_error: percent wrong by guessing among the classes.
         weights_digest: names the bits of a completed trial's weights.
-        edition: a sentence on what a small edition of the grid replaced, or on how much of the data
-            the trial saw; None for all of the data.
+        edition: a sentence on what the small preset of the grid replaced, or on how much of the
+            data the trial saw; None for all of the data.
+        preset: what a preset replaced, as data; left out of the file for a trial of the full grid.
         epochs: the committed epochs, from the first one.
         system: a list per quantity of the worker's process (`ProcessUsage`), one value an epoch.
         error: the error that ended the trial; None if there was none.
@@ -66,6 +68,7 @@ class Record:
     num_parameters: int | None = None
     weights_digest: str | None = None
     edition: str | None = None
+    preset: dict[str, Any] | None = None
     attempts: list[AttemptInfo] = field(default_factory=list)
     epochs: list[EpochRecord] = field(default_factory=list)
     system: dict[str, list[float | None]] = field(default_factory=dict)
@@ -76,6 +79,12 @@ class Record:
     def of(spec: TrialSpec) -> Record:
         """Return the record of a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
+
+    def set_preset(self, changes: PresetChanges | None) -> None:
+        """State what is not as in the full sweep on all of the data; None: nothing."""
+        is_small = changes is not None and changes.preset is Preset.SMALL
+        self.edition = str(changes) if changes else None
+        self.preset = changes.to_dict() if changes and is_small else None
 
     def add_epoch(self, metrics: EpochMetrics, usage: Mapping[str, float] | None = None) -> None:
         """Append an epoch, or replace it if the trial is trained a second time from before it.
@@ -110,6 +119,8 @@ class Record:
             "provenance": self.provenance.to_json(),
             "error": vars(self.error) if self.error else None,
         }
+        if self.preset is None:
+            del data["preset"]
         return json.dumps(data, indent=1, allow_nan=False).encode() + b"\n"
 
     @property

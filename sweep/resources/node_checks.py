@@ -140,7 +140,7 @@ def _marker(plan: Plan) -> Iterator[NodeRequirements]:
     from trainables import data
 
     grid, storage = plan.grid, plan.folder.storage
-    own = dict.fromkeys(name for trial in grid.trials for name in trial.spec.own)
+    own = dict.fromkeys(name for trial in grid.trials for name in trial.spec.custom_names)
     needs = NodeRequirements(
         sweep_uri=storage.uri,
         marker=f".marker-{uuid.uuid4().hex[:12]}",

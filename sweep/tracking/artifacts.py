@@ -69,7 +69,7 @@ def format_resolved_grid(grid: Grid) -> str:
         "name": grid.name,
         "experiment": grid.experiment,
         "reference": grid.reference,
-        "edition": grid.edition,
+        "edition": str(grid.preset) if grid.preset else None,
         "num_trials": len(grid.trials),
         "resources": grid.resources.model_dump(),
         "differs": {name: values for name, values in values_of.items() if len(values) > 1},

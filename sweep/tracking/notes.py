@@ -45,7 +45,7 @@ def experiment_note(grid: Grid, link: ExperimentLink) -> str:
     sizes = sorted({trial.spec.batch_size for trial in grid.trials}, reverse=True)
     seeds = {trial.spec.seed for trial in grid.trials}
     num_seeds = count_noun(len(seeds), "seed")
-    further = f", crossed with {_join_names(grid.further)}" if grid.further else ""
+    further = f", crossed with {_join_names(grid.extra_factors)}" if grid.extra_factors else ""
     reference = f", held against {_code(grid.reference)}" if grid.reference else ""
     first_ones = ""
     if len(grid.trials) > FETCHED_AT_ONCE:
@@ -60,7 +60,7 @@ def experiment_note(grid: Grid, link: ExperimentLink) -> str:
 - **Batch sizes:** {", ".join(str(size) for size in sizes)}{further}
 - **Trials:** {len(grid.trials)}, of {num_seeds}; {_code(first.model.name)} on \
 {_code(first.data.name)}
-{_format_edition(grid)}{_format_links(grid, link)}
+{_format_preset(grid)}{_format_links(grid, link)}
 
 Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the mean over its seeds,
 with a band from the lowest to the highest. Whether a difference is real is the report's to \
@@ -92,7 +92,7 @@ def run_note(
         spread: mean and standard deviation of the cell; None while it has no result.
     """
     spec = trial.spec
-    variant = f", {_code(trial.variant)}" if trial.variant else ""
+    variant = f", {_code(str(trial.variant))}" if trial.variant else ""
     return f"""\
 **{_code(trial.norm)} at batch size {spec.batch_size}{variant}, seed {spec.seed}**
 
@@ -172,8 +172,8 @@ def _reproduce_command(grid: Grid, trial: GridTrial) -> str:
     return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
-def _format_edition(grid: Grid) -> str:
-    return f"- **Edition:** {_code(grid.edition)}\n" if grid.edition else ""
+def _format_preset(grid: Grid) -> str:
+    return f"- **Edition:** {_code(str(grid.preset))}\n" if grid.preset else ""
 
 
 def _join_names(names: list[str] | tuple[str, ...]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.left_out import as_data
+from sweep.grid.left_out import left_out_as_json
 from sweep.grid.model import Grid
+from sweep.grid.variant import Variant
 from sweep.records.record import Record
 from sweep.wording import format_step_ranges
 
@@ -29,23 +30,23 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     `sweep.left_out.NAME` holds the cells that were left out, each with the reason, and
     `sweep.grid.NAME` the digest of the grid's file and the options `--set` beside it.
     """
-    groups: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
-    seeds: dict[tuple[str, str, int], list[int]] = {}
+    groups: dict[tuple[str, Variant, tuple[int, ...]], list[int]] = {}
+    seeds: dict[tuple[str, Variant, int], list[int]] = {}
     for trial in grid.trials:
         key = (trial.norm, trial.variant, trial.spec.batch_size)
         seeds.setdefault(key, []).append(trial.spec.seed)
     for (norm, variant, size), of_cell in seeds.items():
         groups.setdefault((norm, variant, tuple(of_cell)), []).append(size)
     blocks = [
-        {"norm": norm, "variant": variant, "batch_sizes": sizes, "seeds": of_cell[i : i + 500]}
+        {"norm": norm, "variant": str(variant), "batch_sizes": sizes, "seeds": of_cell[i : i + 500]}
         for (norm, variant, of_cell), sizes in groups.items()
         for i in range(0, len(of_cell), 500)
     ]
     tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
-    tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.as_file, ensure_ascii=False)
+    tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.file_identity, ensure_ascii=False)
     if grid.left_out:
-        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid))
+        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -81,8 +82,9 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     tags: dict[str, str | float | None] = {
         "norm": trial.norm,
         "sweep.name": sweep,
-        "sweep.variant": trial.variant,
+        "sweep.variant": str(trial.variant),
         "sweep.edition": record.edition,
+        "sweep.preset": _encode_preset(record),
         "sweep.outcome": record.outcome.value if record.outcome else "running",
         "sweep.chance_error": record.chance_error,
         "sweep.num_classes": record.num_classes,
@@ -109,6 +111,15 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     if record.error:
         tags["sweep.error"] = f"{record.error.type}: {record.error.message}"
     return {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items() if value is not None}
+
+
+def _encode_preset(record: Record) -> str | None:
+    """Return what a preset replaced, as JSON; its name alone if a tag cannot hold the rest."""
+    if record.preset is None:
+        return None
+    text = json.dumps(record.preset, separators=(",", ":"), ensure_ascii=False)
+    is_short = len(text) <= MAX_TAG_LENGTH
+    return text if is_short else json.dumps({"preset": record.preset["preset"]})
 
 
 def flatten_params(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -248,4 +248,5 @@ def _run_tags(record: dict[str, Any], label: dict[str, Any]) -> dict[str, str]:
         "sweep.python": record["provenance"]["python"],
         "sweep.packages": json.dumps(record["provenance"]["packages"]),
         **({"sweep.edition": record["edition"]} if "edition" in record else {}),
+        **({"sweep.preset": json.dumps(record["preset"])} if "preset" in record else {}),
     }

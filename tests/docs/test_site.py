@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import re
@@ -13,6 +14,8 @@ from urllib.parse import urldefrag, urljoin
 
 import pytest
 from pages import ROOT
+
+from trainables.spec import TrialSpec
 
 pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
 
@@ -45,6 +48,13 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
         described = set(re.findall(r'<h2 id="([\w.]+)"', page))
         public = importlib.import_module(package).__all__
         assert {f"{package}.{name}" for name in public} <= described
+
+
+def test_the_fields_of_a_spec_are_described_in_the_reference(site: Path) -> None:
+    page = (site / "reference/trainables.html").read_text(encoding="utf-8")
+    for field in dataclasses.fields(TrialSpec):
+        assert f'id="trainables.TrialSpec.{field.name}"' in page
+        assert str(TrialSpec.__pydantic_fields__[field.name].description) in page  # type: ignore[attr-defined]
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:

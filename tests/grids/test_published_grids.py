@@ -17,7 +17,9 @@ from analysis import published
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid, load_grid
-from sweep.grid.presets import Preset, apply_preset, small_spec
+from sweep.grid.preset_changes import Preset
+from sweep.grid.presets import apply_preset
+from sweep.grid.small_preset import shrink_trial
 from sweep.planning.added_parameters import added_parameters
 from sweep.planning.cost import steps_per_epoch
 from trainables import TrialSpec
@@ -179,22 +181,22 @@ def test_the_cheapest_and_the_costliest_cell_train(name: str, data_root: Path) -
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_small_edition_trains(name: str, data_root: Path) -> None:
+def test_the_small_preset_trains(name: str, data_root: Path) -> None:
     small = apply_preset(grid(name), Preset.SMALL)
     assert small.name == f"{name}-small"
     assert len(small.trials) == len({trial.name for trial in small.trials})
     for spec in cheapest_and_costliest(name):
-        tiny = dataclasses.replace(small_spec(spec).data, num_train=128, num_test=20)
-        trained(dataclasses.replace(small_spec(spec), data=tiny), data_root)
+        tiny = dataclasses.replace(shrink_trial(spec).data, num_train=128, num_test=20)
+        trained(dataclasses.replace(shrink_trial(spec), data=tiny), data_root)
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_small_edition_keeps_the_cells_apart(name: str) -> None:
+def test_the_small_preset_keeps_the_cells_apart(name: str) -> None:
     small = apply_preset(grid(name), Preset.SMALL)
     cells = {(t.norm, t.variant, t.spec.batch_size) for t in grid(name).trials}
     assert len({(t.norm, t.variant, t.spec.batch_size) for t in small.trials}) == len(cells)
 
 
-def test_a_table_that_needs_no_training_has_no_small_edition() -> None:
+def test_a_table_that_needs_no_training_has_no_small_preset() -> None:
     with pytest.raises(RefusedError, match=r"sweep parameters .*assocnorm-table4\.yaml"):
         apply_preset(grid("assocnorm-table4"), Preset.SMALL)

@@ -14,7 +14,7 @@ def typed(*arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments])
 
 
-def test_a_small_edition_says_so_in_large_letters() -> None:
+def test_a_small_preset_says_so_in_large_letters() -> None:
     write(data={"name": "cifar10"})
     small, full = typed("plan", "grid.yaml", "--scale", "small"), typed("plan", "grid.yaml")
     replaced = "digits (512 training and 300 test images) for cifar10"

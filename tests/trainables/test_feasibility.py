@@ -132,8 +132,6 @@ def test_a_batch_larger_than_the_training_set_is_infeasible() -> None:
     [
         small_spec("batchnorn"),
         small_spec("groupnorm", options={"epz": 1.0}),
-        small_spec(batch_size=0),
-        small_spec(lr=-1.0),
         with_train(small_spec(), lr_scaling="linear"),
         dataclasses.replace(small_spec(), data=DataSpec(name="digit")),
         dataclasses.replace(small_spec(), model=ModelSpec(name="resnet9")),

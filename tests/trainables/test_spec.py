@@ -1,14 +1,17 @@
 import dataclasses
 import json
+import math
 import pickle
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from trainables.spec import (
-    ADDED_LATER,
+    MAX_EPOCHS,
     DataSpec,
     Dimensions,
     ModelSpec,
@@ -20,6 +23,7 @@ from trainables.spec import (
     spec_from_dict,
     spec_to_dict,
 )
+from trainables.spec_class import ADDED_LATER
 
 SPEC = TrialSpec(
     norm=NormSpec(name="groupnorm", options={"num_groups": 8}),
@@ -119,6 +123,62 @@ def test_unknown_keys_are_refused(broken: dict[str, Any]) -> None:
         spec_from_dict({**spec_to_dict(SPEC), **broken} if "norm" in broken else broken)
 
 
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: dataclasses.replace(SPEC, batch_size=0), "batch_size\n  Input should be greater"),
+        (lambda: dataclasses.replace(SPEC, seed=-1), "seed\n  Input should be greater"),
+        (lambda: DataSpec(name="digits", num_train=0), "num_train\n  Input should be greater"),
+        (lambda: DataSpec(name="digits", augment="crop"), "augment\n  Input should be 'none', "),
+        (lambda: ModelSpec(name="resnet8", width=-2), "width\n  Input should be greater than or"),
+        (lambda: OptimizerSpec(lr=math.nan), "lr\n  Input should be"),
+        (lambda: OptimizerSpec(lr="0.1"), "lr\n  Input should be a valid number"),
+        (lambda: OptimizerSpec(momentum=1.0), "momentum\n  Input should be less than 1"),
+        (lambda: ScheduleSpec(milestones=(3, 0)), "milestones.1\n  Input should be greater than"),
+        (lambda: ScheduleSpec(gamma=1.5), "gamma\n  Input should be less than or equal to 1"),
+        (lambda: TrainSpec(epochs=1, lr_scaling="square"), "lr_scaling\n  Input should be 'none'"),
+        (lambda: TrainSpec(epochs=1, optimiser=OptimizerSpec()), "optimiser\n  Unexpected keyword"),
+    ],
+)
+def test_a_spec_out_of_bounds_cannot_be_made(make: Callable[[], Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        make()
+
+
+def test_values_at_their_bounds_are_accepted() -> None:
+    ScheduleSpec(name="multistep", milestones=(1,), gamma=1)
+    OptimizerSpec(momentum=0.0, weight_decay=0.0)
+    TrainSpec(epochs=MAX_EPOCHS)
+    dataclasses.replace(SPEC, batch_size=1, seed=0)
+
+
+def test_a_whole_number_for_a_fraction_is_the_same_trial() -> None:
+    one, other = (dataclasses.replace(SPEC.train, optimizer=OptimizerSpec(lr=n)) for n in (1, 1.0))
+    assert dataclasses.replace(SPEC, train=one).trial_id == (
+        dataclasses.replace(SPEC, train=other).trial_id
+    )
+
+
+@pytest.mark.parametrize("path", [("train", "epochs"), ("data", "num_train"), ("seed",)])
+def test_a_dictionary_out_of_bounds_is_refused_by_its_key(path: tuple[str, ...]) -> None:
+    plain = json.loads(json.dumps(spec_to_dict(SPEC)))
+    *parents, last = path
+    section = plain
+    for parent in parents:
+        section = section[parent]
+    section[last] = -1
+    with pytest.raises(ValueError, match=re.escape(f"version: {'.'.join(path)}: Input should be")):
+        spec_from_dict(plain)
+
+
+def test_each_field_is_described_once_and_the_docstring_says_so() -> None:
+    for spec in (NormSpec, DataSpec, ModelSpec, OptimizerSpec, ScheduleSpec, TrainSpec, TrialSpec):
+        for field in dataclasses.fields(spec):
+            description = spec.__pydantic_fields__[field.name].description  # type: ignore[attr-defined]
+            assert description, f"{spec.__name__}.{field.name}"
+            assert f"    {field.name}: {description}" in str(spec.__doc__)
+
+
 def test_chance_error() -> None:
     dimensions = Dimensions(
         num_classes=4, num_train=1, num_test=1, num_parameters=1, updates_per_epoch=1
@@ -128,7 +188,7 @@ def test_chance_error() -> None:
 
 def test_names_are_read_without_importing_torch() -> None:
     program = (
-        "import sys, trainables, trainables.spec, trainables.bounds, trainables.data, "
+        "import sys, trainables, trainables.spec, trainables.data, "
         "trainables.models; assert not {'torch', 'numpy', 'torchvision'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

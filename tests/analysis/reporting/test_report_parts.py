@@ -124,6 +124,21 @@ def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
     assert f'<div class="edition">{title}<small>{detail}. Not comparable' in html
 
 
+def test_the_preset_of_a_record_decides_the_heading_and_not_its_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = make_sweep(num_seeds=2)
+    for record in sweep["records"].values():
+        record["edition"] = "few digits for cifar10"
+        record["preset"] = {"preset": "small", "replaced": [], "data_parts": []}
+    write_mlflow(sweep, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for source in (write_folder(sweep, tmp_path / "runs"), "small"):
+        write_report(load_results(source), tmp_path / "out")
+        text = (tmp_path / "out/report.md").read_text()
+        assert "**SMALL EDITION: few digits for cifar10**" in text
+
+
 def test_labels_give_an_edition_in_short() -> None:
     stratum = {"dataset": "digits", "model": "cnn", "variant": ""}
     small = "(small edition: digits for cifar10 (all))"

@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 from sweep.cli.app import app
 from sweep.errors import ExitCode
 from sweep.grid.model import load_grid
-from sweep.grid.schema import EDITOR_HINT, schema
+from sweep.grid.schema import EDITOR_HINT, make_schema
 
 
 def test_a_new_grid_points_to_its_schema() -> None:
     result = CliRunner().invoke(app, ["init", "new.yaml"])
     assert result.exit_code == ExitCode.DONE
     assert Path("new.yaml").read_text().startswith(f"{EDITOR_HINT}grid.schema.json\n")
-    assert json.loads(Path("grid.schema.json").read_text()) == schema()
+    assert json.loads(Path("grid.schema.json").read_text()) == make_schema()
     assert load_grid("new.yaml").trials
 
 

@@ -16,6 +16,7 @@ from small_assignments import assignment, folder_of, train, without_times
 
 from sweep.execution.assignment import Assignment, assignments_of, trial_ids
 from sweep.execution.attempt import Attempt
+from sweep.grid.preset_changes import Preset, PresetChanges, Replacement
 from sweep.records.attempt_info import TrialError
 from sweep.records.record import TrialFolder
 from trainables.checkpoint import deserialize_state
@@ -68,8 +69,11 @@ def test_a_trial_is_trained_and_its_record_is_complete() -> None:
 
 
 def test_a_trial_keeps_which_test_examples_were_right() -> None:
-    given = assignment(edition="small")
-    assert train(given, steps=1).edition == "small"
+    changes = PresetChanges(Preset.SMALL, (Replacement("seeds", (5,), 3),))
+    given = assignment(preset=changes)
+    record = train(given, steps=1)
+    assert record.edition == "small edition: 3 seeds for 5"
+    assert record.preset == changes.to_dict()
     assert folder_of(given).correct() is None
     (*_, last) = train(given).epochs
     content = folder_of(given).correct()

@@ -93,6 +93,23 @@ def test_what_is_stated_is_taken() -> None:
             "resources.compile: expected true, false or 'auto', found 'yes'",
         ),
         ({"resources": {"compile": 1}}, "resources.compile: expected true, false or 'auto', found"),
+        (
+            {"resources": {"seeds_per_trainable": "many"}},
+            "resources.seeds_per_trainable: expected a whole number >= 1 or 'auto', found 'many'",
+        ),
+        (
+            {"resources": {"seeds_per_trainable": 0}},
+            "resources.seeds_per_trainable: expected a whole number >= 1 or 'auto', found 0",
+        ),
+        (
+            {"resources": {"gpu": True}},
+            "resources.gpu: expected a number >= 0 or 'auto', found tru",
+        ),
+        (
+            {"resources": {"gpu": float("inf")}},
+            "resources.gpu: expected a number >= 0 or 'auto', f",
+        ),
+        ({"resources": {"cuda_graphs": True}}, "resources.cuda_graphs: expected 'auto' or false, "),
         ({"resources": {"gpu": "all"}}, "resources.gpu: expected a number >= 0 or 'auto', found '"),
         ({"tracking": {"log_models": "no"}}, "tracking.log_models: expected true or false"),
         ({"tracking": {"experiment": ""}}, "tracking.experiment: expected a text that is not empt"),

@@ -10,12 +10,12 @@ from small_grids import SMALL, factors, load, write
 import normmods
 from sweep.errors import GridError
 from sweep.grid.model import load_grid
-from sweep.grid.schema import schema
+from sweep.grid.schema import make_schema
 from sweep.planning.feasibility import drop_infeasible_cells, require_trainable
 from trainables.data.catalog import TRAINABLE
 from trainables.models.catalog import MODELS
 
-SECTIONS = schema()["properties"]
+SECTIONS = make_schema()["properties"]
 ONE = factors(norm=["groupnorm"], batch_size=[8], seed=1)["factors"]
 CIFAR = {"data": {"name": "cifar10"}, "model": {"name": "resnet18"}}
 WITH: dict[str, dict[str, Any]] = {

@@ -17,7 +17,8 @@ import trainables
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.grid.presets import Preset, apply_preset, preset_of
+from sweep.grid.preset_changes import Preset
+from sweep.grid.presets import apply_preset, find_preset_changes
 from sweep.pipeline import dry_run
 from sweep.planning.feasibility import drop_infeasible_cells, require_data
 from sweep.planning.warnings import grid_warnings
@@ -41,7 +42,7 @@ def test_both_are_read_with_their_options_completed_and_every_cell_is_tried() ->
     for trial in grid.trials:
         assert trial.spec.model.options == {"width": 6, "slope": 0.5}
         assert trial.spec.data.options == {"size": 6, "shuffled": False}
-        assert preset_of(grid, trial.spec) is None
+        assert find_preset_changes(grid, trial.spec) is None
     require_data(grid, download=True)
 
 
@@ -60,7 +61,7 @@ def test_an_option_may_be_a_further_factor_and_be_overridden() -> None:
         overrides=[{"when": {"batch_size": 8}, "set": {"model.options.slope": 0.1}}],
     )
     assert len(set(ids(grid))) == 2 * 2 * 2 * 2 * 2
-    assert grid.trials[0].variant == "model.options.width=4, data.options.size=6"
+    assert str(grid.trials[0].variant) == "model.options.width=4, data.options.size=6"
     found = {(t.spec.batch_size, t.spec.model.options["slope"]) for t in grid.trials}
     assert found == {(16, 0.5), (8, 0.1)}
     assert {trial.spec.data.options["size"] for trial in grid.trials} == {6, 7}
@@ -123,13 +124,12 @@ def test_a_model_that_cannot_run_is_a_cell_that_cannot() -> None:
         drop_infeasible_cells(grid)
 
 
-def test_the_small_edition_keeps_both_and_takes_a_part_of_the_data() -> None:
+def test_the_small_preset_keeps_both_and_takes_a_part_of_the_data() -> None:
     small = apply_preset(load(model=MODEL, data=DATA, train={"epochs": 40}), Preset.SMALL)
     (spec,) = {trial.spec.data for trial in small.trials}
     assert (spec.name, spec.num_train, spec.num_test) == ("mine:blobs", 512, 80)
     assert {trial.spec.model.name for trial in small.trials} == {"mine:net"}
-    assert small.edition is not None
-    assert "mine:blobs (512 training and 80 test images)" in small.edition
+    assert "mine:blobs (512 training and 80 test images)" in str(small.preset)
 
 
 ONE_CELL: dict[str, Any] = {"batch_size": [4], "seed": 1}

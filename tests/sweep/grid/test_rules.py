@@ -248,6 +248,6 @@ def test_an_override_cannot_set_a_further_factor_which_labels_state() -> None:
     ]
     beside = {"when": when, "set": {"train.optimizer.momentum": 0.5}}
     grid = load(**factors(**{name: [0.1, 0.01]}), overrides=[beside])
-    momenta = {(t.norm, t.variant): t.spec.train.optimizer.momentum for t in grid.trials}
+    momenta = {(t.norm, str(t.variant)): t.spec.train.optimizer.momentum for t in grid.trials}
     assert momenta["groupnorm", f"{name}=0.1"] == 0.5
     assert 0.5 not in [momenta[key] for key in momenta if key != ("groupnorm", f"{name}=0.1")]

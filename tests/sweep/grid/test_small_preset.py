@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import trainables
 from normmods import build
-from sweep.grid.small_preset import MAX_EPOCHS, small_spec
+from sweep.grid.small_preset import MAX_EPOCHS, shrink_trial
 from trainables.models.catalog import complete_model_spec
 from trainables.spec import (
     DataSpec,
@@ -46,7 +46,7 @@ def train(**changes: Any) -> TrainSpec:
 
 @pytest.mark.parametrize("model", WIDE)
 def test_a_layer_keeps_its_channels_a_group_or_more(model: str) -> None:
-    small = small_spec(spec(model))
+    small = shrink_trial(spec(model))
     groups = small.norm.options["num_groups"]
     assert small.model.width == NARROW[model]
     assert isinstance(groups, int)
@@ -59,7 +59,7 @@ def test_a_layer_keeps_its_channels_a_group_or_more(model: str) -> None:
 @pytest.mark.parametrize("model", WIDE)
 def test_group_norm_becomes_neither_instance_nor_layer_norm(model: str, num_groups: int) -> None:
     norm = NormSpec(name="groupnorm", options={"num_groups": num_groups})
-    small = small_spec(spec(model, norm=norm))
+    small = shrink_trial(spec(model, norm=norm))
     layer: Any = build("groupnorm", NARROW[model], **small.norm.options)
     assert layer.num_groups < NARROW[model]
     assert (layer.num_groups == 1) is (num_groups == 1)
@@ -67,7 +67,7 @@ def test_group_norm_becomes_neither_instance_nor_layer_norm(model: str, num_grou
 
 def test_associate_norm_by_group_stays_another_than_by_channel() -> None:
     norm = NormSpec(name="assocnorm", options={"num_groups": 32, "key_features": "group"})
-    layer: Any = build("assocnorm", 8, **small_spec(spec(norm=norm)).norm.options)
+    layer: Any = build("assocnorm", 8, **shrink_trial(spec(norm=norm)).norm.options)
     assert layer.num_groups == 4
 
 
@@ -78,20 +78,20 @@ def test_what_is_small_already_stays_as_it_is() -> None:
         model=ModelSpec(name="resnet8", width=4),
         train=train(epochs=3, schedule=ScheduleSpec(name="multistep", milestones=(1, 5))),
     )
-    assert small_spec(tiny) == tiny
+    assert shrink_trial(tiny) == tiny
 
 
 def test_nothing_becomes_larger() -> None:
     few = spec(data=DataSpec(name="cifar10", num_train=100, num_test=50))
-    data = small_spec(few).data
+    data = shrink_trial(few).data
     assert (data.name, data.num_train, data.num_test) == ("digits", 100, 50)
 
 
 def test_the_learning_rate_suits_another_network_and_is_kept_for_the_same() -> None:
     fast = train(optimizer=OptimizerSpec(lr=0.1))
-    assert small_spec(spec(train=fast)).train.optimizer.lr == 0.02
+    assert shrink_trial(spec(train=fast)).train.optimizer.lr == 0.02
     same = spec("resnet8", data=DataSpec(name="digits"), train=fast)
-    assert small_spec(same).train.optimizer.lr == 0.1
+    assert shrink_trial(same).train.optimizer.lr == 0.1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_learning_rate_suits_another_network_and_is_kept_for_the_same() -> N
 def test_a_layer_is_watched_where_the_small_network_has_it(
     model: str, layer: str, kept: bool
 ) -> None:
-    small = small_spec(spec(model, train=train(watch=layer)))
+    small = shrink_trial(spec(model, train=train(watch=layer)))
     assert small.train.watch == (layer if kept else None)
     trainables.check_feasibility(small)
 
@@ -112,7 +112,7 @@ def test_milestones_keep_their_order_and_stand_between_two_epochs(
 ) -> None:
     given_ = data.draw(st.lists(st.integers(1, 2 * epochs), max_size=4, unique=True))
     schedule = ScheduleSpec(name="multistep", milestones=tuple(sorted(given_)))
-    small = small_spec(spec(train=train(epochs=epochs, schedule=schedule))).train
+    small = shrink_trial(spec(train=train(epochs=epochs, schedule=schedule))).train
     assert small.epochs == min(epochs, MAX_EPOCHS)
     milestones = small.schedule.milestones
     if epochs <= MAX_EPOCHS:
@@ -124,6 +124,6 @@ def test_milestones_keep_their_order_and_stand_between_two_epochs(
 
 
 def test_it_learns() -> None:
-    trial = trainables.Trial(small_spec(spec(batch_size=8)), device="cpu")
+    trial = trainables.Trial(shrink_trial(spec(batch_size=8)), device="cpu")
     errors = [trial.run_epoch().test_error for _ in range(trial.spec.train.epochs)]
     assert errors[-1] < 25  # percent; guessing leaves 90

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sweep.errors import GridError, Problem, suggest_nearest
-from sweep.grid.factors import settable
+from sweep.grid.field_names import settable_names
 from sweep.grid.validation_messages import dotted_keys, format_value, keys_at, validation_problems
 from sweep.grid.yaml_source import read_yaml
 from trainables.spec import TrainSpec
@@ -59,7 +59,7 @@ def test_the_keys_below_a_place() -> None:
     assert keys_at(Outer, ("many", 1)) == keys_at(Outer, ("perhaps",)) == ["rate", "size"]
     assert dotted_keys(Outer, "x.")[:3] == ["x.name", "x.inner.size", "x.inner.rate"]
     assert "optimizer.lr" in dotted_keys(TrainSpec)
-    assert "train.schedule.milestones" in settable()
+    assert "train.schedule.milestones" in settable_names()
 
 
 def test_the_nearest_known_word_or_all_of_them() -> None:

@@ -4,6 +4,7 @@ import pytest
 from small_grids import factors, load
 
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from sweep.planning import calibration
 from sweep.planning.cost import cell_of
 from sweep.planning.plan import make_plan, sweep_folder
@@ -14,7 +15,10 @@ def test_every_cell_is_timed_once_and_the_plan_knows() -> None:
     assert not make_plan(grid).costs.is_measured
     seen: list[GridTrial] = []
     times = calibration.time_cells(grid, seen.append, pytest.fail)
-    assert [cell_of(trial) for trial in seen] == [("batchnorm", "", 16), ("batchnorm", "", 8)]
+    assert [cell_of(trial) for trial in seen] == [
+        ("batchnorm", Variant(), 16),
+        ("batchnorm", Variant(), 8),
+    ]
     assert set(times) == {cell_of(trial) for trial in grid.trials}
     assert all(0 < time.epoch_s == time.alone_s for time in times.values())
     calibration.save(sweep_folder(grid), times)
@@ -51,7 +55,7 @@ def test_a_cell_that_fails_is_named_once_and_left_out(monkeypatch: pytest.Monkey
 def test_times_that_cannot_be_read_are_none() -> None:
     grid = load()
     folder = sweep_folder(grid)
-    assert calibration.load(folder) == {}
+    assert calibration.load(folder, grid.trials) == {}
     for content in (b"", b"{", b"[1]", b'[{"norm": "a"}]', b"\xff"):
         folder.storage.write(calibration.TIMES, content)
-        assert calibration.load(folder) == {}
+        assert calibration.load(folder, grid.trials) == {}

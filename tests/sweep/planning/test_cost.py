@@ -4,6 +4,7 @@ import pytest
 from small_grids import factors, load
 
 from sweep.grid.expand import GridTrial
+from sweep.grid.variant import Variant
 from sweep.planning.cost import CostModel, steps_per_epoch
 
 
@@ -52,7 +53,7 @@ def test_another_model_is_not_taken_for_this_one() -> None:
 
 def test_timed_steps_stand_in_until_an_epoch_is_observed() -> None:
     grid = trials()
-    costs = CostModel({("batchnorm", "", 16): 3.0})
+    costs = CostModel({("batchnorm", Variant(), 16): 3.0})
     assert costs.is_measured
     assert costs.epoch_s(grid["batchnorm", 16]) == 3.0
     costs.observe(grid["batchnorm", 16], 5.0)

@@ -8,7 +8,8 @@ from rich.console import Console
 from small_grids import factors, load
 
 from sweep.display.cell_checks import check_cells_and_print
-from sweep.grid.presets import Preset, apply_preset
+from sweep.grid.preset_changes import Preset
+from sweep.grid.presets import apply_preset
 from sweep.planning.warnings import grid_warnings, missing_data_warnings
 
 
@@ -83,7 +84,7 @@ def test_cells_that_accumulate_nothing_are_one() -> None:
     ]
 
 
-def test_a_small_edition_keeps_norms_apart_that_the_full_one_keeps_apart() -> None:
+def test_the_small_preset_keeps_norms_apart_that_the_full_one_keeps_apart() -> None:
     norms = ["instancenorm", "groupnorm", "layernorm", "assocnorm"]
     norms += [{"name": "assocnorm", "key_features": "channel"}]  # type: ignore[list-item]
     grid = load(**factors(norm=norms), model={"name": "resnet101"}, data={"name": "cifar10"})

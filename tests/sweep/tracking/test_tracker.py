@@ -49,7 +49,7 @@ def test_which_examples_were_right_is_an_artifact(tmp_path: Path) -> None:
     assert file.read_bytes() == b"bits"
 
 
-def test_a_small_edition_is_tagged_and_another_run_is_not(query: Query) -> None:
+def test_a_small_preset_is_tagged_and_another_run_is_not(query: Query) -> None:
     grid, record = only(Outcome.COMPLETED)
     Tracker(grid).export([record])
     assert "sweep.edition" not in tags(query)

@@ -34,7 +34,7 @@ def test_limits_take_the_place_of_the_whole() -> None:
             DataSpec(name="digits", num_train=1438),
             "`1 <= num_train <= 1437` must hold for digits, but got num_train=1438",
         ),
-        (DataSpec(name="digits", num_test=0), "but got num_test=0"),
+        (DataSpec(name="digits", num_test=361), "but got num_test=361"),
         (
             DataSpec(name="digits", augment="crop24_flip"),
             "crop24_flip needs images of 24x24 pixels, but those of digits have 8x8; use crop_flip",

@@ -49,7 +49,7 @@ def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
     spec = small_spec(
         data=DataSpec(name=BLOBS), model=ModelSpec(name="probe_models:net"), lr=0.1, epochs=4
     )
-    assert spec.own == (BLOBS, "probe_models:net")
+    assert spec.custom_names == (BLOBS, "probe_models:net")
     trial = Trial(spec, device="cpu")
     assert trainables.check_feasibility(spec) == trial.dimensions
     assert trial.dimensions.num_classes == 3

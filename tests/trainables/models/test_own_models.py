@@ -163,6 +163,6 @@ def test_options_are_completed_and_part_of_the_identity() -> None:
     plain, stated = own("net"), own("net", width=4)
     assert complete_model_spec(plain.model).options == {"width": 4}
     assert complete_model_spec(plain.model) == complete_model_spec(stated.model)
-    assert plain.own == ("probe_models:net",)
+    assert plain.custom_names == ("probe_models:net",)
     assert len({spec.trial_id for spec in (stated, own("net", width=5), small_spec())}) == 3
     assert spec_from_dict(spec_to_dict(stated)) == stated

@@ -1,4 +1,4 @@
-"""A user's modules whose names are taken: Python imports another module by that name."""
+"""A user's modules that Python does not import, since another module has the same name."""
 
 from __future__ import annotations
 
@@ -16,17 +16,25 @@ from sweep.resources.custom_modules import INSTALLED
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
 
 
-def complain_of_taken_names(source: Source, folders: Sequence[str]) -> None:
-    """A problem for each `module:attribute` whose module lies in a folder and is not imported."""
+def report_shadowed_modules(source: Source, folders: Sequence[str]) -> None:
+    """Add a problem to a grid for each `module:attribute` whose module is shadowed.
+
+    Args:
+        source: the grid.
+        folders: where the user's modules lie.
+    """
     for loc, value in _texts((), source.data):
         named = _IMPORT_PATH.fullmatch(value)
-        taken = named and taken_name(named[1], folders)
-        if taken:
-            source.problems.append(source.problem(loc, taken))
+        what = named and describe_shadowed_module(named[1], folders)
+        if what:
+            source.add_problem(loc, what)
 
 
-def taken_name(name: str, folders: Sequence[str]) -> str | None:
-    """What is wrong with a module of the user's, if another one is imported by its name."""
+def describe_shadowed_module(name: str, folders: Sequence[str]) -> str | None:
+    """Return what is wrong with a module in the folders, if another one is imported by its name.
+
+    None where the module is imported itself, or lies in none of the folders.
+    """
     own = _file_in(name, folders)
     found = _imported_by(name)
     if own is None or found is None or Path(found).is_relative_to(own.parent):
@@ -34,34 +42,38 @@ def taken_name(name: str, folders: Sequence[str]) -> str | None:
     return f"the name {name!r} is taken: Python imports {found} and not {own}; rename {own.name}"
 
 
-def taken_imports(folders: Sequence[str]) -> Iterator[str]:
-    """A line for each module that the user's imported modules got in place of one in a folder."""
-    for name in sorted(_imported_by_own(folders)):
-        taken = taken_name(name, folders)
-        if taken:
-            yield taken
+def find_shadowed_imports(folders: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each module that was imported in place of one in the folders.
+
+    Only modules that the user's own modules have imported are looked at.
+    """
+    for name in sorted(_imported_by_custom_modules(folders)):
+        what = describe_shadowed_module(name, folders)
+        if what:
+            yield what
 
 
-def _imported_by_own(folders: Sequence[str]) -> set[str]:
-    """Names of modules that the user's own modules hold, or hold something of."""
+def _imported_by_custom_modules(folders: Sequence[str]) -> set[str]:
+    """Return names of modules that the user's modules have imported, or imported something from."""
     names = set()
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        if top not in INSTALLED and _is_from(top, module, folders):
+        if top not in INSTALLED and _lies_in(top, module, folders):
             for value in list(vars(module).values()):
-                home = value.__name__ if isinstance(value, ModuleType) else _home(value)
+                home = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
                 names.add(home.partition(".")[0])
     return names - {""}
 
 
-def _is_from(top: str, module: ModuleType, folders: Sequence[str]) -> bool:
-    """Whether a module, or its package, lies directly in one of the folders."""
+def _lies_in(top: str, module: ModuleType, folders: Sequence[str]) -> bool:
+    """Return whether a module, or its package, lies directly in one of the folders."""
     file = Path(getattr(module, "__file__", None) or "/")
     places = [Path(folder, top) for folder in folders]
     return any(file == place.with_suffix(".py") or place in file.parents for place in places)
 
 
-def _home(value: object) -> str:
+def _module_of(value: object) -> str:
+    """Return the name of the module that defines a value; empty where the value does not say."""
     try:
         return str(getattr(value, "__module__", None) or "")
     except Exception:  # a user's object may raise whatever it likes
@@ -69,6 +81,7 @@ def _home(value: object) -> str:
 
 
 def _texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
+    """Yield every text of a grid's data with its place."""
     if isinstance(value, str):
         yield loc, value
     elif isinstance(value, dict):
@@ -80,6 +93,7 @@ def _texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
 
 
 def _file_in(name: str, folders: Sequence[str]) -> Path | None:
+    """Return the module's file, or the package's folder, of this name in the first folder."""
     for folder in map(Path, folders):
         for file in (folder / name / "__init__.py", folder / f"{name}.py"):
             if file.is_file():
@@ -88,7 +102,7 @@ def _file_in(name: str, folders: Sequence[str]) -> Path | None:
 
 
 def _imported_by(name: str) -> str | None:
-    """The file or folder that Python imports by this name."""
+    """Return the file or folder that Python imports by this name; None for no such module."""
     if name in sys.builtin_module_names:
         return "its own"
     spec = PathFinder.find_spec(name)
