@@ -1,1 +1,1 @@
-"""The machines: a connection to Ray, what there is to train on, whether all nodes are alike."""
+"""The machines: a connection to Ray, what they have to train on, whether nodes are alike."""
