@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale --trials 200 --epochs 5
 
-Everything is real, Ray Tune, records, shipping, except that an epoch takes no time: a trial's whole
-cost is its bookkeeping. CPU seconds are told from waiting, so that they travel between machines.
+Ray Tune, the records and the export are real, but an epoch takes no time: a trial's whole cost is
+its bookkeeping. CPU seconds are told from waiting, so that they travel between machines.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def measured(what: str, number: int, unit: str) -> Iterator[None]:
 
 
 def drive(grid: Any, slots: int) -> None:
-    """The driver: Tune's loop, the board, and shipping in a process of its own."""
+    """The driver: Tune's loop, the board, and the export in a process of its own."""
     import ray
 
     from sweep.execution import trainable as worker

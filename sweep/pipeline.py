@@ -27,7 +27,7 @@ from sweep.planning.plan import Plan, make_plan, plan_after, save_expected, swee
 from sweep.planning.warnings import changed_source_warnings, missing_data_warnings
 from sweep.process import interrupts
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
-from sweep.resources.custom_modules import package_custom_modules
+from sweep.resources.custom_modules import find_custom_modules
 from sweep.resources.gpu_sharing.measure import drop_unusable_gpus, measure_gpu_shares
 from sweep.resources.node_checks import require_nodes_ready
 from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
@@ -101,7 +101,7 @@ def dry_run(
     plan.folder.storage.require_writable()
     with show_spinner(console, "starting Ray"):
         cluster = Cluster(
-            address, package_custom_modules(plan.grid.import_paths), partial(print_line, console)
+            address, find_custom_modules(plan.grid.import_paths), partial(print_line, console)
         )
     try:
         share = cluster.capacity.shares(plan.grid)[0]
@@ -121,7 +121,7 @@ def _train(
 ) -> tuple[ExportResult, SweepState]:
     say, board = partial(print_line, console), None
     with show_spinner(console, "starting Ray"), preload_workers(plan.grid, len(plan.missing())):
-        cluster = Cluster(address, package_custom_modules(plan.grid.import_paths), say)
+        cluster = Cluster(address, find_custom_modules(plan.grid.import_paths), say)
     try:
         plan = replace(plan, grid=drop_unusable_gpus(plan.grid, cluster, say))
         share = cluster.capacity.shares(plan.grid)[0]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from sweep.grid.yaml_source import Loc, Source
-from sweep.resources.custom_modules import INSTALLED
+from sweep.resources.custom_modules import PROJECT_PACKAGES
 
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
 
@@ -58,7 +58,7 @@ def _imported_by_custom_modules(folders: Sequence[str]) -> set[str]:
     names = set()
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        if top not in INSTALLED and _lies_in(top, module, folders):
+        if top not in PROJECT_PACKAGES and _lies_in(top, module, folders):
             for value in list(vars(module).values()):
                 home = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
                 names.add(home.partition(".")[0])

@@ -1,1 +1,6 @@
-"""The machines: a connection to Ray, what there is to train on, whether all nodes are alike."""
+"""The machines: a connection to Ray, what they have to train on, whether nodes are alike."""
+
+import logging
+
+# Without handlers of the program's own, Python would print warnings to standard error.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

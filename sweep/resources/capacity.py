@@ -1,4 +1,4 @@
-"""What there is to train on, and how much of it a trial occupies."""
+"""The CPUs and GPUs of a machine or cluster, and the share of them that a trial occupies."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sweep.grid.model import Grid
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial occupies of the cluster."""
+    """The CPUs and GPUs that one trial occupies; `gpu` may be a part of one."""
 
     cpu: float
     gpu: float
 
     @property
     def device(self) -> str:
-        """Where the trial is trained."""
+        """`cuda` or `cpu`: where the trial is trained."""
         return "cuda" if self.gpu else "cpu"
 
     @property
     def amounts(self) -> dict[str, float]:
-        """What is needed of each of Ray's resources, where something is."""
+        """The amount of each of Ray's resources, of those that are needed."""
         return {kind: n for kind, n in (("CPU", self.cpu), ("GPU", self.gpu)) if n}
 
     def __str__(self) -> str:
@@ -32,10 +32,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Capacity:
-    """The resources of each node: of those that are there, and of all that may come.
+    """The resources of each node of a cluster, by Ray's names.
 
-    A cluster that grows with its work may have no worker yet; `expected` then has what its
-    configuration allows, and is otherwise the same as `nodes`.
+    Attributes:
+        nodes: of the nodes that run.
+        expected: of the nodes that a cluster's launcher may start; empty where it starts none.
     """
 
     nodes: Sequence[Mapping[str, float]]
@@ -43,14 +44,17 @@ class Capacity:
 
     @property
     def all_nodes(self) -> Sequence[Mapping[str, float]]:
-        """The nodes to reckon with."""
+        """The running nodes or the expected ones, whichever are more."""
         return max(self.nodes, self.expected, key=lambda nodes: sum(map(_size, nodes)))
 
     def shares(self, grid: Grid, trials_per_gpu: int = 1) -> list[Share]:
-        """What a trial gets, and ever more for those that ran out of memory with that.
+        """Return the share of a trial, then larger shares for one that runs out of memory.
 
-        A share of a GPU doubles up to the whole; on CPUs a trial is at last alone on its machine.
-        With `gpu: auto` a GPU is for `trials_per_gpu`.
+        A share of a GPU doubles up to the whole GPU; on CPUs the last share is a whole machine.
+
+        Args:
+            grid: its `resources` say what a trial gets.
+            trials_per_gpu: how many trials share a GPU where the grid says `gpu: auto`.
         """
         cpu, gpu = float(grid.resources.cpu), self._gpus_per_trial(grid, trials_per_gpu)
         shares = [Share(cpu, gpu)]
@@ -68,24 +72,24 @@ class Capacity:
 
     @property
     def gpu_nodes(self) -> list[Mapping[str, float]]:
-        """The nodes to reckon with that have a GPU."""
+        """The nodes of `all_nodes` that have a GPU."""
         return [node for node in self.all_nodes if node.get("GPU")]
 
     def most_per_gpu(self, cpu: float) -> int:
-        """For how many trials there are CPUs beside each GPU, if a trial wants so many."""
+        """Return for how many trials of `cpu` CPUs each GPU's node has the CPUs."""
         beside = [node.get("CPU", 0.0) / node["GPU"] for node in self.gpu_nodes]
         return int(min(beside, default=0.0) // cpu)
 
     @property
     def gpu_kinds(self) -> str:
-        """The GPUs' names as Ray tells them, such as `H100`; `GPU` where it does not."""
+        """The names of the GPUs, such as `H100`; `GPU` where Ray does not tell them."""
         prefix = "accelerator_type:"
         names = {key.removeprefix(prefix) for n in self.gpu_nodes for key in n if prefix in key}
         return ", ".join(sorted(names)) or "GPU"
 
     def slots(self, share: Share) -> int:
-        """How many trials can run at once; `RefusedError` if not even one fits on a node."""
-        slots = sum(_fitting(node, share) for node in self.all_nodes)
+        """Return how many trials run at once; raise `RefusedError` if none fits on a node."""
+        slots = sum(_count_fitting(node, share) for node in self.all_nodes)
         if slots < 1:
             nodes = [f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in self.all_nodes]
             there = " | ".join(dict.fromkeys(nodes))
@@ -93,13 +97,15 @@ class Capacity:
         return slots
 
     def has_room(self, share: Share) -> bool:
-        """Whether a node that is there now can take a trial, if it is idle."""
-        return any(_fitting(node, share) for node in self.nodes)
+        """Whether one of the running nodes is large enough for a trial."""
+        return any(_count_fitting(node, share) for node in self.nodes)
 
 
 def _size(node: Mapping[str, float]) -> float:
+    """Return the number of CPUs and GPUs of a node."""
     return node.get("CPU", 0.0) + node.get("GPU", 0.0)
 
 
-def _fitting(node: Mapping[str, float], share: Share) -> int:
+def _count_fitting(node: Mapping[str, float], share: Share) -> int:
+    """Return how many shares a node has room for."""
     return min(int(node.get(kind, 0) // amount) for kind, amount in share.amounts.items())

@@ -1,7 +1,7 @@
-"""A user's own modules, as Ray's runtime environment carries them to every worker.
+"""Custom modules, which Ray's runtime environment copies to every worker of a cluster.
 
-Of a module or package that a layer, model or data set of the grid comes from, the Python files go,
-and nothing else: no data, no checkpoints, no `.env`.
+Only Python files are copied, of the modules and packages with the grid's custom layers, models and
+data sets: no data, no checkpoints, no `.env`.
 """
 
 from __future__ import annotations
@@ -15,44 +15,55 @@ from pathlib import Path
 
 from sweep.errors import RefusedError
 
-INSTALLED = {"sweep", "normmods", "trainables", "analysis", "norm_sweep"}
-"""The project's own packages, which each node has."""
+PROJECT_PACKAGES = {"sweep", "normmods", "trainables", "analysis", "norm_sweep"}
+"""The packages of this project, which each node has."""
 
-NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
+SKIPPED_FOLDERS = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
 MAX_BYTES = 10_000_000
 
 
-def package_custom_modules(import_paths: Sequence[str]) -> list[Path]:
-    """The files and folders of the imported modules that lie directly in one of these folders.
+def find_custom_modules(import_paths: Sequence[str]) -> list[Path]:
+    """Return the files and package folders of the imported custom modules.
 
-    Call it when every cell of the grid has been built once, so that what a module imports from
-    its neighbours is found as well.
+    Called after every cell of the grid was built once, so that modules which custom modules import
+    are found as well.
+
+    Args:
+        import_paths: folders in which custom modules lie.
     """
     found: dict[Path, None] = {}
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
         file = getattr(module, "__file__", None)
-        if top in INSTALLED or not file:
+        if top in PROJECT_PACKAGES or not file:
             continue
         for folder in map(Path, import_paths):
-            place = folder / top
-            if Path(file) == place.with_suffix(".py"):
+            package = folder / top
+            if Path(file) == package.with_suffix(".py"):
                 found[Path(file)] = None
-            elif Path(file).is_relative_to(place):
-                found[place] = None
+            elif Path(file).is_relative_to(package):
+                found[package] = None
     return list(found)
 
 
-def source_digest(own: Sequence[str], import_paths: Sequence[str]) -> str:
-    """Names the Python files of the modules or packages of each `package.module:attr`.
+def source_digest(names: Sequence[str], import_paths: Sequence[str]) -> str:
+    """Return a digest of the Python files of the modules or packages of each custom object.
 
-    Empty where there are none. What a module imports from its neighbours is not looked at.
+    Modules that these import are not part of the digest.
+
+    Args:
+        names: custom objects, `package.module:attribute` each.
+        import_paths: folders in which custom modules lie.
+
+    Returns:
+        12 hex digits for each file or package, joined by `+`; empty where there is none.
     """
-    digests = (_digest_of(name, import_paths) for name in own)
+    digests = (_module_digest(name, import_paths) for name in names)
     return "+".join(dict.fromkeys(digest for digest in digests if digest))
 
 
-def _digest_of(name: str, import_paths: Sequence[str]) -> str:
+def _module_digest(name: str, import_paths: Sequence[str]) -> str:
+    """Return the digest of the module or package of one custom object; empty if not found."""
     top = name.partition(":")[0].partition(".")[0]
     for folder in map(Path, import_paths):
         package, module = folder / top, folder / f"{top}.py"
@@ -66,7 +77,7 @@ def _digest_of(name: str, import_paths: Sequence[str]) -> str:
 
 
 def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
-    """Copy the modules' Python files below `folder`; returns the paths that Ray is to ship."""
+    """Copy the modules' Python files below `folder`; return the paths that Ray copies to nodes."""
     staged, num_bytes = [], 0
     for module in modules:
         for file in _python_files(module) if module.is_dir() else [module]:
@@ -84,12 +95,13 @@ def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
 
 
 def _python_files(package: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(package):
-        here = Path(place)
+    """Yield the Python files of a package, without virtual environments and hidden folders."""
+    for path, folders, files in os.walk(package):
+        here = Path(path)
         folders[:] = sorted(
             name
             for name in folders
-            if name not in NOT_CODE
+            if name not in SKIPPED_FOLDERS
             and not name.startswith(".")
             and not (here / name / "pyvenv.cfg").exists()
         )

@@ -1,7 +1,8 @@
-"""Before anything is scheduled on a cluster: each node has the same software, and all it needs."""
+"""Checks that each node of a cluster can train the trials, before anything is scheduled."""
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 from sweep.errors import RefusedError
 from sweep.planning.feasibility import custom_data_sets
 from sweep.planning.plan import Plan
-from sweep.resources import node_probe as visit
+from sweep.resources import node_probe
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.node_requirements import (
     NodeRequirements,
@@ -19,59 +20,69 @@ from sweep.resources.node_requirements import (
     read_with_retries,
 )
 
+logger = logging.getLogger(__name__)
+
 ANSWER_S = 300.0
-"""A node that has not answered after so long (a download of data included) is not usable."""
+"""Seconds in which a node has to answer, a download of data included."""
 
-PROBE_CPUS = 0.001
-"""So much of a GPU is taken to look at it: without a share Ray may hide all of them."""
+PROBE_GPU_SHARE = 0.001
+"""Share of a GPU that a check of the GPU takes: without a share Ray may hide all GPUs."""
 
-NODE_WAIT_S = 30.0
-"""A GPU of which no sliver is free for so long is in use, and so fit to be used."""
+GPU_WAIT_S = 30.0
+"""Seconds to wait for a share of a GPU; a GPU that is fully in use can be used."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node by Ray's id, and by what a person calls it."""
+    """A node by Ray's id, and by host name and address."""
 
     node_id: str
     name: str
 
 
 def require_nodes_ready(plan: Plan, capacity: Capacity, share: Share) -> None:
-    """Visit every node of the cluster; `RefusedError` with a line per problem and its nodes.
+    """Check the software, GPUs, storage, modules and data of every node of the cluster.
 
-    A cluster without a worker is first made to start one, so that there is one to visit.
+    A cluster that has no worker yet is made to start one first.
+
+    Raises:
+        RefusedError: with a line per error, which names the nodes that have it.
     """
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(visit)  # type: ignore[no-untyped-call]
+    ray.cloudpickle.register_pickle_by_value(node_probe)  # type: ignore[no-untyped-call]
     if not capacity.has_room(share):
         cpu, gpu = share.cpu, share.gpu
-        ray.get(ray.remote(visit.installed_software).options(num_cpus=cpu, num_gpus=gpu).remote())
-    here, problems = visit.installed_software(), dict[Node, list[str]]()
-    for node, there in _on_each_node(lambda node: (visit.installed_software, ())).items():
-        problems[node] = [there] if isinstance(there, str) else _differences(here, there)
-    _refuse(problems)
+        ray.get(
+            ray.remote(node_probe.installed_software).options(num_cpus=cpu, num_gpus=gpu).remote()
+        )
+    here, errors = node_probe.installed_software(), dict[Node, list[str]]()
+    for node, found in _run_on_nodes(lambda node: (node_probe.installed_software, ())).items():
+        errors[node] = [found] if isinstance(found, str) else _software_differences(here, found)
+    _refuse_errors(errors)
     if share.gpu:
-        _refuse(_blind_nodes())
-    with _marker(plan) as needs:
-        answers = _on_each_node(lambda node: (missing_requirements, (needs, _reply(needs, node))))
+        _refuse_errors(_nodes_without_cuda())
+    with _marker_file(plan) as needs:
+        answers = _run_on_nodes(
+            lambda node: (missing_requirements, (needs, _reply_file(needs, node)))
+        )
         storage = plan.folder.storage
         for node, missing in answers.items():
-            problems[node] = [missing] if isinstance(missing, str) else missing
-            if not missing and read_with_retries(storage, _reply(needs, node)) is None:
-                problems[node] = [f"what it writes to {storage.uri} does not reach the driver"]
-            storage.delete(_reply(needs, node))
-    _refuse(problems)
+            errors[node] = [missing] if isinstance(missing, str) else missing
+            if not missing and read_with_retries(storage, _reply_file(needs, node)) is None:
+                errors[node] = [f"what it writes to {storage.uri} does not reach the driver"]
+            storage.delete(_reply_file(needs, node))
+    _refuse_errors(errors)
+    logger.info("%d nodes are ready", len(errors))
 
 
-def _blind_nodes() -> dict[Node, list[str]]:
-    """The nodes with a GPU that PyTorch cannot use there, each with a line."""
-    answers = _on_each_node(
-        lambda _: (visit.sees_cuda, ()),
-        among=_living("GPU"),
-        gpu=PROBE_CPUS,
-        patience_s=NODE_WAIT_S,
+def _nodes_without_cuda() -> dict[Node, list[str]]:
+    """Return the nodes whose GPU PyTorch cannot use, each with a line that says so."""
+    answers = _run_on_nodes(
+        lambda _: (node_probe.sees_cuda, ()),
+        nodes=_live_nodes("GPU"),
+        gpu=PROBE_GPU_SHARE,
+        timeout_s=GPU_WAIT_S,
     )
     line = (
         "Ray counts a GPU there, but PyTorch sees none; mend its driver, or say "
@@ -80,39 +91,49 @@ def _blind_nodes() -> dict[Node, list[str]]:
     return {node: [line] for node, sees in answers.items() if sees is False}
 
 
-def _on_each_node(
-    work: Callable[[Node], tuple[Any, tuple[Any, ...]]],
+def _run_on_nodes(
+    call_for: Callable[[Node], tuple[Any, tuple[Any, ...]]],
     *,
-    among: Sequence[Node] | None = None,
+    nodes: Sequence[Node] | None = None,
     gpu: float = 0,
-    patience_s: float = ANSWER_S,
+    timeout_s: float = ANSWER_S,
 ) -> dict[Node, Any]:
-    """What a call returns on every living node (`among` these); a line of text where it raised."""
+    """Call a function on nodes and return the results.
+
+    Args:
+        call_for: returns the function and its arguments for a node.
+        nodes: the nodes; None: all live ones.
+        gpu: share of a GPU that each call takes.
+        timeout_s: seconds after which a node has not answered.
+
+    Returns:
+        The result of each node that is still alive; a line of text where the call failed.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     calls = {}
-    for node in _living() if among is None else among:
-        function, arguments = work(node)
+    for node in _live_nodes() if nodes is None else nodes:
+        function, arguments = call_for(node)
         there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
         remote = ray.remote(function).options(
             num_cpus=0, num_gpus=gpu, scheduling_strategy=there, max_retries=1
         )
         calls[node] = remote.remote(*arguments)
-    _, late = ray.wait(list(calls.values()), num_returns=len(calls), timeout=patience_s)
+    _, late = ray.wait(list(calls.values()), num_returns=len(calls), timeout=timeout_s)
     answers: dict[Node, Any] = {}
     for node, call in calls.items():
         try:
-            late_line = f"has not answered within {patience_s:.0f} s"
+            late_line = f"has not answered within {timeout_s:.0f} s"
             answers[node] = late_line if call in late else ray.get(call)
-        except Exception as error:  # whatever a strange node makes of it
+        except Exception as error:  # of any kind, on a node with other software
             answers[node] = f"cannot run a task: {_last_line(error)}"
-    living = set(_living())
-    return {node: answer for node, answer in answers.items() if node in living}
+    live = set(_live_nodes())
+    return {node: answer for node, answer in answers.items() if node in live}
 
 
-def _living(resource: str | None = None) -> list[Node]:
-    """The living nodes; those that have some of the resource, if one is named."""
+def _live_nodes(resource: str | None = None) -> list[Node]:
+    """Return the live nodes; of a resource that is named, those that have some."""
     import ray
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
@@ -124,7 +145,10 @@ def _living(resource: str | None = None) -> list[Node]:
     ]
 
 
-def _differences(here: Mapping[str, str | None], there: Mapping[str, str | None]) -> list[str]:
+def _software_differences(
+    here: Mapping[str, str | None], there: Mapping[str, str | None]
+) -> list[str]:
+    """Return a line for each software whose version on a node is not the driver's."""
     if there["norm-sweep"] is None or there["norm-sweep's code"] is None:
         return ["norm-sweep is not installed; install on every node what the driver has"]
     return [
@@ -136,19 +160,20 @@ def _differences(here: Mapping[str, str | None], there: Mapping[str, str | None]
 
 
 @contextmanager
-def _marker(plan: Plan) -> Iterator[NodeRequirements]:
+def _marker_file(plan: Plan) -> Iterator[NodeRequirements]:
+    """Within the block, keep a marker in the storage; yield what each node needs."""
     from trainables import data
 
     grid, storage = plan.grid, plan.folder.storage
-    own = dict.fromkeys(name for trial in grid.trials for name in trial.spec.custom_names)
+    custom = dict.fromkeys(name for trial in grid.trials for name in trial.spec.custom_names)
     needs = NodeRequirements(
         sweep_uri=storage.uri,
         marker=f".marker-{uuid.uuid4().hex[:12]}",
         data_names=tuple(dict.fromkeys(trial.spec.data.name for trial in grid.trials)),
         data_root=grid.data_root,
         folder=grid.folder,
-        modules=tuple(dict.fromkeys(name.partition(":")[0] for name in own)),
-        own_data=tuple(
+        modules=tuple(dict.fromkeys(name.partition(":")[0] for name in custom)),
+        custom_data=tuple(
             (spec, data.custom_dataset_facts(spec).digest) for spec in custom_data_sets(grid)
         ),
     )
@@ -159,21 +184,22 @@ def _marker(plan: Plan) -> Iterator[NodeRequirements]:
         storage.delete(needs.marker)
 
 
-def _reply(needs: NodeRequirements, node: Node) -> str:
+def _reply_file(needs: NodeRequirements, node: Node) -> str:
+    """Return the name of the file by which a node shows that it can write to the storage."""
     return f"{needs.marker}-{node.node_id[:16]}"
 
 
-def _refuse(problems: Mapping[Node, list[str]]) -> None:
-    """Raise with a line per problem, naming the nodes that have it, if there is any."""
+def _refuse_errors(errors: Mapping[Node, list[str]]) -> None:
+    """Raise `RefusedError` with a line per error, which names its nodes, if there is any."""
     nodes: dict[str, list[str]] = {}
-    for node, lines in problems.items():
+    for node, lines in errors.items():
         for line in lines:
             nodes.setdefault(line, []).append(node.name)
     if nodes:
-        raise RefusedError(*(f"{_named(names)}: {line}" for line, names in nodes.items()))
+        raise RefusedError(*(f"{_join_names(names)}: {line}" for line, names in nodes.items()))
 
 
-def _named(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more nodes" if len(names) > 3 else "")
 
 

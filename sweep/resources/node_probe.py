@@ -1,6 +1,7 @@
-"""What a node says of itself. Sent there whole, for nodes that have not got this project.
+"""What a node of a cluster has installed.
 
-It imports the standard library alone, so that it runs wherever Ray does.
+Ray sends this module to nodes by value, since a node may lack this project. It imports the standard
+library alone, so that it runs wherever Ray does.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import platform
 from pathlib import Path
 
 PACKAGES = ("norm-sweep", "ray", "torch", "torchvision", "numpy")
-PROJECT_PACKAGES = ("sweep", "trainables", "normmods")
+TRAINING_PACKAGES = ("sweep", "trainables", "normmods")
 
 
 def installed_software() -> dict[str, str | None]:
-    """What decides whether a trial ends alike here and there: versions, and the code itself."""
+    """Return the versions of what decides a trial's result, and a digest of this project's code.
+
+    None stands for what is not installed.
+    """
     found: dict[str, str | None] = {"Python": ".".join(platform.python_version_tuple()[:2])}
     for package in PACKAGES:
         try:
@@ -35,8 +39,9 @@ def sees_cuda() -> bool:
 
 
 def _code_digest() -> str | None:
+    """Return 12 hex digits that name the project's Python files; None if it is not installed."""
     digest = hashlib.sha256()
-    for name in PROJECT_PACKAGES:
+    for name in TRAINING_PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec is None or not spec.submodule_search_locations:
             return None

@@ -1,4 +1,4 @@
-"""What a node needs for the trials of a sweep, tried on the node itself."""
+"""What a node needs for the trials of a sweep, checked on the node."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from sweep.records.storage import Storage
 from trainables.spec import DataSpec
 
 READ_TIMEOUT_S = 10.0
-"""For so long a file system may take to show on one node what another has written."""
+"""Seconds that a network file system may take to show what another node has written."""
 
 
 @dataclass(frozen=True)
 class NodeRequirements:
-    """The storage, with a marker in it that the driver has written; data sets; own modules.
+    """What each node needs.
 
-    `own_data` are the user's own data sets with the digests that they have for the driver, and
-    `folder` is the driver's working folder, to which relative paths in a user's code belong.
+    Attributes:
+        sweep_uri: the sweep's folder on the storage.
+        marker: a file in that folder, which the driver has written.
+        data_names: built-in and custom data sets.
+        data_root: folder of the data sets; None: the default one.
+        modules: custom modules.
+        custom_data: custom data sets, each with the digest that it has for the driver.
+        folder: the driver's working folder, to which relative paths in custom modules belong.
     """
 
     sweep_uri: str
@@ -29,18 +35,23 @@ class NodeRequirements:
     data_names: tuple[str, ...]
     data_root: str | None
     modules: tuple[str, ...]
-    own_data: tuple[tuple[DataSpec, str], ...] = ()
+    custom_data: tuple[tuple[DataSpec, str], ...] = ()
     folder: str = ""
 
 
 def missing_requirements(needs: NodeRequirements, reply: str) -> list[str]:
-    """Why trials cannot run on this node, a line each; a reply to the marker is left there."""
+    """Return why trials cannot run on this node, a line each.
+
+    Args:
+        needs: what the node needs.
+        reply: file that this node writes into the sweep's folder.
+    """
     enter_folder(needs.folder)
-    return [*_storage(needs, reply), *_modules(needs), *_data(needs)]
+    return [*_check_storage(needs, reply), *_check_modules(needs), *_check_data(needs)]
 
 
 def read_with_retries(storage: Storage, name: str) -> bytes | None:
-    """A file that another node has written; None if it does not turn up."""
+    """Return a file that another node has written; None if it is not there in time."""
     deadline = time.monotonic() + READ_TIMEOUT_S
     while True:
         try:
@@ -48,11 +59,11 @@ def read_with_retries(storage: Storage, name: str) -> bytes | None:
         except FileNotFoundError:
             if time.monotonic() > deadline:
                 return None
-            storage.names()  # has network file systems look again
+            storage.names()  # makes a network file system look again
             time.sleep(0.5)
 
 
-def _storage(needs: NodeRequirements, reply: str) -> Iterator[str]:
+def _check_storage(needs: NodeRequirements, reply: str) -> Iterator[str]:
     storage = Storage.at(needs.sweep_uri)
     try:
         marker = read_with_retries(storage, needs.marker)
@@ -67,7 +78,7 @@ def _storage(needs: NodeRequirements, reply: str) -> Iterator[str]:
         yield f"storage {storage.uri} cannot be used: {' '.join(str(error).split())}"
 
 
-def _modules(needs: NodeRequirements) -> Iterator[str]:
+def _check_modules(needs: NodeRequirements) -> Iterator[str]:
     for name in needs.modules:
         try:
             importlib.import_module(name)
@@ -75,10 +86,10 @@ def _modules(needs: NodeRequirements) -> Iterator[str]:
             yield f"{name} cannot be imported: {type(error).__name__}: {error}"
 
 
-def _data(needs: NodeRequirements) -> Iterator[str]:
+def _check_data(needs: NodeRequirements) -> Iterator[str]:
     from trainables import DataUnavailable, data
 
-    for spec, digest in needs.own_data:
+    for spec, digest in needs.custom_data:
         try:
             data.set_custom_data_root(needs.data_root if spec.digest else None)
             if data.read_custom_data(spec).digest != digest:

@@ -78,19 +78,27 @@ def without_working_folder() -> Any:
 
 
 class Cluster:
-    """A connection to Ray: this machine, or the cluster at `address`.
+    """A connection to a Ray that is started on this machine, or to a cluster.
 
-    To a cluster go the Python files of the `own_modules`, which its nodes do not have.
+    Args:
+        address: address of the cluster; None: start Ray on this machine.
+        custom_modules: files and package folders whose Python files are copied to a cluster.
+        say: called with a line that a person should read.
 
     Attributes:
-        is_remote: whether it is a cluster's.
-        session: the folder of a Ray that was started here, in which its logs are; else None.
+        is_remote: whether this is a cluster.
+        session: folder of a Ray that was started here, with its logs; None for a cluster.
+        capacity: the CPUs and GPUs of the nodes.
+
+    Raises:
+        RefusedError: there is no usable cluster at the address, or no usable temporary folder.
+        NotStartedError: Ray does not start on this machine.
     """
 
     def __init__(
         self,
         address: str | None,
-        own_modules: Sequence[Path] = (),
+        custom_modules: Sequence[Path] = (),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         if address and address.startswith("ray://"):
@@ -106,7 +114,7 @@ class Cluster:
         try:
             if address:
                 with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
-                    staged = stage_modules(own_modules, Path(folder))
+                    staged = stage_modules(custom_modules, Path(folder))
                     environment = {"py_modules": staged} if staged else None
                     ray.init(address=address, runtime_env=environment, **quiet)
             else:
@@ -141,11 +149,11 @@ class Cluster:
 
     @property
     def logs(self) -> str:
-        """Where Ray's logs are: a folder of this machine, or in words where it is a cluster's."""
+        """The folder of Ray's logs; for a cluster, words that say where they are."""
         return "Ray's logs on its nodes" if self.session is None else f"{self.session}/logs"
 
     def shut_down(self, *, keep_logs: bool = False) -> None:
-        """Disconnect; a Ray that was started here ends, and its logs go unless they are kept."""
+        """Disconnect; a Ray that was started here ends, and its logs are deleted unless kept."""
         import ray
 
         ray.shutdown()
@@ -168,7 +176,7 @@ def _session() -> Path | None:
 
 
 def require_reachable(address: str | None) -> None:
-    """Raise `RefusedError` if nobody listens at `host:port`: Ray itself would try for minutes."""
+    """Raise `RefusedError` if no server listens at `host:port`; Ray would try for minutes."""
     host, _, port = (address or "").rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         return

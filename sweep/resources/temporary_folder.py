@@ -1,9 +1,10 @@
-"""The folder of Ray's sockets and logs: whether Ray can use it, and what is left in it."""
+"""The folder of Ray's sockets and logs: checks that Ray can use it, and deletes old sessions."""
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -14,40 +15,44 @@ from sweep.errors import RefusedError
 from sweep.records.lease import process_start
 
 NEEDED_BYTES = 50_000_000
-"""Room for the logs of a short sweep; Ray does not start at all in a few kilobytes."""
+"""Bytes for the logs of a short sweep; Ray does not start in a few kilobytes."""
 
-LONGEST_SOCKET = 107
-"""Bytes of a path that Linux takes for a socket."""
+MAX_SOCKET_PATH = 107
+"""Bytes that the path of a socket may have on Linux."""
 
 SOCKET = "session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
-"""The longest path that Ray makes a socket of, below its folder."""
+"""The longest path of a socket that Ray creates below its folder."""
 
-MARK = "norm-sweep.json"
-"""The file in a session's folder that says which process it was made for."""
+logger = logging.getLogger(__name__)
+
+SESSION_OWNER = "norm-sweep.json"
+"""File in a session's folder that names the process which started the session."""
 
 REMEDY = "name another folder: RAY_TMPDIR=/short/path python -m sweep run …"
 
 
 def ray_folder() -> Path:
-    """Where a Ray that starts on this machine keeps its files; by default `/tmp/ray`."""
+    """Return the folder in which Ray keeps its files on this machine, by default `/tmp/ray`."""
     parent = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     return Path(parent).absolute() / "ray"
 
 
 def require_temporary_folder(address: str | None) -> None:
-    """Raise `RefusedError`, which names folder and remedy, where Ray could not start in its folder.
+    """Raise `RefusedError`, which names folder and remedy, if Ray cannot start in its folder.
 
-    Ray itself says so after half a minute, and in other words. On a cluster (`address`) Ray runs
-    already.
+    Ray itself fails after half a minute, with an error that does not name the cause.
+
+    Args:
+        address: address of a cluster, where Ray runs already: nothing is checked; or None.
     """
     if address is not None:
         return
     folder = ray_folder()
     longest = len(os.fsencode(folder / SOCKET.format(pid=os.getpid())))
-    if longest > LONGEST_SOCKET:
+    if longest > MAX_SOCKET_PATH:
         raise RefusedError(
             f"Ray's temporary folder {folder} has too long a path: a socket in it would have "
-            f"{longest} bytes, and the system takes {LONGEST_SOCKET}; {REMEDY}"
+            f"{longest} bytes, and the system takes {MAX_SOCKET_PATH}; {REMEDY}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,13 +60,16 @@ def require_temporary_folder(address: str | None) -> None:
             probe.write(bytes(100_000))
             probe.flush()
     except OSError as error:
-        raise RefusedError(f"Ray's temporary folder {folder} {_why(folder, error)}") from None
+        raise RefusedError(
+            f"Ray's temporary folder {folder} {_describe_error(folder, error)}"
+        ) from None
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
-        raise RefusedError(_full(folder, free))
+        raise RefusedError(_describe_full_folder(folder, free))
 
 
-def _why(folder: Path, error: OSError) -> str:
+def _describe_error(folder: Path, error: OSError) -> str:
+    """Return why the folder cannot be used, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"is full; delete what is not needed there, or {REMEDY}"
     there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
@@ -69,7 +77,7 @@ def _why(folder: Path, error: OSError) -> str:
     return f"cannot be written: {error.strerror}{whose}; {REMEDY}"
 
 
-def _full(folder: Path, free: int) -> str:
+def _describe_full_folder(folder: Path, free: int) -> str:
     return (
         f"Ray's temporary folder {folder} is full: {free / 1e6:.0f} MB are free, and "
         f"{NEEDED_BYTES / 1e6:.0f} MB are needed; delete what is not needed there, or {REMEDY}"
@@ -77,6 +85,7 @@ def _full(folder: Path, free: int) -> str:
 
 
 def _owner(path: Path) -> str:
+    """Return the name of the user who owns a path."""
     try:
         return path.owner()
     except KeyError:
@@ -84,16 +93,18 @@ def _owner(path: Path) -> str:
 
 
 def mark_session(session: Path) -> None:
-    """Note in a session's folder for which process Ray has made it."""
+    """Write into a session's folder that this process has started the session."""
     with suppress(OSError):
-        (session / MARK).write_text(json.dumps(_here(os.getpid())))
+        (session / SESSION_OWNER).write_text(json.dumps(_identify_process(os.getpid())))
 
 
 def mark_sessions_of_this_process() -> list[Path]:
-    """Mark the sessions that this process has begun, by their names, also where Ray did not start.
+    """Mark the sessions of this process, also those in which Ray did not start.
 
-    The folders, the last one first: what did not start is told with its place, and the next `run`
-    removes it.
+    The next `run` deletes marked sessions.
+
+    Returns:
+        Their folders, the newest first.
     """
     found = sorted(ray_folder().glob(f"session_*_{os.getpid()}"), reverse=True)
     for session in found:
@@ -102,7 +113,7 @@ def mark_sessions_of_this_process() -> list[Path]:
 
 
 def remove_session(session: Path) -> None:
-    """Delete the folder of a session whose Ray has ended; what cannot be deleted stays."""
+    """Delete the folder of a session whose Ray has ended, as far as it can be deleted."""
     shutil.rmtree(session, ignore_errors=True)
     latest = session.with_name("session_latest")
     with suppress(OSError):
@@ -111,30 +122,33 @@ def remove_session(session: Path) -> None:
 
 
 def keep_session(session: Path) -> None:
-    """Have nobody delete the session's folder by itself: a person wants to read the logs."""
+    """Unmark a session, so that its folder stays: a person wants to read the logs."""
     with suppress(OSError):
-        (session / MARK).unlink(missing_ok=True)
+        (session / SESSION_OWNER).unlink(missing_ok=True)
 
 
 def remove_dead_sessions() -> None:
-    """Delete the folders of sessions that were made for a `run` of this machine that was killed."""
-    for mark in ray_folder().glob(f"session_*/{MARK}"):
+    """Delete the folders of sessions that a killed `run` of this machine has left."""
+    for file in ray_folder().glob(f"session_*/{SESSION_OWNER}"):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            made_for = json.loads(mark.read_text())
-            if made_for != _here(made_for["pid"]) and _is_of_here(made_for):
-                remove_session(mark.parent)
+            owner = json.loads(file.read_text())
+            if owner != _identify_process(owner["pid"]) and _is_visible_here(owner):
+                logger.info("deleting the session of a killed run: %s", file.parent)
+                remove_session(file.parent)
 
 
-def _here(pid: int) -> dict[str, object]:
-    """What tells a process from any other: also from one of another container, or before a boot."""
+def _identify_process(pid: int) -> dict[str, object]:
+    """Return what identifies a process, also among containers and across reboots."""
     return {"pid": pid, "started": process_start(pid), "boot": _boot(), "namespace": _namespace()}
 
 
-def _is_of_here(made_for: dict[str, object]) -> bool:
-    return made_for["boot"] != _boot() or made_for["namespace"] == _namespace()
+def _is_visible_here(owner: dict[str, object]) -> bool:
+    """Whether this process could see the owner of a session, if the owner ran."""
+    return owner["boot"] != _boot() or owner["namespace"] == _namespace()
 
 
 def _boot() -> str:
+    """Return the id of the machine's boot, empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -142,6 +156,7 @@ def _boot() -> str:
 
 
 def _namespace() -> str:
+    """Return this process's PID namespace, which differs between containers."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:

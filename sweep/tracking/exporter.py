@@ -54,7 +54,10 @@ class Exporter:
 
         Each change is returned once.
         """
-        return self._poll(0)
+        try:
+            return self._child.receive() if self._child.has_answer() else None
+        except (EOFError, OSError):  # the process has died: the next change starts another one
+            return None
 
     def finish(self, limit_s: float | None = None) -> ExportResult:
         """Export all records that are left, end the process and return the result.
@@ -64,20 +67,24 @@ class Exporter:
         """
         deadline = time.monotonic() + limit_s if limit_s else math.inf
         while self._send(FINISH):
-            while self._child.is_alive or self._child.has_answer():
-                result = self._poll(ANSWER_POLL_S)
-                if result and result.is_final:
-                    self._child.wait()
-                    self._child.kill()
-                    return result
-                if time.monotonic() > deadline:
-                    self._child.kill()
-                    return ExportResult(error=f"it did not answer within {limit_s:.0f} s")
+            result = self._wait_for_final_result(deadline)
+            if result:
+                self._child.wait()
+            self._child.kill()
+            if result:
+                return result
+            if time.monotonic() > deadline:
+                return ExportResult(error=f"it did not answer within {limit_s:.0f} s")
         return ExportResult(error="the exporter's process ended unexpectedly")
 
-    def _poll(self, timeout_s: float) -> ExportResult | None:
-        try:
-            return self._child.receive() if self._child.has_answer(timeout_s) else None
-        except (EOFError, OSError):  # it has died
-            time.sleep(timeout_s)
-            return None
+    def _wait_for_final_result(self, deadline: float) -> ExportResult | None:
+        """Return the final result; None if the process dies before, or does not answer in time."""
+        while time.monotonic() <= deadline:
+            try:
+                if self._child.has_answer(ANSWER_POLL_S):
+                    result = self._child.receive()
+                    if result.is_final:
+                        return result
+            except (EOFError, OSError):
+                return None
+        return None

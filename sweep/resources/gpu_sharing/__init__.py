@@ -1,1 +1,1 @@
-"""How many trials share a GPU: measured once for each cell, and kept beside the records."""
+"""How many trials share a GPU: measured once for each cell, and stored beside the records."""

@@ -1,4 +1,4 @@
-"""Before a run: what its trials take of the GPUs, measured where that is not known and pays."""
+"""Measures, before a run, how many trials of each cell share a GPU, where measuring pays."""
 
 from __future__ import annotations
 
@@ -36,14 +36,21 @@ from trainables.errors import describe_error
 from trainables.fused.width import MAX_NETWORKS
 
 Say = Callable[[str], None]
-Waiting = Callable[[str], AbstractContextManager[None]]
+ShowProgress = Callable[[str], AbstractContextManager[None]]
 
 
 def drop_unusable_gpus(grid: Grid, cluster: Cluster, say: Say) -> Grid:
-    """The grid, to be trained on the CPUs where this machine's GPU is none for PyTorch.
+    """Return the grid, with `gpu: 0` if PyTorch cannot use the GPU of this machine.
 
-    Raises `RefusedError` where the grid asks for a part of a GPU. The nodes of a cluster are
-    looked at by `sweep.resources.node_checks`.
+    A cluster's nodes are checked by `sweep.resources.node_checks`.
+
+    Args:
+        grid: the grid whose `resources` may ask for a GPU.
+        cluster: the connection to Ray.
+        say: called with a line where the GPU cannot be used.
+
+    Raises:
+        RefusedError: the grid asks for a share of the GPU.
     """
     share = cluster.capacity.shares(grid)[0]
     if cluster.is_remote or share.device != "cuda":
@@ -59,26 +66,34 @@ def drop_unusable_gpus(grid: Grid, cluster: Cluster, say: Say) -> Grid:
     return replace(grid, resources=grid.resources.model_copy(update={"gpu": 0}))
 
 
-def measure_gpu_shares(plan: Plan, cluster: Cluster, say: Say, waiting: Waiting) -> GpuShares:
-    """The shares of the run's trials; says in a line how many share a GPU, and why.
+def measure_gpu_shares(
+    plan: Plan, cluster: Cluster, say: Say, show_progress: ShowProgress
+) -> GpuShares:
+    """Return the shares of the run's trials, measured where they are not known.
 
-    What cannot be measured has a GPU to itself: nothing fails for it.
+    A cell that cannot be measured gets a whole GPU for each trial.
+
+    Args:
+        plan: the run's trials.
+        cluster: where cells are measured.
+        say: called with a line on how many trials share a GPU, and why.
+        show_progress: a context that shows a text while a cell is measured.
     """
     grid, capacity = plan.grid, cluster.capacity
-    whole = GpuShares(grid, capacity)
+    whole_gpus = GpuShares(grid, capacity)
     if grid.resources.gpu != "auto" or not capacity.gpu_nodes:
-        return whole
+        return whole_gpus
     daemon = None if cluster.is_remote else mps.mps_state()
     setting = Setting(capacity.gpu_kinds, daemon)
-    kept = load(plan.folder)
-    known = {w: k for w, k in kept.items() if k.setting == setting}
+    stored = load(plan.folder)
+    known = {w: measured for w, measured in stored.items() if measured.setting == setting}
     cells = unmeasured_cells(plan, plan.missing(), known)
     why_not = reason_not_measured(plan, capacity, cells) if cells else None
     if cells and why_not is None:
-        for trial, probe in _measured(grid, cluster, cells, say, waiting):
+        for trial, probe in _measure_cells(grid, cluster, cells, say, show_progress):
             name = trial.name.rpartition("-s")[0]
             known[workload_id(grid, trial)] = CellMeasurement(probe, setting, name)
-            save(plan.folder, {**kept, **known})
+            save(plan.folder, {**stored, **known})
     most = max(1, max_trials_per_gpu(grid, capacity))
     workloads = dict.fromkeys(workload_id(grid, trial) for trial in plan.missing())
     per_gpu = {w: known[w].probe.trials_per_device(most) if w in known else 1 for w in workloads}
@@ -88,23 +103,23 @@ def measure_gpu_shares(plan: Plan, cluster: Cluster, say: Say, waiting: Waiting)
     return GpuShares(grid, capacity, per_gpu)
 
 
-def _measured(
-    grid: Grid, cluster: Cluster, cells: Sequence[GridTrial], say: Say, waiting: Waiting
+def _measure_cells(
+    grid: Grid, cluster: Cluster, cells: Sequence[GridTrial], say: Say, show_progress: ShowProgress
 ) -> Iterator[tuple[GridTrial, ThroughputProbe]]:
-    """The probe of each cell that can be measured, on a GPU of the cluster, held meanwhile."""
+    """Yield each cell that can be measured, with its probe; hold one GPU meanwhile."""
     import ray
     from ray.exceptions import RayActorError
 
     most = max_trials_per_gpu(grid, cluster.capacity)
     cpu = float(grid.resources.cpu)
     import_paths = () if cluster.is_remote else grid.import_paths
-    whole: Any = ray.remote(ProbeProcessPool).options(num_gpus=1, num_cpus=most * cpu)
-    actor = whole.remote(import_paths, grid.folder)
+    pool_class: Any = ray.remote(ProbeProcessPool).options(num_gpus=1, num_cpus=most * cpu)
+    actor = pool_class.remote(import_paths, grid.folder)
     try:
         for number, trial in enumerate(cells, start=1):
             what = f"measuring cells on a GPU ({number} of {len(cells)})"
             try:
-                with waiting(what):
+                with show_progress(what):
                     call = actor.probe.remote(_workload(grid, trial), most)
                     probe = ray.get(call, timeout=2 * PROBE_TIMEOUT_S)
             except RayActorError as error:

@@ -1,4 +1,4 @@
-"""What has been measured of a grid's cells on GPUs, kept beside the records for later runs."""
+"""The measurements of a grid's cells on GPUs, stored beside the records for later runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHARING = "sharing.json"
 
 @dataclass(frozen=True)
 class Setting:
-    """On what was measured: the GPUs' names, and how it stood with MPS where that is known."""
+    """Where a cell was measured: names of the GPUs, and the state of MPS where it is known."""
 
     gpus: str
     mps: str | None = None
@@ -27,7 +27,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class CellMeasurement:
-    """The probe of a cell, where it was made, and of which cell it is in words."""
+    """The probe of a cell, where it was made, and the cell's name."""
 
     probe: ThroughputProbe
     setting: Setting
@@ -35,7 +35,7 @@ class CellMeasurement:
 
 
 def workload_id(grid: Grid, trial: GridTrial) -> str:
-    """Names what a trial's cell makes a device do, whichever its seeds and however long."""
+    """Return a name of what a trial's cell computes, whatever its seeds and number of epochs."""
     same = replace(trial.spec.train, epochs=1, schedule=ScheduleSpec())
     spec = replace(trial.spec, seed=0, train=same)
     graphs = "-graphs" if grid.resources.cuda_graphs else ""
@@ -43,35 +43,36 @@ def workload_id(grid: Grid, trial: GridTrial) -> str:
 
 
 def seeds_side_by_side(grid: Grid, trial: GridTrial) -> int | str:
-    """How many seeds of the trial's cell a worker trains as one network."""
+    """Return how many seeds of the trial's cell a worker trains as one network, or `auto`."""
     is_apart = (trial.norm, trial.variant) in grid.apart
     return 1 if is_apart else grid.resources.seeds_per_trainable
 
 
-def save(folder: SweepFolder, found: Mapping[str, CellMeasurement]) -> None:
-    """Keep what is known, by `workload_id`."""
+def save(folder: SweepFolder, measurements: Mapping[str, CellMeasurement]) -> None:
+    """Store measurements, by `workload_id`, in place of those that are stored."""
     rows = [
         {
             "workload": workload,
-            "cell": known.cell,
-            **asdict(known.setting),
-            **asdict(known.probe),
+            "cell": measured.cell,
+            **asdict(measured.setting),
+            **asdict(measured.probe),
         }
-        for workload, known in found.items()
+        for workload, measured in measurements.items()
     ]
     folder.storage.write(SHARING, json.dumps(rows, indent=1).encode() + b"\n")
 
 
 def load(folder: SweepFolder) -> dict[str, CellMeasurement]:
-    """What was kept; nothing where there is nothing, or nothing that can be read."""
+    """Return the stored measurements by `workload_id`; empty where there are no readable ones."""
     try:
         rows = json.loads(folder.storage.read(SHARING))
-        return {str(row["workload"]): _known(row) for row in rows}
+        return {str(row["workload"]): _parse_row(row) for row in rows}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}  # it is measured again
+        return {}  # cells are measured again
 
 
-def _known(row: Mapping[str, object]) -> CellMeasurement:
+def _parse_row(row: Mapping[str, object]) -> CellMeasurement:
+    """Return the measurement that a stored row holds."""
     rates = row["steps_per_s"]
     assert isinstance(rates, dict)
     probe = ThroughputProbe(
@@ -85,7 +86,7 @@ def _known(row: Mapping[str, object]) -> CellMeasurement:
 
 
 def summarise_measurements(per_gpu: Mapping[str, int]) -> str:
-    """`8 trials per GPU in 12 cells, 1 in 6`; of cells by whatever names them."""
+    """Return `8 trials per GPU in 12 cells, 1 in 6` for trials per GPU by cell."""
     numbers = sorted(Counter(per_gpu.values()).items(), reverse=True)
     if len(numbers) == 1:
         return f"{count_noun(numbers[0][0], 'trial')} per GPU"

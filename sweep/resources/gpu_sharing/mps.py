@@ -1,7 +1,7 @@
-"""Whether NVIDIA's Multi-Process Service runs: with it processes share a GPU at the same moment.
+"""Whether NVIDIA's Multi-Process Service (MPS) runs on this machine.
 
-Without it they take turns. It is looked for and never started: a daemon on somebody's machine is
-their affair.
+With MPS processes use a GPU at the same moment, without MPS they take turns. This program never
+starts the service: whether it runs is for the machine's owner to decide.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 CONTROL = "nvidia-cuda-mps-control"
 PIPES = "/tmp/nvidia-mps"
-"""Where NVIDIA puts them unless `CUDA_MPS_PIPE_DIRECTORY` says otherwise."""
+"""Folder of the service's pipes, unless `CUDA_MPS_PIPE_DIRECTORY` names another."""
 
 
 class Mps(StrEnum):
-    """How it stands with MPS on this machine."""
+    """State of MPS: it runs, it is installed but does not run, it is not installed."""
 
     ON = "on"
     OFF = "off"
@@ -25,7 +25,7 @@ class Mps(StrEnum):
 
 
 def mps_state() -> Mps:
-    """Looks for the daemon's process in the folder of its pipes, and for the program."""
+    """Return the state of MPS, from the daemon's process id and the installed program."""
     folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or PIPES)
     try:
         os.kill(int((folder / f"{CONTROL}.pid").read_text()), 0)
@@ -36,8 +36,8 @@ def mps_state() -> Mps:
         return Mps.OFF if shutil.which(CONTROL) else Mps.MISSING
 
 
-def format_mps_state(found: Mps) -> str:
-    """What to say of it after a number of trials per GPU."""
-    if found is Mps.OFF:
+def format_mps_state(state: Mps) -> str:
+    """Return the state of MPS in words, with the command that starts it."""
+    if state is Mps.OFF:
         return f"MPS is off (`{CONTROL} -d` starts it, see docs/gpus.md)"
-    return f"MPS is {found}"
+    return f"MPS is {state}"

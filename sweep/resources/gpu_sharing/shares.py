@@ -1,4 +1,4 @@
-"""What each trial of a run occupies, with `gpu: auto` by what was measured of its cell."""
+"""The share of a GPU that each trial of a run gets; with `gpu: auto` by its cell's measurement."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from sweep.resources.gpu_sharing.throughput import MAX_PROCESSES
 from sweep.wording import count_noun
 
 LEAST_STEP_S = 2e-3
-"""No step of a network on a GPU is much faster, as nothing but calls to it."""
+"""Seconds of the fastest step on a GPU, which are the time of calls to the GPU."""
 
 PROBE_S = 30.0
-"""About what it takes to measure a cell."""
+"""Seconds that the measurement of a cell takes, roughly."""
 
-MOST_PROBING = 0.1
-"""Of the time that the training is expected to take."""
+MAX_PROBING_SHARE = 0.1
+"""Of the time that the training is expected to take, cells are measured for no more."""
 
 
 @dataclass(frozen=True)
 class GpuShares:
-    """The shares of the trials. `per_gpu`: of how many trials a GPU is, by `workload_id`.
+    """How many trials share a GPU, cell by cell.
 
-    A cell that is not in it has one trial per GPU.
+    Attributes:
+        grid: the grid of the trials.
+        capacity: the CPUs and GPUs of the cluster.
+        per_gpu: trials per GPU, by `workload_id`; 1 for a cell that is missing.
     """
 
     grid: Grid
@@ -38,18 +41,23 @@ class GpuShares:
     per_gpu: Mapping[str, int] = field(default_factory=dict)
 
     def shares(self, trial: GridTrial) -> list[Share]:
-        """What the trial gets, and ever more should that be too little memory."""
+        """Return the share of a trial, then larger shares for when it runs out of memory."""
         number = self.per_gpu.get(workload_id(self.grid, trial), 1)
         return self.capacity.shares(self.grid, number)
 
     def slots_at_first(self, plan: Plan) -> int:
-        """How many of the missing trials run at once, before any has run out of memory."""
+        """Return how many of the missing trials run at once, with the first share of each."""
         return self.slots(plan, {t.trial_id: self.shares(t)[0] for t in plan.missing()})
 
     def slots(self, plan: Plan, shares: Mapping[str, Share]) -> int:
-        """How many trials run at once: the mean over their time, where shares differ.
+        """Return how many trials run at once: where shares differ, the mean over their time.
 
-        `shares` are those of trials by their ids; `RefusedError` if one fits on no node.
+        Args:
+            plan: says how long each trial takes.
+            shares: the share of each trial, by id.
+
+        Raises:
+            RefusedError: a share fits on no node.
         """
         at_once = {share: self.capacity.slots(share) for share in set(shares.values())}
         seconds = {t.trial_id: max(plan.remaining_s(t), 1e-9) for t in plan.grid.trials}
@@ -61,32 +69,33 @@ class GpuShares:
 def unmeasured_cells(
     plan: Plan, trials: Iterable[GridTrial], known: Iterable[str]
 ) -> list[GridTrial]:
-    """The first of each cell's trials, of the cells that are not known."""
-    first, there = dict[str, GridTrial](), set(known)
+    """Return one trial of each cell whose `workload_id` is not among the known ones."""
+    first, measured = dict[str, GridTrial](), set(known)
     for trial in trials:
         first.setdefault(workload_id(plan.grid, trial), trial)
-    return [first[workload] for workload in first if workload not in there]
+    return [first[workload] for workload in first if workload not in measured]
 
 
 def reason_not_measured(plan: Plan, capacity: Capacity, cells: Sequence[GridTrial]) -> str | None:
-    """Why it is not worth while to measure these cells; None where it is."""
+    """Return why it does not pay to measure these cells; None where it pays."""
     missing = plan.missing()
     num_gpus = int(sum(node["GPU"] for node in capacity.gpu_nodes))
     if len(missing) <= num_gpus:
         return "there are no more trials than GPUs"
     if max_trials_per_gpu(plan.grid, capacity) < 2:
         return f"beside a GPU there are not CPUs for two trials ({plan.grid.resources.cpu:g} each)"
-    if PROBE_S * len(cells) > MOST_PROBING * _expected_s(plan, missing) / num_gpus:
+    if PROBE_S * len(cells) > MAX_PROBING_SHARE * _expected_s(plan, missing) / num_gpus:
         return "the training is too short for it to pay"
     return None
 
 
 def max_trials_per_gpu(grid: Grid, capacity: Capacity) -> int:
-    """How many trials may share a GPU, whatever is measured."""
+    """Return how many trials may share a GPU at most, by the CPUs beside it."""
     return min(MAX_PROCESSES, capacity.most_per_gpu(float(grid.resources.cpu)))
 
 
 def _expected_s(plan: Plan, trials: Sequence[GridTrial]) -> float:
+    """Return the seconds that trials take one after the other; at least, where not measured."""
     if plan.costs.is_measured:
         return sum(plan.remaining_s(trial) for trial in trials)
     epochs = [trial.spec.train.epochs - plan.epochs_done(trial) for trial in trials]
@@ -95,9 +104,9 @@ def _expected_s(plan: Plan, trials: Sequence[GridTrial]) -> float:
 
 
 def forecast_shares(plan: Plan) -> dict[str, int | None]:
-    """Trials per GPU of the missing trials' cells, by `workload_id`; None where it is not known.
+    """Return trials per GPU of the missing trials' cells, by `workload_id`; None: not measured.
 
-    On whatever it was measured; empty where the grid says by itself.
+    Measurements on any GPU count. The result is empty where the grid itself states the share.
     """
     if plan.grid.resources.gpu != "auto":
         return {}
@@ -107,7 +116,7 @@ def forecast_shares(plan: Plan) -> dict[str, int | None]:
 
 
 def format_share_forecast(plan: Plan, num_gpus: int) -> str | None:
-    """What `plan` says of trials that share a GPU; None where there is nothing to say."""
+    """Return the line of `plan` on trials that share a GPU; None where there is nothing to say."""
     found = forecast_shares(plan)
     known = {workload: number for workload, number in found.items() if number is not None}
     if not found or not (known or num_gpus):
@@ -121,7 +130,7 @@ def format_share_forecast(plan: Plan, num_gpus: int) -> str | None:
 
 
 def count_local_gpus(grid: Grid) -> int:
-    """The GPUs of this machine that PyTorch sees; 0 where the grid wants none."""
+    """Return the number of GPUs that PyTorch sees here; 0 where the grid wants none."""
     if grid.resources.gpu == 0:
         return 0
     import torch
@@ -130,12 +139,12 @@ def count_local_gpus(grid: Grid) -> int:
 
 
 def count_local_slots(plan: Plan, num_cpus: int, num_gpus: int) -> int:
-    """How many of the missing trials run at once on such a machine, at least one."""
+    """Return how many of the missing trials run at once on a machine of that size, at least 1."""
     gpus = {"GPU": float(num_gpus)} if num_gpus else {}
     capacity = Capacity([{"CPU": float(num_cpus), **gpus}])
     per_gpu = {workload: number or 1 for workload, number in forecast_shares(plan).items()}
-    packing = GpuShares(plan.grid, capacity, per_gpu)
+    gpu_shares = GpuShares(plan.grid, capacity, per_gpu)
     try:
-        return packing.slots_at_first(plan)
+        return gpu_shares.slots_at_first(plan)
     except RefusedError:  # made for other machines
         return max(1, int(num_cpus // plan.grid.resources.cpu))

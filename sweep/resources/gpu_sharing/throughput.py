@@ -1,4 +1,4 @@
-"""How many trials of a cell share a device, from what was measured of them on it."""
+"""How many trials of a cell share a device, by measured memory and throughput."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_PROCESSES = 8
-"""More at a time gain little on a device, and their memory, CPUs and start-up still cost."""
+"""Most processes on a device: more gain little, and cost memory, CPUs and start-up."""
 
 MIN_GAIN = 1.05
-"""Twice as many trials have to raise the throughput of all together by this factor."""
+"""Factor by which twice as many trials have to raise the throughput of all together."""
 
 USABLE_MEMORY_SHARE = 0.9
-"""Of the device's memory; the rest is for fragments, and for kernels that are loaded late."""
+"""Share of the device's memory; the rest is for fragments, and for kernels loaded later."""
 
 
 @dataclass(frozen=True)
 class ThroughputProbe:
-    """What was measured of a cell.
+    """Memory and throughput of a cell's trials on a device.
 
     Attributes:
         process_bytes: most device memory of one trial's process, with its CUDA context.
@@ -30,11 +30,11 @@ class ThroughputProbe:
     steps_per_s: Mapping[int, float]
 
     def fits(self, number: int) -> bool:
-        """Whether so many have room on the device."""
+        """Whether the memory of `number` processes fits on the device."""
         return number * self.process_bytes <= USABLE_MEMORY_SHARE * self.device_bytes
 
     def trials_per_device(self, most: int = MAX_PROCESSES) -> int:
-        """As many as raise the throughput, have room, and are at most so many; at least one."""
+        """Return how many trials share the device: doubled while that pays and fits; at least 1."""
         best = 1
         for number in sorted(n for n in self.steps_per_s if 1 < n <= most):
             is_faster = self.steps_per_s[number] >= MIN_GAIN * self.steps_per_s.get(best, 0.0)
@@ -44,7 +44,7 @@ class ThroughputProbe:
         return best
 
     def next_to_try(self, most: int = MAX_PROCESSES) -> int | None:
-        """How many at a time to measure next: twice as many for as long as that pays."""
+        """Return the next number of processes to measure; None if more would not pay."""
         if not self.steps_per_s:
             return 1
         last = max(self.steps_per_s)

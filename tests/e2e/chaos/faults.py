@@ -39,9 +39,9 @@ def raylet(sweep: DisturbedSweep) -> None:
     _kill_one(sweep, "raylet", "raylet/raylet")
 
 
-def shipping(sweep: DisturbedSweep) -> None:
-    """The process that ships to MLflow."""
-    _kill_one(sweep, "shipping process", "multiprocessing.spawn")
+def exporter(sweep: DisturbedSweep) -> None:
+    """The process that exports to MLflow."""
+    _kill_one(sweep, "exporter", "multiprocessing.spawn")
 
 
 def everything(sweep: DisturbedSweep) -> None:
@@ -96,6 +96,6 @@ def second_driver(sweep: DisturbedSweep) -> None:
 
 
 FAULTS: tuple[Fault, ...] = (
-    *(driver, worker, worker, raylet, shipping, everything),
+    *(driver, worker, worker, raylet, exporter, everything),
     *(ctrl_c, ctrl_c_twice, terminate, second_driver, server_down, server_hangs),
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_grids import SMALL, factors, load
 
-from analysis.statistics.strata import levels_of
+from analysis.statistics.strata import parse_levels
 from sweep.display.json_data import plan_data
 from sweep.grid.variant import Variant, format_level
 from sweep.planning.plan import make_plan, save_expected
@@ -87,4 +87,4 @@ def test_rules_may_name_a_level_with_a_comma() -> None:
 @given(levels=st.dictionaries(NAMES, LEVELS, max_size=4))
 def test_the_analysis_reads_every_level_from_a_label(levels: dict[str, Any]) -> None:
     texts = {name: format_level(level) for name, level in levels.items()}
-    assert levels_of(str(Variant.of(levels))) == texts
+    assert parse_levels(str(Variant.of(levels))) == texts

@@ -15,8 +15,8 @@ import sys
 sys.path.insert(0, {folder!r})
 import layers, deep.inner.more, names.only
 import sweep, normmods, yaml
-from sweep.resources.custom_modules import package_custom_modules
-print(*package_custom_modules([{folder!r}]), sep="\\n")
+from sweep.resources.custom_modules import find_custom_modules
+print(*find_custom_modules([{folder!r}]), sep="\\n")
 """
 
 

@@ -24,7 +24,7 @@ def needs(digest: str | None = None) -> NodeRequirements:
         data_names=(spec.name, "digits"),
         data_root=None,
         modules=("mine",),
-        own_data=((spec, digest or data.read_custom_data(spec).digest),),
+        custom_data=((spec, digest or data.read_custom_data(spec).digest),),
     )
 
 

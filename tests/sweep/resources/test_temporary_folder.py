@@ -14,7 +14,7 @@ import pytest
 
 from sweep.errors import ExitCode, RefusedError
 from sweep.resources.temporary_folder import (
-    MARK,
+    SESSION_OWNER,
     SOCKET,
     mark_session,
     mark_sessions_of_this_process,
@@ -135,7 +135,7 @@ def test_sessions_are_known_by_the_process_that_began_them(
     for name in (*begun, "session_2026-01-03_10-00-00_123456_1", "session_latest"):
         (tmp_path / "ray" / name).mkdir(parents=True)
     assert [session.name for session in mark_sessions_of_this_process()] == begun[::-1]
-    assert sorted(mark.parent.name for mark in tmp_path.glob(f"ray/*/{MARK}")) == begun
+    assert sorted(mark.parent.name for mark in tmp_path.glob(f"ray/*/{SESSION_OWNER}")) == begun
 
 
 def test_sessions_of_dead_runs_go_and_others_stay(
@@ -149,13 +149,15 @@ def test_sessions_of_dead_runs_go_and_others_stay(
     for session in sessions.values():
         session.mkdir(parents=True)
         mark_session(session)
-    here = json.loads((sessions["alive"] / MARK).read_text())
+    here = json.loads((sessions["alive"] / SESSION_OWNER).read_text())
     gone = {**here, "pid": ended.pid}
-    (sessions["dead"] / MARK).write_text(json.dumps(gone))
-    (sessions["rebooted"] / MARK).write_text(json.dumps({**here, "boot": "an earlier one"}))
-    (sessions["elsewhere"] / MARK).write_text(json.dumps({**gone, "namespace": "pid:[7]"}))
-    (sessions["kept"] / MARK).unlink()
-    (sessions["odd"] / MARK).write_text("[]")
+    (sessions["dead"] / SESSION_OWNER).write_text(json.dumps(gone))
+    (sessions["rebooted"] / SESSION_OWNER).write_text(
+        json.dumps({**here, "boot": "an earlier one"})
+    )
+    (sessions["elsewhere"] / SESSION_OWNER).write_text(json.dumps({**gone, "namespace": "pid:[7]"}))
+    (sessions["kept"] / SESSION_OWNER).unlink()
+    (sessions["odd"] / SESSION_OWNER).write_text("[]")
     remove_dead_sessions()
     left = [name for name, session in sessions.items() if session.exists()]
     assert left == ["alive", "elsewhere", "kept", "odd"]

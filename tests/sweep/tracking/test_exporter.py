@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 from mlflow_store import Query
 from small_grids import factors, load, record_of, save
 
+from sweep.process.child_process import ChildProcess
 from sweep.records.record import SweepFolder
 from sweep.records.storage import Storage
-from sweep.tracking.export import export_all
+from sweep.tracking.export import ExportResult, export_all
 from sweep.tracking.exporter import MOST_RESTARTS, Exporter
 from trainables.spec import Outcome
 
@@ -91,6 +93,22 @@ def test_an_exporter_that_dies_again_and_again_is_given_up() -> None:
         _kill_the_child()
         exporter.notify_change("0123456789ab")
     assert exporter.finish().error == "the exporter's process ended unexpectedly"
+
+
+def test_an_exporter_that_dies_while_it_finishes_is_replaced_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    starts = []
+
+    def start_dying(_: Exporter) -> ChildProcess[ExportResult]:
+        starts.append("started")
+        return ChildProcess(Connection.close)
+
+    monkeypatch.setattr(Exporter, "_start_child", start_dying)
+    result = Exporter(load()).finish()
+    assert result.error == "the exporter's process ended unexpectedly"
+    assert len(starts) == 1 + MOST_RESTARTS
+    assert capfd.readouterr() == ("", "")
 
 
 DRIVER = """\

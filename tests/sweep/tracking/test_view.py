@@ -64,7 +64,7 @@ def test_the_view_of_a_large_grid_is_a_short_tag_that_begins_with_every_cell() -
 def test_another_mlflow_gets_the_plain_page(
     version: str, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_version", lambda _: version)
+    monkeypatch.setattr(store, "_mlflow_version", lambda _: version)
     grid = load(**factors(norm=["groupnorm"], batch_size=[8], seed=1))
     tracker = Tracker(grid)
     assert tracker.link.link == PLAIN
