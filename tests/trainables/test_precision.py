@@ -55,7 +55,7 @@ def test_what_the_defaults_are_stays_out_of_the_id() -> None:
 
 
 def test_another_precision_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be one of float32, bfloat16, but got"):
+    with pytest.raises(ValueError, match="Input should be 'float32' or 'bfloat16'"):
         check_feasibility(spec(precision="float16"))
 
 

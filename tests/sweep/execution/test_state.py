@@ -4,6 +4,7 @@ import pytest
 from small_grids import board, factors, load, record_of
 
 from sweep.execution.state import SweepState, TrialState
+from sweep.grid.variant import Variant
 from trainables.spec import Outcome
 
 
@@ -87,4 +88,7 @@ def test_mean_errors_are_those_of_completed_trials() -> None:
     report(state, cell[0], 3, 10.0, outcome=Outcome.COMPLETED)
     report(state, cell[1], 3, 20.0, outcome=Outcome.COMPLETED)
     report(state, cell[2], 2, 90.0, outcome=Outcome.DIVERGED)
-    assert state.mean_errors() == {("groupnorm", ""): {8: 15.0}, ("batchnorm", ""): {}}
+    assert state.mean_errors() == {
+        ("groupnorm", Variant()): {8: 15.0},
+        ("batchnorm", Variant()): {},
+    }
