@@ -10,10 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli import author as writing
-from sweep.cli import inspect as looking
-from sweep.cli import maintain as keeping
-from sweep.cli import train as training
+from sweep.cli import author, inspect, maintain, train
 from sweep.errors import ExitCode, escape_invisible
 from sweep.process import interrupts
 from sweep.tracking.credentials import move_password_to_environment
@@ -64,11 +61,11 @@ def new_app(name: str) -> typer.Typer:
 
 app = new_app("sweep")
 for command in (
-    *(writing.init, looking.plan, training.run, looking.status, keeping.sync),
-    *(training.reproduce, writing.parameters, keeping.gc, writing.schema),
+    *(author.init, inspect.plan, train.run, inspect.status, maintain.sync),
+    *(train.reproduce, author.parameters, maintain.gc, author.schema),
 ):
     app.command()(command)
-app.command(name="check-norm")(writing.check_norm)
+app.command(name="check-norm")(author.check_norm)
 
 
 def main(commands: typer.Typer = app) -> None:

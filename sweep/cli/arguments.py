@@ -1,4 +1,4 @@
-"""What is typed after several commands, and the grid that it means."""
+"""The arguments that several commands have, and the grid and outcomes that they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def complete_files(incomplete: str) -> list[str]:
-    """YAML files, and folders to go on into, for a shell to complete."""
+    """Return the YAML files and folders that begin with what is typed."""
     found = glob.glob(f"{glob.escape(incomplete)}*")
     folders = [f"{path}/" for path in found if os.path.isdir(path)]
     return sorted(folders + [path for path in found if path.endswith((".yaml", ".yml"))])
@@ -49,17 +49,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other prog
 
 
 def load_grid_argument(path: Path, scale: str = "full", changes: list[str] | None = None) -> Grid:
-    """The grid that is meant; raises `RefusedError`."""
-    from sweep.grid.model import load_grid
-    from sweep.grid.presets import Preset, apply_preset
+    """Return the grid of a command's arguments; raises `RefusedError`."""
+    from sweep.grid.presets import Preset
+    from sweep.interface import load_grid
 
     if scale not in list(Preset):
         raise RefusedError(f"--scale: expected {' or '.join(Preset)}, found {scale!r}")
-    return apply_preset(load_grid(path, changes or []), Preset(scale))
+    return load_grid(path, changes or [], scale=scale)
 
 
 def complete_trial_names(ctx: typer.Context) -> list[str]:
-    """The names of the trials of the grid that is typed before, for a shell to complete."""
+    """Return the names of the trials of the grid that is typed before, for a shell to complete."""
     try:
         return [trial.name for trial in load_grid_argument(Path(ctx.params["grid"])).trials]
     except (RefusedError, KeyError, TypeError):
@@ -67,7 +67,7 @@ def complete_trial_names(ctx: typer.Context) -> list[str]:
 
 
 def parse_outcomes(names: list[str]) -> list[Outcome]:
-    """The outcomes that `--retry` names; raises `RefusedError`."""
+    """Return the outcomes that `--retry` names; raises `RefusedError`."""
     from trainables.spec import Outcome
 
     again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
@@ -78,16 +78,7 @@ def parse_outcomes(names: list[str]) -> list[Outcome]:
 
 
 def console() -> Console:
-    """Where people read what a command says."""
+    """Return the console that a command prints to."""
     from sweep.display.output import PipeSafeConsole
 
     return PipeSafeConsole()
-
-
-def without_skipped(read: Grid) -> Grid:
-    """The grid without the cells that it skips as infeasible, for commands that train nothing."""
-    if not read.skip_infeasible:
-        return read
-    from sweep.planning.feasibility import drop_infeasible_cells
-
-    return drop_infeasible_cells(read)[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import RefusedError, suggest_nearest
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from sweep.records.provenance import collect_provenance
 from sweep.records.record import Record
 from sweep.wording import format_step_ranges
@@ -60,7 +60,7 @@ def differing_circumstances(record: Record, device: str) -> Iterator[str]:
 
 
 def reproduce(
-    plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None = None
+    states: TrialStates, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None = None
 ) -> bool:
     """Train the trial, say a line per epoch, and return whether every bit was the record's.
 
@@ -70,15 +70,17 @@ def reproduce(
     from trainables import Diverged
 
     try:
-        return _train_again(plan, trial, say, num_epochs)
+        return _train_again(states, trial, say, num_epochs)
     except Diverged as end:
-        record = plan.records.get(trial.trial_id)
+        record = states.records.get(trial.trial_id)
         expected = record is None or record.outcome is Outcome.DIVERGED
         say(f"it diverges: {end}{', as its record says' if record and expected else ''}")
         return expected
 
 
-def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_steps: int) -> bool:
+def train_steps(
+    states: TrialStates, trial: GridTrial, say: Callable[[str], None], num_steps: int
+) -> bool:
     """Train the trial's first steps, say the mean loss as it goes; whether it did not diverge.
 
     No record holds single steps, so nothing is compared.
@@ -87,8 +89,8 @@ def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_st
 
     from trainables import Diverged, Trial
 
-    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
-    training = Trial(trial.spec, data_root=plan.grid.data_root)
+    torch.set_num_threads(max(1, int(states.grid.resources.cpu)))
+    training = Trial(trial.spec, data_root=states.grid.data_root)
     epoch = training.current_epoch()
     while epoch.num_steps < min(num_steps, epoch.examples.num_batches):
         training.pace.num_steps = min(training.pace.num_steps, num_steps - epoch.num_steps)
@@ -103,17 +105,19 @@ def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_st
 
 
 def _train_again(
-    plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None
+    states: TrialStates, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None
 ) -> bool:
     import torch
 
     from trainables import Trial
 
-    record = plan.records.get(trial.trial_id)
+    record = states.records.get(trial.trial_id)
     device = record.attempts[-1]["device"] if record and record.attempts else "cpu"
-    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
+    torch.set_num_threads(max(1, int(states.grid.resources.cpu)))
     compiled = record.compiled if record and not record.fused else []
-    training = Trial(trial.spec, data_root=plan.grid.data_root, device=device, compilation=compiled)
+    training = Trial(
+        trial.spec, data_root=states.grid.data_root, device=device, compilation=compiled
+    )
     if compiled:
         say(f"compiled as its record says: {format_step_ranges(compiled)}")
     last = min(num_epochs or trial.spec.train.epochs, trial.spec.train.epochs)

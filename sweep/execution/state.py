@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from statistics import mean
 
@@ -11,7 +12,7 @@ from sweep.display.error_line import error_line
 from sweep.execution.repeated_errors import RepeatedErrors
 from sweep.grid.expand import GridTrial
 from sweep.planning.makespan import makespan
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from trainables.spec import Outcome
 
 
@@ -48,16 +49,18 @@ class TrialState:
 
 @dataclass
 class SweepState:
-    """States of all trials of a plan; `on_end` is told of each trial that ends.
+    """States of all trials of a plan; `on_end` is told of each trial that ends, `on_epoch` of each
+    epoch, and `costs` learns from the epochs.
 
     `interrupted` asks the sweep to stop, `broken` says what keeps it from going on, `unreached`
     why MLflow is out of reach at present; `num_lost` counts workers that were lost, of which Ray's
     `logs` (a folder, or in words) may say more.
     """
 
-    plan: Plan
+    plan: TrialStates
     slots: int = 1
     on_end: Callable[[TrialState], None] = lambda state: None
+    on_epoch: Callable[[TrialState], None] = lambda state: None
     on_notice: Callable[[str], None] = lambda line: None
     notices: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -68,6 +71,7 @@ class SweepState:
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
+        self.costs = deepcopy(self.plan.costs)
         self.out_of_memory: set[str] = set()
         self.order = [trial.trial_id for trial in self.plan.missing()]
         for trial in self.plan.grid.trials:
@@ -97,8 +101,11 @@ class SweepState:
         state = self.states[trial_id]
         state.place = place or state.place
         if epochs > state.epochs:
-            self.plan.costs.observe(state.trial, epoch_s)
+            self.costs.observe(state.trial, epoch_s)
+        has_new_epoch = epochs > state.epochs
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
+        if has_new_epoch:
+            self.on_epoch(state)
         if outcome is not None:
             state.is_running, state.error = False, error
             self.on_end(state)
@@ -156,7 +163,7 @@ class SweepState:
 
     def left_s(self) -> float | None:
         """Expected seconds to the end of the sweep, None before anything is known."""
-        costs = self.plan.costs
+        costs = self.costs
         if not costs.is_measured:
             return None
         states = (self.states[trial_id] for trial_id in self.order)

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +22,7 @@ from sweep.grid.expand import GridTrial, expand
 from sweep.grid.factors import PLACES, read_factors
 from sweep.grid.field_changes import apply_changes
 from sweep.grid.left_out import LeftOut, excluded
+from sweep.grid.mapping_source import MAPPING_PATH, read_mapping
 from sweep.grid.norm_levels import describe_impossible_label
 from sweep.grid.taken_names import complain_of_taken_names
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
@@ -131,8 +132,7 @@ class Grid:
     """A checked grid. `trials` come one seed after the other, in the order of the file.
 
     `further` names the factors beside norm, batch size and seed. `edition` says what was replaced
-    where the trials are smaller than the file's (see `sweep.grid.presets`). `apart` names the
-    (norm, variant) whose seeds cannot be trained side by side, once that has been tried.
+    where the trials are smaller than the file's (see `sweep.grid.presets`).
     `left_out` names the cells that are crossed and not trained, and why not.
     `warnings` and `notes` say what its rules do that its author may not have meant. `folder` is
     the working folder of the command that read it, and `own_data` what is known of the user's own
@@ -152,7 +152,6 @@ class Grid:
     further: tuple[str, ...]
     edition: str | None = None
     checkpoint_every_s: float = 60
-    apart: frozenset[tuple[str, str]] = frozenset()
     changes: tuple[str, ...] = ()
     log_models: bool = False
     left_out: tuple[LeftOut, ...] = ()
@@ -183,19 +182,25 @@ class Grid:
         return shlex.join(words)
 
 
-def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid:
+def load_grid(
+    grid: str | os.PathLike[str] | Mapping[str, Any], changes: Sequence[str] = ()
+) -> Grid:
     """Read and check a grid, as if its file said what `changes` (`train.epochs=2`) say.
+
+    The grid is a file's path, or the file's content as a mapping.
 
     Raises `GridError` with every problem of the grid, each with its line, and `RefusedError`
     if the file cannot be read. A user's own layer, model or data set is imported from the current
     folder or from the grid's, and the data set called for its dimensions; nothing else is
     executed.
     """
-    file = Path(path)
-    source = yaml_source.read_yaml(file)
+    if isinstance(grid, Mapping):
+        file, source, named = MAPPING_PATH, read_mapping(grid), ""
+    else:
+        file, source, named = Path(grid), yaml_source.read_yaml(Path(grid)), str(Path(grid))
     if not isinstance(source.data, dict):
         problem = source.problem((), f"expected a mapping, found {format_value(source.data)}")
-        raise GridError(str(file), [problem])
+        raise GridError(named, [problem])
     apply_changes(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
     put_custom_modules_last(import_paths)
@@ -207,7 +212,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
-        raise GridError(str(file), source.problems)
+        raise GridError(named, source.problems)
     return Grid(
         path=file,
         name=layout.name,

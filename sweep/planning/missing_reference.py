@@ -7,8 +7,8 @@ from collections import defaultdict
 from sweep.grid.model import Grid
 
 
-def missing_reference(grid: Grid) -> list[str]:
-    """A line for the batch sizes at which other norms are trained and the reference is not."""
+def missing_reference_warnings(grid: Grid) -> list[str]:
+    """Return a line for the batch sizes at which the reference is not trained and others are."""
     norms: dict[tuple[str, int], set[str]] = defaultdict(set)
     for trial in grid.trials:
         norms[trial.variant, trial.spec.batch_size].add(trial.norm)

@@ -22,7 +22,7 @@ TRAIN_WITH_AVERAGES = ("batchrenorm", "batchchannelnorm", "mabn")
 """Norms that train with their moving averages, whatever the tests use."""
 
 
-def unequal_training(grid: Grid) -> list[str]:
+def unequal_training_warnings(grid: Grid) -> list[str]:
     """A warning for each share of data, and each count of steps, that is another in some cells."""
     return [*_shares_of_data(grid), *_counts_in_steps(grid)]
 

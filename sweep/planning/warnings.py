@@ -9,7 +9,7 @@ from dataclasses import fields
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.taken_names import taken_imports
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from sweep.resources.custom_modules import source_digest
 from sweep.wording import count_noun
 from trainables.spec import ScheduleSpec, TrainSpec, is_custom
@@ -18,7 +18,7 @@ from trainables.stepping.compile_support import missing_compiler, reason_not_com
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
 
 
-def grid_warnings(grid: Grid) -> list[str]:
+def grid_notes(grid: Grid) -> list[str]:
     """A line each: settings without effect, a likely slip of units, cells that are one."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
@@ -33,16 +33,16 @@ def grid_warnings(grid: Grid) -> list[str]:
     ]
 
 
-def changed_source_warnings(plan: Plan) -> list[str]:
+def changed_source_notes(states: TrialStates) -> list[str]:
     """A line for each of the user's own modules that are not what finished trials ran."""
     trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
-    for trial in plan.grid.trials:
+    for trial in states.grid.trials:
         if trial.spec.own:
             trials[trial.spec.own].append(trial)
     lines = []
     for own, of_them in trials.items():
-        source = source_digest(own, plan.grid.import_paths)
-        finished = [plan.records[t.trial_id] for t in of_them if plan.outcome(t) is not None]
+        source = source_digest(own, states.grid.import_paths)
+        finished = [states.records[t.trial_id] for t in of_them if states.outcome(t) is not None]
         others = [
             r for r in finished if r.attempts and r.attempts[-1].get("source", source) != source
         ]
@@ -51,7 +51,7 @@ def changed_source_warnings(plan: Plan) -> list[str]:
                 f"the source of {' or '.join(own)} has changed since the training of "
                 f"{count_noun(len(others), 'finished trial')}, and the results stay; to train "
                 f"again, give it another name, or delete the trials' folders in "
-                f"{plan.folder.storage.uri}/trials"
+                f"{states.folder.storage.uri}/trials"
             )
     return lines
 
@@ -70,7 +70,7 @@ def unsaved_state_warnings(grid: Grid) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def missing_data_warnings(grid: Grid) -> list[str]:
+def missing_data_notes(grid: Grid) -> list[str]:
     """A line for each data set whose files are not on this machine; reads no file."""
     from trainables import data
 

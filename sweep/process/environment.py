@@ -23,6 +23,20 @@ def environment_variable(name: str, value: str) -> Iterator[None]:
 
 
 @contextmanager
+def restored_environment() -> Iterator[None]:
+    """Restore the environment variables when the block ends to what they were before."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
+@contextmanager
 def replace_attribute(module_name: str, name: str, value: Any) -> Iterator[None]:
     """Within the block a module has this value by this name, if it has one at all."""
     try:

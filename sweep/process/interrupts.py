@@ -28,6 +28,57 @@ LONGEST_S = 28.0
 """So long a sweep may take to end in order; Ray waits longer for processes that are gone."""
 
 
+_command_line_handlers: list[object] = []
+"""Handlers that `install_handlers` has set: they end the process."""
+
+
+class StopSignals:
+    """Has the signals that end a process stop a sweep in order, for as long as the sweep lasts.
+
+    In a command's process, where `install_handlers` has been called, the second signal ends the
+    process. In any other process, such as a notebook's, the second signal does what it did before
+    the sweep: for Ctrl-C Python raises `KeyboardInterrupt`.
+    """
+
+    def __init__(self) -> None:
+        is_main = threading.current_thread() is threading.main_thread()
+        self._former = {number: signal.getsignal(number) for number in ENDING} if is_main else {}
+        self._is_command = self._former.get(signal.SIGINT) in _command_line_handlers
+
+    def keep_command_handlers(self) -> None:
+        """Set a command's handlers again, after Ray has set one of its own."""
+        if self._is_command:
+            install_handlers()
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """Have the first signal call `stop`; in a thread other than the main one do nothing."""
+        if self._is_command:
+            install_handlers(stop)
+            return
+        asked: list[int] = []
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+            if len(asked) == 1:
+                stop()
+            else:
+                self.restore()
+                signal.raise_signal(number)
+
+        for number, former in self._former.items():
+            if former is not signal.SIG_IGN:
+                signal.signal(number, handle)
+
+    def restore(self) -> None:
+        """Set the handlers that there were before."""
+        if self._is_command:
+            install_handlers()
+            return
+        for number, former in self._former.items():
+            if former is not None:  # None: set by code that is not Python's
+                signal.signal(number, former)
+
+
 def install_handlers(stop: Callable[[], None] | None = None) -> None:
     """Set the handlers; to be repeated after `ray.init`, which sets one of its own.
 
@@ -50,6 +101,7 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
             in_vain.start()
             stop()
 
+    _command_line_handlers.append(handle)
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

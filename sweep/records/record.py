@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.errors import SweepError
 from sweep.records.storage import Storage
 from trainables.spec import (
     SPEC_VERSION,
@@ -32,7 +33,7 @@ KEPT_CHECKPOINTS = 2
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
-class RecordDamagedError(Exception):
+class RecordDamagedError(SweepError):
     """Records that cannot be read: a line each, with its place, the reason and what to do."""
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from sweep.grid.model import Grid
-from sweep.planning.plan import make_plan, sweep_folder
+from sweep.planning.trial_states import read_trial_states, sweep_folder
 from sweep.process.interrupts import ENDING, start_without_signals
 from sweep.records.lease import current_holder
 from sweep.tracking.error_reason import explain_error
@@ -122,7 +122,7 @@ def export_all(
     """
     deadline = time.monotonic() + CONNECT_TIMEOUT_S
     try:
-        records = make_plan(grid).records.values()
+        records = read_trial_states(grid).records.values()
     except Exception as error:
         return ExportResult(error=explain_error(error))
     while True:
@@ -209,7 +209,7 @@ def _close(grid: Grid, tracker: Tracker | None) -> None:
     folder = sweep_folder(grid)
     try:
         tracker = tracker or Tracker(grid)
-        for record in make_plan(grid).records.values():
+        for record in read_trial_states(grid).records.values():
             holder = current_holder(folder)
             if holder and not holder.is_dead():
                 return

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
-from sweep.grid.model import Grid
+from sweep.messages import Level, Message
 from sweep.planning.cost import cell_of
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.planning.plan import Plan
+from sweep.resources.capacity import Capacity
 from sweep.resources.gpu_sharing import mps
 from sweep.resources.gpu_sharing.measurements import (
     CellMeasurement,
@@ -35,47 +36,62 @@ from trainables.errors import describe_error
 from trainables.fused.width import MOST_NETWORKS
 from trainables.spec import spec_to_dict
 
-Say = Callable[[str], None]
-Waiting = Callable[[str], AbstractContextManager[None]]
+OnMessage = Callable[[Message], None]
+ReportStage = Callable[[str], AbstractContextManager[None]]
 
 
-def drop_unusable_gpus(grid: Grid, cluster: Cluster, say: Say) -> Grid:
-    """The grid, to be trained on the CPUs where this machine's GPU is none for PyTorch.
+def usable_capacity(grid: FeasibleGrid, cluster: Cluster, on_message: OnMessage) -> Capacity:
+    """Return the cluster's capacity, without this machine's GPUs where PyTorch sees none.
 
-    Raises `RefusedError` where the grid asks for a part of a GPU. The nodes of a cluster are
-    looked at by `sweep.resources.node_checks`.
+    Raises `RefusedError` where the grid asks for a part of a GPU. The nodes of a remote cluster
+    are checked by `sweep.resources.node_checks`.
     """
-    share = cluster.capacity.shares(grid)[0]
-    if cluster.is_remote or share.device != "cuda":
-        return grid
+    capacity = cluster.capacity
+    if cluster.is_remote or capacity.shares(grid)[0].device != "cuda":
+        return capacity
     import torch
 
     if torch.cuda.is_available():
-        return grid
+        return capacity
     here = f"Ray counts a GPU on this machine, but PyTorch {torch.__version__} sees none"
     if grid.resources.gpu != "auto":
         raise RefusedError(f"{here}; mend its driver, or say `resources: {{gpu: 0}}`")
-    say(f"note: {here}: training on the CPUs")
-    return replace(grid, resources=grid.resources.model_copy(update={"gpu": 0}))
+    on_message(Message(Level.NOTE, f"{here}: training on the CPUs"))
+    return capacity.without_gpus()
 
 
-def measure_gpu_shares(plan: Plan, cluster: Cluster, say: Say, waiting: Waiting) -> GpuShares:
-    """The shares of the run's trials; says in a line how many share a GPU, and why.
+def measure_gpu_shares(
+    plan: Plan,
+    capacity: Capacity,
+    on_message: OnMessage,
+    report_stage: ReportStage,
+    *,
+    is_remote: bool,
+) -> GpuShares:
+    """Return the shares of the run's trials, measured on a GPU where that is worth while.
 
-    What cannot be measured has a GPU to itself: nothing fails for it.
+    A cell that cannot be measured has a GPU to itself: no sweep fails for that.
+
+    Args:
+        plan: what is to be trained.
+        capacity: what there is to train on.
+        on_message: called with a line that says how many trials share a GPU, and why.
+        report_stage: a context manager that describes the measurement of a cell to a person.
+        is_remote: whether the GPUs are a cluster's.
     """
-    grid, capacity = plan.grid, cluster.capacity
+    grid = plan.grid
     whole = GpuShares(grid, capacity)
     if grid.resources.gpu != "auto" or not capacity.gpu_nodes:
         return whole
-    daemon = None if cluster.is_remote else mps.mps_state()
+    daemon = None if is_remote else mps.mps_state()
     setting = Setting(capacity.gpu_kinds, daemon)
     kept = load(plan.folder)
     known = {w: k for w, k in kept.items() if k.setting == setting}
     cells = unmeasured_cells(plan, plan.missing(), known)
     why_not = reason_not_measured(plan, capacity, cells) if cells else None
     if cells and why_not is None:
-        for trial, probe in _measured(grid, cluster, cells, say, waiting):
+        setup = _Measuring(grid, capacity, is_remote, on_message, report_stage)
+        for trial, probe in _measured(setup, cells):
             name = trial.name.rpartition("-s")[0]
             known[workload_id(grid, trial)] = CellMeasurement(probe, setting, name)
             save(plan.folder, {**kept, **known})
@@ -84,41 +100,54 @@ def measure_gpu_shares(plan: Plan, cluster: Cluster, say: Say, waiting: Waiting)
     per_gpu = {w: known[w].probe.trials_per_device(most) if w in known else 1 for w in workloads}
     because = f", since {why_not}" if why_not else ""
     about = f"; {mps.format_mps_state(daemon)}" if daemon else ""
-    say(f"{summarise_measurements(per_gpu)}{because}{about}")
+    line = f"{summarise_measurements(per_gpu)}{because}{about}"
+    on_message(Message(Level.INFO, line))
     return GpuShares(grid, capacity, per_gpu)
 
 
+class _Measuring(NamedTuple):
+    grid: FeasibleGrid
+    capacity: Capacity
+    is_remote: bool
+    on_message: OnMessage
+    report_stage: ReportStage
+
+    def note(self, line: str) -> None:
+        self.on_message(Message(Level.NOTE, line))
+
+
 def _measured(
-    grid: Grid, cluster: Cluster, cells: Sequence[GridTrial], say: Say, waiting: Waiting
+    setup: _Measuring, cells: Sequence[GridTrial]
 ) -> Iterator[tuple[GridTrial, ThroughputProbe]]:
-    """The probe of each cell that can be measured, on a GPU of the cluster, held meanwhile."""
+    """Yield the probe of each cell that can be measured, on a GPU that is held meanwhile."""
     import ray
     from ray.exceptions import RayActorError
 
-    most = max_trials_per_gpu(grid, cluster.capacity)
+    grid = setup.grid
+    most = max_trials_per_gpu(grid, setup.capacity)
     cpu = float(grid.resources.cpu)
-    import_paths = () if cluster.is_remote else grid.import_paths
+    import_paths = () if setup.is_remote else grid.import_paths
     whole: Any = ray.remote(ProbeProcessPool).options(num_gpus=1, num_cpus=most * cpu)
     actor = whole.remote(import_paths, grid.folder)
     try:
         for number, trial in enumerate(cells, start=1):
             what = f"measuring cells on a GPU ({number} of {len(cells)})"
             try:
-                with waiting(what):
+                with setup.report_stage(what):
                     call = actor.probe.remote(_workload(grid, trial), most)
                     probe = ray.get(call, timeout=2 * PROBE_TIMEOUT_S)
             except RayActorError as error:
-                say(f"note: trials on a GPU could not be measured: {_last_line(error)}")
+                setup.note(f"trials on a GPU could not be measured: {_last_line(error)}")
                 break
             except Exception as error:
-                say(f"note: {trial.name} could not be measured on a GPU: {_last_line(error)}")
+                setup.note(f"{trial.name} could not be measured on a GPU: {_last_line(error)}")
             else:
                 yield trial, probe
     finally:
         ray.kill(actor)
 
 
-def _workload(grid: Grid, trial: GridTrial) -> dict[str, Any]:
+def _workload(grid: FeasibleGrid, trial: GridTrial) -> dict[str, Any]:
     """The trial, or as many seeds of its cell as a worker trains side by side."""
     wanted = seeds_side_by_side(grid, trial)
     number = MOST_NETWORKS if isinstance(wanted, str) else wanted

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.planning.cost import steps_per_epoch
+from sweep.planning.cost import CostModel, steps_per_epoch
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.planning.plan import Plan
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.gpu_sharing import mps
@@ -33,7 +34,7 @@ class GpuShares:
     A cell that is not in it has one trial per GPU.
     """
 
-    grid: Grid
+    grid: FeasibleGrid
     capacity: Capacity
     per_gpu: Mapping[str, int] = field(default_factory=dict)
 
@@ -46,13 +47,18 @@ class GpuShares:
         """How many of the missing trials run at once, before any has run out of memory."""
         return self.slots(plan, {t.trial_id: self.shares(t)[0] for t in plan.missing()})
 
-    def slots(self, plan: Plan, shares: Mapping[str, Share]) -> int:
+    def slots(self, plan: Plan, shares: Mapping[str, Share], costs: CostModel | None = None) -> int:
         """How many trials run at once: the mean over their time, where shares differ.
 
-        `shares` are those of trials by their ids; `RefusedError` if one fits on no node.
+        `shares` are those of trials by their ids; `RefusedError` if one fits on no node. `costs`
+        are the plan's, unless others are given.
         """
+        costs = costs or plan.costs
         at_once = {share: self.capacity.slots(share) for share in set(shares.values())}
-        seconds = {t.trial_id: max(plan.remaining_s(t), 1e-9) for t in plan.grid.trials}
+        seconds = {
+            t.trial_id: max(costs.remaining_s(t, plan.epochs_done(t)), 1e-9)
+            for t in plan.grid.trials
+        }
         total = sum(seconds[trial_id] for trial_id in shares)
         occupied = sum(seconds[trial_id] / at_once[share] for trial_id, share in shares.items())
         return max(1, round(total / occupied)) if occupied else 1
