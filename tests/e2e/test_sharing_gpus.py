@@ -28,17 +28,15 @@ class Noting(nn.GroupNorm):
 RUN = """
 import os, sys
 import ray
-from rich.console import Console
+from sweep.cli.app import main
 from sweep.resources.capacity import Share
-from sweep.grid.model import load_grid
 from sweep.resources.gpu_sharing import measure
 from sweep.resources.gpu_sharing.throughput import ThroughputProbe
-from sweep.pipeline import run
 
 FAST = {{"16": {{1: 9.0, 2: 17.0, 4: 17.1}}, "8": {{1: 9.0, 2: 17.0, 4: 33.0}}}}
 
 class Invented:
-    def __init__(self, import_paths):
+    def __init__(self, import_paths, folder):
         pass
 
     def probe(self, workload, most):
@@ -51,11 +49,12 @@ class Invented:
 
 if {pretend}:  # what is trained on the GPU is trained on the CPU
     Share.device = "cpu"
-    measure.Neighbours = Invented
-    measure.why_not_measured = lambda *_: None
+    measure.ProbeProcessPool = Invented
+    measure.reason_not_measured = lambda *_: None
 init = ray.init
 ray.init = lambda **options: init(**{{**options, "num_cpus": 4, "num_gpus": 1}})
-sys.exit(run(load_grid("grid.yaml"), Console(width=200)))
+sys.argv = ["sweep", "run", "grid.yaml"]
+main()
 """
 
 

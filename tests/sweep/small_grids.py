@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from sweep.errors import GridError
 from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid, load_grid
-from sweep.planning.plan import Plan, make_plan
+from sweep.planning import plan as planning
+from sweep.planning.feasibility import FeasibleGrid
+from sweep.planning.plan import Plan
+from sweep.planning.trial_states import read_trial_states
 from sweep.records.record import Record
 from trainables.spec import EpochMetrics, Outcome
 
@@ -88,6 +92,16 @@ def record_of(trial: GridTrial, epochs: int = 0, outcome: Outcome | None = None)
     if outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
         record.error = {"type": "RuntimeError", "message": "a bug", "traceback": "a bug\n"}
     return record
+
+
+def feasible(grid: Grid, **changes: Any) -> FeasibleGrid:
+    """The grid as one whose cells have been tried, of which nothing is built."""
+    return FeasibleGrid.of(grid, **changes)
+
+
+def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
+    """The plan of a grid whose cells are taken for feasible."""
+    return planning.make_plan(feasible(grid), read_trial_states(grid, retry))
 
 
 def save(grid: Grid, *records: Record) -> Plan:

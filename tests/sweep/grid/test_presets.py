@@ -3,11 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small_grids import factors, load
+from small_grids import factors, load, make_plan
 
 from sweep.errors import RefusedError
 from sweep.grid.presets import Preset, apply_preset, preset_of
-from sweep.planning.plan import make_plan
 from trainables.spec import DataSpec
 
 TRAIN: dict[str, Any] = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from small_grids import factors, load
 
-from sweep.planning.plan import sweep_folder
+from sweep.planning.trial_states import sweep_folder
 from sweep.resources.gpu_sharing import measurements as known
 from sweep.resources.gpu_sharing.measurements import (
     CellMeasurement,

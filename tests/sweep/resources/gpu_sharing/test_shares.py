@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small_grids import factors, load
+from small_grids import factors, load, make_plan
 
 from sweep.grid.model import Grid
-from sweep.planning.plan import make_plan, sweep_folder
+from sweep.planning.trial_states import sweep_folder
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.gpu_sharing import measurements as known
 from sweep.resources.gpu_sharing.measurements import CellMeasurement, Setting, workload_id
