@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
-from types import FrameType
+from types import FrameType, ModuleType
 
 from sweep.errors import ExitCode
 
@@ -141,9 +141,14 @@ def start_without_signals(process: BaseProcess) -> None:
     # multiprocessing's resource tracker lets them through again when it starts.
     resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    # `spawn` has a child import the main module: a script without `if __name__ == "__main__"`
+    # would run again, and a program that Python reads from its standard input is no file.
+    main_module = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         process.start()
     finally:
+        sys.modules["__main__"] = main_module
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 

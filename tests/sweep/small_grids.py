@@ -99,6 +99,10 @@ def feasible(grid: Grid, **changes: Any) -> FeasibleGrid:
     return FeasibleGrid.of(grid, **changes)
 
 
+def load_feasible(**changes: Any) -> FeasibleGrid:
+    return feasible(load(**changes))
+
+
 def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
     """The plan of a grid whose cells are taken for feasible."""
     return planning.make_plan(feasible(grid), read_trial_states(grid, retry))

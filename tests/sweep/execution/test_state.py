@@ -77,7 +77,7 @@ def test_an_epoch_that_is_reported_twice_is_learnt_from_once() -> None:
     trial = grid.trials[0]
     report(state, trial.trial_id, 1, epoch_s=10.0)
     report(state, trial.trial_id, 1, epoch_s=99.0, outcome=Outcome.FAILED)
-    assert state.plan.costs.epoch_s(trial) == pytest.approx(10.0)
+    assert state.costs.epoch_s(trial) == pytest.approx(10.0)
 
 
 def test_mean_errors_are_those_of_completed_trials() -> None:

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from small_grids import load, make_plan
+from small_grids import load, load_feasible, make_plan
 
 from sweep.planning.trial_states import sweep_folder
 from sweep.resources.capacity import Capacity, Share
@@ -40,7 +40,7 @@ def pack(node: dict[str, float], **changes: Any) -> tuple[GpuShares, list[str]]:
 
 
 def remember(setting: Setting) -> None:
-    grid = load()
+    grid = load_feasible()
     found = {workload_id(grid, trial): CellMeasurement(PROBE, setting, "") for trial in grid.trials}
     known.save(sweep_folder(grid), found)
 
