@@ -1,6 +1,14 @@
-"""Comparisons of norms that a careful reviewer would accept, over one tidy frame of trials.
+"""Comparisons of norms over batch sizes: results as data frames, statistics, figures, reports.
 
-Names are handed on when they are first asked for, so that `python -m analysis --help` and
+>>> import pandas as pd
+>>> import analysis
+>>> rows = [("bn", 8, 0, 6.0), ("bn", 2, 0, 10.0), ("gn", 8, 0, 6.0), ("gn", 2, 0, 7.0)]
+>>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+>>> results = analysis.load_results(frame)
+>>> analysis.tabulate_measures(results)["auec"].tolist()
+[8.0, 6.5]
+
+Names are imported when they are first used, so that `python -m analysis --help` and
 `import analysis` load neither pandas nor matplotlib.
 """
 
@@ -10,26 +18,55 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.errors import InputError
-    from analysis.reporting.answer import headline
-    from analysis.reporting.compare import compare
-    from analysis.reporting.write import report
-    from analysis.schema import Trials
-    from analysis.sources.load import load
+    from analysis.errors import AnalysisError
+    from analysis.interface import (
+        WrittenReport,
+        compare,
+        compare_sweeps,
+        plot_degradation,
+        plot_differences,
+        plot_error_by_batch_size,
+        plot_learning_curves,
+        plot_level_and_slope,
+        tabulate_errors,
+        tabulate_measures,
+        write_comparison,
+        write_report,
+    )
+    from analysis.reporting.summary import summarize_results
+    from analysis.schema import Results
+    from analysis.sources.load_results import load_results
 
-__all__ = ["InputError", "Trials", "compare", "headline", "load", "report"]
+__all__ = [
+    "AnalysisError",
+    "Results",
+    "WrittenReport",
+    "compare",
+    "compare_sweeps",
+    "load_results",
+    "plot_degradation",
+    "plot_differences",
+    "plot_error_by_batch_size",
+    "plot_learning_curves",
+    "plot_level_and_slope",
+    "summarize_results",
+    "tabulate_errors",
+    "tabulate_measures",
+    "write_comparison",
+    "write_report",
+]
 
-_HOMES = {
-    "InputError": "analysis.errors",
-    "Trials": "analysis.schema",
-    "compare": "analysis.reporting.compare",
-    "headline": "analysis.reporting.answer",
-    "load": "analysis.sources.load",
-    "report": "analysis.reporting.write",
+_OTHER_MODULES = {
+    "AnalysisError": "analysis.errors",
+    "Results": "analysis.schema",
+    "load_results": "analysis.sources.load_results",
+    "summarize_results": "analysis.reporting.summary",
 }
+"""Modules of the public names that `analysis.interface` does not define."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    """Return a public name, imported when it is first used."""
+    if name not in __all__:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_OTHER_MODULES.get(name, "analysis.interface")), name)

@@ -8,6 +8,6 @@ if __name__ == "__main__":
     if not sys.flags.safe_path and home in sys.path[1:]:
         del sys.path[0]  # the working folder: nothing is imported from it, such as a `random.py`
 
-    from analysis.cli import start
+    from analysis.cli import run_command_line
 
-    start()
+    run_command_line()

@@ -11,19 +11,18 @@ from typing import Annotated
 
 import typer
 
-from analysis.errors import InputError
-from analysis.reporting.options import Options
+from analysis.errors import AnalysisError
 
-COLUMNS = shutil.get_terminal_size().columns
-NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
-"""Where help is plain text: in a panel the names of options would be cut off."""
+TERMINAL_COLUMNS = shutil.get_terminal_size().columns
+NARROW_HELP_SETTINGS = {"terminal_width": TERMINAL_COLUMNS} if TERMINAL_COLUMNS < 70 else {}
+"""Plain help for a narrow terminal, where a panel would cut off the names of options."""
 
 app = typer.Typer(
-    rich_markup_mode=None if NARROW else "rich",
+    rich_markup_mode=None if NARROW_HELP_SETTINGS else "rich",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], **NARROW},
+    context_settings={"help_option_names": ["-h", "--help"], **NARROW_HELP_SETTINGS},
     help="Comparisons of norms over batch sizes that a careful reviewer would accept.",
 )
 
@@ -39,6 +38,7 @@ Reference = Annotated[
 
 
 def _print_version(asked: bool) -> None:
+    """Print the version and exit, if it was asked for."""
     if asked:
         from importlib.metadata import PackageNotFoundError, version
 
@@ -61,8 +61,8 @@ def main(
     """Comparisons of norms over batch sizes that a careful reviewer would accept."""
 
 
-def start() -> None:
-    """Run the command that is typed; a mistake in what was typed is one line and exit code 2."""
+def run_command_line() -> None:
+    """Run the command that was typed; a mistyped command is one line and exit code 2."""
     try:
         code = app(prog_name="python -m analysis", standalone_mode=False)
     except Exception as error:
@@ -73,7 +73,9 @@ def start() -> None:
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "python -m analysis"
             said = " ".join(error.format_message().split()).rstrip(".")
-            typer.echo(f"{command}: {shown(said)} (`{command} -h` shows what there is)", err=True)
+            typer.echo(
+                f"{command}: {escape_controls(said)} (`{command} -h` shows what there is)", err=True
+            )
         code = 2
     sys.exit(code)
 
@@ -109,41 +111,29 @@ def report(
     to_mlflow: ToMlflow = False,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
-    with _one_line_errors():
-        from analysis.reporting.manifest import unchanged
-        from analysis.reporting.report_run import check_place, log_report
-        from analysis.sources.fingerprint import fingerprint
-        from analysis.sources.place import find
+    with _exit_on_error():
+        from analysis.interface import write_report
+        from analysis.reporting.mlflow_report_run import check_is_experiment, log_report_run
+        from analysis.sources.source_location import locate_source
 
-        place, settings = find(source), _settings(where)
+        location = locate_source(source)
+        settings_filter = _parse_settings_filter(where)
         if to_mlflow:
-            check_place(place)
-        key = fingerprint(place, (reference, margin, threshold, settings, place.grid))
-        lines = unchanged(out, key)
-        if lines is None:
-            lines = _make(source, out, Options(reference, margin, threshold), settings, key)
+            check_is_experiment(location)
+        page, lines = write_report(
+            source,
+            out,
+            reference=reference,
+            margin=margin,
+            threshold=threshold,
+            settings_filter=settings_filter,
+        )
         for line in lines:
-            typer.echo(shown(line))
-        typer.echo(f"Report: {out / 'report.html'}")
+            typer.echo(escape_controls(line))
+        typer.echo(f"Report: {page}")
         if to_mlflow:
-            log_report(place, out, lines)
-            typer.echo(f"It is also on the run REPORT of experiment {place.name}.")
-
-
-def _make(
-    source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
-) -> list[str]:
-    """Make the report and return its headline."""
-    from analysis.reporting.answer import summary
-    from analysis.reporting.write import files_of, write
-    from analysis.sources.load import load
-    from analysis.statistics.findings import findings_of
-
-    trials = load(source, settings)
-    found = findings_of(trials, options)
-    lines = [*(f"warning: {line}" for line in trials.warnings), *summary(found)]
-    write(out, files_of(trials, found), made_from=key or "", headline=lines)
-    return lines
+            log_report_run(location, out, lines)
+            typer.echo(f"It is also on the run REPORT of experiment {location.name}.")
 
 
 @app.command()
@@ -151,44 +141,41 @@ def compare(
     before: Source, after: Source, out: Out = Path("comparison"), where: Where = None
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
-    with _one_line_errors():
-        from analysis.reporting.compare import compare as write
-        from analysis.sources.load import load
-        from analysis.sources.place import find, require_two
+    with _exit_on_error():
+        from analysis.interface import write_comparison
 
-        settings = _settings(where)
-        require_two(find(before), find(after))
-        pair = (load(before, settings), load(after, settings))
-        page, found = write(*pair, out)
-        warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
-        for line in [*warnings, *found]:
-            typer.echo(shown(line))
+        page, lines = write_comparison(
+            before, after, out, settings_filter=_parse_settings_filter(where)
+        )
+        for line in lines:
+            typer.echo(escape_controls(line))
         typer.echo(f"Comparison: {page}")
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What the user can put right is one line on stderr and exit code 2."""
+def _exit_on_error() -> Iterator[None]:
+    """Print an error that a user can correct as one line on stderr; exit with code 2."""
     try:
         yield
-    except InputError as error:
-        typer.echo(f"error: {shown(str(error))}", err=True)
+    except AnalysisError as error:
+        typer.echo(f"error: {escape_controls(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, or a folder that cannot be written to
-        typer.echo(f"error: {shown(str(error))}", err=True)
+        typer.echo(f"error: {escape_controls(str(error))}", err=True)
         sys.exit(2)
 
 
-def shown(text: str) -> str:
-    """`text` without what would command the terminal: names are shown, not obeyed."""
+def escape_controls(text: str) -> str:
+    """Return `text` with control characters escaped, so that a name cannot command the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _settings(where: list[str] | None) -> dict[str, str]:
+def _parse_settings_filter(where: list[str] | None) -> dict[str, str]:
+    """Return the settings of `--where` by name; raise `AnalysisError` for a malformed one."""
     pairs = [text.partition("=") for text in where or ()]
     for name, sign, value in pairs:
         if not (name and sign and value):
-            raise InputError(f"--where takes SETTING=VALUE, but got {name + sign + value!r}")
+            raise AnalysisError(f"--where takes SETTING=VALUE, but got {name + sign + value!r}")
     return {name.strip(): value.strip() for name, _, value in pairs}

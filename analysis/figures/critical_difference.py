@@ -1,12 +1,12 @@
-"""Mean ranks over data sets and networks; a bar joins norms that are not distinguishable."""
+"""Figure of mean ranks over data sets and networks; a bar joins norms that are not separated."""
 
 from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.names import drawn_names
-from analysis.figures.style import INK, SOFT, sheet
+from analysis.figures.norm_labels import make_figure_labels
+from analysis.figures.style import MUTED_COLOUR, TEXT_COLOUR, open_figure
 from analysis.statistics.ranks import Ranks
 
 ALT = (
@@ -15,11 +15,11 @@ ALT = (
 )
 
 
-def draw(ranks: Ranks) -> Figure:
-    """Mean ranks, best on the left; half the names are led to each side."""
-    names = drawn_names(list(ranks.mean))
+def draw_ranks(ranks: Ranks) -> Figure:
+    """Return the figure of mean ranks, best on the left; half the names are on each side."""
+    names = make_figure_labels(list(ranks.mean))
     half = -(-len(names) // 2)
-    with sheet(7.2, 0.9 + 0.2 * len(ranks.groups) + 0.26 * half) as figure:
+    with open_figure(7.2, 0.9 + 0.2 * len(ranks.groups) + 0.26 * half) as figure:
         axes = figure.add_subplot()
         axes.xaxis.set_ticks_position("top")
         axes.spines["top"].set_visible(True)
@@ -33,18 +33,23 @@ def draw(ranks: Ranks) -> Figure:
         for place, group in enumerate(ranks.groups):
             ends = [ranks.mean[group[0]] - 0.04, ranks.mean[group[-1]] + 0.04]
             axes.plot(
-                ends, [0.5 + 0.5 * place] * 2, color=INK, linewidth=3.5, solid_capstyle="butt"
+                ends,
+                [0.5 + 0.5 * place] * 2,
+                color=TEXT_COLOUR,
+                linewidth=3.5,
+                solid_capstyle="butt",
             )
         for place, (name, rank) in enumerate(zip(names, ranks.mean.values(), strict=True)):
             left = place < half
             row = place if left else len(names) - 1 - place
-            _leader(axes, name, rank, depth + 0.8 * row + 0.3, left)
+            _draw_name(axes, name, rank, depth + 0.8 * row + 0.3, left)
         return figure
 
 
-def _leader(axes: Axes, name: str, rank: float, row: float, left: bool) -> None:
+def _draw_name(axes: Axes, name: str, rank: float, row: float, left: bool) -> None:
+    """Draw a norm's name and rank at one side, with a line to its place on the axis."""
     end = axes.get_xlim()[0 if left else 1]
-    axes.plot([rank, rank, end], [0, row, row], color=SOFT, linewidth=0.8)
+    axes.plot([rank, rank, end], [0, row, row], color=MUTED_COLOUR, linewidth=0.8)
     axes.text(
         end,
         row,

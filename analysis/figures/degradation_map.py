@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from analysis.figures.style import INK, SOFT, looks, sheet
-from analysis.reporting.wording import signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
-from analysis.statistics.robustness import degradation, error_table
+from analysis.figures.style import MUTED_COLOUR, TEXT_COLOUR, assign_styles, open_figure
+from analysis.findings import Findings
+from analysis.formatting import format_signed
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
+from analysis.statistics.robustness import compute_degradation, tabulate_norm_errors
 
 ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
@@ -23,9 +23,12 @@ ALT = (
 
 
 @dataclass(frozen=True)
-class Room:
-    """How a number is printed with at `most` so many columns: inches a row, what parts it from
-    its half-width, points, and degrees."""
+class FieldLayout:
+    """Layout of a printed number where there are at most `most` columns.
+
+    `height` is in inches per row, `between` separates the number from its half-width, `size` is in
+    points, `rotation` in degrees.
+    """
 
     most: float
     height: float
@@ -34,16 +37,20 @@ class Room:
     rotation: int = 0
 
 
-_ROOMS = (Room(5, 0.38, " ", 9), Room(12, 0.46, "\n", 7.5), Room(inf, 0.85, " ", 6, 90))
+_LAYOUTS = (
+    FieldLayout(5, 0.38, " ", 9),
+    FieldLayout(12, 0.46, "\n", 7.5),
+    FieldLayout(inf, 0.85, " ", 6, 90),
+)
 # Blue is lower than at the largest batch, brown higher; both darken away from 0.
-_SHADES = LinearSegmentedColormap.from_list(
+_COLOUR_MAP = LinearSegmentedColormap.from_list(
     "rise", ["#123a5e", "#4a8ab8", "#c5dcec", "#ffffff", "#f6d9b8", "#d9793b", "#6d2410"]
 )
-LEAST_SCALE = 0.5
+MIN_COLOUR_RANGE = 0.5
 
 
-def draw(findings: Findings) -> Figure | None:
-    """`D(b)` (percentage points) by norm and batch size; None with a single batch size."""
+def draw_degradation_map(findings: Findings) -> Figure | None:
+    """Return the figure of `D(b)` (points) by norm and batch size; None with one batch size."""
     comparison = findings.comparison
     sizes = comparison.batch_sizes
     if len(sizes) < 2:
@@ -52,27 +59,33 @@ def draw(findings: Findings) -> Figure | None:
     norms = sorted(
         comparison.norms, key=lambda norm: (np.isnan(level.get(norm, np.nan)), level.get(norm, 0.0))
     )
-    costs = {norm: degradation(error_table(comparison.scored, norm, sizes)) for norm in norms}
-    fields = [[t_interval(costs[norm][size].to_numpy(float)) for size in sizes] for norm in norms]
+    costs = {
+        norm: compute_degradation(tabulate_norm_errors(comparison.scored, norm, sizes))
+        for norm in norms
+    }
+    fields = [
+        [estimate_mean(costs[norm][size].to_numpy(float)) for size in sizes] for norm in norms
+    ]
     values = np.array([[field.value for field in row] for row in fields])
     if np.isnan(values).all():
         return None
-    room = next(room for room in _ROOMS if len(sizes) <= room.most)
-    with sheet(7.2, 1.0 + room.height * len(norms)) as figure:
+    room = next(room for room in _LAYOUTS if len(sizes) <= room.most)
+    with open_figure(7.2, 1.0 + room.height * len(norms)) as figure:
         axes = figure.add_subplot()
         shades = np.sign(values) * np.sqrt(
-            np.abs(values) / max(float(np.nanmax(np.abs(values))), LEAST_SCALE)
+            np.abs(values) / max(float(np.nanmax(np.abs(values))), MIN_COLOUR_RANGE)
         )
-        axes.imshow(shades, cmap=_SHADES, vmin=-1, vmax=1, aspect="auto")
-        names = [look.name for look in looks(norms).values()]
-        _ticks(axes, names, [str(size) for size in sizes])
+        axes.imshow(shades, cmap=_COLOUR_MAP, vmin=-1, vmax=1, aspect="auto")
+        names = [look.name for look in assign_styles(norms).values()]
+        _label_axes(axes, names, [str(size) for size in sizes])
         for row, fields_of_norm in enumerate(fields):
             for column, field in enumerate(fields_of_norm):
-                _print(axes, (column, row), field, float(shades[row, column]), room)
+                _print_field(axes, (column, row), field, float(shades[row, column]), room)
         return figure
 
 
-def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
+def _label_axes(axes: Axes, norms: list[str], sizes: list[str]) -> None:
+    """Label rows with norms and columns with batch sizes."""
     crowded = sum(map(len, sizes)) > 60
     axes.set_xticks(range(len(sizes)), sizes, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(norms)), norms)
@@ -86,19 +99,22 @@ def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
         spine.set_visible(False)
 
 
-def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, room: Room) -> None:
+def _print_field(
+    axes: Axes, position: tuple[int, int], field: SeedMean, shade: float, layout: FieldLayout
+) -> None:
+    """Print a mean and its half-width in one field of the map."""
     if np.isnan(field.value):
-        axes.text(*at, "–", ha="center", va="center", color=SOFT)
+        axes.text(*position, "–", ha="center", va="center", color=MUTED_COLOUR)
         return
-    colour = "white" if abs(shade) > 0.6 else INK
-    margin = "" if np.isnan(field.half_width) else f"{room.between}±{field.half_width:.2f}"
-    text = f"{signed(field.value)}{margin}" if at[0] else "0"
+    colour = "white" if abs(shade) > 0.6 else TEXT_COLOUR
+    margin = "" if np.isnan(field.half_width) else f"{layout.between}±{field.half_width:.2f}"
+    text = f"{format_signed(field.value)}{margin}" if position[0] else "0"
     axes.text(
-        *at,
+        *position,
         text,
         ha="center",
         va="center",
         color=colour,
-        fontsize=room.size,
-        rotation=room.rotation,
+        fontsize=layout.size,
+        rotation=layout.rotation,
     )

@@ -1,4 +1,4 @@
-"""Error against batch size: every seed a dot, the mean a line, its interval a band."""
+"""Figure of error against batch size: every seed a dot, the mean a line, its interval a band."""
 
 from __future__ import annotations
 
@@ -10,54 +10,62 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import (
-    INK,
-    SOFT,
-    Look,
-    batch_size_axis,
-    looks,
-    percent_axis,
-    sheet,
-    spread,
+    MUTED_COLOUR,
+    TEXT_COLOUR,
+    NormStyle,
+    assign_styles,
+    open_figure,
+    set_batch_size_axis,
+    set_percent_axis,
+    spread_positions,
 )
+from analysis.findings import Findings
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.findings import Findings
 
 ALT = (
     "Line chart of test error against batch size from large to small, one line per norm with "
     "each seed as a dot; the table of errors gives the same numbers."
 )
 
-MANY = 5
+MAX_NORMS_WITH_LARGE_MARKS = 5
 
 
-def draw(findings: Findings) -> Figure:
-    """Test error (percent) of each norm at each batch size, large to small.
+def draw_error_by_batch_size(findings: Findings) -> Figure:
+    """Return the figure of test error (percent) of each norm by batch size, large to small.
 
-    A diverged trial is a cross at chance error, at which it enters the mean.
+    A diverged trial is a cross at chance error, which enters the mean.
     """
     comparison = findings.comparison
-    by_norm = looks(comparison.norms)
+    by_norm = assign_styles(comparison.norms)
     errors = comparison.scored["error"]
-    with sheet(7.2, max(4.4, 0.9 + 0.17 * len(comparison.norms))) as figure:
+    with open_figure(7.2, max(4.4, 0.9 + 0.17 * len(comparison.norms))) as figure:
         axes = figure.add_subplot()
-        percent_axis(axes, float(errors.min()), float(errors.max()))
-        batch_size_axis(axes, comparison.batch_sizes)
+        set_percent_axis(axes, float(errors.min()), float(errors.max()))
+        set_batch_size_axis(axes, comparison.batch_sizes)
         axes.set_ylabel("test error, last epoch (%)")
         for place, norm in enumerate(comparison.norms):
-            shift = 2.0 ** (-0.07 * (place - (len(comparison.norms) - 1) / 2) * _crowd(comparison))
-            _norm(axes, comparison, norm, by_norm[norm], shift)
-        _labels(figure, axes, comparison, by_norm)
+            shift = 2.0 ** (
+                -0.07
+                * (place - (len(comparison.norms) - 1) / 2)
+                * _compute_density_scale(comparison)
+            )
+            _draw_norm(axes, comparison, norm, by_norm[norm], shift)
+        _draw_line_labels(figure, axes, comparison, by_norm)
         if comparison.scored["diverged"].any():
-            cross = Line2D([], [], color=INK, marker="x", linestyle="", markersize=6)
+            cross = Line2D([], [], color=TEXT_COLOUR, marker="x", linestyle="", markersize=6)
             axes.legend([cross], ["diverged, at chance error"], loc="upper left", fontsize=8)
         return figure
 
 
-def _crowd(comparison: Comparison) -> float:
+def _compute_density_scale(comparison: Comparison) -> float:
+    """Return the factor, at most 1, by which marks shrink where norms are many."""
     return min(1.0, 6 / len(comparison.norms))
 
 
-def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: float) -> None:
+def _draw_norm(
+    axes: Axes, comparison: Comparison, norm: str, look: NormStyle, shift: float
+) -> None:
+    """Draw one norm's trials, mean and interval."""
     cells = [comparison.cells.get((norm, size)) for size in comparison.batch_sizes]
     shown = [cell for cell in cells if cell is not None and cell.ended]
     sizes = np.array([cell.batch_size for cell in shown]) * shift
@@ -70,12 +78,12 @@ def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: floa
         np.maximum(low, bottom),
         high,
         color=look.colour,
-        alpha=0.13 * _crowd(comparison),
+        alpha=0.13 * _compute_density_scale(comparison),
         linewidth=0,
     )
     axes.plot(sizes, means, color=look.colour, linestyle=look.dash, linewidth=1.8, zorder=3)
     rows = comparison.scored[comparison.scored["norm"] == norm]
-    crowded = len(comparison.norms) > MANY
+    crowded = len(comparison.norms) > MAX_NORMS_WITH_LARGE_MARKS
     for diverged, marker in ((False, look.marker), (True, "x")):
         part = rows[rows["diverged"] == diverged]
         axes.plot(
@@ -92,8 +100,10 @@ def _norm(axes: Axes, comparison: Comparison, norm: str, look: Look, shift: floa
         )
 
 
-def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[str, Look]) -> None:
-    """Each line's name at its right end, moved apart where lines end close together."""
+def _draw_line_labels(
+    figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[str, NormStyle]
+) -> None:
+    """Write each line's name at its right end, spread where lines end close together."""
     ends: dict[str, float] = {}
     for (norm, _), cell in comparison.cells.items():
         if cell.ended:
@@ -105,7 +115,7 @@ def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[st
         for value in ends.values()
     ]
     for (norm, _), wish, place in zip(
-        ends.items(), wished, _inside(wished, 11 / height), strict=True
+        ends.items(), wished, _place_labels(wished, 11 / height), strict=True
     ):
         axes.annotate(
             by_norm[norm].name,
@@ -118,7 +128,7 @@ def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[st
             fontsize=9,
             arrowprops={
                 "arrowstyle": "-",
-                "color": SOFT,
+                "color": MUTED_COLOUR,
                 "linewidth": 0.5,
                 "relpos": (0, 0.5),
                 "shrinkA": 1,
@@ -128,9 +138,9 @@ def _labels(figure: Figure, axes: Axes, comparison: Comparison, by_norm: dict[st
         )
 
 
-def _inside(wished: Sequence[float], gap: float) -> list[float]:
-    """Label places as fractions of the axes' height, kept within it."""
-    placed = spread(wished, gap)
+def _place_labels(wished: Sequence[float], gap: float) -> list[float]:
+    """Return label places as fractions of the axes' height, kept within it."""
+    placed = spread_positions(wished, gap)
     over = max(0.0, max(placed) - 1.0)
     under = max(0.0, -min(placed))
     return [place - over + under for place in placed]

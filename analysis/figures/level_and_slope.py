@@ -1,4 +1,4 @@
-"""Level against slope: how good a norm is, and how flat, are two things."""
+"""Scatter plot of level against slope: average error and its rise per halving of the batch."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
-from analysis.statistics.findings import Findings
-from analysis.statistics.learnt import learnt_nothing
+from analysis.figures.style import (
+    GRID_COLOUR,
+    MUTED_COLOUR,
+    NormStyle,
+    assign_styles,
+    open_figure,
+    spread_positions,
+)
+from analysis.findings import Findings
+from analysis.statistics.at_chance import list_norms_at_chance
 
 ALT = (
     "Scatter plot of each norm's average error over batch sizes (level) against the rise of its "
     "error per halving of the batch (slope), with the intervals of both."
 )
 
-MANY = 5
+MAX_NORMS_LABELLED = 5
 
 
-def draw(findings: Findings) -> Figure | None:
-    """AUEC (percent) across, slope (points per halving) up, both with 95 % t intervals.
+def draw_level_and_slope(findings: Findings) -> Figure | None:
+    """Return the figure of AUEC (percent) against slope (points per halving), with 95 % t
+    intervals.
 
-    Norms that have learnt nothing are left out: their errors cannot rise.
+    Norms at chance are left out: their errors cannot rise. None with fewer than two others.
     """
-    by_norm = looks(findings.comparison.norms)
-    nothing = learnt_nothing(findings.comparison)
+    by_norm = assign_styles(findings.comparison.norms)
+    nothing = list_norms_at_chance(findings.comparison)
     shown = {
         norm: found
         for norm, found in findings.measures.items()
@@ -35,9 +43,9 @@ def draw(findings: Findings) -> Figure | None:
     }
     if len(shown) < 2:
         return None
-    with sheet(7.2, 4.2) as figure:
+    with open_figure(7.2, 4.2) as figure:
         axes = figure.add_subplot()
-        axes.grid(color=GRID, linewidth=0.7)
+        axes.grid(color=GRID_COLOUR, linewidth=0.7)
         axes.set_axisbelow(True)
         for norm, found in shown.items():
             axes.errorbar(
@@ -54,31 +62,33 @@ def draw(findings: Findings) -> Figure | None:
             )
         axes.margins(x=0.22, y=0.15)
         if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
-            axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
+            axes.axhline(0, color=MUTED_COLOUR, linewidth=0.7, zorder=0)
         axes.set_xlabel("level: average error over batch sizes, AUEC (%)")
         axes.set_ylabel("slope: points per halving of the batch")
-        axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=SOFT, va="bottom")
+        axes.text(0.0, 1.02, "← better", transform=axes.transAxes, color=MUTED_COLOUR, va="bottom")
         axes.text(
             1.0,
             1.02,
             "slope of a straight line",
             transform=axes.transAxes,
-            color=SOFT,
+            color=MUTED_COLOUR,
             va="bottom",
             ha="right",
         )
-        if len(shown) > MANY:
+        if len(shown) > MAX_NORMS_LABELLED:
             figure.legend(loc="outside right upper", fontsize=8.5)
         else:
             places = {norm: (m.auec.value, m.slope.value) for norm, m in shown.items()}
-            _labels(axes, places, by_norm)
+            _draw_point_labels(axes, places, by_norm)
         return figure
 
 
-def _labels(axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, Look]) -> None:
-    """Each norm's name beside its point, on the side where there is room."""
+def _draw_point_labels(
+    axes: Axes, places: dict[str, tuple[float, float]], by_norm: dict[str, NormStyle]
+) -> None:
+    """Write each norm's name beside its point, on the side with more space."""
     low, high = axes.get_ylim()
-    heights = spread([slope for _, slope in places.values()], (high - low) * 0.045)
+    heights = spread_positions([slope for _, slope in places.values()], (high - low) * 0.045)
     for (norm, (level, _)), height in zip(places.items(), heights, strict=True):
         left = level > sum(axes.get_xlim()) / 2
         axes.annotate(

@@ -1,4 +1,4 @@
-"""BatchNorm decomposed: the same norm tested with different statistics."""
+"""Figure of BatchNorm decomposed: one norm tested with different statistics."""
 
 from __future__ import annotations
 
@@ -8,58 +8,60 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.names import drawn_names
+from analysis.figures.norm_labels import make_figure_labels
 from analysis.figures.style import (
-    Look,
-    batch_size_axis,
-    legend,
-    looks,
-    panels,
-    percent_axis,
-    rows_of,
-    sheet,
+    NormStyle,
+    assign_styles,
+    count_rows,
+    draw_legend,
+    make_panels,
+    open_figure,
+    set_batch_size_axis,
+    set_percent_axis,
 )
-from analysis.schema import STATISTICS
-from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.schema import STATISTICS_KINDS
+from analysis.statistics.decomposition import DecomposedCell
 
 ALT = (
     "Line chart of test error against batch size of one norm tested with its moving averages, with "
     "statistics recomputed over large batches, and with those of the test batch."
 )
-NAMES = {"ema": "moving average", "precise": "recomputed", "batch": "test batch"}
+KIND_NAMES = {"ema": "moving average", "precise": "recomputed", "batch": "test batch"}
 
 
-def draw(findings: Findings) -> Figure | None:
-    """Test error (percent) by batch size, a line for each kind of test statistics.
+def draw_norm_statistics(findings: Findings) -> Figure | None:
+    """Return the figure of test error (percent) by batch size, a line per kind of test statistics.
 
-    A panel for each norm that was tested in more than one way; None where there is none.
+    A panel for each norm that was tested in several ways; None where there is none.
     """
-    found = findings.decomposed
+    found = findings.decomposed_norms
     if not found:
         return None
     cells = [cell for members in found.values() for cell in members]
     errors = np.concatenate([values for cell in cells for values in cell.errors.values()])
-    kinds = [kind for kind in STATISTICS if any(kind in cell.errors for cell in cells)]
-    by_name = looks([NAMES[kind] for kind in STATISTICS])
-    with sheet(7.2, 0.9 + 2.5 * rows_of(len(found))) as figure:
-        drawn = panels(figure, len(found))
-        names = drawn_names(list(found))
+    kinds = [kind for kind in STATISTICS_KINDS if any(kind in cell.errors for cell in cells)]
+    by_name = assign_styles([KIND_NAMES[kind] for kind in STATISTICS_KINDS])
+    with open_figure(7.2, 0.9 + 2.5 * count_rows(len(found))) as figure:
+        drawn = make_panels(figure, len(found))
+        names = make_figure_labels(list(found))
         for axes, name, members in zip(drawn, names, found.values(), strict=True):
             axes.set_title(name)
-            percent_axis(axes, float(errors.min()), float(errors.max()))
-            batch_size_axis(axes, findings.comparison.batch_sizes, room=20 // min(3, len(found)))
+            set_percent_axis(axes, float(errors.min()), float(errors.max()))
+            set_batch_size_axis(
+                axes, findings.comparison.batch_sizes, max_labels=20 // min(3, len(found))
+            )
             for kind in kinds:
                 shown = [cell for cell in members if kind in cell.errors]
                 if shown:
-                    _line(axes, shown, kind, by_name[NAMES[kind]])
+                    _draw_kind(axes, shown, kind, by_name[KIND_NAMES[kind]])
         figure.supylabel("test error, last epoch (%)", fontsize=9)
-        legend(figure, {NAMES[kind]: by_name[NAMES[kind]] for kind in kinds})
+        draw_legend(figure, {KIND_NAMES[kind]: by_name[KIND_NAMES[kind]] for kind in kinds})
         return figure
 
 
-def _line(axes: Axes, cells: Sequence[Decomposed], kind: str, look: Look) -> None:
-    """One kind's means, and their interval as a band."""
+def _draw_kind(axes: Axes, cells: Sequence[DecomposedCell], kind: str, look: NormStyle) -> None:
+    """Draw the means of one kind and their interval as a band."""
     sizes = [cell.batch_size for cell in cells]
     means = [cell.means[kind] for cell in cells]
     bottom = axes.get_ylim()[0] if axes.get_yscale() == "log" else 0.0
@@ -78,5 +80,5 @@ def _line(axes: Axes, cells: Sequence[Decomposed], kind: str, look: Look) -> Non
         marker=look.marker,
         linestyle=look.dash,
         markersize=4.5,
-        label=NAMES[kind],
+        label=KIND_NAMES[kind],
     )

@@ -1,4 +1,4 @@
-"""What trials recorded on request, over training: a panel per batch size, a line per trial."""
+"""Figures of metrics that trials recorded on request: a panel per batch size, a line per trial."""
 
 from __future__ import annotations
 
@@ -8,40 +8,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.figures.learning_curves import curves
-from analysis.figures.style import GRID
-from analysis.statistics.findings import Findings
+from analysis.figures.learning_curves import draw_metric_curves
+from analysis.figures.style import GRID_COLOUR
+from analysis.findings import Findings
 
-WIDE = 10.0
+LOG_SCALE_RATIO = 10.0
 
 
-def alt(what: str) -> str:
-    """Alternative text of the curves of `what`."""
+def describe_curves(what: str) -> str:
+    """Return the alternative text of the curves of `what`."""
     return (
         f"Curves of {what} against epoch, one panel for each batch size from large to small, one "
         "line for each trial, or for each norm's mean where there are many."
     )
 
 
-def drawer(metric: str, label: str) -> Callable[[Findings], Figure | None]:
-    """What draws `metric` over epochs, or gives None where no trial recorded it.
+def make_curve_drawer(metric: str, label: str) -> Callable[[Findings], Figure | None]:
+    """Return a function that draws `metric` over epochs, or returns None where none was recorded.
 
-    A line for each trial, or where they crowd a panel for each norm's mean.
+    A line for each trial, or for each norm's mean where trials crowd a panel.
     """
-    return lambda findings: curves(findings, metric, label, _axis, always_each=False)
+    return lambda findings: draw_metric_curves(
+        findings, metric, label, _format_axis, always_each=False
+    )
 
 
-def watched(findings: Findings) -> str:
-    """Path of the watched layer in the network."""
+def describe_watched_layer(findings: Findings) -> str:
+    """Return the path of the watched layer in the network."""
     return " and ".join(findings.settings.get("train.watch", ())) or "the watched layer"
 
 
-def _axis(axes: Axes, lowest: float, highest: float) -> None:
-    """A log scale where the values are positive and span more than `WIDE` to one."""
-    if 0 < lowest * WIDE < highest:
+def _format_axis(axes: Axes, lowest: float, highest: float) -> None:
+    """Set a log scale where values are positive and span more than `LOG_SCALE_RATIO` to one."""
+    if 0 < lowest * LOG_SCALE_RATIO < highest:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""What the figures share: colours, markers, type, and drawing without touching global state."""
+"""Style that the figures share: colours, markers, fonts, axes; global state is not changed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from analysis.figures.names import FONT, drawn_names
+from analysis.figures.norm_labels import FONT, make_figure_labels
 
-INK = "#222222"
-SOFT = "#767676"
-GRID = "#e4e4e4"
+TEXT_COLOUR = "#222222"
+MUTED_COLOUR = "#767676"
+GRID_COLOUR = "#e4e4e4"
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; yellow is left out,
 # as it vanishes on white; then Tol's muted tones for further norms. Dark and light alternate, so
@@ -38,22 +38,22 @@ _DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
     (0, (6, 1.5, 1.2, 1.5)),
 )
 
-RC: dict[Any, Any] = {
+MATPLOTLIB_SETTINGS: dict[Any, Any] = {
     "font.family": [FONT],
     "font.size": 9.0,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED_COLOUR,
+    "axes.labelcolor": TEXT_COLOUR,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 9.0,
     "axes.titlelocation": "left",
     "axes.grid": False,
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "text.color": TEXT_COLOUR,
+    "xtick.color": MUTED_COLOUR,
+    "ytick.color": MUTED_COLOUR,
+    "xtick.labelcolor": TEXT_COLOUR,
+    "ytick.labelcolor": TEXT_COLOUR,
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.dpi": 160,
@@ -65,8 +65,8 @@ RC: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one norm is drawn, in every figure alike."""
+class NormStyle:
+    """Style of one norm, the same in every figure."""
 
     name: str
     colour: str
@@ -74,29 +74,31 @@ class Look:
     dash: Literal["-"] | tuple[float, tuple[float, ...]]
 
 
-def looks(norms: Sequence[str]) -> dict[str, Look]:
-    """A look for each norm by its place; colour, marker and dash differ together."""
-    parts = zip(drawn_names(norms), cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False)
-    return {norm: Look(*look) for norm, look in zip(norms, parts, strict=True)}
+def assign_styles(norms: Sequence[str]) -> dict[str, NormStyle]:
+    """Return a style for each norm by its place; colour, marker and dash differ together."""
+    parts = zip(
+        make_figure_labels(norms), cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False
+    )
+    return {norm: NormStyle(*look) for norm, look in zip(norms, parts, strict=True)}
 
 
 @contextmanager
-def sheet(width: float, height: float) -> Iterator[Figure]:
-    """A figure (inches) to draw on under this style; nothing outside the block is changed."""
-    with mpl.rc_context(RC):
+def open_figure(width: float, height: float) -> Iterator[Figure]:
+    """Yield a figure (inches) under this style; nothing outside the block is changed."""
+    with mpl.rc_context(MATPLOTLIB_SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
 
 
-def batch_size_axis(axes: Axes, batch_sizes: Sequence[int], room: int = 20) -> None:
-    """A log axis over batch sizes, large to small, labelled with the sizes themselves.
+def set_batch_size_axis(axes: Axes, batch_sizes: Sequence[int], max_labels: int = 20) -> None:
+    """Set a log axis over batch sizes, large to small, labelled with the sizes.
 
-    About `room` labels fit; one that would touch the label before it is left out.
+    About `max_labels` labels fit; one that would touch the label before it is left out.
     """
     axes.set_xscale("log", base=2)
     axes.set_xlim(max(batch_sizes) * 2**0.4, min(batch_sizes) / 2**0.4)
-    gap = (log2(max(batch_sizes) / min(batch_sizes)) + 0.8) / room
+    gap = (log2(max(batch_sizes) / min(batch_sizes)) + 0.8) / max_labels
     labels, last = [], float("inf")
     for size in sorted(batch_sizes, reverse=True):
         shown = last - log2(size) >= gap
@@ -107,10 +109,10 @@ def batch_size_axis(axes: Axes, batch_sizes: Sequence[int], room: int = 20) -> N
     axes.set_xlabel("batch size")
 
 
-def panels(figure: Figure, num: int, *, share_x: bool = False) -> list[Axes]:
-    """`num` panels with a common y axis in the rows that `rows_of` counts; the rest is empty."""
-    columns = _columns(num)
-    grid = figure.subplots(rows_of(num), columns, sharex=share_x, sharey=True, squeeze=False)
+def make_panels(figure: Figure, num: int, *, share_x: bool = False) -> list[Axes]:
+    """Return `num` panels with a common y axis, in the rows that `count_rows` gives."""
+    columns = _count_columns(num)
+    grid = figure.subplots(count_rows(num), columns, sharex=share_x, sharey=True, squeeze=False)
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(w_pad=0.1)
@@ -122,17 +124,18 @@ def panels(figure: Figure, num: int, *, share_x: bool = False) -> list[Axes]:
     return found[:num]
 
 
-def rows_of(num: int) -> int:
-    """How many rows `num` panels take: three to a row, but four in two rows."""
-    return -(-num // _columns(num))
+def count_rows(num: int) -> int:
+    """Return the number of rows for `num` panels: three to a row, but four in two rows."""
+    return -(-num // _count_columns(num))
 
 
-def _columns(num: int) -> int:
+def _count_columns(num: int) -> int:
+    """Return the number of columns for `num` panels."""
     return 2 if num == 4 else min(3, num)
 
 
-def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
-    """One legend of lines for all panels, above them, in as many columns as fit."""
+def draw_legend(figure: Figure, by_norm: Mapping[str, NormStyle]) -> None:
+    """Draw one legend of lines for all panels, above them, in as many columns as fit."""
     handles = [Line2D([], [], color=k.colour, linestyle=k.dash) for k in by_norm.values()]
     names = [look.name for look in by_norm.values()]
     columns = max(1, min(4, 96 // (max(map(len, names)) + 9)))
@@ -141,8 +144,8 @@ def legend(figure: Figure, by_norm: Mapping[str, Look]) -> None:
     figure.legend(handles, names, loc="outside upper left", ncols=columns, fontsize=9)
 
 
-def percent_axis(axes: Axes, lowest: float, highest: float) -> None:
-    """Percent on the y axis, on a log scale where the values span more than four to one."""
+def set_percent_axis(axes: Axes, lowest: float, highest: float) -> None:
+    """Set a percent y axis, on a log scale where values span more than four to one."""
     if lowest > 0 and highest / lowest > 4:
         axes.set_yscale("log")
         steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90)
@@ -152,31 +155,33 @@ def percent_axis(axes: Axes, lowest: float, highest: float) -> None:
         axes.set_yticks(shown)
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.7)
     axes.set_axisbelow(True)
 
 
-def spread(values: Sequence[float], gap: float) -> list[float]:
-    """`values` moved apart until neighbours are `gap` away, keeping their order and centre.
+def spread_positions(values: Sequence[float], gap: float) -> list[float]:
+    """Return `values` spread until neighbours are `gap` apart, in the same order and around one
+    centre.
 
-    Each block of labels that would overlap is laid out evenly around the mean of its wishes.
+    Each block of labels that would overlap is laid out evenly around the mean of its values.
     """
     order = sorted(range(len(values)), key=lambda i: values[i])
     blocks: list[list[int]] = []
     for index in order:
         blocks.append([index])
-        while len(blocks) > 1 and _start(blocks[-1], values, gap) < (
-            _start(blocks[-2], values, gap) + gap * len(blocks[-2])
+        while len(blocks) > 1 and _compute_block_start(blocks[-1], values, gap) < (
+            _compute_block_start(blocks[-2], values, gap) + gap * len(blocks[-2])
         ):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     placed = [0.0] * len(values)
     for block in blocks:
-        start = _start(block, values, gap)
+        start = _compute_block_start(block, values, gap)
         for place, index in enumerate(block):
             placed[index] = start + gap * place
     return placed
 
 
-def _start(block: Sequence[int], values: Sequence[float], gap: float) -> float:
+def _compute_block_start(block: Sequence[int], values: Sequence[float], gap: float) -> float:
+    """Return the position of the first label of a block."""
     centre = sum(values[i] for i in block) / len(block)
     return centre - gap * (len(block) - 1) / 2

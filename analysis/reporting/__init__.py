@@ -1,1 +1,1 @@
-"""The report: its words, its tables and the pages that hold them."""
+"""The report: its sentences, its tables and the pages that hold them."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.reporting.wording import MINUS, number, signed
+from analysis.formatting import MINUS, format_number, format_signed
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -25,35 +25,43 @@ _NOTE = (
 )
 
 
-def latex(found: Sequence[Comparison]) -> str:
-    """A `tabular` (booktabs) for each comparison, which says in a comment what its marks mean."""
-    return "\n\n".join("\n".join(_table(comparison)) for comparison in found) + "\n"
+def format_latex(comparisons: Sequence[Comparison]) -> str:
+    """Return a `tabular` (booktabs) for each comparison, with a comment on its marks."""
+    return "\n\n".join("\n".join(_build_tabular(comparison)) for comparison in comparisons) + "\n"
 
 
-def _table(comparison: Comparison) -> Iterator[str]:
+def _build_tabular(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines of one comparison's `tabular`."""
     sizes = comparison.batch_sizes
     # At a single batch size AUEC is the error itself.
     level = ["AUEC"] if len(sizes) > 1 else []
     if comparison.label:
-        yield f"% {_text(comparison.label)}"
+        yield f"% {_escape_label(comparison.label)}"
     yield from _NOTE
     yield rf"\begin{{tabular}}{{l{'r' * (len(sizes) + len(level))}}}"
     yield r"\toprule"
-    yield _row("Batch size", [*map(str, sizes), *level])
+    yield _format_row("Batch size", [*map(str, sizes), *level])
     yield r"\midrule"
     for norm in comparison.norms:
         cells = [comparison.cells.get((norm, size)) for size in sizes]
-        errors = [_number(cell.error, number, len(cell.diverged)) if cell else "" for cell in cells]
-        yield _row(_text(norm), [*errors, *(_level(comparison, norm) for _ in level)])
-    if comparison.primary:
+        errors = [
+            _format_mean_in_latex(cell.error, format_number, len(cell.diverged)) if cell else ""
+            for cell in cells
+        ]
+        yield _format_row(
+            _escape_label(norm), [*errors, *(_format_auec(comparison, norm) for _ in level)]
+        )
+    if comparison.declared_contrasts:
         yield r"\midrule"
-    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
-    for gap in comparison.primary:
+    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
+    for gap in comparison.declared_contrasts:
         gaps = [*(by_size[gap.norm, size] for size in sizes), *(gap for _ in level)]
-        yield _row(
-            f"{_text(gap.norm)} vs.\\ {_text(comparison.reference)}",
+        yield _format_row(
+            f"{_escape_label(gap.norm)} vs.\\ {_escape_label(comparison.reference)}",
             [
-                _number(item.difference.paired, signed, comparison.rests_on_diverged(item))
+                _format_mean_in_latex(
+                    item.difference.paired, format_signed, comparison.rests_on_diverged(item)
+                )
                 for item in gaps
             ],
         )
@@ -61,25 +69,30 @@ def _table(comparison: Comparison) -> Iterator[str]:
     yield r"\end{tabular}"
 
 
-def _level(comparison: Comparison, norm: str) -> str:
-    diverged = comparison.diverged_in(norm, None)
-    return _number(t_interval(list(comparison.auec[norm])), number, diverged)
+def _format_auec(comparison: Comparison, norm: str) -> str:
+    """Return a norm's AUEC with its half-width."""
+    diverged = comparison.count_diverged(norm, None)
+    return _format_mean_in_latex(
+        estimate_mean(list(comparison.auec[norm])), format_number, diverged
+    )
 
 
-def _number(mean: Mean, shown: object, diverged: int = 0) -> str:
+def _format_mean_in_latex(mean: SeedMean, formatter: object, diverged: int = 0) -> str:
+    """Return a mean with its half-width, and a dagger where trials diverged."""
     if np.isnan(mean.value):
         return "--"
-    value = number(mean.value) if shown is number else signed(mean.value)
-    half = "" if np.isnan(mean.half_width) else rf" \pm {number(mean.half_width)}"
+    value = format_number(mean.value) if formatter is format_number else format_signed(mean.value)
+    half = "" if np.isnan(mean.half_width) else rf" \pm {format_number(mean.half_width)}"
     mark = r"^{\dagger}" if diverged else ""
     return f"${value.replace(MINUS, '-')}{mark}{half}$"
 
 
-def _row(label: str, cells: Sequence[str]) -> str:
+def _format_row(label: str, cells: Sequence[str]) -> str:
+    """Return a table row of a label and cells."""
     return f"{label} & {' & '.join(cells)} \\\\"
 
 
-def _text(label: str) -> str:
-    """`label` as LaTeX prints it; after the row before it, `[` and `*` would be its options."""
+def _escape_label(label: str) -> str:
+    """Return `label` escaped for LaTeX; a leading `[` or `*` would be an option of a row."""
     text = label.translate(_SPECIAL)
     return f"{{}}{text}" if text.startswith(("[", "*")) else text

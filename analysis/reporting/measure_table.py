@@ -7,15 +7,15 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import listed, number, signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.measures import Measures
+from analysis.findings import Findings
+from analysis.formatting import format_number, format_signed, join_words
+from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.statistics.inference.intervals import SeedMean
+from analysis.statistics.norm_measures import NormMeasures
 
 
-def measure_frame(findings: Findings) -> pd.DataFrame:
-    """One row per norm, one column per measure; intervals as `_low_95` and `_high_95`."""
+def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
+    """Return one row per norm, one column per measure; intervals as `_low_95` and `_high_95`."""
     rows = []
     for measures in findings.measures.values():
         row: dict[str, object] = {}
@@ -24,7 +24,7 @@ def measure_frame(findings: Findings) -> pd.DataFrame:
             if name == "relative":  # a mean of logarithms, told as the factor that it stands for
                 ends = np.exp([value.value, value.low, value.high])
                 row |= dict(zip((name, f"{name}_low_95", f"{name}_high_95"), ends, strict=True))
-            elif isinstance(value, Mean):
+            elif isinstance(value, SeedMean):
                 row |= {
                     name: value.value,
                     f"{name}_low_95": value.low,
@@ -37,18 +37,18 @@ def measure_frame(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows)
 
 
-def measure_tables(findings: Findings) -> tuple[Table, ...]:
-    """The measures as a page shows them: level and slope, then regret and safety."""
+def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
+    """Return the page tables of measures: level and slope, then regret and safety."""
     if not findings.measures:
         return ()
     smallest = findings.comparison.common_batch_sizes[-1]
     found = findings.measures.items()
-    lost = any(findings.comparison.diverged_in(norm, None) for norm, _ in found)
-    level = Table(
+    lost = any(findings.comparison.count_diverged(norm, None) for norm, _ in found)
+    level = PageTable(
         "Level and slope",
         ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst rise", "worst"),
         tuple(
-            (norm, _level(measures, findings.comparison.diverged_in(norm, None)))
+            (norm, _build_level_cells(measures, findings.comparison.count_diverged(norm, None)))
             for norm, measures in found
         ),
         (
@@ -60,14 +60,15 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
             "has no result." + (" †: diverged trials, counted at chance error." if lost else ""),
         ),
     )
-    safety = Table(
+    safety = PageTable(
         "Regret and safety",
         ("norm", "mean regret", "max regret", "safe range (octaves)", "diverged"),
-        tuple((norm, _safety(measures)) for norm, measures in found),
+        tuple((norm, _build_safety_cells(measures)) for norm, measures in found),
         (
             "Regret: mean error above the lowest norm's, points, over batch sizes; it comes out "
             "too large, as the lowest of noisy means is too low. Below, without this bias: the "
-            "best chosen on half the seeds, scores from the rest." + _guessed_at(findings),
+            "best chosen on half the seeds, scores from the rest."
+            + _describe_excluded_sizes(findings),
             "Safe range: how often the batch can be halved before the 95 % upper bound of the rise "
             f"over some larger batch size passes {findings.margin:g} points, or nothing is learnt "
             "any more; unknown (–) where it gets as far as a batch size with too few seeds for a "
@@ -79,8 +80,8 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
     return (level, safety) if len(findings.comparison.common_batch_sizes) > 1 else (safety,)
 
 
-def _guessed_at(findings: Findings) -> str:
-    """That batch sizes at which no norm has learnt anything are no part of regret."""
+def _describe_excluded_sizes(findings: Findings) -> str:
+    """Return words on batch sizes at which all norms are at chance, which regret leaves out."""
     comparison = findings.comparison
     sizes = [
         b
@@ -89,37 +90,52 @@ def _guessed_at(findings: Findings) -> str:
     ]
     if not sizes:
         return ""
-    return f" Without batch size{'s'[: len(sizes) > 1]} {listed(sizes)}: nothing is learnt there."
-
-
-def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
     return (
-        Shown(number(m.auec.value), margin(m.auec), f"† {diverged} diverged" * bool(diverged)),
-        Shown(signed(m.degradation.value), margin(m.degradation), _relative(m.relative.value)),
-        Shown(signed(m.slope.value), margin(m.slope)),
-        Shown(signed(m.last_octave.value), margin(m.last_octave)),
-        Shown(number(m.rise)),
-        Shown(number(m.worst)),
+        f" Without batch size{'s'[: len(sizes) > 1]} {join_words(sizes)}: nothing is learnt there."
     )
 
 
-def _safety(m: Measures) -> tuple[Shown, ...]:
+def _build_level_cells(m: NormMeasures, diverged: int) -> tuple[TableCell, ...]:
+    """Return the cells of a norm in the table of level and slope."""
+    return (
+        TableCell(
+            format_number(m.auec.value),
+            format_half_width(m.auec),
+            f"† {diverged} diverged" * bool(diverged),
+        ),
+        TableCell(
+            format_signed(m.degradation.value),
+            format_half_width(m.degradation),
+            _format_ratio(m.relative.value),
+        ),
+        TableCell(format_signed(m.slope.value), format_half_width(m.slope)),
+        TableCell(format_signed(m.last_octave.value), format_half_width(m.last_octave)),
+        TableCell(format_number(m.rise)),
+        TableCell(format_number(m.worst)),
+    )
+
+
+def _build_safety_cells(m: NormMeasures) -> tuple[TableCell, ...]:
+    """Return the cells of a norm in the table of regret and safety."""
     low, high = m.divergence_interval
     return (
-        Shown(number(m.regret_mean), note=_split(m.split_regret_mean)),
-        Shown(number(m.regret_max), note=_split(m.split_regret_max)),
-        Shown(number(m.safe, 1)),
-        Shown(f"{m.diverged} of {m.ended}", note=_percents(low, high)),
+        TableCell(format_number(m.regret_mean), note=_format_split_regret(m.split_regret_mean)),
+        TableCell(format_number(m.regret_max), note=_format_split_regret(m.split_regret_max)),
+        TableCell(format_number(m.safe, 1)),
+        TableCell(f"{m.diverged} of {m.ended}", note=_format_percent_range(low, high)),
     )
 
 
-def _relative(value: float) -> str:
-    return "" if np.isnan(value) else f"× {number(float(np.exp(value)))}"
+def _format_ratio(value: float) -> str:
+    """Return a logarithm of a ratio as a factor; empty where missing."""
+    return "" if np.isnan(value) else f"× {format_number(float(np.exp(value)))}"
 
 
-def _split(value: float) -> str:
-    return "" if np.isnan(value) else f"split {number(value)}"
+def _format_split_regret(value: float) -> str:
+    """Return split regret as a note; empty where missing."""
+    return "" if np.isnan(value) else f"split {format_number(value)}"
 
 
-def _percents(low: float, high: float) -> str:
+def _format_percent_range(low: float, high: float) -> str:
+    """Return an interval of fractions in percent; empty where missing."""
     return "" if np.isnan(low) else f"{100 * low:.0f} to {100 * high:.0f} %"

@@ -1,8 +1,8 @@
-"""How the report's numbers are computed, in the words that stand at its end."""
+"""Explanations of how the report's numbers are computed, printed at its end."""
 
 from __future__ import annotations
 
-NOT_BY_SEED = (
+UNVERIFIED_PAIRING_METHOD = (
     "Gap",
     "Differences are taken between rows of one seed. That one seed gave every norm the same "
     "initial weights, data order or split is assumed: the table does not say so. Welch's unpaired "

@@ -1,4 +1,4 @@
-"""What the report says, before it is HTML or Markdown: sections of words, figures and tables."""
+"""Content of the report, before its HTML or Markdown: sentences, figures and tables."""
 
 from __future__ import annotations
 
@@ -11,56 +11,61 @@ from math import comb
 import pandas as pd
 
 from analysis.figures import critical_difference
-from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, in_short, missing_trials
-from analysis.reporting.dependence_section import depends
-from analysis.reporting.gallery import Drawn, gallery
-from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.methods import METHODS, NOT_BY_SEED
-from analysis.reporting.notes import notes
-from analysis.reporting.power import power
-from analysis.reporting.published_table import published_tables
-from analysis.reporting.recorded_table import recorded_tables
-from analysis.reporting.statistics_table import statistics_table
-from analysis.reporting.tables import Table, error_table, gap_table, top5_table
-from analysis.reporting.test_set_table import test_set_table
-from analysis.reporting.time_table import time_table, without_curves
-from analysis.reporting.unconfounded_section import in_words, unconfounded_table
-from analysis.reporting.wording import listed, p_value, spans
-from analysis.schema import Trials
-from analysis.statistics.confounding import unconfounded
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import ALPHA
-from analysis.statistics.ranks import Ranks, rank
+from analysis.findings import Findings
+from analysis.formatting import format_p, format_ranges, join_words
+from analysis.reporting.measure_table import build_measure_tables
+from analysis.reporting.methods import METHODS, UNVERIFIED_PAIRING_METHOD
+from analysis.reporting.power_sentences import describe_power
+from analysis.reporting.published_table import build_published_tables
+from analysis.reporting.recorded_table import build_recorded_tables
+from analysis.reporting.report_figures import ReportFigure, draw_figures
+from analysis.reporting.sign_reversal_sentences import describe_sign_reversals
+from analysis.reporting.statistics_or_sgd_section import build_harm_table, describe_harm
+from analysis.reporting.statistics_table import build_statistics_table
+from analysis.reporting.summary import write_answer
+from analysis.reporting.tables import (
+    PageTable,
+    build_contrast_table,
+    build_error_table,
+    build_top5_table,
+)
+from analysis.reporting.test_set_table import build_test_set_table
+from analysis.reporting.time_table import build_time_table, describe_missing_curves
+from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials, shorten_list
+from analysis.reporting.trial_differences import describe_trial_differences
+from analysis.schema import Results
+from analysis.statistics.inference.intervals import ALPHA
+from analysis.statistics.ranks import Ranks, rank_norms
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 
 @dataclass(frozen=True)
-class Section:
-    """What is said of one comparison. `label` is empty where the report has only one."""
+class ReportSection:
+    """Content of one comparison's section; `label` is empty where the report has only one."""
 
     label: str
     coverage: tuple[str, ...]
     answer: tuple[str, ...]
     missing: tuple[str, ...]
     power: tuple[str, ...]
-    figures: tuple[Drawn, ...]
-    tables: tuple[Table, ...]
+    figures: tuple[ReportFigure, ...]
+    tables: tuple[PageTable, ...]
 
 
-LONGEST = 40
-"""Letters of a label that a file name holds."""
+MAX_SLUG_LETTERS = 40
+"""Letters of a label in a file name, at most."""
 
-SMALL = "small edition: "
-"""How a record begins to say what the small edition of its grid replaced."""
+SMALL_PRESET_PREFIX = "small edition: "
+"""Prefix of a preset text in a record that was trained under a small preset."""
 
 
 @dataclass(frozen=True)
-class Page:
-    """The whole report. `edition` says in large letters what is not as in the full sweep."""
+class ReportPage:
+    """Content of the whole report; `edition` is the text of the banner on presets, if any."""
 
     name: str
     edition: str
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
     notes: tuple[str, ...]
     methods: tuple[tuple[str, str], ...]
     protocol: tuple[tuple[str, str], ...]
@@ -69,148 +74,155 @@ class Page:
 
     @property
     def edition_title(self) -> str:
-        """What the large letters say."""
-        return "Small edition" if SMALL in self.edition else "Part of the data"
+        """Title of the banner."""
+        return "Small edition" if SMALL_PRESET_PREFIX in self.edition else "Part of the data"
 
     @property
     def edition_detail(self) -> str:
-        """What stands below them."""
-        return self.edition.replace(SMALL, "")
+        """Text below the banner's title."""
+        return self.edition.replace(SMALL_PRESET_PREFIX, "")
 
 
-def page(trials: Trials, found: Sequence[Findings]) -> Page:
-    """The report on `found`, the findings on `trials`."""
-    labels = [item.comparison.label for item in found]
-    suffixes = [f"-{name}" for name in slugs(labels)] if len(found) > 1 else [""]
-    return Page(
-        name=trials.name,
-        edition=edition_of(trials),
+def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage:
+    """Return the content of the report on `results`."""
+    labels = [item.comparison.label for item in all_findings]
+    suffixes = [f"-{name}" for name in make_slugs(labels)] if len(all_findings) > 1 else [""]
+    return ReportPage(
+        name=results.name,
+        edition=describe_preset(results),
         sections=(
-            *_depends(found),
-            *_overall(found),
-            *_unconfounded(found),
-            *map(_section, found, suffixes),
+            *_build_reversal_section(all_findings),
+            *_build_rank_section(all_findings),
+            *_build_harm_sections(all_findings),
+            *map(_build_section, all_findings, suffixes),
         ),
-        notes=(*notes(trials, [item.comparison for item in found]), *without_curves(found)),
-        methods=_methods(trials),
-        protocol=_protocol([item.settings for item in found]),
-        provenance=_provenance(trials),
-        warnings=trials.warnings,
+        notes=(
+            *describe_trial_differences(results, [item.comparison for item in all_findings]),
+            *describe_missing_curves(all_findings),
+        ),
+        methods=_select_methods(results),
+        protocol=_tabulate_protocol([item.settings for item in all_findings]),
+        provenance=_tabulate_provenance(results),
+        warnings=results.warnings,
     )
 
 
-def _methods(trials: Trials) -> tuple[tuple[str, str], ...]:
-    if trials.made_by_sweep:
+def _select_methods(results: Results) -> tuple[tuple[str, str], ...]:
+    """Return the explanations that hold for the origin of the results."""
+    if results.made_by_sweep:
         return METHODS
-    return tuple(NOT_BY_SEED if name == NOT_BY_SEED[0] else (name, text) for name, text in METHODS)
+    return tuple(
+        UNVERIFIED_PAIRING_METHOD if name == UNVERIFIED_PAIRING_METHOD[0] else (name, text)
+        for name, text in METHODS
+    )
 
 
-def edition_of(trials: Trials) -> str:
-    """What a small edition replaced, or how the data were limited; empty where nothing was."""
-    editions = sorted(set(trials.trials["edition"]) - {""})
+def describe_preset(results: Results) -> str:
+    """Return what a small preset replaced, or how data were limited; empty for neither."""
+    editions = sorted(set(results.trials["edition"]) - {""})
     return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
 
 
-def _section(findings: Findings, suffix: str) -> Section:
-    """What is said of `findings`; `suffix` is empty where they are the only ones."""
+def _build_section(findings: Findings, suffix: str) -> ReportSection:
+    """Return the section on `findings`; `suffix` is empty where they are the only ones."""
     comparison = findings.comparison
-    tables = [error_table(comparison)]
+    tables = [build_error_table(comparison)]
     if findings.by_top5:
-        tables.append(top5_table(findings.by_top5))
+        tables.append(build_top5_table(findings.by_top5))
     if len(comparison.norms) > 1:
-        tables.append(gap_table(comparison))
-    tables += measure_tables(findings)
+        tables.append(build_contrast_table(comparison))
+    tables += build_measure_tables(findings)
     further = (
-        test_set_table(findings),
-        statistics_table(findings),
-        time_table(findings),
-        *published_tables(findings),
-        *recorded_tables(findings),
+        build_test_set_table(findings),
+        build_statistics_table(findings),
+        build_time_table(findings),
+        *build_published_tables(findings),
+        *build_recorded_tables(findings),
     )
-    return Section(
+    return ReportSection(
         label=comparison.label if suffix else "",
-        coverage=tuple(coverage(comparison)),
-        answer=tuple(answer(findings)),
-        missing=tuple(in_short(missing_trials(comparison))),
-        power=tuple(power(findings)),
-        figures=tuple(gallery(findings, suffix)),
+        coverage=tuple(describe_coverage(comparison)),
+        answer=tuple(write_answer(findings)),
+        missing=tuple(shorten_list(list_missing_trials(comparison))),
+        power=tuple(describe_power(findings)),
+        figures=tuple(draw_figures(findings, suffix)),
         tables=(*tables, *(table for table in further if table)),
     )
 
 
-def _depends(found: Sequence[Findings]) -> Iterator[Section]:
-    """That a norm is better or worse depends on a factor of the grid; before anything else."""
-    lines = depends(found)
+def _build_reversal_section(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:
+    """Yield the section on norms whose sign depends on a factor, if there are any."""
+    lines = describe_sign_reversals(all_findings)
     if lines:
-        yield Section("What depends on the variant", (), tuple(lines), (), (), (), ())
+        yield ReportSection("What depends on the variant", (), tuple(lines), (), (), (), ())
 
 
-def _overall(found: Sequence[Findings]) -> Iterator[Section]:
-    """Ranks over all data sets and networks, where there are enough of them."""
-    ranks = rank([item.comparison for item in found])
+def _build_rank_section(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:
+    """Yield the section on ranks over data sets and networks, if there are enough."""
+    ranks = rank_norms([item.comparison for item in all_findings])
     if ranks is None:
         return
-    order = listed([f"{norm} ({mean:.2f})" for norm, mean in ranks.mean.items()])
-    joined = "; ".join(listed(group) for group in ranks.groups)
+    order = join_words([f"{norm} ({mean:.2f})" for norm, mean in ranks.mean.items()])
+    joined = "; ".join(join_words(group) for group in ranks.groups)
     verdict = f"Not distinguishable: {joined}." if joined else "All are distinguishable."
-    verdict += _too_few(ranks)
+    verdict += _describe_too_few_blocks(ranks)
     caption = (
         f"Mean rank by AUEC over {ranks.num_blocks} pairs of data set and network; a bar joins "
-        f"norms that are not distinguishable (Friedman p {p_value(ranks.p)}, then Wilcoxon with "
+        f"norms that are not distinguishable (Friedman p {format_p(ranks.p)}, then Wilcoxon with "
         "Holm)."
     )
-    yield Section(
+    yield ReportSection(
         label="Over all data sets and networks",
         coverage=(),
         answer=(f"Mean ranks, lower is better: {order}. {verdict}",),
         missing=(),
         power=(),
         figures=(
-            Drawn(
+            ReportFigure(
                 "critical-difference",
                 "Critical difference",
                 caption,
                 critical_difference.ALT,
-                critical_difference.draw(ranks),
+                critical_difference.draw_ranks(ranks),
             ),
         ),
         tables=(),
     )
 
 
-def _too_few(ranks: Ranks) -> str:
-    """That no pair could be set apart whatever the results, where so few blocks allow none."""
+def _describe_too_few_blocks(ranks: Ranks) -> str:
+    """Return a sentence where no result could separate a pair in so few blocks; else empty."""
     pairs = comb(len(ranks.mean), 2)
     if ranks.smallest_p < ALPHA:
         return ""
     return (
         f" {ranks.num_blocks} pairs of data set and network are too few to set any of {pairs} "
         f"pairs of norms apart: the smallest p that Wilcoxon's test and Holm's adjustment can give "
-        f"is {p_value(ranks.smallest_p)}."
+        f"is {format_p(ranks.smallest_p)}."
     )
 
 
-def _unconfounded(found: Sequence[Findings]) -> Iterator[Section]:
-    """What of a small batch's harm is the statistics', where a grid tells it from SGD's."""
-    items = unconfounded([item.comparison for item in found])
+def _build_harm_sections(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:
+    """Yield a section on statistics or SGD per pair of halves in the grid."""
+    items = separate_harm([item.comparison for item in all_findings])
     for item in items:
-        yield Section(
+        yield ReportSection(
             label="Statistics or SGD" + (f": {item.label}" if len(items) > 1 else ""),
             coverage=(),
-            answer=tuple(in_words(item)),
+            answer=tuple(describe_harm(item)),
             missing=(),
             power=(),
             figures=(),
-            tables=(unconfounded_table(item),),
+            tables=(build_harm_table(item),),
         )
 
 
-def slugs(labels: Sequence[str]) -> list[str]:
-    """Labels as parts of file names: no two alike, on disks that know no capitals either.
+def make_slugs(labels: Sequence[str]) -> list[str]:
+    """Return labels as parts of file names: no two equal, also on disks that ignore case.
 
-    Short: without the parts that all of them share, and of a dotted name the last word.
+    Parts that all labels share are left out, and of a dotted name all but the last word.
 
-    >>> slugs(["digits, cnn, train.optimizer.lr=0.1", "digits, cnn, train.optimizer.lr=1"])
+    >>> make_slugs(["digits, cnn, train.optimizer.lr=0.1", "digits, cnn, train.optimizer.lr=1"])
     ['lr-0.1', 'lr-1']
     """
     names: list[str] = []
@@ -219,14 +231,16 @@ def slugs(labels: Sequence[str]) -> list[str]:
     own = [", ".join(part for part in item if part not in shared) for item in parts]
     for label in own:
         label = re.sub(r"[\w.]*\.(?=[A-Za-z_]\w*=)", "", label)
-        name = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")[:LONGEST] or "other"
+        name = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")[:MAX_SLUG_LETTERS] or "other"
         tried = (f"{name}-{number}" if number > 1 else name for number in count(1))
         names.append(next(each for each in tried if each not in names))
     return names
 
 
-def _protocol(settings: Sequence[Mapping[str, tuple[str, ...]]]) -> tuple[tuple[str, str], ...]:
-    """Each setting with its value, or with all its values where trials differ."""
+def _tabulate_protocol(
+    settings: Sequence[Mapping[str, tuple[str, ...]]],
+) -> tuple[tuple[str, str], ...]:
+    """Return each setting with its value, or with all its values where trials differ."""
     names = sorted({name for item in settings for name in item})
     values = {
         name: dict.fromkeys(value for item in settings for value in item.get(name, ()))
@@ -235,8 +249,8 @@ def _protocol(settings: Sequence[Mapping[str, tuple[str, ...]]]) -> tuple[tuple[
     return tuple((name, " · ".join(found)) for name, found in values.items())
 
 
-def _wall_time(trials: pd.DataFrame) -> str:
-    """From when to when, and how long that is on a clock; pauses between runs are in it."""
+def _describe_wall_time(trials: pd.DataFrame) -> str:
+    """Return the first start, the last end, and the time between them, pauses included."""
     started = pd.to_datetime(trials.loc[trials["started"] != "", "started"], utc=True)
     ended = pd.to_datetime(trials.loc[trials["ended"] != "", "ended"], utc=True)
     if started.empty or ended.empty:
@@ -248,8 +262,9 @@ def _wall_time(trials: pd.DataFrame) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC ({span} on the clock)"
 
 
-def _provenance(trials: Trials) -> tuple[tuple[str, str], ...]:
-    frame = trials.trials
+def _tabulate_provenance(results: Results) -> tuple[tuple[str, str], ...]:
+    """Return rows on sweeps, versions, machines, seeds, times and packages."""
+    frame = results.trials
     seconds = frame["train_s"].sum()
     rows = [
         *(
@@ -262,9 +277,9 @@ def _provenance(trials: Trials) -> tuple[tuple[str, str], ...]:
                 ("devices", "device"),
             )
         ),
-        ("seeds", ", ".join(spans(sorted(set(frame["seed"]))))),
-        ("trained", _wall_time(frame)),
+        ("seeds", ", ".join(format_ranges(sorted(set(frame["seed"]))))),
+        ("trained", _describe_wall_time(frame)),
         ("time spent training", f"{seconds:,.0f} s over all trials" if seconds else ""),
-        ("packages", ", ".join(f"{name} {v}" for name, v in trials.packages.items())),
+        ("packages", ", ".join(f"{name} {v}" for name, v in results.packages.items())),
     ]
     return tuple((name, text) for name, text in rows if text)

@@ -1,4 +1,4 @@
-"""The papers' figures beside the measured ones, as a frame and as page tables."""
+"""Printed values beside measured ones, as a frame and as page tables."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from analysis.published.against import Against
-from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import listed, number, signed
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.formatting import format_number, format_signed, join_words
+from analysis.published.measured_beside_printed import PublishedPair
+from analysis.reporting.tables import PageTable, TableCell, format_half_width
 
 _MEASURES = {
     "test_error": ("test error", "Percent.", 2),
@@ -33,65 +33,75 @@ _NOTE = (
 )
 
 
-def published_frame(findings: Findings) -> pd.DataFrame:
-    """One row per printed figure: what was measured, the difference, and whether it fits."""
+def tabulate_published(findings: Findings) -> pd.DataFrame:
+    """Return one row per printed value: the measured one, the difference, and whether it fits."""
     return pd.DataFrame.from_records(
         [
             {
                 "measure": item.measure,
                 "norm": item.norm,
                 "batch_size": item.batch_size,
-                "printed_in": listed(item.tables),
+                "printed_in": join_words(item.tables),
                 "printed": item.printed,
-                "about": item.about,
+                "about": item.is_approximate,
                 "measured": item.measured.value,
                 "half_width_95": item.measured.half_width,
-                "one_run_half_width_95": item.one_run,
+                "one_run_half_width_95": item.run_half_width,
                 "seeds": item.measured.num,
                 "difference": item.difference,
-                "inside_mean": item.inside_mean,
-                "inside_one_run": item.inside_run,
+                "inside_mean": item.is_in_mean_interval,
+                "inside_one_run": item.is_in_run_interval,
             }
-            for item in findings.against_published
+            for item in findings.published_pairs
         ]
     )
 
 
-def published_tables(findings: Findings) -> Iterator[Table]:
-    """A table for each measure of which the papers print figures for these cells."""
+def build_published_tables(findings: Findings) -> Iterator[PageTable]:
+    """Yield a table for each measure with printed values for these cells."""
     for measure, (title, meaning, digits) in _MEASURES.items():
-        items = [item for item in findings.against_published if item.measure == measure]
+        items = [item for item in findings.published_pairs if item.measure == measure]
         if items:
-            yield Table(
+            yield PageTable(
                 f"Published and measured: {title}",
                 _HEADINGS,
-                tuple((f"{item.norm}, {item.batch_size}", _row(item, digits)) for item in items),
+                tuple(
+                    (f"{item.norm}, {item.batch_size}", _build_published_cells(item, digits))
+                    for item in items
+                ),
                 (f"{meaning} {_NOTE}",),
             )
 
 
-def _row(item: Against, digits: int) -> tuple[Shown, ...]:
-    mean = item.measured
-    printed = f"about {item.printed:g}" if item.about else number(item.printed, digits)
+def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell, ...]:
+    """Return the cells of one printed value."""
+    mean = pair.measured
+    printed = (
+        f"about {pair.printed:g}" if pair.is_approximate else format_number(pair.printed, digits)
+    )
     return (
-        Shown(printed, note=listed(item.tables)),
-        Shown(
-            "not reached" if np.isnan(mean.value) and item.ended else number(mean.value, digits),
-            margin(mean),
-            f"{item.reached} of {item.ended}" if item.reached < item.ended else f"n = {mean.num}",
+        TableCell(printed, note=join_words(pair.tables)),
+        TableCell(
+            "not reached"
+            if np.isnan(mean.value) and pair.ended
+            else format_number(mean.value, digits),
+            format_half_width(mean),
+            f"{pair.reached} of {pair.ended}" if pair.reached < pair.ended else f"n = {mean.num}",
         ),
-        Shown(signed(item.difference, digits)),
-        Shown(_yes(item.inside_mean)),
-        Shown(_yes(item.inside_run), note=_span(item, digits)),
+        TableCell(format_signed(pair.difference, digits)),
+        TableCell(_format_answer(pair.is_in_mean_interval)),
+        TableCell(_format_answer(pair.is_in_run_interval), note=_format_run_interval(pair, digits)),
     )
 
 
-def _span(item: Against, digits: int) -> str:
-    if np.isnan(item.one_run):
+def _format_run_interval(pair: PublishedPair, digits: int) -> str:
+    """Return the interval of one more run; empty where missing."""
+    if np.isnan(pair.run_half_width):
         return ""
-    low, high = item.measured.value - item.one_run, item.measured.value + item.one_run
-    return f"{number(low, digits)} to {number(high, digits)}"
+    low, high = pair.measured.value - pair.run_half_width, pair.measured.value + pair.run_half_width
+    return f"{format_number(low, digits)} to {format_number(high, digits)}"
 
 
-def _yes(inside: bool | None) -> str:
+def _format_answer(inside: bool | None) -> str:
+    """Return `yes`, `no`, or a dash for None."""
     return "–" if inside is None else "yes" if inside else "no"

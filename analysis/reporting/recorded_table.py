@@ -1,4 +1,4 @@
-"""What trials recorded on request at the end of training, as a frame and as page tables."""
+"""Metrics that trials recorded on request, as a frame and as page tables."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
+from analysis.findings import Findings
+from analysis.formatting import format_number
+from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
-CLIPPED = "Channels whose r or d was clipped"
+CLIPPED_TITLE = "Channels whose r or d was clipped"
 _METRICS = {
     "gradient_norm": ("Gradient norm", "L2 norm, mean over the epoch's updates.", 1),
-    "clipped_fraction": (f"{CLIPPED}, training", "Percent, mean over layers and steps.", 100),
-    "test_clipped_fraction": (f"{CLIPPED}, test", "Percent, mean over layers and batches.", 100),
+    "clipped_fraction": (f"{CLIPPED_TITLE}, training", "Percent, mean over layers and steps.", 100),
+    "test_clipped_fraction": (
+        f"{CLIPPED_TITLE}, test",
+        "Percent, mean over layers and batches.",
+        100,
+    ),
     "activation_mean": ("Mean of the watched layer's outputs", "Over training batches.", 1),
     "activation_variance": ("Variance of the watched layer's outputs", "Over training batches.", 1),
 }
 
 
-def recorded_frame(findings: Findings) -> pd.DataFrame:
-    """One row per metric, norm and batch size: its last epoch's mean over seeds, as recorded."""
+def tabulate_recorded(findings: Findings) -> pd.DataFrame:
+    """Return one row per metric, norm and batch size: its last epoch's mean over seeds."""
     return pd.DataFrame.from_records(
         [
             {
@@ -34,41 +38,43 @@ def recorded_frame(findings: Findings) -> pd.DataFrame:
                 "seeds": mean.num,
             }
             for metric in _METRICS
-            for (norm, size), mean in _means(findings, metric).items()
+            for (norm, size), mean in _compute_means(findings, metric).items()
         ]
     )
 
 
-def recorded_tables(findings: Findings) -> Iterator[Table]:
-    """A table for each metric that some trial has recorded."""
+def build_recorded_tables(findings: Findings) -> Iterator[PageTable]:
+    """Yield a table for each metric that some trial has recorded."""
     sizes = findings.comparison.batch_sizes
     for metric, (title, meaning, scale) in _METRICS.items():
-        means = _means(findings, metric)
+        means = _compute_means(findings, metric)
         rows = tuple(
-            (norm, tuple(_shown(means.get((norm, size)), scale) for size in sizes))
+            (norm, tuple(_build_metric_cell(means.get((norm, size)), scale) for size in sizes))
             for norm in findings.comparison.norms
             if any((norm, size) in means for size in sizes)
         )
         if rows:
             note = f"{meaning} Last epoch; after ± half a 95 % t interval over seeds."
-            yield Table(title, ("norm", *map(str, sizes)), rows, (note,))
+            yield PageTable(title, ("norm", *map(str, sizes)), rows, (note,))
 
 
-def _means(findings: Findings, metric: str) -> dict[tuple[str, int], Mean]:
+def _compute_means(findings: Findings, metric: str) -> dict[tuple[str, int], SeedMean]:
+    """Return the mean over seeds of a metric in each cell that recorded it."""
     trials = findings.comparison.trials
     if metric not in trials:
         return {}
     known = trials.dropna(subset=[metric])
     cells = dict(iter(known.groupby(["norm", "batch_size"])[metric]))
     return {
-        key: t_interval(cells[key].to_numpy(float))
+        key: estimate_mean(cells[key].to_numpy(float))
         for key in findings.comparison.cells
         if key in cells
     }
 
 
-def _shown(mean: Mean | None, scale: float) -> Shown:
+def _build_metric_cell(mean: SeedMean | None, scale: float) -> TableCell:
+    """Return the table cell of a mean, multiplied by `scale`."""
     if mean is None:
-        return Shown("–")
-    scaled = Mean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
-    return Shown(number(scaled.value), margin(scaled), note=f"n = {mean.num}")
+        return TableCell("–")
+    scaled = SeedMean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
+    return TableCell(format_number(scaled.value), format_half_width(scaled), note=f"n = {mean.num}")

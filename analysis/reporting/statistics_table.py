@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.figures.norm_statistics import NAMES
-from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number, signed
-from analysis.schema import STATISTICS
-from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
+from analysis.figures.norm_statistics import KIND_NAMES
+from analysis.findings import Findings
+from analysis.formatting import format_number, format_signed
+from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.schema import STATISTICS_KINDS
+from analysis.statistics.decomposition import DecomposedCell
+from analysis.statistics.inference.intervals import SeedMean
 
 
-def statistics_frame(findings: Findings) -> pd.DataFrame:
-    """One row per norm tested in several ways and batch size; errors percent, harm points."""
+def tabulate_test_statistics(findings: Findings) -> pd.DataFrame:
+    """Return one row per norm tested in several ways and batch size: errors and harm."""
     rows = []
-    for cells in findings.decomposed.values():
+    for cells in findings.decomposed_norms.values():
         for cell in cells:
             row: dict[str, object] = {"norm": cell.norm, "batch_size": cell.batch_size}
             row |= {"diverged": len(cell.diverged)}
-            for name, mean in (*cell.means.items(), ("ema_minus_precise", cell.harm)):
+            for name, mean in (
+                *cell.means.items(),
+                ("ema_minus_precise", cell.moving_average_harm),
+            ):
                 if mean is not None:
                     row[name] = mean.value
                     row[f"{name}_half_width_95"] = mean.half_width
@@ -31,9 +34,9 @@ def statistics_frame(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows)
 
 
-def statistics_table(findings: Findings) -> Table | None:
-    """The same as a page shows it; None where no norm was tested in several ways."""
-    found = findings.decomposed
+def build_statistics_table(findings: Findings) -> PageTable | None:
+    """Return the page table of errors by test statistics; None without such norms."""
+    found = findings.decomposed_norms
     if not found:
         return None
     sizes = findings.comparison.batch_sizes
@@ -46,8 +49,8 @@ def statistics_table(findings: Findings) -> Table | None:
         notes.append(
             "†: with diverged trials, counted at chance error; they are left out of the difference."
         )
-    rows = tuple(row for norm, cells in found.items() for row in _rows(norm, cells, sizes))
-    return Table(
+    rows = tuple(row for norm, cells in found.items() for row in _build_rows(norm, cells, sizes))
+    return PageTable(
         "Test error by test statistics",
         ("norm, statistics", *map(str, sizes)),
         rows,
@@ -55,29 +58,37 @@ def statistics_table(findings: Findings) -> Table | None:
     )
 
 
-def _rows(
-    norm: str, cells: Sequence[Decomposed], sizes: Sequence[int]
-) -> list[tuple[str, tuple[Shown, ...]]]:
+def _build_rows(
+    norm: str, cells: Sequence[DecomposedCell], sizes: Sequence[int]
+) -> list[tuple[str, tuple[TableCell, ...]]]:
+    """Return the table rows of one norm."""
     by_size = {cell.batch_size: cell for cell in cells}
     rows = [
-        (f"{norm}, {NAMES[kind]}", tuple(_error(by_size.get(size), kind) for size in sizes))
-        for kind in STATISTICS
+        (
+            f"{norm}, {KIND_NAMES[kind]}",
+            tuple(_build_statistics_cell(by_size.get(size), kind) for size in sizes),
+        )
+        for kind in STATISTICS_KINDS
         if any(kind in cell.errors for cell in cells)
     ]
-    if any(cell.harm for cell in cells):
-        label = f"{norm}, {NAMES['ema']} minus {NAMES['precise']}"
-        rows.append((label, tuple(_harm(by_size.get(size)) for size in sizes)))
+    if any(cell.moving_average_harm for cell in cells):
+        label = f"{norm}, {KIND_NAMES['ema']} minus {KIND_NAMES['precise']}"
+        rows.append((label, tuple(_build_harm_cell(by_size.get(size)) for size in sizes)))
     return rows
 
 
-def _error(cell: Decomposed | None, kind: str) -> Shown:
+def _build_statistics_cell(cell: DecomposedCell | None, kind: str) -> TableCell:
+    """Return the table cell of a mean error."""
     mean = cell.means.get(kind) if cell else None
     if cell is None or mean is None:
-        return Shown("–")
+        return TableCell("–")
     note = f"† {len(cell.diverged)} diverged" if cell.diverged else ""
-    return Shown(number(mean.value), margin(mean), note, diverged=bool(cell.diverged))
+    return TableCell(
+        format_number(mean.value), format_half_width(mean), note, diverged=bool(cell.diverged)
+    )
 
 
-def _harm(cell: Decomposed | None) -> Shown:
-    mean: Mean | None = cell.harm if cell else None
-    return Shown(signed(mean.value), margin(mean)) if mean else Shown("–")
+def _build_harm_cell(cell: DecomposedCell | None) -> TableCell:
+    """Return the table cell of the harm of moving averages."""
+    mean: SeedMean | None = cell.moving_average_harm if cell else None
+    return TableCell(format_signed(mean.value), format_half_width(mean)) if mean else TableCell("–")

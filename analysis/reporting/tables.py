@@ -1,4 +1,4 @@
-"""The tables: as frames for CSV files, and as cells for the pages."""
+"""The tables of errors and contrasts: as frames for CSV files, and as cells for the pages."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.wording import digits_for, number, p_value, signed
+from analysis.findings import Findings
+from analysis.formatting import choose_digits, format_number, format_p, format_signed
+from analysis.statistics.at_chance import are_both_at_chance
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.family import Gap
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.learnt import both_guess
+from analysis.statistics.inference.family import Contrast
+from analysis.statistics.inference.intervals import SeedMean
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One cell of a table on a page: `value` ± `margin`, `note` below it, `best` if set apart."""
+class TableCell:
+    """A cell of a page table: `value` ± `margin`, with `note` below.
+
+    `best` sets it in bold, `diverged` marks diverged trials.
+    """
 
     value: str
     margin: str = ""
@@ -28,21 +31,21 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table on a page. The first heading is of the row labels."""
+class PageTable:
+    """A table of a page; the first heading is of the row labels."""
 
     title: str
     headings: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Shown, ...]], ...]
+    rows: tuple[tuple[str, tuple[TableCell, ...]], ...]
     notes: tuple[str, ...] = ()
 
     def has_margins(self, column: int) -> bool:
-        """Whether some cell of a column, counted without the labels, has a margin."""
+        """Return whether some cell of a column, counted without the labels, has a margin."""
         return any(cells[column].margin for _, cells in self.rows)
 
 
-def error_frame(comparison: Comparison) -> pd.DataFrame:
-    """Mean error by norm and batch size, percent, with everything needed to judge it."""
+def tabulate_cell_errors(comparison: Comparison) -> pd.DataFrame:
+    """Return mean error (percent) by norm and batch size, with intervals and numbers of seeds."""
     return pd.DataFrame.from_records(
         [
             {
@@ -61,13 +64,13 @@ def error_frame(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def top5_frame(findings: Findings) -> pd.DataFrame:
-    """Mean top-5 error by norm and batch size, as `error_frame`; empty where none was recorded."""
-    return error_frame(findings.by_top5) if findings.by_top5 else pd.DataFrame()
+def tabulate_top5_errors(findings: Findings) -> pd.DataFrame:
+    """Return mean top-5 error by norm and batch size; empty where none was recorded."""
+    return tabulate_cell_errors(findings.by_top5) if findings.by_top5 else pd.DataFrame()
 
 
-def gap_frame(comparison: Comparison) -> pd.DataFrame:
-    """Differences from the reference, percentage points: AUEC first (`batch_size` empty)."""
+def tabulate_contrasts(comparison: Comparison) -> pd.DataFrame:
+    """Return differences from the reference, points: AUEC first (`batch_size` empty)."""
     return pd.DataFrame.from_records(
         [
             {
@@ -84,26 +87,26 @@ def gap_frame(comparison: Comparison) -> pd.DataFrame:
                 "welch_half_width_95": gap.difference.welch.half_width,
                 "welch_p": gap.difference.welch_p,
             }
-            for gap in (*comparison.primary, *comparison.gaps)
+            for gap in (*comparison.declared_contrasts, *comparison.cell_contrasts)
         ]
     )
 
 
-def error_table(comparison: Comparison) -> Table:
-    """Errors by norm and batch size as a page shows them."""
-    winners = {size: comparison.best(size) for size in comparison.batch_sizes}
-    apart = {size: best.norm for size, best in winners.items() if best and not best.rivals}
+def build_error_table(comparison: Comparison) -> PageTable:
+    """Return the page table of errors by norm and batch size."""
+    winners = {size: comparison.get_best_norm(size) for size in comparison.batch_sizes}
+    apart = {size: best.norm for size, best in winners.items() if best and not best.not_separated}
     if len(comparison.norms) == 1:
         apart = {}
-    left_out = {(item.norm, size) for item in comparison.left_out for size in item.batch_sizes}
+    left_out = {(item.norm, size) for item in comparison.untrained for size in item.batch_sizes}
     rows = tuple(
         (
             norm,
             tuple(
-                _error(
+                _build_error_cell(
                     comparison.cells.get((norm, size)),
                     apart.get(size) == norm,
-                    comparison.asked,
+                    comparison.has_grid,
                     "not trained" if (norm, size) in left_out else "not asked for",
                 )
                 for size in comparison.batch_sizes
@@ -111,7 +114,7 @@ def error_table(comparison: Comparison) -> Table:
         )
         for norm in comparison.norms
     )
-    below = "seeds with a result" + (" of seeds asked for" if comparison.asked else "")
+    below = "seeds with a result" + (" of seeds asked for" if comparison.has_grid else "")
     notes = [
         "Mean of the last epoch's test error over seeds, percent; after ± half the width of its "
         f"95 % t interval; below, {below}."
@@ -126,36 +129,41 @@ def error_table(comparison: Comparison) -> Table:
         survived = any(0 < len(c.diverged) < len(c.ended) for c in comparison.cells.values())
         beside = "; beside it, survivors only" if survived else ""
         notes.append(f"†: diverged trials, counted at chance error{beside}.")
-    return Table("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))
+    return PageTable("Test error", ("norm", *map(str, comparison.batch_sizes)), rows, tuple(notes))
 
 
-def top5_table(by_top5: Comparison) -> Table:
-    """Top-5 errors by norm and batch size; `by_top5` has them as its errors."""
-    table = error_table(by_top5)
+def build_top5_table(by_top5: Comparison) -> PageTable:
+    """Return the page table of top-5 errors; `by_top5` has them as its errors."""
+    table = build_error_table(by_top5)
     note = "An example is right where its class is among the five that the network rates highest."
     return replace(table, title="Top-5 test error", notes=(note, *table.notes))
 
 
-def _error(cell: Cell | None, best: bool, asked: bool, absent: str) -> Shown:
+def _build_error_cell(cell: Cell | None, best: bool, asked: bool, absence_note: str) -> TableCell:
+    """Return the table cell of one cell's error."""
     if cell is None:
-        return Shown("", note=absent)
+        return TableCell("", note=absence_note)
     note = f"{len(cell.ended)} of {len(cell.seeds)}" if asked else f"n = {len(cell.ended)}"
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"
         if len(cell.diverged) < len(cell.ended):
-            note += f"\nsurvivors {number(cell.survivors.value)}"
-    return Shown(
-        number(cell.error.value), margin(cell.error), note, best=best, diverged=bool(cell.diverged)
+            note += f"\nsurvivors {format_number(cell.survivors.value)}"
+    return TableCell(
+        format_number(cell.error.value),
+        format_half_width(cell.error),
+        note,
+        best=best,
+        diverged=bool(cell.diverged),
     )
 
 
-def margin(mean: Mean) -> str:
-    """Half an interval's width, or nothing where there is no interval."""
-    return "" if np.isnan(mean.half_width) else number(mean.half_width, digits_for(mean))
+def format_half_width(mean: SeedMean) -> str:
+    """Return half an interval's width; empty where there is no interval."""
+    return "" if np.isnan(mean.half_width) else format_number(mean.half_width, choose_digits(mean))
 
 
-def gap_table(comparison: Comparison) -> Table:
-    """Differences from the reference as a page shows them."""
+def build_contrast_table(comparison: Comparison) -> PageTable:
+    """Return the page table of differences from the reference."""
     sizes = comparison.batch_sizes
     title = f"Gap to {comparison.reference}"
     notes = (
@@ -166,33 +174,44 @@ def gap_table(comparison: Comparison) -> Table:
         "and its own family; the single batch sizes are exploratory, adjusted together.",
     )
     marks = ("†: trials behind it diverged, counted at chance error.",) * any(
-        comparison.rests_on_diverged(gap) for gap in (*comparison.primary, *comparison.gaps)
+        comparison.rests_on_diverged(gap)
+        for gap in (*comparison.declared_contrasts, *comparison.cell_contrasts)
     )
     if len(sizes) == 1:  # where AUEC is the error itself
-        single = tuple((gap.norm, (_gap(gap, comparison),)) for gap in comparison.primary)
-        return Table(title, ("norm", str(sizes[0])), single, (*notes[:1], *marks))
-    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
+        single = tuple(
+            (gap.norm, (_build_contrast_cell(gap, comparison),))
+            for gap in comparison.declared_contrasts
+        )
+        return PageTable(title, ("norm", str(sizes[0])), single, (*notes[:1], *marks))
+    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
     rows = tuple(
         (
             gap.norm,
             tuple(
-                _gap(item, comparison)
+                _build_contrast_cell(item, comparison)
                 for item in (gap, *(by_size[gap.norm, size] for size in sizes))
             ),
         )
-        for gap in comparison.primary
+        for gap in comparison.declared_contrasts
     )
-    return Table(title, ("norm", "AUEC", *map(str, sizes)), rows, (*notes, *marks))
+    return PageTable(title, ("norm", "AUEC", *map(str, sizes)), rows, (*notes, *marks))
 
 
-def _gap(gap: Gap, comparison: Comparison) -> Shown:
-    paired = gap.difference.paired
+def _build_contrast_cell(contrast: Contrast, comparison: Comparison) -> TableCell:
+    """Return the table cell of a contrast."""
+    paired = contrast.difference.paired
     if np.isnan(paired.value):
-        return Shown("–")
-    p = p_value(gap.p_adjusted)
+        return TableCell("–")
+    p = format_p(contrast.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
-    if both_guess(comparison, gap):
-        return Shown(signed(paired.value, digits_for(paired)), note="both at chance")
-    lost = comparison.rests_on_diverged(gap)
+    if are_both_at_chance(comparison, contrast):
+        return TableCell(format_signed(paired.value, choose_digits(paired)), note="both at chance")
+    lost = comparison.rests_on_diverged(contrast)
     note += "\n† diverged" if lost else ""
-    return Shown(signed(paired.value), margin(paired), note, gap.distinguishable, diverged=lost)
+    return TableCell(
+        format_signed(paired.value),
+        format_half_width(paired),
+        note,
+        contrast.is_significant,
+        diverged=lost,
+    )

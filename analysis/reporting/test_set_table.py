@@ -7,38 +7,41 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.tables import Shown, Table
-from analysis.reporting.wording import number, signed
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.formatting import format_number, format_signed
+from analysis.reporting.tables import PageTable, TableCell
 
 
-def test_set_frame(findings: Findings) -> pd.DataFrame:
-    """One row per norm: the difference in AUEC (points) and its 95 % half-widths."""
+def tabulate_test_set_contrasts(findings: Findings) -> pd.DataFrame:
+    """Return one row per norm: the difference in AUEC (points) and its 95 % half-widths."""
     return pd.DataFrame.from_records(
         [
             {"norm": norm, "reference": findings.comparison.reference, **asdict(found)}
-            for norm, found in findings.test_set.items()
+            for norm, found in findings.test_set_contrasts.items()
         ]
     )
 
 
-def test_set_table(findings: Findings) -> Table | None:
-    """The same as a page shows it; None where no trial kept which examples it had right."""
-    found = findings.test_set
+def build_test_set_table(findings: Findings) -> PageTable | None:
+    """Return the page table of these differences; None where no trial stored correct examples."""
+    found = findings.test_set_contrasts
     if not found:
         return None
     rows = tuple(
         (
             norm,
             (
-                Shown(signed(mean.value), note=f"n = {mean.num_seeds}"),
-                *(_half(h) for h in (mean.over_seeds, mean.over_examples, mean.over_both)),
+                TableCell(format_signed(mean.value), note=f"n = {mean.num_seeds}"),
+                *(
+                    _build_half_width_cell(h)
+                    for h in (mean.over_seeds, mean.over_examples, mean.over_both)
+                ),
             ),
         )
         for norm, mean in found.items()
     )
     examples = next(iter(found.values())).num_examples
-    return Table(
+    return PageTable(
         f"Seeds and test set: AUEC minus {findings.comparison.reference}'s",
         ("norm", "difference", "new seeds", "new test set", "both"),
         rows,
@@ -50,5 +53,6 @@ def test_set_table(findings: Findings) -> Table | None:
     )
 
 
-def _half(width: float) -> Shown:
-    return Shown("–" if np.isnan(width) else f"± {number(width)}")
+def _build_half_width_cell(width: float) -> TableCell:
+    """Return the table cell of a half-width."""
+    return TableCell("–" if np.isnan(width) else f"± {format_number(width)}")

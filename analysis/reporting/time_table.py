@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.tables import Shown, Table
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
-from analysis.statistics.survival import UNITS, kaplan_meier, restricted_mean
+from analysis.findings import Findings
+from analysis.formatting import format_number
+from analysis.reporting.tables import PageTable, TableCell
+from analysis.statistics.survival import UNITS, compute_restricted_mean, estimate_survival
 
 
-def time_frame(findings: Findings) -> pd.DataFrame:
-    """Per cell how many trials reached the threshold, and the restricted mean time in each unit.
+def tabulate_times(findings: Findings) -> pd.DataFrame:
+    """Return per cell how many trials reached the threshold, and the restricted mean time by unit.
 
-    The horizon is the longest that any trial of the cell was watched; a mean is missing where no
-    trial reached the threshold, as the horizon is no time.
+    The horizon is the longest time that any trial of the cell was observed; a mean is missing where
+    no trial reached the threshold.
     """
     times = findings.times
     if times is None:
@@ -29,23 +29,25 @@ def time_frame(findings: Findings) -> pd.DataFrame:
         row = {"norm": norm, "batch_size": size, "trials": len(part), "reached": int(reached.sum())}
         for unit in UNITS:
             horizon = float(part[unit].max())
-            curve = kaplan_meier(part[unit].to_numpy(float), reached)
-            mean = restricted_mean(curve, horizon) if reached.any() else np.nan
+            curve = estimate_survival(part[unit].to_numpy(float), reached)
+            mean = compute_restricted_mean(curve, horizon) if reached.any() else np.nan
             row |= {f"mean_{unit}": mean, f"horizon_{unit}": horizon}
         rows.append(row)
     return pd.DataFrame.from_records(rows)
 
 
-def time_table(findings: Findings) -> Table | None:
-    """Restricted mean times to the threshold as a page shows them."""
-    frame = time_frame(findings)
+def build_time_table(findings: Findings) -> PageTable | None:
+    """Return the page table of restricted mean times; None without times."""
+    frame = tabulate_times(findings)
     if frame.empty:
         return None
     cells = {(row["norm"], row["batch_size"]): row for row in frame.to_dict("records")}
     sizes = [b for b in findings.comparison.batch_sizes if b in set(frame["batch_size"])]
     norms = [n for n in findings.comparison.norms if n in set(frame["norm"])]
-    rows = tuple((norm, tuple(_time(cells.get((norm, size))) for size in sizes)) for norm in norms)
-    return Table(
+    rows = tuple(
+        (norm, tuple(_build_time_cell(cells.get((norm, size))) for size in sizes)) for norm in norms
+    )
+    return PageTable(
         f"Epochs to {findings.threshold or 0:g} % test error",
         ("norm", *map(str, sizes)),
         rows,
@@ -59,10 +61,10 @@ def time_table(findings: Findings) -> Table | None:
     )
 
 
-def without_curves(found: Sequence[Findings]) -> list[str]:
-    """That times to a threshold were asked for where no input holds a curve."""
-    asked = [item.threshold for item in found if item.threshold is not None]
-    if not asked or any(item.times is not None for item in found):
+def describe_missing_curves(all_findings: Sequence[Findings]) -> list[str]:
+    """Return a sentence where a threshold was declared and no input has curves; else empty."""
+    asked = [item.threshold for item in all_findings if item.threshold is not None]
+    if not asked or any(item.times is not None for item in all_findings):
         return []
     return [
         f"No time to {asked[0]:g} % test error is shown: the input holds the last epoch's "
@@ -70,18 +72,22 @@ def without_curves(found: Sequence[Findings]) -> list[str]:
     ]
 
 
-def _time(row: dict[Any, Any] | None) -> Shown:
+def _build_time_cell(row: dict[Any, Any] | None) -> TableCell:
+    """Return the table cell of a mean time."""
     if row is None:
-        return Shown("")
+        return TableCell("")
     of_all = f"{row['reached']} of {row['trials']}"
     if not row["reached"]:
         length = f"> {row['horizon_epochs']:.0f} epochs"
-        return Shown("not reached", note=f"{of_all}\n{length}\n{_work(row, 'horizon')}")
+        return TableCell("not reached", note=f"{of_all}\n{length}\n{_format_work(row, 'horizon')}")
     least = "≥ " if row["reached"] < row["trials"] else ""
-    return Shown(f"{least}{number(row['mean_epochs'], 1)}", note=f"{of_all}\n{_work(row, 'mean')}")
+    return TableCell(
+        f"{least}{format_number(row['mean_epochs'], 1)}",
+        note=f"{of_all}\n{_format_work(row, 'mean')}",
+    )
 
 
-def _work(row: dict[Any, Any], what: str) -> str:
-    """Updates and seconds; these are unknown where a norm's trials all diverged at once."""
-    updates, seconds = row[f"{what}_updates"], row[f"{what}_seconds"]
+def _format_work(row: dict[Any, Any], prefix: str) -> str:
+    """Return updates and seconds; seconds are left out if missing, as where all trials diverged."""
+    updates, seconds = row[f"{prefix}_updates"], row[f"{prefix}_seconds"]
     return f"{updates:,.0f} updates" + ("" if np.isnan(seconds) else f"\n{seconds:,.1f} s")

@@ -63,7 +63,7 @@ def test_a_grid_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("assocnorm-table")])
 def test_the_protocol_is_the_printed_one(name: str) -> None:
-    settings = published.protocol("assocnorm").printed
+    settings = published.read_paper_protocol("assocnorm").printed
     for trial in grid(name).trials if name != "assocnorm-table4" else ():
         spec, train = trial.spec, trial.spec.train
         found = {
@@ -81,24 +81,29 @@ def test_the_protocol_is_the_printed_one(name: str) -> None:
 
 def test_every_printed_error_has_its_cell() -> None:
     cells = {
-        (spec.data.name, spec.model.name, published.printed_norm(trial.norm), spec.batch_size)
+        (
+            spec.data.name,
+            spec.model.name,
+            published.simplify_norm_label(trial.norm),
+            spec.batch_size,
+        )
         for name in TRAINED
         for trial in grid(name).trials
         for spec in [trial.spec]
     }
-    for item in published.figures():
+    for item in published.list_published_values():
         assert (item.dataset, item.model, item.norm, item.batch_size) in cells, item
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if name.startswith("renorm-")])
 def test_the_protocol_of_the_other_paper_is_the_printed_one(name: str) -> None:
-    from analysis.sources.assemble import flat
+    from analysis.sources.raw_results import flatten_settings
     from trainables.spec import spec_to_dict
 
     trials = grid(name).trials
-    settings = pd.DataFrame([flat(spec_to_dict(trial.spec)) for trial in trials])
+    settings = pd.DataFrame([flatten_settings(spec_to_dict(trial.spec)) for trial in trials])
     sizes = pd.Series([trial.spec.batch_size for trial in trials])
-    (line,) = published.protocol_lines("renorm_debias", settings, sizes)
+    (line,) = published.describe_protocol_differences("renorm_debias", settings, sizes)
     assert line == "Not printed there: train.optimizer.weight_decay (here 0.0)."
 
 
@@ -117,7 +122,7 @@ def test_the_cheapest_and_the_costliest_cell_can_be_trained(name: str) -> None:
 def test_added_parameters_are_those_of_the_published_table() -> None:
     whole = grid("assocnorm-table4")
     some = [trial for trial in whole.trials if trial.spec.model.name in ("resnet18", "resnet50")]
-    printed = yaml.safe_load(published.SOURCE.read_text())["assocnorm"]["table4"]
+    printed = yaml.safe_load(published.PUBLISHED_FILE.read_text())["assocnorm"]["table4"]
     ways = ("exact_base", "exact_added_by_group", "exact_added_by_channel")
     found = added_parameters(dataclasses.replace(whole, trials=tuple(some)))
     for model in ("resnet18", "resnet50"):

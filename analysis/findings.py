@@ -1,0 +1,163 @@
+"""Everything that a report states about one comparison, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from analysis.options import ReportOptions
+from analysis.published import PublishedValue, find_published_values
+from analysis.published.measured_beside_printed import PublishedPair, pair_published_values
+from analysis.published.printed_values import EPOCHS_TO_ERROR
+from analysis.schema import Results
+from analysis.statistics.at_chance import is_uninformative
+from analysis.statistics.comparison import Comparison, build_comparisons
+from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
+from analysis.statistics.decomposition import DecomposedCell, decompose_norms
+from analysis.statistics.inference.equivalence import compute_equivalence_p
+from analysis.statistics.inference.family import Contrast, adjust_holm
+from analysis.statistics.inference.intervals import ALPHA
+from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
+from analysis.statistics.survival import compute_times_to_threshold
+from analysis.statistics.top5_errors import compare_by_top5
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A comparison with its measures, equivalence tests and times to the threshold.
+
+    `trial_settings` has a row per trial and a column per setting; `correct` is as in `Results`.
+    `report` holds the findings of the whole report, including these.
+    """
+
+    comparison: Comparison
+    options: ReportOptions
+    trial_settings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    correct: Mapping[str, PackedBits] = field(default_factory=dict)
+    report: list[Findings] = field(default_factory=list, repr=False, compare=False)
+
+    @cached_property
+    def settings(self) -> dict[str, tuple[str, ...]]:
+        """Values of each setting that occur in the trials, numbers by size."""
+        table = self.trial_settings
+        found = {str(key): sorted(set(table[key]) - {""}, key=_get_value_sort_key) for key in table}
+        return {key: tuple(values) for key, values in found.items() if values}
+
+    @cached_property
+    def margin(self) -> float:
+        """Difference in error (points) that counts as none."""
+        return self.options.margin or get_default_margin(self.comparison)
+
+    @cached_property
+    def measures(self) -> dict[str, NormMeasures]:
+        """Robustness measures by norm; the halves of seeds are drawn from a fixed seed."""
+        return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
+
+    @cached_property
+    def equivalence_p(self) -> dict[str, float]:
+        """Holm-adjusted p, by norm, that its AUEC lies within the margin of the reference's.
+
+        One family in the whole report, as the contrasts are. Missing where equality is no evidence,
+        since one of the two is at chance.
+        """
+        raw = self._unadjusted_equivalence_p
+        beside = [
+            p for item in self.report if item is not self for p in item._unadjusted_equivalence_p
+        ]
+        adjusted = adjust_holm([*raw, *beside])[: len(raw)]
+        return {
+            gap.norm: float(p)
+            for gap, p in zip(self.comparison.declared_contrasts, adjusted, strict=True)
+        }
+
+    @cached_property
+    def _unadjusted_equivalence_p(self) -> list[float]:
+        """Unadjusted p of equivalence, in the order of the declared contrasts."""
+        return [
+            np.nan
+            if is_uninformative(self.comparison, gap.norm)
+            else compute_equivalence_p(gap.difference.paired, self.margin)
+            for gap in self.comparison.declared_contrasts
+        ]
+
+    def is_equivalent(self, contrast: Contrast) -> bool:
+        """Return whether the norm is equivalent to the reference within the margin."""
+        return bool(self.equivalence_p[contrast.norm] < ALPHA)
+
+    @cached_property
+    def decomposed_norms(self) -> dict[str, tuple[DecomposedCell, ...]]:
+        """The norms that were tested with several kinds of test statistics."""
+        return decompose_norms(self.comparison)
+
+    @cached_property
+    def by_top5(self) -> Comparison | None:
+        """The comparison by top-5 error; None where no trial recorded it."""
+        return compare_by_top5(self.comparison)
+
+    @cached_property
+    def test_set_contrasts(self) -> dict[str, CrossedMean]:
+        """Differences from the reference over seeds and test examples, by norm."""
+        return estimate_crossed_contrasts(self.comparison, self.correct)
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """Test error (percent) to reach: the reader's, else the one that the grid declares."""
+        declared = self.settings.get("train.threshold", ())
+        by_grid = float(declared[0]) if len(declared) == 1 else None
+        return self.options.threshold or by_grid
+
+    @cached_property
+    def times(self) -> pd.DataFrame | None:
+        """Times to the threshold, one row per trial; None without a threshold or curves."""
+        if self.threshold is None or self.comparison.epochs.empty:
+            return None
+        return compute_times_to_threshold(
+            self.comparison.trials, self.comparison.epochs, self.threshold
+        )
+
+    @cached_property
+    def published(self) -> list[PublishedValue]:
+        """Values that the papers print for the same data set, network, norms and batch sizes."""
+        return find_published_values(self.comparison.trials)
+
+    @cached_property
+    def published_pairs(self) -> tuple[PublishedPair, ...]:
+        """Printed values, each with the measured one."""
+        return pair_published_values(
+            self.published, self.comparison, self.by_top5, self._times_as_printed
+        )
+
+    @property
+    def _times_as_printed(self) -> pd.DataFrame | None:
+        """Times, if the threshold is the papers'; else None."""
+        return self.times if self.threshold == EPOCHS_TO_ERROR else None
+
+
+def compute_findings(results: Results, options: ReportOptions) -> tuple[Findings, ...]:
+    """Return one `Findings` for each comparison in `results`."""
+    report: list[Findings] = []
+    report += [
+        Findings(
+            item,
+            options,
+            results.settings.loc[list(item.trials["trial_id"])],
+            results.correct,
+            report,
+        )
+        for item in build_comparisons(results, options.reference)
+    ]
+    return tuple(report)
+
+
+def _get_value_sort_key(text: str) -> tuple[float, str]:
+    """Return the sort key of a setting's value: numbers by size, then text."""
+    try:
+        return float(text), text
+    except ValueError:
+        return np.inf, text

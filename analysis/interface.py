@@ -1,0 +1,449 @@
+"""The Python interface: results as data frames, figures and reports.
+
+A function takes loaded `Results`, or for a whole report any source that `load_results` takes. It
+prints nothing and raises `AnalysisError`. The command line is written on these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.findings import Findings
+    from analysis.schema import Results
+
+# Libraries are imported inside the functions: a report that is unchanged needs none of them, and
+# they take longer to load than everything else that such a command does.
+
+Source: TypeAlias = "str | Path | pd.DataFrame | Results"
+"""Loaded results, or what `load_results` takes."""
+
+
+class WrittenReport(NamedTuple):
+    """A report in a folder.
+
+    Attributes:
+        page: path of its HTML page.
+        headline: its main sentences, warnings first.
+    """
+
+    page: Path
+    headline: list[str]
+
+
+def tabulate_errors(results: Results, *, reference: str | None = None) -> pd.DataFrame:
+    """Return the mean test error of every norm at every batch size.
+
+    Args:
+        results: trials from `load_results`.
+        reference: norm that is listed first; None for the one that the sweep declares, else its
+            first.
+
+    Returns:
+        One row per comparison, norm and batch size: `mean_error`, `half_width_95` and `sd` in
+        percent, numbers of seeds and of diverged trials, the mean over trials that did not
+        diverge, and `comparison`, the data set, network and variant.
+
+    Raises:
+        AnalysisError: `reference` is no norm of the results, or no trial has ended.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from analysis import load_results
+        >>> rows = [("bn", 8, 0, 6.0), ("bn", 8, 1, 7.0), ("gn", 8, 0, 6.2), ("gn", 8, 1, 6.4)]
+        >>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+        >>> tabulate_errors(load_results(frame))[["norm", "mean_error", "seeds_ended"]]
+          norm  mean_error  seeds_ended
+        0   bn         6.5            2
+        1   gn         6.3            2
+    """
+    from analysis.reporting.tables import tabulate_cell_errors
+
+    found = _compute_findings(results, reference=reference)
+    return _join_tables(found, lambda item: tabulate_cell_errors(item.comparison))
+
+
+def tabulate_measures(
+    results: Results, *, reference: str | None = None, margin: float | None = None
+) -> pd.DataFrame:
+    """Return the robustness measures of every norm.
+
+    Args:
+        results: trials from `load_results`.
+        reference: norm that is listed first; None for the one that the sweep declares, else its
+            first.
+        margin: difference in error that counts as none, points, for the safe range; None for 0.5
+            with up to ten classes and 1 with more.
+
+    Returns:
+        One row per comparison and norm, one column per measure, with `_low_95` and `_high_95` for
+        the ends of intervals. The documentation of the measures defines them.
+
+    Raises:
+        AnalysisError: `reference` is no norm of the results, `margin` is not positive, or no trial
+            has ended.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from analysis import load_results
+        >>> rows = [("bn", 8, 0, 6.0), ("bn", 2, 0, 10.0), ("gn", 8, 0, 6.0), ("gn", 2, 0, 7.0)]
+        >>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+        >>> tabulate_measures(load_results(frame))[["norm", "auec", "degradation", "slope"]]
+          norm  auec  degradation  slope
+        0   bn   8.0          4.0    2.0
+        1   gn   6.5          1.0    0.5
+    """
+    from analysis.reporting.measure_table import tabulate_norm_measures
+
+    found = _compute_findings(results, reference=reference, margin=margin)
+    return _join_tables(found, tabulate_norm_measures)
+
+
+def compare(results: Results, *, reference: str | None = None) -> pd.DataFrame:
+    """Return the difference in error of every norm from the reference.
+
+    Args:
+        results: trials from `load_results`.
+        reference: norm that the others are compared with; None for the one that the sweep
+            declares, else its first.
+
+    Returns:
+        One row per comparison, norm and measure: `auec` (the declared family) with a missing
+        `batch_size`, then `error` at each batch size (exploratory). `difference` and
+        `half_width_95` are in percentage points, paired by seed; `p_holm` is adjusted over the
+        family; Welch's unpaired result is beside.
+
+    Raises:
+        AnalysisError: `reference` is no norm of the results, or no trial has ended.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from analysis import load_results
+        >>> errors = {"bn": [9.0, 9.2, 9.3], "gn": [7.0, 7.3, 7.2]}
+        >>> rows = [(norm, 8, seed, error) for norm in errors
+        ...         for seed, error in enumerate(errors[norm])]
+        >>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+        >>> found = compare(load_results(frame), reference="bn")
+        >>> found[["norm", "measure", "difference", "p_holm"]].round(3)
+          norm measure  difference  p_holm
+        0   gn    auec        -2.0   0.001
+        1   gn   error        -2.0   0.001
+    """
+    from analysis.reporting.tables import tabulate_contrasts
+
+    found = _compute_findings(results, reference=reference)
+    table = _join_tables(found, lambda item: tabulate_contrasts(item.comparison))
+    return _number_batch_sizes(table)
+
+
+def compare_sweeps(before: Results, after: Results) -> pd.DataFrame:
+    """Return the change of test error between two sweeps.
+
+    Args:
+        before: trials of the earlier sweep.
+        after: trials of the later sweep.
+
+    Returns:
+        One row per comparison, norm and measure: `auec` with a missing `batch_size`, then `error`
+        at each batch size. `difference` is after minus before, percentage points; `paired` is
+        false for Welch's result, taken where fewer than three seeds are in common.
+
+    Raises:
+        AnalysisError: the sweeps have no comparison, or no cell, in common.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from analysis import load_results
+        >>> rows = [("bn", 8, seed, error) for seed, error in enumerate([9.0, 9.2, 9.3])]
+        >>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+        >>> later = frame.assign(test_error=[8.0, 8.3, 8.2])
+        >>> changes = compare_sweeps(load_results(frame), load_results(later))
+        >>> changes[["norm", "measure", "difference"]].round(3)
+          norm measure  difference
+        0   bn    auec        -1.0
+        1   bn   error        -1.0
+    """
+    from analysis.reporting.sweep_comparison import tabulate_sweep_changes
+    from analysis.statistics.comparison import build_comparisons
+    from analysis.statistics.sweep_changes import compute_changes
+
+    changes = compute_changes(build_comparisons(before), build_comparisons(after))
+    return _number_batch_sizes(tabulate_sweep_changes(changes))
+
+
+def write_report(
+    source: Source,
+    out: str | Path,
+    *,
+    reference: str | None = None,
+    margin: float | None = None,
+    threshold: float | None = None,
+    settings_filter: Mapping[str, str] | None = None,
+) -> WrittenReport:
+    """Write the report on a source to a folder.
+
+    The folder gets `report.html`, `report.md`, `report.json`, `tables/` (CSV and LaTeX) and
+    `figures/` (SVG, PNG, PDF). Equal trials give equal bytes. A report in `out` that was made from
+    an unchanged source with the same options is kept.
+
+    Args:
+        source: results, or anything that `load_results` takes.
+        out: folder, made if absent.
+        reference: norm that the others are compared with; None for the one that the sweep
+            declares, else its first.
+        margin: difference in error that counts as none, points; None for 0.5 or 1.
+        threshold: test error in percent; the time to it is measured.
+        settings_filter: value that a setting must have, as text, by setting name; only for a
+            source that is not loaded yet.
+
+    Returns:
+        The path of the page and the main sentences.
+
+    Raises:
+        AnalysisError: the source or an option cannot be used, `out` cannot be written to, or a
+            file of other origin would be lost.
+    """
+    folder = Path(out)
+    digest = None
+    if isinstance(source, str | Path):
+        from analysis.reporting.manifest import read_unchanged_headline
+        from analysis.sources.source_digest import compute_source_digest
+        from analysis.sources.source_location import locate_source
+
+        location = locate_source(source)
+        options = (reference, margin, threshold, dict(settings_filter or {}), location.grid)
+        digest = compute_source_digest(location, options)
+        headline = read_unchanged_headline(folder, digest)
+        if headline is not None:
+            return WrittenReport(folder / "report.html", headline)
+
+    from analysis.reporting.summary import summarize_findings
+    from analysis.reporting.write_report import render_report, write_report_files
+
+    results = _load(source, settings_filter)
+    found = _compute_findings(results, reference, margin, threshold)
+    headline = [*_format_warnings(results), *summarize_findings(found)]
+    files = render_report(results, found)
+    page = write_report_files(folder, files, source_digest=digest or "", headline=headline)
+    return WrittenReport(page, headline)
+
+
+def write_comparison(
+    before: Source,
+    after: Source,
+    out: str | Path,
+    *,
+    settings_filter: Mapping[str, str] | None = None,
+) -> WrittenReport:
+    """Write the comparison of two sweeps to a folder: a page, a table and a figure.
+
+    Args:
+        before: the earlier sweep: results, or anything that `load_results` takes.
+        after: the later sweep.
+        out: folder, made if absent.
+        settings_filter: value that a setting must have in both sweeps, as text, by setting name;
+            only for sources that are not loaded yet.
+
+    Returns:
+        The path of the page and the sentences on what changed.
+
+    Raises:
+        AnalysisError: a source cannot be used, both are the same one, the two have nothing in
+            common, or `out` cannot be written to.
+    """
+    from analysis.reporting.sweep_comparison import write_comparison_files
+
+    if isinstance(before, str | Path) and isinstance(after, str | Path):
+        from analysis.sources.source_location import check_distinct_locations, locate_source
+
+        check_distinct_locations(locate_source(before), locate_source(after))
+    pair = (_load(before, settings_filter), _load(after, settings_filter))
+    page, found = write_comparison_files(*pair, out)
+    warnings = [line for results in pair for line in _format_warnings(results)]
+    return WrittenReport(page, [*warnings, *found])
+
+
+def plot_error_by_batch_size(results: Results, *, comparison: str | None = None) -> Figure:
+    """Return the figure of test error against batch size: a dot per trial, means, 95 % bands.
+
+    Args:
+        results: trials from `load_results`.
+        comparison: label of the data set, network and variant to draw, as in the column
+            `comparison` of `tabulate_errors`; needed where the results hold several.
+
+    Returns:
+        A matplotlib figure that no window belongs to; `figure.savefig(...)` writes it.
+
+    Raises:
+        AnalysisError: no comparison has this label, or several do and none was named.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from analysis import load_results
+        >>> rows = [("bn", 8, 0, 6.0), ("bn", 2, 0, 10.0), ("gn", 8, 0, 6.0), ("gn", 2, 0, 7.0)]
+        >>> frame = pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "test_error"])
+        >>> figure = plot_error_by_batch_size(load_results(frame))
+        >>> figure.axes[0].get_xlabel()
+        'batch size'
+    """
+    from analysis.figures.error_by_batch_size import draw_error_by_batch_size
+
+    return draw_error_by_batch_size(_select(_compute_findings(results), comparison))
+
+
+def plot_degradation(results: Results, *, comparison: str | None = None) -> Figure:
+    """Return the heat map of the rise in error over the largest batch size, norm by batch size.
+
+    Args:
+        results: trials from `load_results`.
+        comparison: label of the comparison; needed where the results hold several.
+
+    Returns:
+        A matplotlib figure, in percentage points.
+
+    Raises:
+        AnalysisError: the comparison is not found, or has a single batch size.
+    """
+    from analysis.figures.degradation_map import draw_degradation_map
+
+    found = _select(_compute_findings(results), comparison)
+    return _require(draw_degradation_map(found), "a rise needs two batch sizes with results")
+
+
+def plot_level_and_slope(results: Results, *, comparison: str | None = None) -> Figure:
+    """Return the scatter plot of average error against its slope, a point per norm.
+
+    Args:
+        results: trials from `load_results`.
+        comparison: label of the comparison; needed where the results hold several.
+
+    Returns:
+        A matplotlib figure: AUEC in percent, slope in points per halving of the batch.
+
+    Raises:
+        AnalysisError: the comparison is not found, or fewer than two norms have both measures.
+    """
+    from analysis.figures.level_and_slope import draw_level_and_slope
+
+    found = _select(_compute_findings(results), comparison)
+    return _require(draw_level_and_slope(found), "fewer than two norms have a level and a slope")
+
+
+def plot_differences(
+    results: Results,
+    *,
+    reference: str | None = None,
+    margin: float | None = None,
+    comparison: str | None = None,
+) -> Figure:
+    """Return the forest plot of each norm's difference in AUEC from the reference.
+
+    Args:
+        results: trials from `load_results`.
+        reference: norm that the others are compared with; None for the declared one, else the
+            first.
+        margin: half the width of the shaded zone of no difference, points; None for 0.5 or 1.
+        comparison: label of the comparison; needed where the results hold several.
+
+    Returns:
+        A matplotlib figure, in percentage points, with p adjusted by Holm.
+
+    Raises:
+        AnalysisError: the comparison or the reference is not found, `margin` is not positive, or no
+            norm shares a seed with the reference.
+    """
+    from analysis.figures.forest import draw_forest
+
+    found = _select(_compute_findings(results, reference, margin), comparison)
+    return _require(draw_forest(found), "no norm shares a complete seed with the reference")
+
+
+def plot_learning_curves(results: Results, *, comparison: str | None = None) -> Figure:
+    """Return the figure of test error over epochs: a panel per batch size, a line per trial.
+
+    Args:
+        results: trials from `load_results`.
+        comparison: label of the comparison; needed where the results hold several.
+
+    Returns:
+        A matplotlib figure, errors in percent.
+
+    Raises:
+        AnalysisError: the comparison is not found, or its source has no epochs, such as a CSV.
+    """
+    from analysis.figures.learning_curves import draw_learning_curves
+
+    found = _select(_compute_findings(results), comparison)
+    return _require(draw_learning_curves(found), "the source holds no epochs")
+
+
+def _compute_findings(
+    results: Results,
+    reference: str | None = None,
+    margin: float | None = None,
+    threshold: float | None = None,
+) -> tuple[Findings, ...]:
+    """Return the findings on `results` with these options."""
+    from analysis.findings import compute_findings
+    from analysis.options import ReportOptions
+
+    return compute_findings(results, ReportOptions(reference, margin, threshold))
+
+
+def _load(source: Source, settings_filter: Mapping[str, str] | None) -> Results:
+    """Return the results of a source; loaded results as given, without a filter."""
+    from analysis.schema import Results
+    from analysis.sources.load_results import load_results
+
+    if not isinstance(source, Results):
+        return load_results(source, settings_filter)
+    if settings_filter:
+        raise AnalysisError("loaded results take no settings_filter: give it to load_results")
+    return source
+
+
+def _format_warnings(results: Results) -> list[str]:
+    """Return the warnings of loading as lines of a headline."""
+    return [f"warning: {line}" for line in results.warnings]
+
+
+def _join_tables(
+    all_findings: Sequence[Findings], tabulate: Callable[[Findings], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return one table over all comparisons, each row with the label of its comparison."""
+    import pandas as pd
+
+    parts = [tabulate(item).assign(comparison=item.comparison.label) for item in all_findings]
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def _number_batch_sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table` with whole numbers as batch sizes, missing for measures over several."""
+    import pandas as pd
+
+    return table.assign(batch_size=pd.to_numeric(table["batch_size"]).astype("Int64"))
+
+
+def _select(all_findings: Sequence[Findings], label: str | None) -> Findings:
+    """Return the findings of the comparison with this label; None for the only one."""
+    labels = [item.comparison.label for item in all_findings]
+    if label is None and len(labels) == 1:
+        return all_findings[0]
+    if label not in labels:
+        what = "several comparisons" if label is None else f"no comparison {label!r}"
+        raise AnalysisError(f"{what}: choose comparison= one of {', '.join(map(repr, labels))}")
+    return all_findings[labels.index(label)]
+
+
+def _require(figure: Figure | None, reason: str) -> Figure:
+    """Return `figure`; raise `AnalysisError` with the reason where there is nothing to draw."""
+    if figure is None:
+        raise AnalysisError(f"nothing to draw: {reason}")
+    return figure
