@@ -110,7 +110,7 @@ def drive(grid: Any, slots: int) -> None:
     import ray
 
     from sweep.execution import trainable as worker
-    from sweep.interface import run
+    from sweep.pipeline import run
 
     worker.TrialTrainable = Simulated  # type: ignore[misc,assignment]
     init = ray.init

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         SweepError,
     )
     from sweep.grid.model import Grid
-    from sweep.interface import load_grid, plan, rehearse, reproduce, run, status, sync
+    from sweep.interface import load_grid, plan, reproduce, status, sync
+    from sweep.pipeline import rehearse, run
     from sweep.records.record import RecordDamagedError
     from sweep.results import (
         Rehearsal,
@@ -73,7 +74,8 @@ _MODULES = {
         "SweepError",
     ),
     "sweep.grid.model": ("Grid",),
-    "sweep.interface": ("load_grid", "plan", "rehearse", "reproduce", "run", "status", "sync"),
+    "sweep.interface": ("load_grid", "plan", "reproduce", "status", "sync"),
+    "sweep.pipeline": ("rehearse", "run"),
     "sweep.records.record": ("RecordDamagedError",),
     "sweep.results": (
         *("Rehearsal", "Reproduction", "RunResult", "SweepPlan", "SweepStatus", "SyncResult"),

@@ -1,30 +1,27 @@
-"""The Python interface: load a grid, plan it, run it, see how it stands. Nothing is printed.
+"""The Python interface beside `sweep.pipeline`: load a grid, plan it, see how it stands.
 
-Each function takes a grid that `load_grid` has returned, and raises exceptions of one family
-(`sweep.SweepError`). Signal handlers and environment variables are restored when it returns.
+Nothing is printed. Each function takes a grid that `load_grid` has returned, raises exceptions of
+one family (`sweep.SweepError`), and restores the environment variables when it returns.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from sweep.errors import RefusedError, raise_sweep_errors
-from sweep.events import OnEvent, ignore_event
+from sweep.events import OnEvent, Stage, ignore_event, report_stage, send_message
 from sweep.grid.model import Grid
 from sweep.grid.model import load_grid as read_grid
+from sweep.messages import Level
 from sweep.process.environment import restored_environment
-from sweep.results import (
-    Rehearsal,
-    Reproduction,
-    RunResult,
-    SweepPlan,
-    SweepStatus,
-    SyncResult,
-)
-from trainables.spec import Outcome
+from sweep.results import Reproduction, SweepPlan, SweepStatus, SyncResult
+
+if TYPE_CHECKING:
+    from sweep.planning.feasibility import FeasibleGrid
 
 
 def load_grid(
@@ -81,9 +78,6 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
     Raises:
         RefusedError: for cells that cannot be trained, unless the grid says `infeasible: skip`.
     """
-    from sweep.events import send_message
-    from sweep.messages import Level
-    from sweep.pipeline import calibrate as calibrate_cells
     from sweep.pipeline import try_cells
     from sweep.planning.other_records import other_record_notes
     from sweep.planning.plan import make_plan
@@ -97,64 +91,12 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
     with _library_call():
         feasible = try_cells(grid, on_event)
         if calibrate:
-            calibrate_cells(feasible, on_event)
+            _calibrate(feasible, on_event)
         made, num_gpus = make_plan(feasible), count_local_gpus(feasible)
         for line in (*missing_data_notes(feasible), *other_record_notes(made)):
             send_message(on_event, Level.NOTE, line)
         slots = count_local_slots(made, os.cpu_count() or 1, num_gpus)
         return SweepPlan(made, slots, format_share_forecast(made, num_gpus))
-
-
-def run(
-    grid: Grid,
-    *,
-    on_event: OnEvent = ignore_event,
-    address: str | None = None,
-    retry: Iterable[Outcome | str] = (),
-) -> RunResult:
-    """Train the grid's missing trials. Safe to repeat, to interrupt and to extend.
-
-    Ctrl-C, or a notebook's "interrupt", suspends the trials in training: the function returns,
-    and the next call goes on. A second Ctrl-C raises `KeyboardInterrupt`. Call it from the main
-    thread for this; in another thread no signal stops it.
-
-    Args:
-        grid: the grid.
-        on_event: receives what happens, in the calling thread: see `sweep.events`, and
-            `sweep.notebook_progress` for an observer that shows it.
-        address: an existing Ray cluster, or `auto`; by default Ray is started on this machine.
-        retry: outcomes whose trials are trained again: `failed`, `out_of_memory`.
-
-    Raises:
-        RefusedError: if nothing was started, since a check has failed or another process runs the
-            sweep.
-        NotStartedError: if Ray does not start.
-        StorageError: if records cannot be read or written.
-    """
-    from sweep.pipeline import train_grid
-
-    again = parse_outcomes(retry)
-    with _library_call():
-        before, now, training = train_grid(grid, on_event, address=address, retry=again)
-        return RunResult(before, now, training)
-
-
-def rehearse(
-    grid: Grid,
-    *,
-    on_event: OnEvent = ignore_event,
-    address: str | None = None,
-    retry: Iterable[Outcome | str] = (),
-) -> Rehearsal:
-    """Check everything that `run` checks before it trains, and train nothing.
-
-    Args and exceptions are those of `run`.
-    """
-    from sweep.pipeline import rehearse_grid
-
-    again = parse_outcomes(retry)
-    with _library_call():
-        return Rehearsal(*rehearse_grid(grid, on_event, address=address, retry=again))
 
 
 def status(grid: Grid) -> SweepStatus:
@@ -212,9 +154,7 @@ def reproduce(
     Raises:
         RefusedError: if the grid has no such trial, or its data are not there.
     """
-    from sweep.events import send_message
     from sweep.execution import reproduce as reproduction
-    from sweep.messages import Level
     from sweep.planning.feasibility import require_data
     from sweep.planning.trial_states import read_trial_states
 
@@ -236,17 +176,6 @@ def reproduce(
         return Reproduction(found, same, tuple(lines))
 
 
-def parse_outcomes(names: Iterable[Outcome | str]) -> list[Outcome]:
-    """Return the outcomes of these names; raises `RefusedError` for one that is not retried."""
-    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-    found = []
-    for name in names:
-        if name not in again:
-            raise RefusedError(f"retry: expected {' or '.join(again)}, found {str(name)!r}")
-        found.append(Outcome(name))
-    return found
-
-
 def without_infeasible_cells(grid: Grid) -> Grid:
     """Return the grid without the cells that it skips as infeasible, where it skips any."""
     from sweep.planning.feasibility import FeasibleGrid, check_feasibility
@@ -254,6 +183,21 @@ def without_infeasible_cells(grid: Grid) -> Grid:
     if isinstance(grid, FeasibleGrid) or not grid.skip_infeasible:
         return grid
     return check_feasibility(grid)
+
+
+def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
+    """Time a few steps of every cell on this machine, and keep the times beside the records."""
+    from sweep.planning.calibration import save_times, time_cells
+    from sweep.planning.feasibility import require_data
+    from sweep.planning.trial_states import sweep_folder
+
+    require_data(feasible, download=True)
+    times = time_cells(
+        feasible,
+        report_cell=lambda trial: report_stage(on_event, Stage.TIME_CELL, f"timing {trial.name}"),
+        on_failure=partial(send_message, on_event, Level.NOTE),
+    )
+    save_times(sweep_folder(feasible), times)
 
 
 @contextmanager

@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
+from sweep.errors import RefusedError, raise_sweep_errors
 from sweep.events import (
     CellsSkipped,
     OnEvent,
     Stage,
     TrialsCounted,
+    ignore_event,
     report_stage,
     report_training,
     send_message,
@@ -26,7 +28,6 @@ from sweep.execution.state import SweepState
 from sweep.execution.worker_preload import preload_workers
 from sweep.grid.model import Grid
 from sweep.messages import Level
-from sweep.planning.calibration import save_times, time_cells
 from sweep.planning.cell_checks import check_cells_in_subprocess
 from sweep.planning.feasibility import (
     FeasibleGrid,
@@ -39,18 +40,19 @@ from sweep.planning.other_records import other_record_notes
 from sweep.planning.plan import Plan, make_plan
 from sweep.planning.resumption import count_resumed_trials
 from sweep.planning.trial_states import (
-    TrialStates,
     read_states_after,
     read_trial_states,
     save_expected,
     sweep_folder,
 )
 from sweep.planning.warnings import changed_source_notes, missing_data_notes
+from sweep.process.environment import restored_environment
 from sweep.process.interrupts import StopSignals
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import package_custom_modules
 from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
 from sweep.resources.temporary_folder import require_temporary_folder
+from sweep.results import Rehearsal, RunResult
 from sweep.tracking.exporter import Exporter, ExportResult, export_all
 from sweep.wording import count_noun
 from trainables.spec import Outcome
@@ -59,16 +61,8 @@ EXPORT_LIMIT_S = 12.0
 """How long an interrupted sweep waits for MLflow; `sync` exports what is left."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a training has come to: Ray's part of a run.
-
-    Attributes:
-        export: what became of the export to MLflow.
-        ended: ids of the trials that have an outcome.
-        stops: errors that ended several trials and stopped cells or the sweep.
-        is_interrupted: whether a signal stopped the sweep.
-    """
+class _Training(NamedTuple):
+    """What a training has come to; the fields are those of `RunResult`."""
 
     export: ExportResult
     ended: frozenset[str] = frozenset()
@@ -76,20 +70,47 @@ class Training:
     is_interrupted: bool = False
 
 
-def train_grid(
-    grid: Grid, on_event: OnEvent, *, address: str | None, retry: Iterable[Outcome]
-) -> tuple[TrialStates, TrialStates, Training]:
+def run(
+    grid: Grid,
+    *,
+    on_event: OnEvent = ignore_event,
+    address: str | None = None,
+    retry: Iterable[Outcome | str] = (),
+) -> RunResult:
     """Train the grid's missing trials and bring MLflow up to date.
 
+    Safe to repeat, to interrupt and to extend. Ctrl-C, or a notebook's "interrupt", suspends the
+    trials in training: the function returns, and the next call resumes them. A second Ctrl-C
+    raises `KeyboardInterrupt`. In a thread other than the main one no signal stops the run.
+
     Args:
-        grid: the parsed grid.
-        on_event: receives the events of the run.
-        address: an existing Ray cluster, or None for this machine.
-        retry: outcomes whose trials are trained again.
+        grid: the grid.
+        on_event: receives what happens, in the calling thread: see `sweep.events`, and
+            `sweep.notebook_progress` for an observer that shows it.
+        address: an existing Ray cluster, or `auto`; by default Ray is started on this machine.
+        retry: outcomes whose trials are trained again: `failed`, `out_of_memory`.
 
     Returns:
-        How the trials stood before, how they stand now, and what the training has come to.
+        How the trials stand, and what became of the export to MLflow.
+
+    Raises:
+        RefusedError: if nothing was started, since a check has failed or another process runs the
+            sweep.
+        NotStartedError: if Ray does not start.
+        StorageError: if records cannot be read or written.
+
+    Examples:
+        >>> import sweep
+        >>> grid = sweep.load_grid("grid.yaml")  # doctest: +SKIP
+        >>> sweep.run(grid).num_missing  # doctest: +SKIP
+        0
     """
+    again = parse_outcomes(retry)
+    with restored_environment(), raise_sweep_errors():
+        return _run(grid, on_event, address, again)
+
+
+def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]) -> RunResult:
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
     require_reachable(address)
     states = read_trial_states(grid, retry)
@@ -110,20 +131,34 @@ def train_grid(
             training = _train_plan(plan, on_event, address, lease)
         else:
             save_expected(states)
-            training = Training(export_all(states.grid))
-    return states, read_states_after(states, training.ended), training
+            training = _Training(export_all(states.grid))
+    after = read_states_after(states, training.ended)
+    return RunResult(states, after, training.export, training.stops, training.is_interrupted)
 
 
-def rehearse_grid(
-    grid: Grid, on_event: OnEvent, *, address: str | None, retry: Iterable[Outcome]
-) -> tuple[Plan, int]:
-    """Check everything that `train_grid` checks before it trains, and train nothing.
+def rehearse(
+    grid: Grid,
+    *,
+    on_event: OnEvent = ignore_event,
+    address: str | None = None,
+    retry: Iterable[Outcome | str] = (),
+) -> Rehearsal:
+    """Check everything that `run` checks before it trains, and train nothing.
 
     Ray is started, or asked, for what there is to train on; nothing is written but a probe.
+    Arguments and exceptions are those of `run`.
 
     Returns:
         The plan, and how many trials would be trained at once.
     """
+    again = parse_outcomes(retry)
+    with restored_environment(), raise_sweep_errors():
+        return _rehearse(grid, on_event, address, again)
+
+
+def _rehearse(
+    grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
+) -> Rehearsal:
     require_no_driver(sweep_folder(grid))
     require_reachable(address)
     require_temporary_folder(address)
@@ -141,7 +176,7 @@ def rehearse_grid(
         slots = capacity.slots(capacity.shares(plan.grid)[0])
     finally:
         cluster.shut_down()
-    return plan, slots
+    return Rehearsal(plan, slots)
 
 
 def try_cells(
@@ -179,18 +214,20 @@ def try_cells(
     return found.grid
 
 
-def calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
-    """Time a few steps of every cell on this machine, and keep the times beside the records."""
-    require_data(feasible, download=True)
-    times = time_cells(
-        feasible,
-        report_cell=lambda trial: report_stage(on_event, Stage.TIME_CELL, f"timing {trial.name}"),
-        on_failure=partial(send_message, on_event, Level.NOTE),
-    )
-    save_times(sweep_folder(feasible), times)
+def parse_outcomes(names: Iterable[Outcome | str]) -> list[Outcome]:
+    """Return the outcomes of these names; raises `RefusedError` for one that is not retried."""
+    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+    outcomes = []
+    for name in names:
+        if name not in again:
+            raise RefusedError(f"retry: expected {' or '.join(again)}, found {str(name)!r}")
+        outcomes.append(Outcome(name))
+    return outcomes
 
 
-def _train_plan(plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease) -> Training:
+def _train_plan(
+    plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
+) -> _Training:
     signals, state = StopSignals(), None
     on_stage = partial(report_stage, on_event)
     try:
@@ -217,7 +254,7 @@ def _train_plan(plan: Plan, on_event: OnEvent, address: str | None, lease: Drive
             export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
     finally:
         signals.restore()
-    return Training(export, state.ended, tuple(state.repeated.stops()), state.interrupted)
+    return _Training(export, state.ended, tuple(state.repeated.stops()), state.interrupted)
 
 
 def _connect(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:

@@ -10,7 +10,6 @@ from trainables.spec import Outcome
 if TYPE_CHECKING:
     from sweep.execution.repeated_errors import Stop
     from sweep.grid.expand import GridTrial
-    from sweep.pipeline import Training
     from sweep.planning.plan import Plan
     from sweep.planning.trial_states import TrialStates
     from sweep.records.lease import Holder
@@ -90,12 +89,16 @@ class RunResult:
     Attributes:
         before: how the trials stood before the run.
         states: how they stand after the run.
-        training: the export to MLflow, and what has stopped the sweep or cells of it.
+        export: what became of the export to MLflow: a link to the experiment, or an error.
+        stops: errors that ended several trials, and have stopped cells or the sweep.
+        is_interrupted: whether Ctrl-C or another signal has stopped the run.
     """
 
     before: TrialStates
     states: TrialStates
-    training: Training
+    export: ExportResult
+    stops: tuple[Stop, ...] = ()
+    is_interrupted: bool = False
 
     @property
     def trials(self) -> tuple[TrialSummary, ...]:
@@ -116,21 +119,6 @@ class RunResult:
     def num_failed(self) -> int:
         """How many trials ended in an error, or without enough memory."""
         return self.states.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether Ctrl-C or another signal has stopped the run."""
-        return self.training.is_interrupted
-
-    @property
-    def export(self) -> ExportResult:
-        """What became of the export to MLflow: a link, or an error."""
-        return self.training.export
-
-    @property
-    def stops(self) -> tuple[Stop, ...]:
-        """Errors that ended several trials, and have stopped cells or the sweep."""
-        return self.training.stops
 
     @property
     def records(self) -> str:

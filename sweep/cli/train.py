@@ -65,8 +65,8 @@ def run(
         from sweep.display.live_view import print_line
         from sweep.display.observer import live_display
         from sweep.display.tables import print_locations, print_outcome, print_plan
-        from sweep.interface import rehearse
-        from sweep.interface import run as run_grid
+        from sweep.pipeline import rehearse
+        from sweep.pipeline import run as run_grid
 
         screen = console()
         if dry_run:

@@ -20,7 +20,6 @@ from sweep.display.tables import (
 )
 from sweep.errors import ExitCode
 from sweep.execution.repeated_errors import Stop
-from sweep.pipeline import Training
 from sweep.planning.plan import Plan
 from sweep.planning.resumption import Resumption, count_resumed_trials
 from sweep.planning.trial_states import TrialStates, read_states_after, read_trial_states
@@ -45,7 +44,7 @@ def printed(show: Any, *arguments: Any, **named: Any) -> list[str]:
 
 
 def exit_code(states: TrialStates, export: ExportResult, *, is_reported: bool = True) -> ExitCode:
-    return run_exit_code(RunResult(states, states, Training(export)), is_reported=is_reported)
+    return run_exit_code(RunResult(states, states, export), is_reported=is_reported)
 
 
 def some_ended() -> Plan:

@@ -17,7 +17,7 @@ from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.presets import Preset, apply_preset, preset_of
-from sweep.interface import rehearse
+from sweep.pipeline import rehearse
 from sweep.planning.feasibility import check_feasibility, require_data
 from sweep.planning.warnings import grid_notes
 from trainables import DataUnavailable, Trial
