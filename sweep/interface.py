@@ -45,7 +45,7 @@ def load_grid(
         GridError: for errors in the grid, all of them, each with its line and its dotted key.
         RefusedError: if the file cannot be read, or a change names no field.
 
-    Example:
+    Examples:
         >>> grid = load_grid(
         ...     {
         ...         "name": "tiny",

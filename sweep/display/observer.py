@@ -42,7 +42,7 @@ def live_display(console: Console | None = None) -> Iterator[OnEvent]:
     Yields:
         The observer, to be given to `sweep.run` as `on_event`.
 
-    Example:
+    Examples:
         >>> import sweep
         >>> with sweep.live_display() as on_event:  # doctest: +SKIP
         ...     sweep.run(sweep.load_grid("grid.yaml"), on_event=on_event)
@@ -62,7 +62,7 @@ def notebook_progress(console: Console | None = None) -> OnEvent:
     Args:
         console: where to show them; by default the output of the notebook's cell.
 
-    Example:
+    Examples:
         >>> import sweep
         >>> on_event = sweep.notebook_progress()
     """
