@@ -10,9 +10,10 @@ from rich.markup import escape
 from sweep.display.live_view import print_line, show_spinner
 from sweep.errors import escape_invisible
 from sweep.grid.model import Grid
+from sweep.grid.trainable_data import require_trainable
 from sweep.planning import calibration
 from sweep.planning.cell_checks import check_cells_in_subprocess
-from sweep.planning.feasibility import count_cells, require_data, require_trainable
+from sweep.planning.feasibility import count_cells, require_data
 from sweep.planning.plan import sweep_folder
 from sweep.wording import count_noun
 

@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.display.error_line import error_line
 from sweep.errors import escape_invisible
-from sweep.execution.state import SweepState, TrialState, format_tracking_error
+from sweep.execution.error_line import error_line
+from sweep.execution.state import SweepState, format_tracking_error
+from sweep.execution.trial_state import TrialState
 from sweep.wording import count_noun
 from trainables.spec import Outcome
 

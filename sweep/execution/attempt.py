@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.resource_usage import ProcessUsage
-from sweep.execution.resume import resume_trial
 from sweep.execution.trial_writer import SupersededError, TrialWriter
 from sweep.process.import_order import put_custom_modules_last
 from sweep.process.working_folder import enter_folder
@@ -267,3 +266,34 @@ class Attempt:
             self.folder.delete_traceback()
         self.commits.record(record)
         self.release()
+
+
+def resume_trial(attempt: Attempt, trial: Trial) -> None:
+    """Load the trial's last checkpoint, if there is one, and note what was damaged.
+
+    Epochs of another layer, model or data set than today's are forgotten, so that no trial is half
+    of one and half of another; the driver has said so (`sweep.planning.continuation`).
+    """
+    from trainables import CheckpointDamaged
+
+    if _has_changed(attempt, trial):
+        attempt.record.epochs.clear()
+        attempt.folder.delete_checkpoints()
+    damaged = []
+    for name, content in attempt.folder.checkpoints(up_to=len(attempt.record.epochs)):
+        try:
+            with attempt.record_trial_errors():
+                trial.load_state(content)
+            break
+        except CheckpointDamaged:
+            damaged.append(name)  # the one before it is as good
+    if damaged:
+        place = f"{attempt.folder.storage.uri}/{', '.join(damaged)}"
+        attempt.notices.append(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
+
+
+def _has_changed(attempt: Attempt, trial: Trial) -> bool:
+    """Whether something of the user's own is not as it was for the epochs on record."""
+    before = attempt.record.attempts[-1] if attempt.record.attempts else {}
+    source, digest = attempt.assignment.source, trial.dataset.digest
+    return (before.get("source", source), before.get("data", digest)) != (source, digest)

@@ -19,9 +19,9 @@ from sweep.grid.model import Grid
 from sweep.grid.presets import preset_of
 from sweep.planning.plan import Plan
 from sweep.planning.seed_groups import group_seeds
+from sweep.records.custom_source import source_digest
 from sweep.records.lease import DriverLease
 from sweep.resources.capacity import Share
-from sweep.resources.custom_modules import source_digest
 from sweep.resources.gpu_sharing.shares import GpuShares
 from sweep.resources.ray_cluster import Cluster
 from sweep.tracking.exporter import Exporter

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
-from sweep.display.error_line import error_line
+from sweep.execution.error_line import error_line
 from sweep.execution.repeated_errors import RepeatedErrors
-from sweep.grid.expand import GridTrial
+from sweep.execution.trial_state import TrialState
 from sweep.planning.makespan import makespan
 from sweep.planning.plan import Plan
 from trainables.spec import Outcome
@@ -26,24 +26,6 @@ def stopped_line(cell: str, error: str) -> str:
         f"{cell} is stopped, because several trials ended in the same error; trials of other "
         f"cells go on: {error_line(error) or 'no message'}"
     )
-
-
-@dataclass
-class TrialState:
-    """A trial as the driver sees it. `outcome` is None until it has ended.
-
-    `error` is the traceback of one that ended in an error, `place` the host and device that train
-    it, where they are known.
-    """
-
-    trial: GridTrial
-    outcome: Outcome | None
-    epochs: int
-    test_error: float | None
-    error: str | None = None
-    is_running: bool = False
-    since: float = 0.0
-    place: str | None = None
 
 
 @dataclass

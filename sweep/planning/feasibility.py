@@ -95,18 +95,6 @@ def find_not_fusable(grid: Grid) -> dict[tuple[str, str], str]:
     return reasons
 
 
-def require_trainable(grid: Grid) -> None:
-    """Raise `RefusedError` for a data set that is known by its dimensions alone."""
-    from trainables.data.catalog import DATASETS
-
-    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
-        if name in DATASETS and not DATASETS[name].trainable:
-            raise RefusedError(
-                f"{grid.path}: {name} is known here by its dimensions alone, so there is nothing "
-                f"to train; `norm-sweep parameters {grid.path}` counts the parameters"
-            )
-
-
 def require_data(grid: Grid, *, download: bool) -> None:
     """Make sure that every data set is on this machine and whole; `RefusedError` if not.
 
