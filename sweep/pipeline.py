@@ -30,7 +30,8 @@ from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import package_custom_modules
 from sweep.resources.gpu_sharing.measure import drop_unusable_gpus, measure_gpu_shares
 from sweep.resources.node_checks import require_nodes_ready
-from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
+from sweep.resources.ray_cluster import Cluster, require_reachable
+from sweep.resources.ray_compat import import_ray
 from sweep.resources.temporary_folder import require_temporary_folder
 from sweep.tracking.exporter import Exporter, ExportResult, export_all
 from trainables.spec import Outcome

@@ -17,15 +17,15 @@ from ray.tune import Callback, Stopper
 
 from sweep.execution.assignment import trial_ids
 from sweep.execution.state import SweepState
-from sweep.execution.worker_failures import (
-    format_recovery,
-    is_lost_worker,
-    last_error,
-    ran_out_of_memory,
-    record_worker_death,
-)
+from sweep.execution.worker_failures import format_recovery, record_worker_death
 from sweep.execution.worker_losses import LOST_WORKERS, Losses
 from sweep.records.lease import DriverLease
+from sweep.resources.ray_compat import (
+    is_lost_worker,
+    is_memory_kill,
+    is_preempted,
+    last_trial_error,
+)
 from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
 
@@ -73,7 +73,7 @@ class RunListener:
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
             self.board.lose(trial_id, cause.splitlines()[-1])
-        elif ran_out_of_memory(error) and trial_id in self.can_grow:
+        elif is_memory_kill(error) and trial_id in self.can_grow:
             self.board.suspend(trial_id, out_of_memory=True)
         elif not self.reign.lost:
             # Nobody is left who could record it, and training it again would end alike.
@@ -82,8 +82,8 @@ class RunListener:
 
     def may_go_on(self, tune_trial: Any) -> bool:
         """Whether trials that have lost their worker are given another one."""
-        error, left = last_error(tune_trial), self.unfinished_trials(tune_trial)
-        if not left or getattr(error, "preempted", False):
+        error, left = last_trial_error(tune_trial), self.unfinished_trials(tune_trial)
+        if not left or is_preempted(error):
             return True
         return self.losses.count(left) <= LOST_WORKERS
 
@@ -153,14 +153,14 @@ class TuneCallbacks(Callback):
             board.num_lost += not board.is_stopping
             if not board.is_stopping:
                 for trial_id in listener.unfinished_trials(trial):
-                    board.notice(format_recovery(board, trial_id, last_error(trial)))
+                    board.notice(format_recovery(board, trial_id, last_trial_error(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker too often."""
         for listener in _listeners:
             listener.board.num_lost += not listener.board.is_stopping
             for trial_id in listener.unfinished_trials(trial):
-                listener.give_up(trial_id, last_error(trial))
+                listener.give_up(trial_id, last_trial_error(trial))
 
 
 def _report(board: SweepState, trial_id: str, told: dict[str, Any]) -> None:

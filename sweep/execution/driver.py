@@ -24,6 +24,12 @@ from sweep.records.lease import DriverLease
 from sweep.resources.capacity import Share
 from sweep.resources.gpu_sharing.shares import GpuShares
 from sweep.resources.ray_cluster import Cluster
+from sweep.resources.ray_compat import (
+    decide_recovery_by,
+    limit_pending_trials,
+    skip_tune_startup,
+    treat_memory_kills_as_lost_workers,
+)
 from sweep.tracking.exporter import Exporter
 from sweep.wording import count_noun
 from trainables.errors import describe_error
@@ -103,10 +109,8 @@ def _tune(
 
     from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_go_on
     from sweep.execution.trainable import TrialTrainable
-    from sweep.execution.trial_order import OrderedScheduler, limit_pending_trials
-    from sweep.execution.tune_startup import skip_tune_startup
-    from sweep.execution.worker_failures import treat_memory_kills_as_lost_workers
-    from sweep.execution.worker_losses import LOST_WORKERS, recovery_decided_by
+    from sweep.execution.trial_order import OrderedScheduler
+    from sweep.execution.worker_losses import LOST_WORKERS
 
     # Those of one trial are those of all that share its trainable: they are of one cell.
     bundles = {trial_id: [share.amounts] for trial_id, share in shares.items()}
@@ -117,7 +121,7 @@ def _tune(
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         treat_memory_kills_as_lost_workers(),
-        recovery_decided_by(may_go_on),
+        decide_recovery_by(may_go_on),
         skip_tune_startup(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
         limit_pending_trials((num_slots + 1) * len(set(shares.values()))),
