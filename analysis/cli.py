@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from typing import Annotated
 import typer
 
 from analysis.errors import InputError
+from analysis.logs import log_to_file, log_to_stderr
 from analysis.reporting.options import Options
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -78,6 +82,40 @@ def start() -> None:
     sys.exit(code)
 
 
+def _log_to_stderr(is_wanted: bool) -> None:
+    if is_wanted:
+        log_to_stderr()
+
+
+def _log_to_file(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            log_to_file(path)
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say on standard error what is being done.",
+        callback=_log_to_stderr,
+        is_eager=True,
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Append what is being done to this file, in more detail.",
+        callback=_log_to_file,
+        is_eager=True,
+    ),
+]
+
 Margin = Annotated[
     float | None,
     typer.Option(help="Difference in error taken to be none, points; default 0.5, or 1."),
@@ -107,6 +145,8 @@ def report(
     threshold: Threshold = None,
     where: Where = None,
     to_mlflow: ToMlflow = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
@@ -140,15 +180,22 @@ def _make(
     from analysis.statistics.findings import findings_of
 
     trials = load(source, settings)
+    logger.info("read %d trials from %s", len(trials.trials), source)
     found = findings_of(trials, options)
     lines = [*(f"warning: {line}" for line in trials.warnings), *summary(found)]
     write(out, files_of(trials, found), made_from=key or "", headline=lines)
+    logger.info("wrote the report to %s", out)
     return lines
 
 
 @app.command()
 def compare(
-    before: Source, after: Source, out: Out = Path("comparison"), where: Where = None
+    before: Source,
+    after: Source,
+    out: Out = Path("comparison"),
+    where: Where = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _one_line_errors():

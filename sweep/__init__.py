@@ -15,6 +15,7 @@ __all__ = ["load_grid"]
 
 def __getattr__(name: str) -> Any:
     if name == "load_grid":
+        importlib.import_module("sweep.process.logs")  # no log message is printed by itself
         return importlib.import_module("sweep.grid.model").load_grid
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
 

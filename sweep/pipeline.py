@@ -26,6 +26,7 @@ from sweep.planning.kept_trials import kept_trials
 from sweep.planning.plan import Plan, make_plan, plan_after, save_expected, sweep_folder
 from sweep.planning.warnings import changed_source_warnings, missing_data_warnings
 from sweep.process import interrupts
+from sweep.process.logs import log_arguments
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import package_custom_modules
 from sweep.resources.gpu_sharing.measure import drop_unusable_gpus, measure_gpu_shares
@@ -169,6 +170,7 @@ def write_report(plan: Plan, shipped: ExportResult, out: Path, console: Console)
     source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
     sys.stdout.flush()
     command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
+    command += log_arguments()
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         what = f"no report is written to {out}: `python -m analysis report` ended with {code}"

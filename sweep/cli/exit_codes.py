@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 import typer
 
 from sweep.errors import ExitCode, RefusedError, escape_invisible
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -19,6 +22,7 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
+        logger.error("refused: %s", error)
         for message in error.messages:
             print(escape_invisible(message), file=sys.stderr)
         raise typer.Exit(error.exit_code) from None

@@ -16,6 +16,7 @@ from sweep.grid.expand import GridTrial
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.records.lease import Holder
+from sweep.records.trial_log import find_log
 
 
 def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
@@ -108,4 +109,5 @@ def _progress(plan: Plan, trial: GridTrial, holder: Holder | None) -> dict[str, 
         "device": last.get("device"),
         "num_attempts": len(record.attempts),
         "error": record.error["message"] if record.error else None,
+        "log": find_log(plan.folder.trial(trial.trial_id)) if record.error else None,
     }

@@ -38,7 +38,7 @@ def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:
         print_line(console, f"  {format_begun_trial(plan, trial, alive)}")
     if len(begun) > MAX_TRIAL_ROWS:
         print_line(console, f"  and {len(begun) - MAX_TRIAL_ROWS} more")
-    print_errors(console, plan)
+    print_errors(console, plan, with_logs=True)
     for line in describe_driver(plan, holder):
         print_line(console, line)
     print_line(console, f"records in {plan.folder.storage.uri}")

@@ -19,6 +19,7 @@ from sweep.planning.continuation import continuation
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.records.record import TRACEBACK
+from sweep.records.trial_log import find_log
 from sweep.tracking.exporter import ExportResult
 from sweep.wording import count_noun
 from trainables.spec import Outcome
@@ -146,8 +147,8 @@ def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
     console.print(table)
 
 
-def print_errors(console: Console, plan: Plan) -> None:
-    """Each trial that failed, with the first line of its error and the traceback's place."""
+def print_errors(console: Console, plan: Plan, *, with_logs: bool = False) -> None:
+    """Print each trial that failed: its error's first line, the places of traceback and log."""
     trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ERROR_OUTCOMES]
     for trial in trials[:MAX_TRIAL_ROWS]:
         record = plan.records[trial.trial_id]
@@ -156,6 +157,9 @@ def print_errors(console: Console, plan: Plan) -> None:
         print_line(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
         place = plan.folder.trial(trial.trial_id).storage.uri
         print_line(console, f"  {place}/{TRACEBACK}")
+        log = find_log(plan.folder.trial(trial.trial_id)) if with_logs else None
+        if log is not None:
+            print_line(console, f"  {log}")
     if len(trials) > MAX_TRIAL_ROWS:
         print_line(console, f"and {len(trials) - MAX_TRIAL_ROWS} more")
     again = [f"--retry {outcome}" for outcome in ERROR_OUTCOMES if plan.num(outcome)]

@@ -6,6 +6,7 @@ sweep runs.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from sweep.resources.ray_compat import (
 )
 from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 9.0
 """How long a stopping sweep waits for its workers to put their trials aside."""
@@ -70,6 +73,7 @@ class RunListener:
 
     def give_up(self, trial_id: str, error: Exception | str | None) -> None:
         """Every worker that had the trial was lost."""
+        logger.warning("trial %s is given up: %s", trial_id, error)
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
             self.board.lose(trial_id, cause.splitlines()[-1])
@@ -129,6 +133,7 @@ class TuneCallbacks(Callback):
         """A worker takes trials (again, if their first one was lost)."""
         for listener in _listeners:
             for trial_id in listener.unfinished_trials(trial):
+                logger.info("trial %s is with a worker", trial_id)
                 listener.board.start(trial_id)
 
     def on_trial_result(
@@ -138,6 +143,7 @@ class TuneCallbacks(Callback):
         for listener in _listeners:
             board = listener.board
             if result["broken"]:
+                logger.error("a worker cannot go on: %s", result["broken"])
                 board.broken = board.broken or result["broken"]
                 for trial_id in listener.unfinished_trials(trial):
                     board.suspend(trial_id)
@@ -151,6 +157,7 @@ class TuneCallbacks(Callback):
         for listener in _listeners:
             board = listener.board
             board.num_lost += not board.is_stopping
+            logger.warning("a worker was lost: %s", last_trial_error(trial))
             if not board.is_stopping:
                 for trial_id in listener.unfinished_trials(trial):
                     board.notice(format_recovery(board, trial_id, last_trial_error(trial)))
@@ -164,9 +171,11 @@ class TuneCallbacks(Callback):
 
 
 def _report(board: SweepState, trial_id: str, told: dict[str, Any]) -> None:
+    logger.debug("trial %s: %s epochs, outcome %s", trial_id, told["epochs"], told["outcome"])
     for line in told["notices"]:
         board.notice(line)
     if told["stopped_for"]:
+        logger.info("trial %s is suspended: %s", trial_id, told["stopped_for"])
         board.suspend(trial_id, out_of_memory=told["stopped_for"] == "out_of_memory")
         return
     board.report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import tempfile
 import uuid
 from collections import Counter
@@ -33,6 +34,8 @@ from sweep.resources.ray_compat import (
 from sweep.tracking.exporter import Exporter
 from sweep.wording import count_noun
 from trainables.errors import describe_error
+
+logger = logging.getLogger(__name__)
 
 
 def train_missing(
@@ -71,15 +74,23 @@ def train_missing(
             )
             for together in group_seeds(plan, trials, board.slots)
         ]
+        logger.info(
+            "training %s in %s of Tune, %d at once",
+            count_noun(len(trials), "trial"),
+            count_noun(len(assignments), "trial"),
+            board.slots,
+        )
         growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
         with receive_tune_events(RunListener(board, shipper, reign, losses, can_grow=growing)):
             try:
                 _tune(assignments, shares, max_seeds_side_by_side(plan.grid), board.slots)
             except Exception as error:  # Tune's own: what trials raise is in their records
+                logger.exception("Tune raised an error")
                 board.broken = board.broken or f"Ray: {describe_error(error)}"
         trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
         board.out_of_memory.clear()
         if board.is_stopping:
+            logger.info("training stops with %d trials running", len(board.running))
             return
         again = Counter((shares[t.trial_id], ladders[t.trial_id][0]) for t in trials)
         for (less, more), number in again.items():

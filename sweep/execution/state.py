@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from sweep.execution.trial_state import TrialState
 from sweep.planning.makespan import makespan
 from sweep.planning.plan import Plan
 from trainables.spec import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 def format_tracking_error(error: str) -> str:
@@ -82,6 +85,13 @@ class SweepState:
             self.plan.costs.observe(state.trial, epoch_s)
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
         if outcome is not None:
+            logger.info(
+                "%s ends after epoch %d: %s, test error %s",
+                state.trial.name,
+                epochs,
+                outcome,
+                test_error,
+            )
             state.is_running, state.error = False, error
             self.on_end(state)
             if error:
@@ -101,12 +111,14 @@ class SweepState:
     def notice(self, line: str) -> None:
         """Tell the person, once."""
         if line not in self.notices:
+            logger.warning("%s", line)
             self.notices.append(line)
             self.on_notice(line)
 
     def set_tracking_error(self, error: str | None) -> None:
         """MLflow has gone out of reach, for this reason; or, with None, it is back."""
         line = format_tracking_error(error) if error else "MLflow is reached again"
+        logger.warning("%s", line)
         self.unreached = error
         self.on_notice(line)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sweep.execution.state import SweepState
 from sweep.execution.worker_losses import LOST_WORKERS
-from sweep.records.record import Record, RecordDamagedError
+from sweep.records.record import Record, RecordDamagedError, utc_now
+from sweep.records.trial_log import append_to_log
 from sweep.resources.ray_compat import is_lost_node, is_memory_kill
 from trainables.spec import Outcome
 
@@ -37,6 +38,7 @@ def record_worker_death(board: SweepState, trial_id: str, error: object) -> None
         record.error = {"type": "WorkerDied", "message": why, "traceback": why}
         folder.save_traceback(f"{why}; {board.logs} may say more\n")
         folder.save(record)
+        append_to_log(folder, f"{utc_now()} ERROR {__name__} {why}\n".encode())
     except (OSError, RecordDamagedError):
         board.lose(trial_id, why)
         return

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from sweep.process import interrupts
 from sweep.resources.ray_compat import extended_node_wait, is_start_timeout
+
+logger = logging.getLogger(__name__)
 
 LONGEST_START_S = 180.0
 """So long they may take at the second try, on a machine that is busy with other things."""
@@ -23,6 +26,7 @@ def start_here(quiet: dict[str, Any], say: Callable[[str], None]) -> None:
             if not is_start_timeout(error):
                 raise
             ray.shutdown()
+            logger.warning("Ray was not up in time: %s", error)
             say(
                 f"Ray was not up within 30 s; this machine may be busy: it is started once more, "
                 f"and waited for up to {LONGEST_START_S:.0f} s"
