@@ -87,6 +87,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
+            importlib.import_module("sweep.process.logs")  # no log message is printed by itself
             return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
 

@@ -12,7 +12,8 @@ from sweep.messages import Level, Message
 from trainables.spec import Outcome
 
 if TYPE_CHECKING:
-    from sweep.execution.state import SweepState, TrialState
+    from sweep.execution.state import SweepState
+    from sweep.execution.trial_state import TrialState
     from sweep.grid.expand import GridTrial
     from sweep.planning.resumption import Resumption
 

@@ -27,13 +27,13 @@ from sweep.execution.schedule import check_cluster, make_schedule
 from sweep.execution.state import SweepState
 from sweep.execution.worker_preload import preload_workers
 from sweep.grid.model import Grid
+from sweep.grid.trainable_data import require_trainable
 from sweep.messages import Level
 from sweep.planning.cell_checks import check_cells_in_subprocess
 from sweep.planning.feasibility import (
     FeasibleGrid,
     count_cells,
     require_data,
-    require_trainable,
     require_undamaged_data,
 )
 from sweep.planning.other_records import other_record_notes
@@ -50,7 +50,8 @@ from sweep.process.environment import restored_environment
 from sweep.process.interrupts import StopSignals
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import package_custom_modules
-from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
+from sweep.resources.ray_cluster import Cluster, require_reachable
+from sweep.resources.ray_compat import import_ray
 from sweep.resources.temporary_folder import require_temporary_folder
 from sweep.results import Rehearsal, RunResult
 from sweep.tracking.exporter import Exporter, ExportResult, export_all

@@ -9,7 +9,8 @@ from torch import nn
 
 import normmods
 from trainables.bounds import check_bounds
-from trainables.data.catalog import DatasetInfo, dataset_info
+from trainables.data.catalog import DatasetInfo
+from trainables.data.lookup import dataset_info
 from trainables.dry_run import DryRun
 from trainables.errors import Infeasible, describe_error
 from trainables.evaluate import (

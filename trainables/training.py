@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from trainables import checkpoint as checkpoints
-from trainables.data.catalog import dataset_info
 from trainables.data.custom import use_root
 from trainables.data.load import load
+from trainables.data.lookup import dataset_info
 from trainables.determinism import deterministic, prepare
 from trainables.epoch import ChunkSizer, TrainingEpoch
 from trainables.errors import CheckpointDamaged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -14,6 +15,8 @@ from sweep.cli import author, inspect, maintain, train
 from sweep.errors import ExitCode, escape_invisible
 from sweep.process import interrupts
 from sweep.tracking.credentials import move_password_to_environment
+
+logger = logging.getLogger(__name__)
 
 HELP = "Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow."
 
@@ -116,6 +119,7 @@ def _exit_code_of(commands: typer.Typer) -> int:
     except Exception as error:
         # Typer's own errors have this method; their classes have moved between its versions.
         if not hasattr(error, "format_message"):
+            logger.exception("the command failed")
             raise
         if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
             typer.echo(escape_invisible(usage_line(error)), err=True)

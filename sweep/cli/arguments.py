@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.errors import RefusedError
+from sweep.process.logs import log_to_file, log_to_stderr
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +44,41 @@ Changes = Annotated[
         "--set",
         metavar="FIELD=VALUE",
         help="Read the grid as if it said so: train.epochs=2, factors.seed=[0,1].",
+    ),
+]
+
+
+def _log_to_stderr(is_wanted: bool) -> None:
+    if is_wanted:
+        log_to_stderr()
+
+
+def _log_to_file(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            log_to_file(path)
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say on standard error what is being done.",
+        callback=_log_to_stderr,
+        is_eager=True,
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Append what is being done to this file, in more detail.",
+        callback=_log_to_file,
+        is_eager=True,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import GridPath, console, load_grid_argument
+from sweep.cli.arguments import GridPath, LogFile, Verbose, console, load_grid_argument
 from sweep.cli.exit_codes import exit_on_error
 from sweep.errors import ExitCode, RefusedError
 
@@ -38,6 +38,8 @@ def init(
             autocompletion=_examples,
         ),
     ] = "",
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Write a commented grid to start from, and beside it the schema that editors use."""
     from sweep.grid.examples import read_example as text_of
@@ -63,6 +65,8 @@ def schema(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the fields and what they mean instead.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Print the JSON Schema of a grid, with which editors complete and check one."""
     from sweep.grid.reference import reference
@@ -71,7 +75,7 @@ def schema(
     print(reference() if markdown else json.dumps(grid_schema(), indent=1))
 
 
-def parameters(grid: GridPath) -> None:
+def parameters(grid: GridPath, verbose: Verbose = False, log_file: LogFile = None) -> None:
     """Print the parameters of each model, and how many each norm adds to it. Trains nothing."""
     with exit_on_error():
         from sweep.display.tables import print_parameters
@@ -93,6 +97,8 @@ def check_norm(
         list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="num_groups=8, …")
     ] = None,
     channels: Annotated[int, typer.Option(min=1, help="Channels of the layers tried.")] = 48,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Run the contract of a norm layer on yours and print a line per property.
 

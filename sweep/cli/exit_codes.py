@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from sweep.errors import ExitCode, SweepError, escape_invisible, raise_sweep_err
 if TYPE_CHECKING:
     from sweep.results import RunResult
 
+logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
@@ -22,6 +25,7 @@ def exit_on_error() -> Iterator[None]:
         with raise_sweep_errors():
             yield
     except SweepError as error:
+        logger.error("refused: %s", error)
         for message in error.messages:
             print(escape_invisible(message), file=sys.stderr)
         raise typer.Exit(error.exit_code) from None

@@ -14,6 +14,8 @@ from sweep.cli.arguments import (
     AtScale,
     Changes,
     GridPath,
+    LogFile,
+    Verbose,
     console,
     load_grid_argument,
 )
@@ -29,6 +31,8 @@ def plan(
         bool, typer.Option("--calibrate", help="Time a few steps of every cell, for the forecast.")
     ] = False,
     as_json: AsJson = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Show what would run, what is done, and what it will cost. Starts nothing.
 
@@ -65,6 +69,8 @@ def status(
         bool, typer.Option("--watch", help="Go on showing it until nobody runs the sweep.")
     ] = False,
     as_json: AsJson = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Show how a sweep stands; also while it runs, from another shell or another machine.
 

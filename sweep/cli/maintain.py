@@ -7,13 +7,26 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import AtScale, Changes, GridPath, load_grid_argument
+from sweep.cli.arguments import (
+    AtScale,
+    Changes,
+    GridPath,
+    LogFile,
+    Verbose,
+    load_grid_argument,
+)
 from sweep.cli.exit_codes import exit_on_error
 from sweep.errors import ExitCode, escape_invisible
 from sweep.wording import count_noun
 
 
-def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> None:
+def sync(
+    grid: GridPath,
+    scale: AtScale = "full",
+    changes: Changes = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> None:
     """Bring MLflow up to the records. Does nothing that is done already."""
     with exit_on_error():
         from sweep.interface import sync as sync_grid
@@ -37,6 +50,8 @@ def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Delete the checkpoints of trials that have an outcome. Records stay, and all results.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweep.display.live_view import print_line
 from sweep.errors import RefusedError
+from sweep.process.logs import log_arguments
 from sweep.results import RunResult
 from trainables.spec import Outcome
 
@@ -38,6 +39,7 @@ def write_report(result: RunResult, out: Path, console: Console) -> bool:
     source = result.records if result.export.error else states.grid.experiment
     sys.stdout.flush()
     command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
+    command += log_arguments()
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         what = f"no report is written to {out}: `python -m analysis report` ended with {code}"

@@ -11,6 +11,8 @@ from sweep.cli.arguments import (
     AtScale,
     Changes,
     GridPath,
+    LogFile,
+    Verbose,
     complete_trial_names,
     console,
     load_grid_argument,
@@ -44,6 +46,8 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train what is missing. Safe to repeat, to interrupt and to extend.
 
@@ -102,6 +106,8 @@ def reproduce(
     ] = None,
     scale: AtScale = "full",
     changes: Changes = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train one trial in this process, without Ray, and compare it with its record.
 

@@ -17,6 +17,7 @@ from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.planning.trial_states import TrialStates
 from sweep.records.lease import Holder
+from sweep.records.trial_log import find_log
 
 
 def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
@@ -109,4 +110,5 @@ def _progress(states: TrialStates, trial: GridTrial, holder: Holder | None) -> d
         "device": last.get("device"),
         "num_attempts": len(record.attempts),
         "error": record.error["message"] if record.error else None,
+        "log": find_log(states.folder.trial(trial.trial_id)) if record.error else None,
     }

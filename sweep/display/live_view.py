@@ -8,9 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.display.error_line import error_line
 from sweep.errors import escape_invisible
 from sweep.events import TrialEnded
+from sweep.execution.error_line import error_line
 from sweep.execution.state import SweepState, format_tracking_error
 from trainables.spec import Outcome
 

@@ -41,7 +41,7 @@ def print_status(console: Console, states: TrialStates, holder: Holder | None) -
         print_line(console, f"  {format_begun_trial(states, trial, alive)}")
     if len(begun) > MAX_TRIAL_ROWS:
         print_line(console, f"  and {len(begun) - MAX_TRIAL_ROWS} more")
-    print_errors(console, states)
+    print_errors(console, states, with_logs=True)
     for line in describe_driver(states, holder):
         print_line(console, line)
     print_line(console, f"records in {states.folder.storage.uri}")

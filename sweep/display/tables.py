@@ -20,6 +20,7 @@ from sweep.planning.plan import Plan
 from sweep.planning.resumption import Resumption
 from sweep.planning.trial_states import TrialStates
 from sweep.records.record import TRACEBACK
+from sweep.records.trial_log import find_log
 from sweep.tracking.exporter import ExportResult
 from sweep.wording import count_noun
 from trainables.spec import Outcome
@@ -159,8 +160,8 @@ def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
     console.print(table)
 
 
-def print_errors(console: Console, states: TrialStates) -> None:
-    """Print each trial that failed, the first line of its error, and the traceback's file."""
+def print_errors(console: Console, states: TrialStates, *, with_logs: bool = False) -> None:
+    """Print each trial that failed: its error's first line, and the files of traceback and log."""
     trials = [trial for trial in states.grid.trials if states.outcome(trial) in ERROR_OUTCOMES]
     for trial in trials[:MAX_TRIAL_ROWS]:
         record = states.records[trial.trial_id]
@@ -169,6 +170,9 @@ def print_errors(console: Console, states: TrialStates) -> None:
         print_line(console, f"{trial.name} {record.outcome}: {error['type']}: {first}", "red")
         place = states.folder.trial(trial.trial_id).storage.uri
         print_line(console, f"  {place}/{TRACEBACK}")
+        log = find_log(states.folder.trial(trial.trial_id)) if with_logs else None
+        if log is not None:
+            print_line(console, f"  {log}")
     if len(trials) > MAX_TRIAL_ROWS:
         print_line(console, f"and {len(trials) - MAX_TRIAL_ROWS} more")
     again = [f"--retry {outcome}" for outcome in ERROR_OUTCOMES if states.num(outcome)]

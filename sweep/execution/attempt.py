@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.resource_usage import ProcessUsage
-from sweep.execution.resume import resume_trial
+from sweep.execution.trial_log import TrialLog
 from sweep.execution.trial_writer import SupersededError, TrialWriter
 from sweep.process.import_order import put_custom_modules_last
 from sweep.process.working_folder import enter_folder
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
     from trainables import Trial
     from trainables.fused.trials import Progress
 
+logger = logging.getLogger(__name__)
+
 ORDER_CHECK_S = 2.0
 """How often an attempt reads whether its driver wants it to stop."""
+
+
+LOG_UPLOAD_S = 5.0
+"""How long an attempt that is suspended waits for the storage to take its log."""
 
 
 class Terminated(SystemExit):
@@ -68,6 +75,8 @@ class Attempt:
         self.commits = TrialWriter(
             self.folder, assignment.checkpoint_every_s, tell_of_weights=assignment.log_models
         )
+        self.log = TrialLog(self.folder, assignment.spec.trial_id)
+        self.messages = logging.LoggerAdapter(logger, {"trial_id": assignment.spec.trial_id})
         self.last_orders = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None
@@ -92,13 +101,15 @@ class Attempt:
 
     def restart(self, why: str) -> None:
         """Go back to the last checkpoint, in an attempt of its own."""
+        self.messages.warning("attempt %s ends: %s", self.entry["id"], why)
         self.commits.settle()
         self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
         self.entry = {"id": uuid.uuid4().hex[:8]}
         self.release()
 
     def release(self) -> None:
-        """Let go of the model and the optimizer."""
+        """Drop the model and the optimizer, and finish the trial's log."""
+        self.log.finish()
         self.trial = None
         trim_allocator_memory(self.assignment.device, self.resident)
 
@@ -117,6 +128,7 @@ class Attempt:
         import torch
 
         assignment = self.assignment
+        self.log.open()
         self.resident = resident_bytes()
         put_custom_modules_last(assignment.import_paths)
         enter_folder(assignment.folder)
@@ -133,10 +145,39 @@ class Attempt:
                 cuda_graphs=assignment.cuda_graphs,
             )
         if self.trial is not None:
-            resume_trial(self, self.trial)
+            self._resume(self.trial)
         if self.trial is not None:
             self._record_attempt(self.trial)
             self.usage = ProcessUsage(assignment.device)
+
+    def _resume(self, trial: Trial) -> None:
+        """Load the trial's newest whole checkpoint, if there is one; a line names damaged ones.
+
+        Epochs of another layer, model or data set than today's are deleted, so that no trial is
+        half of one and half of another; the driver has said so (`sweep.planning.continuation`).
+        """
+        from trainables import CheckpointDamaged
+
+        if self._custom_code_has_changed(trial):
+            self.record.epochs.clear()
+            self.folder.delete_checkpoints()
+        damaged = []
+        for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
+            try:
+                with self.record_trial_errors():
+                    trial.load_state(content)
+                break
+            except CheckpointDamaged:
+                damaged.append(name)  # the one before it is as good
+        if damaged:
+            place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
+            self._notify(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
+
+    def _custom_code_has_changed(self, trial: Trial) -> bool:
+        """Whether a custom layer, model or data set differs from that of the recorded epochs."""
+        before = self.record.attempts[-1] if self.record.attempts else {}
+        source, digest = self.assignment.source, trial.dataset.digest
+        return (before.get("source", source), before.get("data", digest)) != (source, digest)
 
     def _record_attempt(self, trial: Trial) -> None:
         if self.assignment.driver:
@@ -158,9 +199,30 @@ class Attempt:
             "from_step": trial.steps_into_epoch,
             "ended": None,
         }
+        self._log_start(trial)
         self._note_compilation()
         record.attempts.append(self.entry)
-        self.commits.record(record)
+        # The log has a folder to be written into once the record is there.
+        self.commits.record(record).add_done_callback(lambda _: self.log.write_later())
+
+    def _log_start(self, trial: Trial) -> None:
+        earlier = self.record.attempts[-1] if self.record.attempts else None
+        if earlier is not None and earlier.get("ended") is None:
+            self.messages.warning(
+                "attempt %s on %s ended without a message: its process was lost",
+                earlier.get("id"),
+                earlier.get("host"),
+            )
+        self.messages.info(
+            "attempt %s starts on %s, process %d, device %s, with %s, at epoch %d, step %d",
+            self.entry["id"],
+            self.entry["host"],
+            self.entry["pid"],
+            self.assignment.device,
+            self.record.provenance.get("code_version"),
+            trial.epoch,
+            trial.steps_into_epoch,
+        )
 
     def advance(self) -> bool:
         """Train for a stretch, or test; whether an epoch was committed, or what prevented it."""
@@ -191,7 +253,14 @@ class Attempt:
             self.entry["cuda_graphs"] = True
         if steps.compiled:
             self.entry["compiled"] = [list(pair) for pair in steps.compiled]
-        self.notices += [line for line in steps.remarks if line not in self.notices]
+        for line in steps.remarks:
+            self._notify(line)
+
+    def _notify(self, line: str) -> None:
+        """Have the driver tell a person this line, once, and log it."""
+        if line not in self.notices:
+            self.notices.append(line)
+            self.messages.warning("%s", line)
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
@@ -217,6 +286,15 @@ class Attempt:
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
         self.commits.require_current_attempt(self.entry["id"])
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
+        self.messages.info(
+            "epoch %d of %d: train loss %.4f, test error %.2f %%, %.2f s to train, %.2f s to test",
+            metrics.epoch,
+            self.assignment.spec.train.epochs,
+            metrics.train_loss,
+            metrics.test_error,
+            metrics.train_s,
+            metrics.eval_s,
+        )
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
             self.commits.correct(trial.correct_bits())
@@ -234,12 +312,14 @@ class Attempt:
     def suspend(self, why: str) -> None:
         """End the attempt without an outcome, with a checkpoint if there is something to keep."""
         self.stopped_for = why
+        self.messages.info("attempt %s is suspended: %s", self.entry["id"], why)
         if self.trial is not None and "started" in self.entry:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
             self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
             self.commits.record(self.record)
         self.release()
+        self.log.settle(LOG_UPLOAD_S)
 
     def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Commit the trial's outcome."""
@@ -263,7 +343,9 @@ class Attempt:
                 "traceback": text,
             }
             self.folder.save_traceback(text)
+            self.messages.error("attempt %s ends: %s", self.entry["id"], outcome, exc_info=error)
         else:
+            self.messages.info("attempt %s ends: %s", self.entry["id"], outcome)
             self.folder.delete_traceback()
         self.commits.record(record)
         self.release()

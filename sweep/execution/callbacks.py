@@ -6,6 +6,7 @@ sweep runs.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +18,19 @@ from ray.tune import Callback, Stopper
 
 from sweep.execution.assignment import trial_ids
 from sweep.execution.state import SweepState
-from sweep.execution.worker_failures import (
-    format_recovery,
-    is_lost_worker,
-    last_error,
-    ran_out_of_memory,
-    record_worker_death,
-)
+from sweep.execution.worker_failures import format_recovery, record_worker_death
 from sweep.execution.worker_losses import LOST_WORKERS, Losses
 from sweep.records.lease import DriverLease
+from sweep.resources.ray_compat import (
+    is_lost_worker,
+    is_memory_kill,
+    is_preempted,
+    last_trial_error,
+)
 from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 9.0
 """How long a stopping sweep waits for its workers to put their trials aside."""
@@ -70,10 +73,11 @@ class RunListener:
 
     def give_up(self, trial_id: str, error: Exception | str | None) -> None:
         """Every worker that had the trial was lost."""
+        logger.warning("trial %s is given up: %s", trial_id, error)
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
             self.board.lose(trial_id, cause.splitlines()[-1])
-        elif ran_out_of_memory(error) and trial_id in self.can_grow:
+        elif is_memory_kill(error) and trial_id in self.can_grow:
             self.board.suspend(trial_id, out_of_memory=True)
         elif not self.reign.lost:
             # Nobody is left who could record it, and training it again would end alike.
@@ -82,8 +86,8 @@ class RunListener:
 
     def may_go_on(self, tune_trial: Any) -> bool:
         """Whether trials that have lost their worker are given another one."""
-        error, left = last_error(tune_trial), self.unfinished_trials(tune_trial)
-        if not left or getattr(error, "preempted", False):
+        error, left = last_trial_error(tune_trial), self.unfinished_trials(tune_trial)
+        if not left or is_preempted(error):
             return True
         return self.losses.count(left) <= LOST_WORKERS
 
@@ -129,6 +133,7 @@ class TuneCallbacks(Callback):
         """A worker takes trials (again, if their first one was lost)."""
         for listener in _listeners:
             for trial_id in listener.unfinished_trials(trial):
+                logger.info("trial %s is with a worker", trial_id)
                 listener.board.start(trial_id)
 
     def on_trial_result(
@@ -138,6 +143,7 @@ class TuneCallbacks(Callback):
         for listener in _listeners:
             board = listener.board
             if result["broken"]:
+                logger.error("a worker cannot go on: %s", result["broken"])
                 board.broken = board.broken or result["broken"]
                 for trial_id in listener.unfinished_trials(trial):
                     board.suspend(trial_id)
@@ -151,22 +157,25 @@ class TuneCallbacks(Callback):
         for listener in _listeners:
             board = listener.board
             board.num_lost += not board.is_stopping
+            logger.warning("a worker was lost: %s", last_trial_error(trial))
             if not board.is_stopping:
                 for trial_id in listener.unfinished_trials(trial):
-                    board.notice(format_recovery(board, trial_id, last_error(trial)))
+                    board.notice(format_recovery(board, trial_id, last_trial_error(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Trials have lost their worker too often."""
         for listener in _listeners:
             listener.board.num_lost += not listener.board.is_stopping
             for trial_id in listener.unfinished_trials(trial):
-                listener.give_up(trial_id, last_error(trial))
+                listener.give_up(trial_id, last_trial_error(trial))
 
 
 def _report(board: SweepState, trial_id: str, told: dict[str, Any]) -> None:
+    logger.debug("trial %s: %s epochs, outcome %s", trial_id, told["epochs"], told["outcome"])
     for line in told["notices"]:
         board.notice(line)
     if told["stopped_for"]:
+        logger.info("trial %s is suspended: %s", trial_id, told["stopped_for"])
         board.suspend(trial_id, out_of_memory=told["stopped_for"] == "out_of_memory")
         return
     board.report(

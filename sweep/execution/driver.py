@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import tempfile
 import uuid
 from collections import Counter
@@ -17,11 +18,19 @@ from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.presets import preset_of
+from sweep.records.custom_source import source_digest
 from sweep.records.lease import DriverLease
-from sweep.resources.custom_modules import source_digest
+from sweep.resources.ray_compat import (
+    decide_recovery_by,
+    limit_pending_trials,
+    skip_tune_startup,
+    treat_memory_kills_as_lost_workers,
+)
 from sweep.tracking.exporter import Exporter
 from sweep.wording import count_noun
 from trainables.errors import describe_error
+
+logger = logging.getLogger(__name__)
 
 
 def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: DriverLease) -> None:
@@ -41,14 +50,23 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
     losses = Losses(schedule.plan.folder)
     while True:
         state.slots = schedule.slots
+        logger.info(
+            "training %s in %s of Tune, %d at once",
+            count_noun(len(schedule.shares), "trial"),
+            count_noun(len(schedule.groups), "trial"),
+            schedule.slots,
+        )
         listener = RunListener(state, exporter, lease, losses, can_grow=schedule.extensible)
         with receive_tune_events(listener):
             try:
                 _tune(schedule, lease.token)
             except Exception as error:  # Tune's own: what trials raise is in their records
+                logger.exception("Tune raised an error")
                 state.broken = state.broken or f"Ray: {describe_error(error)}"
         again = [t for t in schedule.plan.missing() if t.trial_id in state.out_of_memory]
         state.out_of_memory.clear()
+        if state.is_stopping:
+            logger.info("training stops with %d trials running", len(state.running))
         if state.is_stopping or not again:
             return
         before, schedule = schedule, schedule.next_round(again, state.costs)
@@ -78,10 +96,8 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
 
     from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_go_on
     from sweep.execution.trainable import TrialTrainable
-    from sweep.execution.trial_order import OrderedScheduler, limit_pending_trials
-    from sweep.execution.tune_startup import skip_tune_startup
-    from sweep.execution.worker_failures import treat_memory_kills_as_lost_workers
-    from sweep.execution.worker_losses import LOST_WORKERS, recovery_decided_by
+    from sweep.execution.trial_order import OrderedScheduler
+    from sweep.execution.worker_losses import LOST_WORKERS
 
     # As text: of a grid search over anything else Tune makes a deep copy for every trial.
     assignments = [
@@ -99,7 +115,7 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         treat_memory_kills_as_lost_workers(),
-        recovery_decided_by(may_go_on),
+        decide_recovery_by(may_go_on),
         skip_tune_startup(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
         limit_pending_trials((schedule.slots + 1) * len(set(shares.values()))),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from sweep.execution.trial_state import TrialState
 from sweep.grid.expand import GridTrial
 from trainables.spec import Outcome
-
-if TYPE_CHECKING:
-    from sweep.execution.state import TrialState
 
 REPEATED_ERRORS = 3
 """So many trials that end in one and the same traceback have a bug, and no accident."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from statistics import mean
 
-from sweep.display.error_line import error_line
+from sweep.execution.error_line import error_line
 from sweep.execution.repeated_errors import RepeatedErrors
-from sweep.grid.expand import GridTrial
+from sweep.execution.trial_state import TrialState
 from sweep.planning.makespan import makespan
 from sweep.planning.trial_states import TrialStates
 from trainables.spec import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 def format_tracking_error(error: str) -> str:
@@ -27,24 +30,6 @@ def stopped_line(cell: str, error: str) -> str:
         f"{cell} is stopped, because several trials ended in the same error; trials of other "
         f"cells go on: {error_line(error) or 'no message'}"
     )
-
-
-@dataclass
-class TrialState:
-    """A trial as the driver sees it. `outcome` is None until it has ended.
-
-    `error` is the traceback of one that ended in an error, `place` the host and device that train
-    it, where they are known.
-    """
-
-    trial: GridTrial
-    outcome: Outcome | None
-    epochs: int
-    test_error: float | None
-    error: str | None = None
-    is_running: bool = False
-    since: float = 0.0
-    place: str | None = None
 
 
 @dataclass
@@ -107,6 +92,13 @@ class SweepState:
         if has_new_epoch:
             self.on_epoch(state)
         if outcome is not None:
+            logger.info(
+                "%s ends after epoch %d: %s, test error %s",
+                state.trial.name,
+                epochs,
+                outcome,
+                test_error,
+            )
             state.is_running, state.error = False, error
             self.on_end(state)
             if error:
@@ -126,12 +118,14 @@ class SweepState:
     def notice(self, line: str) -> None:
         """Tell the person, once."""
         if line not in self.notices:
+            logger.warning("%s", line)
             self.notices.append(line)
             self.on_notice(line)
 
     def set_tracking_error(self, error: str | None) -> None:
         """MLflow has gone out of reach, for this reason; or, with None, it is back."""
         line = format_tracking_error(error) if error else "MLflow is reached again"
+        logger.warning("%s", line)
         self.unreached = error
         self.on_notice(line)
 

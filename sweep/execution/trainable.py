@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import time
 from contextlib import suppress
@@ -33,6 +34,7 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Take over assignments; the work itself begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
+        logging.captureWarnings(True)  # they go into the trial's log
         self.assignments = assignments_of(config)
         self.width = config["width"]
         self.group: TrialGroup | None = None
@@ -53,6 +55,7 @@ class TrialTrainable(tune.Trainable):
         if self.group is not None:
             with suppress(OSError):
                 self.group.settle()
+            self.group.settle_logs()
 
     def step(self) -> dict[str, Any]:
         """Train for a second at least, to an epoch's end; tells what the records now say.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweep.execution.assignment import Assignment
-from sweep.execution.attempt import Attempt, Terminated
+from sweep.execution.attempt import LOG_UPLOAD_S, Attempt, Terminated
 
 if TYPE_CHECKING:
     from trainables.fused.lockstep import LockstepTraining
+
+logger = logging.getLogger(__name__)
 
 
 class TrialGroup:
@@ -62,6 +65,11 @@ class TrialGroup:
         for attempt in self.attempts:
             attempt.commits.settle()
 
+    def settle_logs(self) -> None:
+        """Wait a few seconds for the trials' logs to be written."""
+        for attempt in self.attempts:
+            attempt.log.settle(LOG_UPLOAD_S)
+
     def release(self) -> None:
         """Let go of models and optimizers."""
         self._lockstep = None
@@ -83,6 +91,7 @@ class TrialGroup:
         except Terminated:
             raise
         except (Exception, SystemExit):  # whose it is shows when each is by itself
+            logger.exception("seeds that were trained side by side failed: each is trained alone")
             self._part(together)
             return []
         for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):

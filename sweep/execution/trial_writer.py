@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,6 +13,8 @@ from sweep.records.record import Record, TrialFolder
 
 if TYPE_CHECKING:
     from trainables import Trial
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_SHARE = 0.02
 """Within an epoch, checkpoints take no more of the time than this, however large."""
@@ -81,9 +84,9 @@ class TrialWriter:
         if there.attempts[-1]["id"] != attempt_id:
             raise SupersededError(f"trial {there.trial_id} is another worker's now")
 
-    def record(self, record: Record) -> None:
-        """Write the record as it stands."""
-        self._write(RECORD, partial(self._folder.save_json, record.to_json()))
+    def record(self, record: Record) -> Future[None]:
+        """Begin to write the record as it is now; the future is done when it is on the disk."""
+        return self._write(RECORD, partial(self._folder.save_json, record.to_json()))
 
     def checkpoint(self, trial: Trial) -> None:
         """Write the trial as it stands."""
@@ -93,6 +96,13 @@ class TrialWriter:
         def write() -> None:
             self._folder.save_checkpoint(epoch, steps, content)
             self._cost_s = time.monotonic() - start
+            logger.debug(
+                "checkpoint of epoch %d, step %d: %d bytes in %.3f s",
+                epoch,
+                steps,
+                len(content),
+                self._cost_s,
+            )
 
         self._write(CHECKPOINT, write)
 
@@ -120,10 +130,11 @@ class TrialWriter:
         if write is not None:
             self._write(CHECKPOINT, write)
 
-    def _write(self, what: str, write: Callable[[], None]) -> None:
+    def _write(self, what: str, write: Callable[[], None]) -> Future[None]:
         if what in self._writes:
             self._writes[what].result()
         self._writes[what] = _writers().submit(write)
+        return self._writes[what]
 
 
 @lru_cache(maxsize=1)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from ray.tune.experiment import Trial
 
 from sweep.records.record import SweepFolder
 
@@ -43,22 +39,3 @@ class Losses:
             return self.folder.trial(trial_id).newest_checkpoint() or (0, 0)
         except OSError:  # a storage that cannot be read just now
             return self._reached.get(trial_id, (0, 0))
-
-
-@contextmanager
-def recovery_decided_by(may_go_on: Callable[[Any], bool]) -> Iterator[None]:
-    """Within the block it decides whether Tune's trial that lost its worker is given another one.
-
-    It is called once for each loss. Tune itself counts every failure of a trial, and so does a
-    later Ray that has no such method.
-    """
-    trial_class: Any = Trial
-    should_recover = getattr(trial_class, "should_recover", None)
-    if should_recover is None:
-        yield
-        return
-    trial_class.should_recover = may_go_on
-    try:
-        yield
-    finally:
-        trial_class.should_recover = should_recover

@@ -7,14 +7,16 @@ for as long as the sweep lasts.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from sweep.grid.model import Grid
-from sweep.process.environment import environment_variable
+from sweep.resources.ray_compat import preload_modules
 
-PRELOAD_VARIABLE = "RAY_preload_python_modules"
+logger = logging.getLogger(__name__)
+
 PRELOADED_MODULES = ("ray.tune", "torch", "trainables.training", "sweep.execution.trainable")
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 
@@ -22,7 +24,8 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 def preload_workers(grid: Grid, num_trials: int) -> AbstractContextManager[None]:
     """A Ray that is started within the block has its workers ready, if most will train."""
     if most_cores_will_train(grid, num_trials, os.cpu_count() or 1):
-        return environment_variable(PRELOAD_VARIABLE, ",".join(PRELOADED_MODULES))
+        logger.info("Ray's workers import PyTorch when they start")
+        return preload_modules(PRELOADED_MODULES)
     return nullcontext()
 
 

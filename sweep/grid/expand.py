@@ -20,6 +20,7 @@ from sweep.grid.sections import read_section, read_the_rest, validated
 from sweep.grid.validation_messages import format_value, twice, validation_problems
 from sweep.grid.yaml_source import Loc, Source, format_location
 from trainables.data import catalog as datasets
+from trainables.data.lookup import with_defaults
 from trainables.models import catalog as models
 from trainables.spec import TrialSpec, is_custom
 
@@ -261,7 +262,7 @@ class _Expander:
             is_whole = None not in sections.values() and not found
             if is_whole and all(_is_there(part, sections[part].name) for part in KNOWN_NAMES):
                 sections["model"] = models.in_new_trials(sections["model"])
-                sections["data"] = datasets.with_defaults(sections["data"])
+                sections["data"] = with_defaults(sections["data"])
             self.checked[key] = sections
         sections = self.checked[key]
         if sections["train"] is not None:

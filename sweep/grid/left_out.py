@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.factors import REQUIRED, Factors
 from sweep.grid.rules import format_level
-
-if TYPE_CHECKING:
-    from sweep.grid.model import Grid
 
 LONGEST_REASON = 1000
 EXCLUDED = "excluded by the grid"
@@ -42,9 +39,9 @@ def infeasible(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[LeftOut, ...]:
     return _grouped((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
 
 
-def as_data(grid: Grid) -> list[dict[str, Any]]:
-    """The grid's cells that are left out, as JSON holds them; a reason as long as a tag takes."""
-    return [{**asdict(item), "why": item.why[:LONGEST_REASON]} for item in grid.left_out]
+def as_data(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:
+    """Return cells that are left out as JSON holds them; a reason is as long as a tag takes."""
+    return [{**asdict(item), "why": item.why[:LONGEST_REASON]} for item in left_out]
 
 
 def _grouped(cells: Iterable[tuple[str, str, int, str]]) -> tuple[LeftOut, ...]:

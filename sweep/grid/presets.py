@@ -16,8 +16,8 @@ from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.rules import format_level
 from sweep.grid.small_preset import small_spec
-from sweep.planning.feasibility import require_trainable
-from trainables.data.catalog import dataset_info, whole_info
+from sweep.grid.trainable_data import require_trainable
+from trainables.data.lookup import dataset_info, whole_info
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 
 SMALL_SEEDS = 3

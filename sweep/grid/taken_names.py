@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from sweep.grid.yaml_source import Loc, Source
-from sweep.resources.custom_modules import INSTALLED
+from sweep.process.import_order import PROJECT_PACKAGES
 
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
 
@@ -47,7 +47,7 @@ def _imported_by_own(folders: Sequence[str]) -> set[str]:
     names = set()
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        if top not in INSTALLED and _is_from(top, module, folders):
+        if top not in PROJECT_PACKAGES and _is_from(top, module, folders):
             for value in list(vars(module).values()):
                 home = value.__name__ if isinstance(value, ModuleType) else _home(value)
                 names.add(home.partition(".")[0])

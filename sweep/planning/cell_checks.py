@@ -20,6 +20,7 @@ from sweep.planning.missing_reference import missing_reference_warnings
 from sweep.planning.unequal_training import unequal_training_warnings
 from sweep.planning.warnings import grid_notes, unsaved_state_warnings
 from sweep.process.interrupts import start_without_signals
+from sweep.process.logs import LogOptions, configure_logging, log_options
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
         return check_cells(grid)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(grid, theirs), daemon=True)
+    process = context.Process(target=_answer, args=(grid, theirs, log_options()), daemon=True)
     start_without_signals(process)
     theirs.close()
     try:
@@ -76,8 +77,9 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
     return answer
 
 
-def _answer(grid: Grid, asked: Connection) -> None:
+def _answer(grid: Grid, asked: Connection, logs: LogOptions) -> None:
     sys.stdout = sys.stderr  # the driver's may be read by another program
+    configure_logging(logs)
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         asked.send(check_cells(grid))

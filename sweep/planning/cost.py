@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweep.grid.expand import GridTrial
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 
 Cell = tuple[str, str, int]
 

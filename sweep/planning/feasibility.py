@@ -129,18 +129,6 @@ def _reasons_not_fusable(grid: Grid, trials: Iterable[GridTrial]) -> dict[tuple[
     return reasons
 
 
-def require_trainable(grid: Grid) -> None:
-    """Raise `RefusedError` for a data set that is known by its dimensions alone."""
-    from trainables.data.catalog import DATASETS
-
-    for name in dict.fromkeys(trial.spec.data.name for trial in grid.trials):
-        if name in DATASETS and not DATASETS[name].trainable:
-            raise RefusedError(
-                f"{grid.path}: {name} is known here by its dimensions alone, so there is nothing "
-                f"to train; `norm-sweep parameters {grid.path}` counts the parameters"
-            )
-
-
 def require_data(grid: Grid, *, download: bool) -> None:
     """Raise `RefusedError` unless every data set is on this machine and undamaged.
 

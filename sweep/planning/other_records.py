@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sweep.planning.trial_states import TrialStates
+from sweep.records.flat_params import flatten_params
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
-from sweep.tracking.tags import flatten_params
 from sweep.wording import count_noun
 from trainables.spec import spec_to_dict
 

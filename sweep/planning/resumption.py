@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sweep.grid.expand import GridTrial
 from sweep.planning.plan import Plan
+from sweep.records.custom_source import source_digest
 from sweep.records.record import Record
-from sweep.resources.custom_modules import source_digest
 from trainables.spec import is_custom
 
 

@@ -135,7 +135,7 @@ def save_expected(states: TrialStates) -> None:
             "reference": grid.reference,
             **({"edition": grid.edition} if grid.edition else {}),
             "trials": trials,
-            "left_out": as_data(grid),
+            "left_out": as_data(grid.left_out),
             "grid": grid.as_file,
         }
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.spec import DataSpec, TrialSpec
 
 ALIKE = 0.98

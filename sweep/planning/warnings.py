@@ -10,7 +10,7 @@ from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.taken_names import taken_imports
 from sweep.planning.trial_states import TrialStates
-from sweep.resources.custom_modules import source_digest
+from sweep.records.custom_source import source_digest
 from sweep.wording import count_noun
 from trainables.spec import ScheduleSpec, TrainSpec, is_custom
 from trainables.stepping.compile_support import missing_compiler, reason_not_compilable

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
-OWN = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
+PROJECT_PACKAGES = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
 LIBRARIES = frozenset(
     {
         *("alembic", "annotated_types", "click", "cloudpickle", "fsspec", "grpc", "jinja2"),
@@ -63,7 +63,7 @@ def put_custom_modules_last(folders: Iterable[str]) -> None:
 def _refuse(name: str, file: str, remedy: str) -> NoReturn:
     module = (
         f"norm-sweep's package {name!r}"
-        if name in OWN
+        if name in PROJECT_PACKAGES
         else f"the library {name!r}"
         if name in LIBRARIES
         else f"Python's module {name!r}"
@@ -89,7 +89,7 @@ def _shadowing(home: str) -> Iterator[tuple[str, str]]:
             return
         before_python = before_python and folder != python
         for name, file in _modules_in(folder):
-            if name in OWN or (before_python and _is_in_the_way(name, file)):
+            if name in PROJECT_PACKAGES or (before_python and _is_in_the_way(name, file)):
                 yield name, file
 
 
@@ -107,7 +107,7 @@ def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
         return
     for entry in entries:
         name, suffix = os.path.splitext(entry)
-        if name in OWN or name in LIBRARIES or name in sys.stdlib_module_names:
+        if name in PROJECT_PACKAGES or name in LIBRARIES or name in sys.stdlib_module_names:
             file = os.path.join(folder, entry)
             package = os.path.join(file, "__init__.py")
             if suffix == ".py":

@@ -6,19 +6,15 @@ and nothing else: no data, no checkpoints, no `.env`.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import RefusedError
+from sweep.process.import_order import PROJECT_PACKAGES
+from sweep.records.custom_source import python_files
 
-INSTALLED = {"sweep", "normmods", "trainables", "analysis", "norm_sweep"}
-"""The project's own packages, which each node has."""
-
-NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
 MAX_BYTES = 10_000_000
 
 
@@ -32,7 +28,7 @@ def package_custom_modules(import_paths: Sequence[str]) -> list[Path]:
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
         file = getattr(module, "__file__", None)
-        if top in INSTALLED or not file:
+        if top in PROJECT_PACKAGES or not file:
             continue
         for folder in map(Path, import_paths):
             place = folder / top
@@ -43,33 +39,11 @@ def package_custom_modules(import_paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def source_digest(own: Sequence[str], import_paths: Sequence[str]) -> str:
-    """Names the Python files of the modules or packages of each `package.module:attr`.
-
-    Empty where there are none. What a module imports from its neighbours is not looked at.
-    """
-    digests = (_digest_of(name, import_paths) for name in own)
-    return "+".join(dict.fromkeys(digest for digest in digests if digest))
-
-
-def _digest_of(name: str, import_paths: Sequence[str]) -> str:
-    top = name.partition(":")[0].partition(".")[0]
-    for folder in map(Path, import_paths):
-        package, module = folder / top, folder / f"{top}.py"
-        files = [module] if module.is_file() else sorted(_python_files(package))
-        if files:
-            digest = hashlib.sha256()
-            for file in files:
-                digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-            return digest.hexdigest()[:12]
-    return ""
-
-
 def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
     """Copy the modules' Python files below `folder`; returns the paths that Ray is to ship."""
     staged, num_bytes = [], 0
     for module in modules:
-        for file in _python_files(module) if module.is_dir() else [module]:
+        for file in python_files(module) if module.is_dir() else [module]:
             num_bytes += file.stat().st_size
             if num_bytes > MAX_BYTES:
                 raise RefusedError(
@@ -81,18 +55,3 @@ def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
             shutil.copyfile(file, copy)
         staged.append(str(folder / module.name))
     return staged
-
-
-def _python_files(package: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(package):
-        here = Path(place)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in NOT_CODE
-            and not name.startswith(".")
-            and not (here / name / "pyvenv.cfg").exists()
-        )
-        for name in sorted(files):
-            if name.endswith(".py") and not name.startswith("."):
-                yield here / name

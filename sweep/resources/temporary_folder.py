@@ -12,15 +12,18 @@ from pathlib import Path
 
 from sweep.errors import RefusedError
 from sweep.records.lease import process_start
+from sweep.resources.ray_compat import (
+    LATEST_SESSION,
+    LONGEST_SOCKET_NAME,
+    SESSION_PATTERN,
+    session_pattern_of,
+)
 
 NEEDED_BYTES = 50_000_000
 """Room for the logs of a short sweep; Ray does not start at all in a few kilobytes."""
 
 LONGEST_SOCKET = 107
 """Bytes of a path that Linux takes for a socket."""
-
-SOCKET = "session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
-"""The longest path that Ray makes a socket of, below its folder."""
 
 MARK = "norm-sweep.json"
 """The file in a session's folder that says which process it was made for."""
@@ -43,7 +46,7 @@ def require_temporary_folder(address: str | None) -> None:
     if address is not None:
         return
     folder = ray_folder()
-    longest = len(os.fsencode(folder / SOCKET.format(pid=os.getpid())))
+    longest = len(os.fsencode(folder / LONGEST_SOCKET_NAME.format(pid=os.getpid())))
     if longest > LONGEST_SOCKET:
         raise RefusedError(
             f"Ray's temporary folder {folder} has too long a path: a socket in it would have "
@@ -95,7 +98,7 @@ def mark_sessions_of_this_process() -> list[Path]:
     The folders, the last one first: what did not start is told with its place, and the next `run`
     removes it.
     """
-    found = sorted(ray_folder().glob(f"session_*_{os.getpid()}"), reverse=True)
+    found = sorted(ray_folder().glob(session_pattern_of(os.getpid())), reverse=True)
     for session in found:
         mark_session(session)
     return found
@@ -104,7 +107,7 @@ def mark_sessions_of_this_process() -> list[Path]:
 def remove_session(session: Path) -> None:
     """Delete the folder of a session whose Ray has ended; what cannot be deleted stays."""
     shutil.rmtree(session, ignore_errors=True)
-    latest = session.with_name("session_latest")
+    latest = session.with_name(LATEST_SESSION)
     with suppress(OSError):
         if latest.is_symlink() and not latest.exists():
             latest.unlink()
@@ -118,7 +121,7 @@ def keep_session(session: Path) -> None:
 
 def remove_dead_sessions() -> None:
     """Delete the folders of sessions that were made for a `run` of this machine that was killed."""
-    for mark in ray_folder().glob(f"session_*/{MARK}"):
+    for mark in ray_folder().glob(f"{SESSION_PATTERN}/{MARK}"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             made_for = json.loads(mark.read_text())
             if made_for != _here(made_for["pid"]) and _is_of_here(made_for):

@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from sweep.grid.model import Grid
 from sweep.planning.trial_states import read_trial_states, sweep_folder
 from sweep.process.interrupts import ENDING, start_without_signals
+from sweep.process.logs import LogOptions, configure_logging, log_options
 from sweep.records.lease import current_holder
 from sweep.tracking.error_reason import explain_error
 from sweep.tracking.experiment_link import ExperimentLink
@@ -63,7 +64,7 @@ class Exporter:
         context = multiprocessing.get_context("spawn")
         # A pipe and no queues: their semaphores are complained of when a driver is killed.
         self._pipe, theirs = context.Pipe()
-        arguments = (self._grid, theirs, os.getpid())
+        arguments = (self._grid, theirs, os.getpid(), log_options())
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         start_without_signals(self._process)
         theirs.close()
@@ -140,10 +141,11 @@ def export_all(
             time.sleep(POLL_S)
 
 
-def _serve(grid: Grid, driver: Connection, driver_pid: int) -> None:
+def _serve(grid: Grid, driver: Connection, driver_pid: int, logs: LogOptions) -> None:
     """Run in the shipping process until told to finish, or until the driver is gone."""
     for ending in ENDING:
         signal.signal(ending, signal.SIG_IGN)
+    configure_logging(logs)
     os.nice(12)  # what it does can wait for the training, on a machine that has no core to spare
     changed: queue.Queue[str] = queue.Queue()
     # It reads on while MLflow keeps this process waiting, so that the driver's pipe is never full.

@@ -44,7 +44,7 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
     tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.as_file, ensure_ascii=False)
     if grid.left_out:
-        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid))
+        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", as_data(grid.left_out))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -100,16 +100,3 @@ def run_tags(record: Record, trial: GridTrial, sweep: str) -> dict[str, str]:
     if record.error:
         tags["sweep.error"] = f"{record.error['type']}: {record.error['message']}"
     return {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items() if value is not None}
-
-
-def flatten_params(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names of a spec's fields; a norm is `norm`, its options `norm.num_groups`."""
-    for key, item in value.items():
-        name = f"{prefix}{key}"
-        if name == "norm":
-            yield "norm", item["name"]
-            yield from flatten_params(item["options"], "norm.")
-        elif isinstance(item, Mapping):
-            yield from flatten_params(item, f"{name}.")
-        else:
-            yield name, item

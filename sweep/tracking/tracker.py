@@ -15,6 +15,7 @@ from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
+from sweep.records.flat_params import flatten_params
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
 from sweep.tracking.artifacts import Artifacts
@@ -31,7 +32,7 @@ from sweep.tracking.store import (
     ignore_unsupported,
     show_views,
 )
-from sweep.tracking.tags import flatten_params, run_tags
+from sweep.tracking.tags import run_tags
 from sweep.tracking.view import CELL, COLOUR, norm_colours
 from trainables.spec import Outcome
 

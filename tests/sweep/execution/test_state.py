@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from small_grids import board, factors, load, record_of
 
-from sweep.execution.state import SweepState, TrialState
+from sweep.execution.state import SweepState
+from sweep.execution.trial_state import TrialState
 from trainables.spec import Outcome
 
 

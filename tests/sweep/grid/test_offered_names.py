@@ -11,7 +11,8 @@ import normmods
 from sweep.errors import GridError
 from sweep.grid.model import load_grid
 from sweep.grid.schema import schema
-from sweep.planning.feasibility import check_feasibility, require_trainable
+from sweep.grid.trainable_data import require_trainable
+from sweep.planning.feasibility import check_feasibility
 from trainables.data.catalog import TRAINABLE
 from trainables.models.catalog import MODELS
 

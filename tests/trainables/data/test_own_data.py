@@ -12,9 +12,10 @@ from trial_specs import small_spec
 
 import trainables
 from trainables import DataUnavailable, Trial
-from trainables.data import catalog, dataset_info, download, how_to_get, is_available, verify
 from trainables.data import custom as own
+from trainables.data import dataset_info, download, how_to_get, is_available, verify
 from trainables.data.load import load
+from trainables.data.lookup import with_defaults
 from trainables.spec import DataSpec, ModelSpec
 
 BLOBS = "probe_data:blobs"
@@ -186,7 +187,7 @@ def test_each_mistake_in_a_spec_has_its_own_line(spec: DataSpec, expected: str) 
 
 
 def test_options_are_completed() -> None:
-    assert catalog.with_defaults(DataSpec(name=BLOBS)).options == {
+    assert with_defaults(DataSpec(name=BLOBS)).options == {
         "num_classes": 3,
         "size": 8,
         "channels": 1,
