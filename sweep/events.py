@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """A part of a command that takes seconds or more, while which nothing is trained."""
+    """A part of a command that takes seconds or more and trains nothing."""
 
     CHECK_CELLS = "check cells"
     CHECK_DATA = "check data"
@@ -54,7 +54,7 @@ class CellsSkipped:
 
 @dataclass(frozen=True)
 class TrialsCounted:
-    """What a run resumes, restarts and begins has been counted."""
+    """A run has counted the trials that it resumes, restarts and begins."""
 
     resumption: Resumption
 

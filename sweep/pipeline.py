@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
-from sweep.errors import RefusedError, raise_sweep_errors
+from sweep.errors import raise_sweep_errors
 from sweep.events import (
     CellsSkipped,
     OnEvent,
@@ -40,6 +40,7 @@ from sweep.planning.other_records import other_record_notes
 from sweep.planning.plan import Plan, make_plan
 from sweep.planning.resumption import count_resumed_trials
 from sweep.planning.trial_states import (
+    parse_outcomes,
     read_states_after,
     read_trial_states,
     save_expected,
@@ -106,7 +107,7 @@ def run(
         >>> sweep.run(grid).num_missing  # doctest: +SKIP
         0
     """
-    again = parse_outcomes(retry)
+    again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
         return _run(grid, on_event, address, again)
 
@@ -152,7 +153,7 @@ def rehearse(
     Returns:
         The plan, and how many trials would be trained at once.
     """
-    again = parse_outcomes(retry)
+    again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
         return _rehearse(grid, on_event, address, again)
 
@@ -213,17 +214,6 @@ def try_cells(
         line = f"{which}: its seeds are trained one at a time: {reason}"
         send_message(on_event, Level.NOTE, line)
     return found.grid
-
-
-def parse_outcomes(names: Iterable[Outcome | str]) -> list[Outcome]:
-    """Return the outcomes of these names; raises `RefusedError` for one that is not retried."""
-    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-    outcomes = []
-    for name in names:
-        if name not in again:
-            raise RefusedError(f"retry: expected {' or '.join(again)}, found {str(name)!r}")
-        outcomes.append(Outcome(name))
-    return outcomes
 
 
 def _train_plan(

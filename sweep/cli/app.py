@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it is called: help answers at once."""
+"""The command line. Each command imports its modules when it is called: help needs none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 HELP = "Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow."
 
 
-NARROWEST_PANELS = 70
-"""Columns below which help is plain text: in panels the names of options would be cut off."""
+MIN_PANEL_COLUMNS = 70
+"""In narrower terminals help is plain text: a panel would cut off the names of options."""
 
 
 def _print_version(asked: bool) -> None:
@@ -34,9 +34,9 @@ def _print_version(asked: bool) -> None:
 
 
 def new_app(name: str) -> typer.Typer:
-    """A command line without commands, which knows `-h`, `--help` and `--version`."""
+    """Return a command line without commands, with `-h`, `--help` and `--version`."""
     columns = shutil.get_terminal_size().columns
-    narrow = {"terminal_width": columns} if columns < NARROWEST_PANELS else {}
+    narrow = {"terminal_width": columns} if columns < MIN_PANEL_COLUMNS else {}
     made = typer.Typer(
         name=name,
         rich_markup_mode=None if narrow else "rich",
@@ -99,9 +99,9 @@ def main(commands: typer.Typer = app) -> None:
 
 
 def open_standard_streams() -> None:
-    """Have something to read from and to write to where the caller has closed a stream (`>&-`).
+    """Open the null device for each standard stream that the caller has closed (`>&-`).
 
-    The next file to be opened would otherwise get its number, and what is printed.
+    The next file to be opened would otherwise get the stream's number, and what is printed.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -113,7 +113,7 @@ def open_standard_streams() -> None:
 
 
 def _exit_code_of(commands: typer.Typer) -> int:
-    """Run the command; a mistake in what was typed is one line on stderr and exit code 2."""
+    """Run the command and return its exit code; a wrong option is a line on stderr and code 2."""
     try:
         return int(commands(standalone_mode=False) or 0)
     except Exception as error:
@@ -127,7 +127,7 @@ def _exit_code_of(commands: typer.Typer) -> int:
 
 
 def usage_line(error: Exception) -> str:
-    """`norm-sweep run: No such option: --repot … (`norm-sweep run -h` shows what there is)`."""
+    """Return `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`."""
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "norm-sweep"

@@ -1,4 +1,4 @@
-"""The arguments that several commands have, and the grid and outcomes that they name."""
+"""The arguments that several commands have, and the grid that they name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweep.grid.model import Grid
-    from trainables.spec import Outcome
 
 
 def complete_files(incomplete: str) -> list[str]:
@@ -100,17 +99,6 @@ def complete_trial_names(ctx: typer.Context) -> list[str]:
         return [trial.name for trial in load_grid_argument(Path(ctx.params["grid"])).trials]
     except (RefusedError, KeyError, TypeError):
         return []
-
-
-def parse_outcomes(names: list[str]) -> list[Outcome]:
-    """Return the outcomes that `--retry` names; raises `RefusedError`."""
-    from trainables.spec import Outcome
-
-    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-    for name in names:
-        if name not in again:
-            raise RefusedError(f"--retry: expected {' or '.join(again)}, found {name!r}")
-    return [Outcome(name) for name in names]
 
 
 def console() -> Console:

@@ -1,4 +1,4 @@
-"""Commands for whoever writes a grid or a layer: init, schema, check-norm, parameters."""
+"""Commands for authors of grids and layers: init, schema, check-norm, parameters."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def parameters(grid: GridPath, verbose: Verbose = False, log_file: LogFile = Non
     """Print the parameters of each model, and how many each norm adds to it. Trains nothing."""
     with exit_on_error():
         from sweep.display.tables import print_parameters
-        from sweep.planning.added_parameters import added_parameters
+        from sweep.planning.added_parameters import count_added_parameters
 
-        print_parameters(console(), added_parameters(load_grid_argument(grid)))
+        print_parameters(console(), count_added_parameters(load_grid_argument(grid)))
 
 
 def check_norm(
@@ -117,7 +117,7 @@ def check_norm(
         for name, sign, _ in given:
             if not name.isidentifier() or not sign:
                 raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
-        _find_own_module(norm)
+        _import_from_working_folder(norm)
         import normmods
 
         chosen = {name: parse_scalar(value) for name, _, value in given}
@@ -132,8 +132,8 @@ def check_norm(
     raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
 
 
-def _find_own_module(norm: str) -> None:
-    """Have `module:attr` imported from the working folder; raises `RefusedError`."""
+def _import_from_working_folder(norm: str) -> None:
+    """Let `module:attr` be imported from the working folder; raises `RefusedError`."""
     from sweep.grid.taken_names import taken_name
     from sweep.process.import_order import put_custom_modules_last
 

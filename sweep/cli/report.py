@@ -1,4 +1,4 @@
-"""`run --report`: have the analysis write a report of what there is at the end of a run."""
+"""`run --report`: a report of all results at the end of a run, written by the analysis."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from sweep.cli.arguments import (
     complete_trial_names,
     console,
     load_grid_argument,
-    parse_outcomes,
 )
 from sweep.cli.exit_codes import exit_on_error, run_exit_code
 from sweep.errors import ExitCode
@@ -64,7 +63,10 @@ def run(
       norm-sweep run grid.yaml --address auto
     """
     with exit_on_error():
-        read, outcomes = load_grid_argument(grid, scale, changes), parse_outcomes(retry or [])
+        from sweep.planning.trial_states import parse_outcomes
+
+        read = load_grid_argument(grid, scale, changes)
+        outcomes = parse_outcomes(retry or [], "--retry")
         from sweep.cli.report import require_report_folder, write_report
         from sweep.display.live_view import print_line
         from sweep.display.observer import live_display

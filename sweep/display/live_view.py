@@ -119,9 +119,9 @@ class LiveView:
             table.add_column("where", style="dim")
         for state in running[:MAX_RUNNING_ROWS]:
             epochs = f"{state.epochs}/{state.trial.spec.train.epochs}"
-            place = [join_lines(state.place or "")] if has_places else []
+            place = [label_cell(state.place or "")] if has_places else []
             table.add_row(
-                join_lines(state.trial.name), epochs, format_percent(state.test_error), *place
+                label_cell(state.trial.name), epochs, format_percent(state.test_error), *place
             )
         if len(running) > MAX_RUNNING_ROWS:
             table.add_row(f"and {len(running) - MAX_RUNNING_ROWS} more")
@@ -133,17 +133,17 @@ def error_table(state: SweepState) -> Table:
     errors = state.mean_errors()
     sizes = sorted({s.trial.spec.batch_size for s in state.states.values()}, reverse=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(join_lines("test error, %, at batch size"))
+    table.add_column(label_cell("test error, %, at batch size"))
     for size in sizes:
         table.add_column(str(size), justify="right", no_wrap=True)
     for (norm, variant), row in errors.items():
         label = f"{norm} · {variant}" if variant else norm
         cells = [f"{row[size]:.2f}" if size in row else "·" for size in sizes]
-        table.add_row(join_lines(label), *cells)
+        table.add_row(label_cell(label), *cells)
     return table
 
 
-def join_lines(label: str) -> Text:
+def label_cell(label: str) -> Text:
     """Return a label that is cut off where its table is too wide for the terminal."""
     return Text(label, no_wrap=True, overflow="ellipsis")
 

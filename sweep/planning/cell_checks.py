@@ -57,7 +57,9 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
         return check_cells(grid)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(grid, theirs, log_options()), daemon=True)
+    process = context.Process(
+        target=_send_findings, args=(grid, theirs, log_options()), daemon=True
+    )
     start_without_signals(process)
     theirs.close()
     try:
@@ -77,7 +79,7 @@ def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> Ce
     return answer
 
 
-def _answer(grid: Grid, asked: Connection, logs: LogOptions) -> None:
+def _send_findings(grid: Grid, asked: Connection, logs: LogOptions) -> None:
     sys.stdout = sys.stderr  # the driver's may be read by another program
     configure_logging(logs)
     Thread(target=_end_with_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Where a grid's reference is not trained, and comparisons lose what they compare with."""
+"""Warnings of batch sizes at which a grid does not train its reference norm."""
 
 from __future__ import annotations
 

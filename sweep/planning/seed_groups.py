@@ -1,4 +1,4 @@
-"""Which trials share a trainable: seeds of one cell, several at a time if the grid wants that."""
+"""Groups of trials that share a worker: seeds of one cell, if the grid asks for that."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""How the trials of a grid stand: the grid held against the records in its storage."""
+"""The trials of a grid with the records in its storage: what has an outcome, what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.left_out import as_data
 from sweep.grid.model import Grid
@@ -95,6 +96,26 @@ def read_trial_states(
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             costs.observe(trial, (epoch["train_s"] or 0.0) + (epoch["eval_s"] or 0.0))
     return TrialStates(grid, folder, records, frozenset(retry), costs, damaged, times)
+
+
+RETRIED = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+"""Outcomes whose trials can be trained again."""
+
+
+def parse_outcomes(names: Iterable[str], option: str = "retry") -> list[Outcome]:
+    """Return the outcomes of these names, whose trials are to be trained again.
+
+    Args:
+        names: `failed` or `out_of_memory`.
+        option: what the message calls the names.
+
+    Raises:
+        RefusedError: for any other name.
+    """
+    for name in names:
+        if name not in RETRIED:
+            raise RefusedError(f"{option}: expected {' or '.join(RETRIED)}, found {str(name)!r}")
+    return [Outcome(name) for name in names]
 
 
 def read_states_after(before: TrialStates, ended: Container[str] = ()) -> TrialStates:

@@ -1,4 +1,4 @@
-"""What is no mistake in a grid, and what its author would want to know before it runs."""
+"""Notes on a grid that is valid: what its author would want to know before it runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "g
 
 
 def grid_notes(grid: Grid) -> list[str]:
-    """A line each: settings without effect, a likely slip of units, cells that are one."""
+    """Return a line for each setting without effect, likely wrong unit, and set of equal cells."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
     return [
         *dict.fromkeys(lines),
         *_reference_batch_size(trains),
-        *_own_models(grid),
+        *_custom_models(grid),
         *_not_compiled(grid),
         *_coincident(grid),
         *_trained_alike(grid),
@@ -34,7 +34,7 @@ def grid_notes(grid: Grid) -> list[str]:
 
 
 def changed_source_notes(states: TrialStates) -> list[str]:
-    """A line for each of the user's own modules that are not what finished trials ran."""
+    """Return a line for each custom module that has changed since finished trials were trained."""
     trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
     for trial in states.grid.trials:
         if trial.spec.own:
@@ -71,7 +71,7 @@ def unsaved_state_warnings(grid: Grid) -> list[str]:
 
 
 def missing_data_notes(grid: Grid) -> list[str]:
-    """A line for each data set whose files are not on this machine; reads no file."""
+    """Return a line for each data set whose files are not on this machine; reads no file."""
     from trainables import data
 
     lines = []
@@ -108,7 +108,7 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
 
 
 def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
-    """A line for each reference batch size that no trial's learning rate is scaled from."""
+    """Yield a line for each reference batch size from which no learning rate is scaled."""
     stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
     used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
     for size in stated:
@@ -119,8 +119,8 @@ def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
             )
 
 
-def _own_models(grid: Grid) -> list[str]:
-    """What is peculiar in the user's own models, tried once with each norm at its largest batch."""
+def _custom_models(grid: Grid) -> list[str]:
+    """Return a line for each peculiarity of custom models, tried at the largest batch size."""
     from trainables.inspection import inspect
 
     largest: dict[Hashable, GridTrial] = {}
@@ -139,7 +139,7 @@ def _own_models(grid: Grid) -> list[str]:
 
 
 def _not_compiled(grid: Grid) -> Iterator[str]:
-    """Where `resources.compile` is wanted: what keeps trials from it, as far as it shows here."""
+    """Yield the reasons why trials cannot be compiled, where `resources.compile` asks for it."""
     if grid.resources.compile is False:
         return
     reasons = {reason_not_compilable(trial.spec.train) for trial in grid.trials} - {None}
@@ -151,7 +151,7 @@ def _not_compiled(grid: Grid) -> Iterator[str]:
 
 
 def _coincident(grid: Grid) -> Iterator[str]:
-    """A line for each set of cells that train to the same bits, whatever they are called."""
+    """Yield a line for each set of cells that are the same computation under other names."""
     sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for trials in _one_computation(grid):
         cells = tuple(_cell(trial) for trial in trials)
@@ -178,7 +178,7 @@ def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
 
 
 def _trained_alike(grid: Grid) -> Iterator[str]:
-    """A line for each set of norms that differ in tests alone."""
+    """Yield a line for each set of norms that differ in evaluation only."""
     from trainables.coincidence import frame, training_options
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
