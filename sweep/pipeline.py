@@ -51,7 +51,7 @@ from sweep.process.environment import restored_environment
 from sweep.process.interrupts import StopSignals
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import package_custom_modules
-from sweep.resources.ray_cluster import Cluster, require_reachable
+from sweep.resources.ray_cluster import Cluster, require_no_connection, require_reachable
 from sweep.resources.ray_compat import import_ray
 from sweep.resources.temporary_folder import require_temporary_folder
 from sweep.results import Rehearsal, RunResult
@@ -114,6 +114,7 @@ def run(
 
 def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]) -> RunResult:
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
+    require_no_connection()
     require_reachable(address)
     states = read_trial_states(grid, retry)
     for line in (*changed_source_notes(states), *other_record_notes(states)):
@@ -162,6 +163,7 @@ def _rehearse(
     grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
 ) -> Rehearsal:
     require_no_driver(sweep_folder(grid))
+    require_no_connection()
     require_reachable(address)
     require_temporary_folder(address)
     states = read_trial_states(grid, retry)

@@ -6,6 +6,7 @@ import errno
 import platform
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -122,6 +123,16 @@ def _session() -> Path | None:
     if session is not None:
         mark_session(session)
     return session
+
+
+def require_no_connection() -> None:
+    """Raise `RefusedError` if this process is connected to Ray already, as a notebook may be."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        raise RefusedError(
+            "this process is connected to Ray already: call `ray.shutdown()` first, since a sweep "
+            "starts a Ray of its own, or connects to the one at `address`"
+        )
 
 
 def require_reachable(address: str | None) -> None:

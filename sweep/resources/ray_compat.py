@@ -63,6 +63,8 @@ def import_ray() -> None:
     os.environ.update(RAY_VARIABLES)
     for name, value in LOG_SIZE_VARIABLES.items():
         os.environ.setdefault(name, value)
+    # In a notebook this one says, as soon as it is imported, that ipywidgets is missing.
+    logging.getLogger("ray.widgets").setLevel(logging.CRITICAL)
     import ray.tune  # noqa: F401
 
     for name in RAY_LOGGERS:

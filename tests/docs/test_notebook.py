@@ -42,6 +42,7 @@ def test_the_notebook_goes_from_a_grid_to_a_figure(
     assert "[8/8] " in progress
     assert "completed: test error" in progress
     assert "\x1b" not in progress
+    assert {o.name for o in outputs(notebook, "run") if "name" in o} == {"stdout"}
     assert f"8 trials trained, 0 missing; records in {tmp_path}/runs/notebook" in progress
     assert "groupnorm" in text(notebook, "errors")
     assert [kind for o in outputs(notebook, "figure") for kind in o["data"] if "image" in kind]

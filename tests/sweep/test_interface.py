@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -186,6 +187,16 @@ def test_every_error_is_of_one_family() -> None:
         sweep.RecordDamagedError,
     ):
         assert issubclass(error, sweep.SweepError)
+
+
+def test_a_connection_to_ray_that_is_there_already_is_refused_and_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connected = SimpleNamespace(is_initialized=lambda: True)
+    monkeypatch.setitem(sys.modules, "ray", connected)
+    for call in (sweep.run, sweep.rehearse):
+        with pytest.raises(sweep.RefusedError, match=r"call `ray.shutdown\(\)` first"):
+            call(load())
 
 
 def test_storage_that_cannot_be_read_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
