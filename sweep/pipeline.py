@@ -72,7 +72,7 @@ def run(
     with hold_lease(plan.folder) as reign:
         if plan.missing():
             shipped, board = _train(plan, console, address, reign)
-            ended, stops = board.ended, board.repeated.stops()
+            ended, stops = board.ended_trial_ids, board.repeated.stops()
         else:
             save_expected(plan)
             shipped = export_all(plan.grid)
@@ -132,17 +132,17 @@ def _train(
             with show_spinner(console, "visiting the nodes"):
                 require_nodes_ready(plan, cluster.capacity, share)
         packing = measure_gpu_shares(plan, cluster, say, partial(show_spinner, console))
-        board = SweepState(plan, slots=packing.slots_at_first(plan), logs=cluster.logs)
+        board = SweepState(plan, slots=packing.slots_at_first(plan), ray_logs=cluster.logs)
         interrupts.install_handlers(board.interrupt)
         save_expected(plan)
         shipper = Exporter(plan.grid)
         with show_live(board, console):
             train_missing(plan, cluster, packing, board, shipper, reign)
     finally:
-        is_read = board is not None and bool(board.broken or board.num_lost)
+        is_read = board is not None and bool(board.failure or board.num_lost_workers)
         cluster.shut_down(keep_logs=is_read)
-    if board.broken:
-        print_line(console, f"stopped: {board.broken}", "red")
+    if board.failure:
+        print_line(console, f"stopped: {board.failure}", "red")
     if is_read:
         print_line(console, f"what Ray says of it: {cluster.logs}")
     with show_spinner(console, "bringing MLflow up to date"):

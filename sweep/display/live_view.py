@@ -70,7 +70,7 @@ def format_trial_end(board: SweepState, state: TrialState) -> str:
     error = "" if state.test_error is None else f": test error {state.test_error:.2f} %"
     if state.error and state.error.strip():
         error = f": {told_error(state)}"
-    left_s = board.left_s()
+    left_s = board.remaining_s()
     left = f"; {format_duration(left_s)} left" if left_s else ""
     return f"[{board.num():>{len(total)}}/{total}] {state.trial.name} {outcome}{error}{left}"
 
@@ -97,8 +97,8 @@ class LiveView:
             parts.append(Padding(error_table(self.board), (1, 0, 0, 2)))
         parts += [Text(line, "red", no_wrap=True, overflow="ellipsis") for line in self.accidents()]
         notices = self.board.notices[-MAX_NOTE_ROWS:]
-        if self.board.unreached:
-            notices = [*notices, format_tracking_error(self.board.unreached)]
+        if self.board.tracking_error:
+            notices = [*notices, format_tracking_error(self.board.tracking_error)]
         parts += [Text(notice, style="yellow") for notice in notices]
         return Group(*parts)
 
@@ -122,7 +122,7 @@ class LiveView:
         counts = Text(f"{len(board.running)} running · {board.num(Outcome.COMPLETED)} completed")
         counts.append(f" · {board.num(Outcome.DIVERGED)} diverged · ")
         counts.append(f"{failed} failed", style="red" if failed else "")
-        left_s = board.left_s()
+        left_s = board.remaining_s()
         left = f" · {format_duration(left_s)} left" if left_s else ""
         row = Table.grid(padding=(0, 1), expand=False)
         row.add_column(no_wrap=True, overflow="ellipsis", max_width=self.console.width // 2)

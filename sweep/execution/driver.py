@@ -1,4 +1,4 @@
-"""Ray Tune over the trials that are missing: a trainable for each, or for several seeds."""
+"""Trains the missing trials with Ray Tune: a trainable for each trial, or for several seeds."""
 
 from __future__ import annotations
 
@@ -41,30 +41,38 @@ logger = logging.getLogger(__name__)
 def train_missing(
     plan: Plan,
     cluster: Cluster,
-    packing: GpuShares,
-    board: SweepState,
-    shipper: Exporter,
-    reign: DriverLease,
+    gpu_shares: GpuShares,
+    state: SweepState,
+    exporter: Exporter,
+    lease: DriverLease,
 ) -> None:
-    """Train what is missing; returns when nothing is left, or when the sweep has to stop.
+    """Train the missing trials; return when none is left, or when the sweep has to stop.
 
-    Trials that ran out of memory come again when all others are done, with more of the device.
+    Trials that ran out of memory are trained again after all others, with a larger share.
+
+    Args:
+        plan: the trials and their records.
+        cluster: the connection to Ray.
+        gpu_shares: the shares of the device that each trial gets, the smallest first.
+        state: updated as trials start, progress and end.
+        exporter: told of each record that changes.
+        lease: the driver's lease, by which workers are told to stop.
     """
     from sweep.execution.callbacks import RunListener, receive_tune_events
     from sweep.execution.worker_losses import Losses
 
     trials, losses = plan.missing(), Losses(plan.folder)
-    ladders = {trial.trial_id: packing.shares(trial) for trial in trials}
+    ladders = {trial.trial_id: gpu_shares.shares(trial) for trial in trials}
     while trials:
         shares = {trial.trial_id: ladders[trial.trial_id].pop(0) for trial in trials}
-        board.slots = packing.slots(plan, shares)
+        state.slots = gpu_shares.slots(plan, shares)
         # As text: of a grid search over anything else Tune makes a deep copy for every trial.
         assignments = [
             json.dumps(
                 [
                     replace(
                         _assignment(plan, trial, shares[trial.trial_id]),
-                        driver=reign.token,
+                        driver=lease.token,
                         can_grow=bool(ladders[trial.trial_id]),
                         # A cluster's nodes have their modules from Ray's runtime environment.
                         import_paths=() if cluster.is_remote else plan.grid.import_paths,
@@ -72,36 +80,36 @@ def train_missing(
                     for trial in together
                 ]
             )
-            for together in group_seeds(plan, trials, board.slots)
+            for together in group_seeds(plan, trials, state.slots)
         ]
         logger.info(
             "training %s in %s of Tune, %d at once",
             count_noun(len(trials), "trial"),
             count_noun(len(assignments), "trial"),
-            board.slots,
+            state.slots,
         )
         growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
-        with receive_tune_events(RunListener(board, shipper, reign, losses, can_grow=growing)):
+        with receive_tune_events(RunListener(state, exporter, lease, losses, can_grow=growing)):
             try:
-                _tune(assignments, shares, max_seeds_side_by_side(plan.grid), board.slots)
+                _tune(assignments, shares, max_seeds_side_by_side(plan.grid), state.slots)
             except Exception as error:  # Tune's own: what trials raise is in their records
                 logger.exception("Tune raised an error")
-                board.broken = board.broken or f"Ray: {describe_error(error)}"
-        trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
-        board.out_of_memory.clear()
-        if board.is_stopping:
-            logger.info("training stops with %d trials running", len(board.running))
+                state.failure = state.failure or f"Ray: {describe_error(error)}"
+        trials = [trial for trial in trials if trial.trial_id in state.out_of_memory]
+        state.out_of_memory.clear()
+        if state.is_stopping:
+            logger.info("training stops with %d trials running", len(state.running))
             return
         again = Counter((shares[t.trial_id], ladders[t.trial_id][0]) for t in trials)
         for (less, more), number in again.items():
-            board.notice(
+            state.notice(
                 f"{count_noun(number, 'trial')} ran out of memory with {less} each: trained again "
                 f"with {more}"
             )
 
 
 def max_seeds_side_by_side(grid: Grid) -> int | None:
-    """How many seeds side by side a worker trains, at most; None: as many as are fastest."""
+    """Return how many seeds a worker trains side by side at most; None: as many as are fastest."""
     wanted = grid.resources.seeds_per_trainable
     return None if wanted == "auto" else wanted
 
@@ -118,7 +126,7 @@ def _tune(
         TuneConfig,
     )
 
-    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_go_on
+    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_recover
     from sweep.execution.trainable import TrialTrainable
     from sweep.execution.trial_order import OrderedScheduler
     from sweep.execution.worker_losses import LOST_WORKERS
@@ -132,11 +140,11 @@ def _tune(
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         treat_memory_kills_as_lost_workers(),
-        decide_recovery_by(may_go_on),
+        decide_recovery_by(may_recover),
         skip_tune_startup(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
         limit_pending_trials((num_slots + 1) * len(set(shares.values()))),
-        freeze_imported_objects(),
+        imports_out_of_garbage_collection(),
     ):
         tune.Tuner(
             trainable,
@@ -162,10 +170,10 @@ def _tune(
 
 
 @contextmanager
-def freeze_imported_objects() -> Iterator[None]:
-    """Have the garbage collector not go through all that is imported between two trials.
+def imports_out_of_garbage_collection() -> Iterator[None]:
+    """Within the block the garbage collector skips the objects of imported modules, for speed.
 
-    Libraries complain at Python's end of what it was not allowed to take down.
+    They are given back at the end: libraries print errors where Python cannot collect them at exit.
     """
     gc.freeze()
     try:
