@@ -167,7 +167,7 @@ def trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
         error=trial.error,
         num_ended=state.num(),
         num_trials=len(state.states),
-        left_s=state.left_s(),
+        left_s=state.remaining_s(),
     )
 
 

@@ -230,24 +230,26 @@ def _train_plan(
             signals.keep_command_handlers()
             check_cluster(plan, cluster, partial(on_stage, Stage.CHECK_NODES))
             schedule = make_schedule(plan, cluster, on_event, partial(on_stage, Stage.MEASURE_GPU))
-            state = SweepState(plan, slots=schedule.slots, logs=cluster.logs)
+            state = SweepState(plan, slots=schedule.slots, ray_logs=cluster.logs)
             signals.stop_with(state.interrupt)
             save_expected(plan)
             exporter = Exporter(plan.grid)
             with report_training(on_event, state):
                 train(schedule, state, exporter, lease)
         finally:
-            needs_logs = state is not None and bool(state.broken or state.num_lost)
+            needs_logs = state is not None and bool(state.failure or state.num_lost_workers)
             cluster.shut_down(keep_logs=needs_logs)
-        if state.broken:
-            send_message(on_event, Level.ERROR, f"stopped: {state.broken}")
+        if state.failure:
+            send_message(on_event, Level.ERROR, f"stopped: {state.failure}")
         if needs_logs:
             send_message(on_event, Level.INFO, f"what Ray says of it: {cluster.logs}")
         with on_stage(Stage.FINISH_EXPORT, "bringing MLflow up to date"):
             export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
     finally:
         signals.restore()
-    return _Training(export, state.ended, tuple(state.repeated.stops()), state.interrupted)
+    return _Training(
+        export, state.ended_trial_ids, tuple(state.repeated.stops()), state.interrupted
+    )
 
 
 def _connect(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:

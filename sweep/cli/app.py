@@ -81,7 +81,7 @@ def main(commands: typer.Typer = app) -> None:
         try:
             code = _exit_code_of(commands)
         finally:
-            interrupts.leave_a_dead_terminal()
+            interrupts.detach_from_closed_terminal()
             sys.stdout.flush()
     except BrokenPipeError:
         from sweep.display.output import discard_stdout

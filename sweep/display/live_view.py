@@ -67,8 +67,8 @@ class LiveView:
             parts.append(Padding(error_table(self.state), (1, 0, 0, 2)))
         parts += [Text(line, "red", no_wrap=True, overflow="ellipsis") for line in self._errors()]
         notices = self.state.notices[-MAX_NOTE_ROWS:]
-        if self.state.unreached:
-            notices = [*notices, format_tracking_error(self.state.unreached)]
+        if self.state.tracking_error:
+            notices = [*notices, format_tracking_error(self.state.tracking_error)]
         parts += [Text(notice, style="yellow") for notice in notices]
         return Group(*parts)
 
@@ -93,7 +93,7 @@ class LiveView:
         counts = Text(f"{len(state.running)} running · {state.num(Outcome.COMPLETED)} completed")
         counts.append(f" · {state.num(Outcome.DIVERGED)} diverged · ")
         counts.append(f"{failed} failed", style="red" if failed else "")
-        left_s = state.left_s()
+        left_s = state.remaining_s()
         left = f" · {format_duration(left_s)} left" if left_s else ""
         row = Table.grid(padding=(0, 1), expand=False)
         row.add_column(no_wrap=True, overflow="ellipsis", max_width=self.console.width // 2)

@@ -1,4 +1,4 @@
-"""One process trains one trial and commits it, epoch by epoch. Knows nothing of Ray."""
+"""An attempt at a trial: one process trains it and commits it epoch by epoch, without Ray."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ LOG_UPLOAD_S = 5.0
 
 
 class Terminated(SystemExit):
-    """This process is told to end, by its node or because its driver is gone.
+    """Raised when this process receives SIGTERM, from its node or because its driver is gone.
 
-    A `SystemExit`, as Ray expects; unlike one of the trial's own it is no outcome.
+    It is a `SystemExit`, as Ray expects; unlike one that the trial's code raises it is no outcome.
     """
 
 
 class Attempt:
-    """Trains a trial from its last checkpoint on; every epoch ends in a commit.
+    """Trains a trial from its last checkpoint on and commits every epoch to its record.
 
     An error of the trial itself becomes its outcome. Errors of the storage are raised, since
     nothing could be recorded, and so is `SupersededError`.
@@ -56,8 +56,8 @@ class Attempt:
     Attributes:
         record: the trial's record as this attempt has committed it.
         stopped_for: why the attempt has ended without an outcome: `interrupted`, or
-            `out_of_memory` where more of the device is to be had; None while it has not.
-        notices: what a person should know, a line each.
+            `out_of_memory` where a larger share of the device is available; None otherwise.
+        notices: lines for the user.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -72,22 +72,22 @@ class Attempt:
         self.entry: dict[str, Any] = {"id": uuid.uuid4().hex[:8]}
         self.stopped_for: str | None = None
         self.notices: list[str] = []
-        self.commits = TrialWriter(
-            self.folder, assignment.checkpoint_every_s, tell_of_weights=assignment.log_models
+        self.writer = TrialWriter(
+            self.folder, assignment.checkpoint_every_s, reports_weights=assignment.log_models
         )
         self.log = TrialLog(self.folder, assignment.spec.trial_id)
         self.messages = logging.LoggerAdapter(logger, {"trial_id": assignment.spec.trial_id})
-        self.last_orders = -float("inf")
+        self.orders_read_at = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None
 
     @property
     def is_done(self) -> bool:
-        """Whether the trial has an outcome, or is put aside."""
+        """Whether the trial has an outcome, or is suspended."""
         return self.record.outcome is not None or self.stopped_for is not None
 
     def step(self) -> None:
-        """Train to the epoch's end and commit it, or commit what prevented that."""
+        """Train until an epoch, an outcome or a suspension is committed."""
         try:
             while not self.is_done:
                 if self.is_stop_requested():
@@ -97,12 +97,12 @@ class Attempt:
                 elif self.advance():
                     return
         finally:
-            self.commits.settle()
+            self.writer.settle()
 
     def restart(self, why: str) -> None:
-        """Go back to the last checkpoint, in an attempt of its own."""
+        """End this attempt for the reason `why`; the next step resumes the trial."""
         self.messages.warning("attempt %s ends: %s", self.entry["id"], why)
-        self.commits.settle()
+        self.writer.settle()
         self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
         self.entry = {"id": uuid.uuid4().hex[:8]}
         self.release()
@@ -114,17 +114,21 @@ class Attempt:
         trim_allocator_memory(self.assignment.device, self.resident)
 
     def is_stop_requested(self) -> bool:
-        """Whether its driver wants it to; read every few seconds."""
-        if not self.assignment.driver or time.monotonic() - self.last_orders < ORDER_CHECK_S:
+        """Return whether the driver wants the trial suspended; reads the lease every few seconds.
+
+        Raises:
+            SupersededError: another driver has taken the sweep over.
+        """
+        if not self.assignment.driver or time.monotonic() - self.orders_read_at < ORDER_CHECK_S:
             return False
-        self.last_orders = time.monotonic()
+        self.orders_read_at = time.monotonic()
         told = read_orders(self.sweep, self.assignment.driver, self.assignment.cell)
         if told is DriverOrders.LEAVE:
             raise SupersededError("another `run` has taken the sweep over")
         return told is DriverOrders.STOP
 
     def begin(self) -> None:
-        """Build the trial, at its last checkpoint if it has one, and record the attempt."""
+        """Build the trial, load its last checkpoint if it has one, and record the attempt."""
         import torch
 
         assignment = self.assignment
@@ -203,7 +207,7 @@ class Attempt:
         self._note_compilation()
         record.attempts.append(self.entry)
         # The log has a folder to be written into once the record is there.
-        self.commits.record(record).add_done_callback(lambda _: self.log.write_later())
+        self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
 
     def _log_start(self, trial: Trial) -> None:
         earlier = self.record.attempts[-1] if self.record.attempts else None
@@ -225,27 +229,34 @@ class Attempt:
         )
 
     def advance(self) -> bool:
-        """Train for a stretch, or test; whether an epoch was committed, or what prevented it."""
+        """Train a chunk of steps, or test; return whether an epoch or outcome was committed."""
         metrics = None
         if self.trial is not None:
             with self.record_trial_errors():
                 metrics = self.trial.advance()
-        return self.take(metrics)
+        return self.commit_progress(metrics)
 
-    def take(self, progress: Progress) -> bool:
-        """Commit what became of a stretch; whether there was anything but a checkpoint."""
+    def commit_progress(self, progress: Progress) -> bool:
+        """Commit the result of a chunk of steps.
+
+        Args:
+            progress: the metrics of an epoch that ended, `Diverged`, or None within an epoch.
+
+        Returns:
+            Whether an epoch or an outcome was committed, not a checkpoint alone.
+        """
         self._note_compilation()
         if isinstance(progress, Diverged):
-            self.end(Outcome.DIVERGED)
+            self.commit_outcome(Outcome.DIVERGED)
         elif self.trial is not None and progress is not None:
             self._commit(self.trial, progress)
             return True
-        elif self.trial is not None and self.commits.checkpoint_is_due(within_epoch=True):
+        elif self.trial is not None and self.writer.checkpoint_is_due(within_epoch=True):
             self._write_checkpoint(self.trial)
         return self.is_done
 
     def _note_compilation(self) -> None:
-        """Say which steps ran compiled, whether from a CUDA graph, and why others do not."""
+        """Record which steps ran compiled or from a CUDA graph, and notify why others did not."""
         if self.trial is None:
             return
         steps = self.trial.steps
@@ -257,14 +268,14 @@ class Attempt:
             self._notify(line)
 
     def _notify(self, line: str) -> None:
-        """Have the driver tell a person this line, once, and log it."""
+        """Have the driver show the user this line, once, and log it."""
         if line not in self.notices:
             self.notices.append(line)
             self.messages.warning("%s", line)
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
-        """Turn the trial's errors into its outcome; those of its checkpoints are raised."""
+        """Within the block the trial's errors become its outcome; a checkpoint's are raised."""
         import torch
 
         from trainables import CheckpointDamaged, CheckpointTooNew
@@ -274,17 +285,17 @@ class Attempt:
         except (CheckpointDamaged, CheckpointTooNew, Terminated):
             raise
         except Diverged:
-            self.end(Outcome.DIVERGED)
+            self.commit_outcome(Outcome.DIVERGED)
         except (torch.OutOfMemoryError, MemoryError) as error:
             if self.assignment.can_grow:
                 self.suspend("out_of_memory")
             else:
-                self.end(Outcome.OUT_OF_MEMORY, error)
+                self.commit_outcome(Outcome.OUT_OF_MEMORY, error)
         except (Exception, SystemExit) as error:
-            self.end(Outcome.FAILED, error)
+            self.commit_outcome(Outcome.FAILED, error)
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
-        self.commits.require_current_attempt(self.entry["id"])
+        self.writer.require_current_attempt(self.entry["id"])
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         self.messages.info(
             "epoch %d of %d: train loss %.4f, test error %.2f %%, %.2f s to train, %.2f s to test",
@@ -297,34 +308,36 @@ class Attempt:
         )
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
-            self.commits.correct(trial.correct_bits())
-            self.commits.last_checkpoint(trial)
+            self.writer.correct_examples(trial.correct_bits())
+            self.writer.last_checkpoint(trial)
             self._close(Outcome.COMPLETED)
         else:
-            if self.commits.checkpoint_is_due(within_epoch=False):
-                self.commits.checkpoint(trial)
-            self.commits.record(self.record)
+            if self.writer.checkpoint_is_due(within_epoch=False):
+                self.writer.checkpoint(trial)
+            self.writer.record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
-        self.commits.require_current_attempt(self.entry["id"])
-        self.commits.checkpoint(trial)
+        self.writer.require_current_attempt(self.entry["id"])
+        self.writer.checkpoint(trial)
 
     def suspend(self, why: str) -> None:
-        """End the attempt without an outcome, with a checkpoint if there is something to keep."""
+        """End the attempt without an outcome, for the reason `why`; an interrupted one writes a
+        checkpoint.
+        """
         self.stopped_for = why
         self.messages.info("attempt %s is suspended: %s", self.entry["id"], why)
         if self.trial is not None and "started" in self.entry:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
             self.entry["ended"], self.entry["stopped_for"] = utc_now(), why
-            self.commits.record(self.record)
+            self.writer.record(self.record)
         self.release()
         self.log.settle(LOG_UPLOAD_S)
 
-    def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
-        """Commit the trial's outcome."""
+    def commit_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Commit the trial's outcome, with the error that it ended in, if any."""
         if "started" in self.entry:
-            self.commits.require_current_attempt(self.entry["id"])
+            self.writer.require_current_attempt(self.entry["id"])
         self._close(outcome, error)
 
     def _close(self, outcome: Outcome, error: BaseException | None = None) -> None:
@@ -347,5 +360,5 @@ class Attempt:
         else:
             self.messages.info("attempt %s ends: %s", self.entry["id"], outcome)
             self.folder.delete_traceback()
-        self.commits.record(record)
+        self.writer.record(record)
         self.release()

@@ -1,4 +1,4 @@
-"""Ray Tune over the trials that are missing: a trainable for each, or for several seeds."""
+"""Trains the missing trials with Ray Tune: a trainable for each trial, or for several seeds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
                 _tune(schedule, lease.token)
             except Exception as error:  # Tune's own: what trials raise is in their records
                 logger.exception("Tune raised an error")
-                state.broken = state.broken or f"Ray: {describe_error(error)}"
+                state.failure = state.failure or f"Ray: {describe_error(error)}"
         again = [t for t in schedule.plan.missing() if t.trial_id in state.out_of_memory]
         state.out_of_memory.clear()
         if state.is_stopping:
@@ -94,7 +94,7 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
         TuneConfig,
     )
 
-    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_go_on
+    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_recover
     from sweep.execution.trainable import TrialTrainable
     from sweep.execution.trial_order import OrderedScheduler
     from sweep.execution.worker_losses import LOST_WORKERS
@@ -115,11 +115,11 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         treat_memory_kills_as_lost_workers(),
-        decide_recovery_by(may_go_on),
+        decide_recovery_by(may_recover),
         skip_tune_startup(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
         limit_pending_trials((schedule.slots + 1) * len(set(shares.values()))),
-        freeze_imported_objects(),
+        imports_out_of_garbage_collection(),
     ):
         tune.Tuner(
             trainable,
@@ -145,10 +145,10 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
 
 
 @contextmanager
-def freeze_imported_objects() -> Iterator[None]:
-    """Have the garbage collector not go through all that is imported between two trials.
+def imports_out_of_garbage_collection() -> Iterator[None]:
+    """Within the block the garbage collector skips the objects of imported modules, for speed.
 
-    Libraries complain at Python's end of what it was not allowed to take down.
+    They are given back at the end: libraries print errors where Python cannot collect them at exit.
     """
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""The one line by which an error is told everywhere: its type and its message's first line."""
+"""Shortens a traceback to the line that is shown of an error everywhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ HEADER = "Traceback (most recent call last):"
 
 
 def error_line(traceback: str) -> str:
-    """`RuntimeError: singular matrix`, of a traceback or of an error without one.
+    """Return an error's type and its message's first line: `RuntimeError: singular matrix`.
 
-    Of an error that came of another, the last traceback counts. Empty where there is no text.
+    Args:
+        traceback: the text of a traceback, of which the last one counts where it holds several, or
+            of an error without one; the result of an empty text is empty.
     """
     lines = traceback.strip().splitlines()
     if HEADER in lines:

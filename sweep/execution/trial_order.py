@@ -1,4 +1,4 @@
-"""Which trial comes next where several workers train short ones."""
+"""The order in which Tune starts trials."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sweep.resources.ray_compat import trials_with_starting_worker
 
 
 class OrderedScheduler(FIFOScheduler):
-    """The trials in their order, each by the worker that is being started for it.
+    """Starts the trials in their order, each on the worker that is being started for it.
 
-    Tune's own scheduler gives the first trial that waits to any worker that is free, and ends the
-    one on its way to that trial, however far it has come. Where trials are done sooner than
-    a worker has started, the second never starts, and one slot of several trains them all.
+    Tune's own scheduler gives the first pending trial to any free worker and ends the worker that
+    is being started for that trial. Where trials take less time than the start of a worker, a
+    second worker never starts, and one slot of several trains all trials.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The first trial that waits and has no worker on its way."""
+        """Return the first pending trial for which no worker is being started, or None."""
         expected = trials_with_starting_worker(tune_controller)
         trials: list[Trial] = tune_controller.get_trials()
         waiting = (t for t in trials if t.status == Trial.PENDING and t not in expected)

@@ -10,10 +10,17 @@ from trainables.spec import Outcome
 
 @dataclass
 class TrialState:
-    """A trial as the driver sees it. `outcome` is None until it has ended.
+    """The state of one trial, as the driver knows it.
 
-    `error` is the traceback of one that ended in an error, `place` the host and device that train
-    it, where they are known.
+    Attributes:
+        trial: the trial and its names in the grid.
+        outcome: None until the trial has ended.
+        epochs: how many epochs are recorded.
+        test_error: of the last epoch, in percent.
+        error: the traceback of a trial that ended in an error.
+        is_running: whether a worker trains the trial.
+        since: when the worker took the trial (`time.monotonic`).
+        place: host and device that train the trial, where they are known.
     """
 
     trial: GridTrial

@@ -1,4 +1,4 @@
-"""How often a trial may lose its worker: losses count only where it got no further between them."""
+"""Counts how often a trial has lost its worker without progress in between."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from sweep.records.record import SweepFolder
 
 LOST_WORKERS = 3
-"""How often a trial is moved to another worker, because its own was lost, without progress."""
+"""How often in a row a trial that made no progress gets another worker after a loss."""
 
 Mark = tuple[int, int]
 
 
 @dataclass
 class Losses:
-    """Counts the losses of trials that share a worker, since one of them last came further.
+    """Counts the losses of trials that share a worker since the last progress of one of them.
 
-    What they have reached is read from their checkpoints, from which another worker goes on.
+    Progress is read from the checkpoints, from which another worker resumes the trials.
     """
 
     folder: SweepFolder
@@ -25,7 +25,7 @@ class Losses:
     _counts: dict[str, int] = field(default_factory=dict)
 
     def count(self, trial_ids: Sequence[str]) -> int:
-        """Note a loss of these trials' worker; how many there were at what they have reached."""
+        """Count a loss of the trials' worker; return the losses since the last progress."""
         first = trial_ids[0]
         marks = {trial_id: self._mark(trial_id) for trial_id in trial_ids}
         further = any(mark > self._reached.get(key, (-1, -1)) for key, mark in marks.items())

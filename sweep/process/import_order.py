@@ -50,13 +50,13 @@ def put_working_folder_last() -> None:
             os.environ["PYTHONPATH"] = home + (os.pathsep + inherited if inherited else "")
         for name, file in _imported_from(here):
             _refuse(name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`")
-    for name, file in _shadowing(home):
+    for name, file in _modules_before_the_program(home):
         _refuse(name, file, "rename it, or take its folder out of PYTHONPATH")
     os.environ["PYTHONSAFEPATH"] = "1"  # child processes do not look into the working folder
 
 
 def put_custom_modules_last(folders: Iterable[str]) -> None:
-    """Let the user's own modules be imported from these folders, after everything else."""
+    """Append folders of custom modules to `sys.path`, behind everything else."""
     sys.path += [folder for folder in folders if folder not in sys.path]
 
 
@@ -73,15 +73,15 @@ def _refuse(name: str, file: str, remedy: str) -> NoReturn:
 
 
 def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
-    """Modules of Python that were loaded from the folder before any line of the program ran."""
+    """Yield Python's modules that were loaded from the folder before the program began."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name in sys.stdlib_module_names and file and os.path.dirname(file) == folder:
             yield name, file
 
 
-def _shadowing(home: str) -> Iterator[tuple[str, str]]:
-    """What stands before the program, or Python's own modules, on `sys.path` by the same name."""
+def _modules_before_the_program(home: str) -> Iterator[tuple[str, str]]:
+    """Yield files that `sys.path` has before the program's or Python's modules of the same name."""
     python = os.path.dirname(os.__file__)
     before_python = True
     for folder in map(os.path.abspath, sys.path):
@@ -89,18 +89,18 @@ def _shadowing(home: str) -> Iterator[tuple[str, str]]:
             return
         before_python = before_python and folder != python
         for name, file in _modules_in(folder):
-            if name in PROJECT_PACKAGES or (before_python and _is_in_the_way(name, file)):
+            if name in PROJECT_PACKAGES or (before_python and _shadows_a_library(name, file)):
                 yield name, file
 
 
-def _is_in_the_way(name: str, file: str) -> bool:
+def _shadows_a_library(name: str, file: str) -> bool:
     if name in LIBRARIES:  # a package of this name may well be the library
         return os.path.basename(file) != "__init__.py"
     return name in sys.stdlib_module_names and name not in UNUSED
 
 
 def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
-    """The modules and packages of a name that counts, directly in a folder."""
+    """Yield name and file of a folder's modules that are named like one of the program's."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:  # a folder that is not there, or an archive

@@ -24,8 +24,8 @@ ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 SHOW_CURSOR = b"\x1b[?25h"
 
-LONGEST_S = 28.0
-"""So long a sweep may take to end in order; Ray waits longer for processes that are gone."""
+LONGEST_STOP_S = 28.0
+"""Seconds after which an interrupted sweep ends in any case; Ray may wait longer."""
 
 
 _command_line_handlers: list[object] = []
@@ -80,7 +80,7 @@ class StopSignals:
 
 
 def install_handlers(stop: Callable[[], None] | None = None) -> None:
-    """Set the handlers; to be repeated after `ray.init`, which sets one of its own.
+    """Set the handlers of SIGINT, SIGTERM and SIGHUP; again after `ray.init`, which sets its own.
 
     A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
 
@@ -91,12 +91,12 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        leave_a_dead_terminal()
+        detach_from_closed_terminal()
         if stop is None or len(asked) > 1:
-            _end()
+            _exit_now()
         else:
-            _tell(b"interrupted: trials are being put aside; once more to end at once\n")
-            in_vain = threading.Timer(LONGEST_S, _end)
+            _print(b"interrupted: trials are being put aside; once more to end at once\n")
+            in_vain = threading.Timer(LONGEST_STOP_S, _exit_now)
             in_vain.daemon = True
             in_vain.start()
             stop()
@@ -109,10 +109,10 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
 
 @contextmanager
-def children_spared_hangups() -> Iterator[None]:
-    """Within the block processes are born that no SIGHUP ends, which reaches all of a terminal.
+def hangups_blocked_for_children() -> Iterator[None]:
+    """Within the block processes are started with SIGHUP blocked, which a closed terminal sends.
 
-    They inherit that it is blocked. This process meets one that comes meanwhile at the end.
+    They inherit the blocked signal. This process receives one that arrives meanwhile at the end.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -121,8 +121,8 @@ def children_spared_hangups() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def leave_a_dead_terminal() -> None:
-    """Send what is written to a terminal that has gone nowhere: each write would raise."""
+def detach_from_closed_terminal() -> None:
+    """Redirect output to the null device where its terminal was closed: each write would raise."""
     for number in (1, 2):
         try:
             termios.tcgetattr(number)
@@ -134,9 +134,9 @@ def leave_a_dead_terminal() -> None:
 
 
 def start_without_signals(process: BaseProcess) -> None:
-    """Start a process that no Ctrl-C ends, which reaches every process of a terminal.
+    """Start a process that no Ctrl-C ends, which the terminal sends to all of its processes.
 
-    It is born with the signals blocked: one that has not got as far as ignoring them would be hit.
+    The process starts with the signals blocked: it could not ignore them early enough by itself.
     """
     # multiprocessing's resource tracker lets them through again when it starts.
     resource_tracker.ensure_running()
@@ -152,15 +152,15 @@ def start_without_signals(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _tell(line: bytes) -> None:
+def _print(line: bytes) -> None:
     with suppress(OSError):  # nobody is left to read it
         os.write(2, line)
 
 
-def _end() -> None:
+def _exit_now() -> None:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         if sys.stdout.isatty():
             os.write(1, SHOW_CURSOR)
-    _tell(b"interrupted; run the same command again to go on\n")
+    _print(b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)

@@ -19,7 +19,7 @@ def start_here(quiet: dict[str, Any], say: Callable[[str], None]) -> None:
     """Start Ray on this machine; if it is not up in time, once more, with a longer wait."""
     import ray
 
-    with interrupts.children_spared_hangups():
+    with interrupts.hangups_blocked_for_children():
         try:
             ray.init(address="local", include_dashboard=False, **quiet)
         except Exception as error:
