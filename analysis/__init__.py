@@ -23,15 +23,17 @@ if TYPE_CHECKING:
         WrittenReport,
         compare,
         compare_sweeps,
+        tabulate_errors,
+        tabulate_measures,
+        write_comparison,
+        write_report,
+    )
+    from analysis.plots import (
         plot_degradation,
         plot_differences,
         plot_error_by_batch_size,
         plot_learning_curves,
         plot_level_and_slope,
-        tabulate_errors,
-        tabulate_measures,
-        write_comparison,
-        write_report,
     )
     from analysis.reporting.summary import summarize_results
     from analysis.schema import Results
@@ -59,6 +61,16 @@ __all__ = [
 _OTHER_MODULES = {
     "AnalysisError": "analysis.errors",
     "Results": "analysis.schema",
+    **dict.fromkeys(
+        (
+            "plot_degradation",
+            "plot_differences",
+            "plot_error_by_batch_size",
+            "plot_learning_curves",
+            "plot_level_and_slope",
+        ),
+        "analysis.plots",
+    ),
     "load_results": "analysis.sources.load_results",
     "summarize_results": "analysis.reporting.summary",
 }
