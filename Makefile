@@ -82,6 +82,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
@@ -119,4 +120,5 @@ lock:
 	  --all-extras --python-version 3.11 pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest site .mypy_cache .ruff_cache .import_linter_cache .grimp_cache \
+	  .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import AnalysisError
+from analysis.logs import log_to_file, log_to_stderr
 
 TERMINAL_COLUMNS = shutil.get_terminal_size().columns
 NARROW_HELP_SETTINGS = {"terminal_width": TERMINAL_COLUMNS} if TERMINAL_COLUMNS < 70 else {}
@@ -80,6 +81,40 @@ def run_command_line() -> None:
     sys.exit(code)
 
 
+def _log_to_stderr(is_wanted: bool) -> None:
+    if is_wanted:
+        log_to_stderr()
+
+
+def _log_to_file(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            log_to_file(path)
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say on standard error what is being done.",
+        callback=_log_to_stderr,
+        is_eager=True,
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Append what is being done to this file, in more detail.",
+        callback=_log_to_file,
+        is_eager=True,
+    ),
+]
+
 Margin = Annotated[
     float | None,
     typer.Option(help="Difference in error taken to be none, points; default 0.5, or 1."),
@@ -109,6 +144,8 @@ def report(
     threshold: Threshold = None,
     where: Where = None,
     to_mlflow: ToMlflow = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _exit_on_error():
@@ -138,7 +175,12 @@ def report(
 
 @app.command()
 def compare(
-    before: Source, after: Source, out: Out = Path("comparison"), where: Where = None
+    before: Source,
+    after: Source,
+    out: Out = Path("comparison"),
+    where: Where = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _exit_on_error():

@@ -20,7 +20,6 @@ from typing import Any
 import psutil
 import yaml
 from ray import tune
-from rich.console import Console
 
 GRID = {
     "name": "scale",
@@ -117,20 +116,20 @@ def drive(grid: Any, slots: int) -> None:
     init = ray.init
     ray.init = lambda **options: init(**{**options, "num_cpus": slots})
     results = sum(trial.spec.train.epochs for trial in grid.trials)
-    with open(os.devnull, "w") as nowhere, measured("driver and MLflow", results, "epoch"):
-        run(grid, Console(file=nowhere))
+    with measured("driver and MLflow", results, "epoch"):
+        run(grid)
     ray.init = init
 
 
 def read_and_ship(grid: Any) -> None:
     """What the records weigh, how long `status` reads them, how long `sync` takes from nothing."""
-    from sweep.planning.plan import make_plan
+    from sweep.planning.trial_states import read_trial_states
     from sweep.records.record import Record
     from sweep.tracking.export import export_all
 
     number = len(grid.trials)
     with measured("plan, which reads every record", number, "trial"):
-        plan = make_plan(grid)
+        plan = read_trial_states(grid)
     results = sum(len(record.epochs) for record in plan.records.values())
     os.environ["MLFLOW_TRACKING_URI"] = os.environ.get("SCALE_TRACKING_URI", "sqlite:///anew.db")
     with measured(f"sync of {results} epochs", results, "epoch"):

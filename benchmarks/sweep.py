@@ -169,7 +169,7 @@ def forecast(rounds: int) -> Figures:
 def tracking(epochs: int) -> Figures:
     """What it costs a sweep that an epoch goes to MLflow, while a server takes them in."""
     from sweep.grid.model import load_grid
-    from sweep.planning.plan import make_plan
+    from sweep.planning.trial_states import read_trial_states
     from sweep.tracking.exporter import Exporter
 
     grid = {
@@ -181,7 +181,7 @@ def tracking(epochs: int) -> Figures:
         run_sweep(grid, Path(folder))
         with chdir(folder):
             read = load_grid("grid.yaml")
-            trial_id = next(iter(make_plan(read).records))
+            trial_id = next(iter(read_trial_states(read).records))
             shipper = Exporter(read)
             spent = []
             for _ in range(epochs):

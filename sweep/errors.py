@@ -1,19 +1,20 @@
-"""What can go wrong before anything has started, and how it is said."""
+"""The exceptions of `sweep`, the exit codes of its commands, and the texts of their messages."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories of what a terminal or a reader does not see as a character of a text."""
+"""Unicode categories of characters that a terminal obeys, or that nobody sees."""
 
 
 def escape_invisible(text: str) -> str:
-    """The text with what a terminal would obey written out, but for line ends and tabs."""
+    """Return the text with invisible characters written out (`\\x1b`), but line ends and tabs."""
     return "".join(
         f"\\x{ord(c):02x}" if unicodedata.category(c) in UNSEEN and c not in "\n\t" else c
         for c in text
@@ -31,8 +32,13 @@ class ExitCode(IntEnum):
     NOT_TRACKED = 4
 
 
-class RefusedError(Exception):
-    """The command cannot be carried out; nothing was started. One line per message."""
+class SweepError(Exception):
+    """Base of all exceptions that the functions of `sweep` raise.
+
+    Attributes:
+        messages: what is wrong and what to do, one line each.
+        exit_code: the exit code of a command that raises this.
+    """
 
     exit_code = ExitCode.REFUSED
 
@@ -40,32 +46,64 @@ class RefusedError(Exception):
         super().__init__("\n".join(messages))
         self.messages = messages
 
-    def __reduce__(self) -> tuple[type[RefusedError], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type[SweepError], tuple[str, ...]]:
         return type(self), self.messages
 
 
+class RefusedError(SweepError):
+    """The command or the function cannot do what is asked; nothing was started."""
+
+
+class StorageError(SweepError):
+    """A file or an object store that is needed cannot be read or written."""
+
+
 class NotStartedError(RefusedError):
-    """What the command needs did not start; the same command may work later."""
+    """Something that is needed, such as Ray, did not start; the same call may work later."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
+@contextmanager
+def raise_sweep_errors() -> Iterator[None]:
+    """Turn errors of files and storage, and a `sys.exit` of custom code, into `SweepError`s.
+
+    `BrokenPipeError` is left: it says that nobody reads what is printed.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise StorageError(" ".join(text.split())) from error
+    except SystemExit as error:
+        raise RefusedError(f"a module of this grid asks Python to exit ({error})") from error
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong with a grid. `line` counts from 1; 0 stands for the file as a whole."""
+    """One error in a grid. `line` counts from 1; 0 stands for the file as a whole."""
 
     line: int
     where: str
     what: str
 
     def text(self, path: str) -> str:
-        """`grid.yaml:7: factors.norm[2]: …`, which editors and terminals make clickable."""
+        """Return `grid.yaml:7: factors.norm[2]: …`, which editors and terminals make clickable.
+
+        Without a path, as for a grid that is a mapping: `factors.norm[2]: …`.
+        """
         place = f"{path}:{self.line}" if self.line else path
-        return f"{place}: {self.where}: {self.what}" if self.where else f"{place}: {self.what}"
+        return ": ".join(part for part in (place, self.where, self.what) if part)
 
 
 class GridError(RefusedError):
-    """Everything wrong with a grid, in the order of its lines."""
+    """All errors of a grid, in the order of its lines.
+
+    Attributes:
+        problems: each error with its line and its dotted key (`factors.norm[2]`).
+    """
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
@@ -73,7 +111,7 @@ class GridError(RefusedError):
 
 
 def suggest_nearest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean 'x'?` for the closest known word, else the list of what is known."""
+    """Return `; did you mean 'x'?` for the closest known word, else a list of the known words."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"

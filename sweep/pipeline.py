@@ -1,185 +1,259 @@
-"""`sweep run`: train what is missing, ship it, say how it stands."""
+"""What a run does, from a parsed grid to its results: each stage has a type of its own.
+
+`Grid` (parsed) -> `FeasibleGrid` (cells tried) -> `Plan` (held against the records) -> `Schedule`
+(placed on a cluster) -> `RunResult`. Nothing is printed: observers receive events.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
-from rich.console import Console
-
-from sweep.display import tables
-from sweep.display.cell_checks import check_cells_and_print
-from sweep.display.live_view import print_line, show_live, show_spinner
-from sweep.errors import ExitCode, RefusedError
-from sweep.execution.driver import train_missing
+from sweep.errors import raise_sweep_errors
+from sweep.events import (
+    CellsSkipped,
+    OnEvent,
+    Stage,
+    TrialsCounted,
+    ignore_event,
+    report_stage,
+    report_training,
+    send_message,
+)
+from sweep.execution.driver import train
 from sweep.execution.repeated_errors import Stop
+from sweep.execution.schedule import check_cluster, make_schedule
 from sweep.execution.state import SweepState
 from sweep.execution.worker_preload import preload_workers
 from sweep.grid.model import Grid
-from sweep.planning.feasibility import require_data, require_data_at_hand
-from sweep.planning.kept_trials import kept_trials
-from sweep.planning.plan import Plan, make_plan, plan_after, save_expected, sweep_folder
-from sweep.planning.warnings import changed_source_warnings, missing_data_warnings
-from sweep.process import interrupts
+from sweep.grid.trainable_data import require_trainable
+from sweep.messages import Level
+from sweep.planning.cell_checks import check_cells_in_subprocess
+from sweep.planning.feasibility import (
+    FeasibleGrid,
+    count_cells,
+    require_data,
+    require_undamaged_data,
+)
+from sweep.planning.other_records import other_record_notes
+from sweep.planning.plan import Plan, make_plan
+from sweep.planning.resumption import count_resumed_trials
+from sweep.planning.trial_states import (
+    parse_outcomes,
+    read_states_after,
+    read_trial_states,
+    save_expected,
+    sweep_folder,
+)
+from sweep.planning.warnings import changed_source_notes, missing_data_notes
+from sweep.process.environment import restored_environment
+from sweep.process.interrupts import StopSignals
 from sweep.records.lease import DriverLease, hold_lease, require_no_driver
 from sweep.resources.custom_modules import find_custom_modules
-from sweep.resources.gpu_sharing.measure import drop_unusable_gpus, measure_gpu_shares
-from sweep.resources.node_checks import require_nodes_ready
-from sweep.resources.ray_cluster import Cluster, import_ray, require_reachable
+from sweep.resources.ray_cluster import Cluster, require_no_connection, require_reachable
+from sweep.resources.ray_compat import import_ray
 from sweep.resources.temporary_folder import require_temporary_folder
+from sweep.results import Rehearsal, RunResult
 from sweep.tracking.export import ExportResult, export_all
 from sweep.tracking.exporter import Exporter
+from sweep.wording import count_noun
 from trainables.spec import Outcome
 
-CUT_SHORT_S = 12.0
-"""For so long a sweep that was interrupted waits for MLflow; `sync` does the rest."""
+EXPORT_LIMIT_S = 12.0
+"""How long an interrupted sweep waits for MLflow; `sync` exports what is left."""
+
+
+class _Training(NamedTuple):
+    """What a training has come to; the fields are those of `RunResult`."""
+
+    export: ExportResult
+    ended: frozenset[str] = frozenset()
+    stops: tuple[Stop, ...] = ()
+    is_interrupted: bool = False
 
 
 def run(
     grid: Grid,
-    console: Console,
     *,
+    on_event: OnEvent = ignore_event,
     address: str | None = None,
-    retry: Iterable[Outcome] = (),
-    report: Path | None = None,
-) -> ExitCode:
-    """Train the grid's missing trials. Safe to repeat, to interrupt and to extend.
+    retry: Iterable[Outcome | str] = (),
+) -> RunResult:
+    """Train the grid's missing trials and bring MLflow up to date.
 
-    With a folder for the `report`, the analysis writes one from what there is at the end.
+    Safe to repeat, to interrupt and to extend. Ctrl-C, or a notebook's "interrupt", suspends the
+    trials in training: the function returns, and the next call resumes them. A second Ctrl-C
+    raises `KeyboardInterrupt`. In a thread other than the main one no signal stops the run.
+
+    Args:
+        grid: the grid.
+        on_event: receives what happens, in the calling thread: see `sweep.events`, and
+            `sweep.notebook_progress` for an observer that shows it.
+        address: an existing Ray cluster, or `auto`; by default Ray is started on this machine.
+        retry: outcomes whose trials are trained again: `failed`, `out_of_memory`.
+
+    Returns:
+        How the trials stand, and what became of the export to MLflow.
+
+    Raises:
+        RefusedError: if nothing was started, since a check has failed or another process runs the
+            sweep.
+        NotStartedError: if Ray does not start.
+        StorageError: if records cannot be read or written.
+
+    Examples:
+        >>> import sweep
+        >>> grid = sweep.load_grid("grid.yaml")  # doctest: +SKIP
+        >>> sweep.run(grid).num_missing  # doctest: +SKIP
+        0
     """
+    again = parse_outcomes(list(retry))
+    with restored_environment(), raise_sweep_errors():
+        return _run(grid, on_event, address, again)
+
+
+def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]) -> RunResult:
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
+    require_no_connection()
     require_reachable(address)
-    if report is not None:
-        require_folder(report)
-    plan = make_plan(grid, retry)
-    for line in (*changed_source_warnings(plan), *kept_trials(plan)):
-        print_line(console, f"note: {line}")
-    if plan.missing():
+    states = read_trial_states(grid, retry)
+    for line in (*changed_source_notes(states), *other_record_notes(states)):
+        send_message(on_event, Level.NOTE, line)
+    plan = None
+    if states.missing():
         require_temporary_folder(address)
-        feasible = check_cells_and_print(grid, console, meanwhile=import_ray)
-        with show_spinner(console, "checking the data"):
+        feasible = try_cells(grid, on_event, meanwhile=import_ray)
+        with report_stage(on_event, Stage.CHECK_DATA, "checking the data"):
             require_data(feasible, download=True)
-        plan = replace(plan, grid=feasible)
-        tables.print_continuation(console, plan)
-    plan.folder.storage.require_writable()
-    ended, stops = frozenset[str](), list[Stop]()
-    with hold_lease(plan.folder) as reign:
+        states = plan = make_plan(feasible, states)
         if plan.missing():
-            shipped, board = _train(plan, console, address, reign)
-            ended, stops = board.ended, board.repeated.stops()
+            on_event(TrialsCounted(count_resumed_trials(plan)))
+    states.folder.storage.require_writable()
+    with hold_lease(states.folder) as lease:
+        if plan is not None and plan.missing():
+            training = _train_plan(plan, on_event, address, lease)
         else:
-            save_expected(plan)
-            shipped = export_all(plan.grid)
-    now = plan_after(plan, ended)
-    tables.print_outcome(console, before=plan, after=now, stops=stops)
-    reported = report is None or write_report(now, shipped, report, console)
-    tables.print_locations(console, now, shipped, reported=reported and report is not None)
-    return exit_code(now, shipped, reported=reported)
+            save_expected(states)
+            training = _Training(export_all(states.grid))
+    after = read_states_after(states, training.ended)
+    return RunResult(states, after, training.export, training.stops, training.is_interrupted)
 
 
-def dry_run(
-    grid: Grid, console: Console, *, address: str | None = None, retry: Iterable[Outcome] = ()
-) -> ExitCode:
-    """Check all that `run` checks before it trains, and say what it would train.
+def rehearse(
+    grid: Grid,
+    *,
+    on_event: OnEvent = ignore_event,
+    address: str | None = None,
+    retry: Iterable[Outcome | str] = (),
+) -> Rehearsal:
+    """Check everything that `run` checks before it trains, and train nothing.
 
     Ray is started, or asked, for what there is to train on; nothing is written but a probe.
+    Arguments and exceptions are those of `run`.
+
+    Returns:
+        The plan, and how many trials would be trained at once.
     """
+    again = parse_outcomes(list(retry))
+    with restored_environment(), raise_sweep_errors():
+        return _rehearse(grid, on_event, address, again)
+
+
+def _rehearse(
+    grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
+) -> Rehearsal:
     require_no_driver(sweep_folder(grid))
+    require_no_connection()
     require_reachable(address)
     require_temporary_folder(address)
-    plan = replace(make_plan(grid, retry), grid=check_cells_and_print(grid, console, import_ray))
-    for line in missing_data_warnings(plan.grid):
-        print_line(console, f"note: {line}")
+    states = read_trial_states(grid, retry)
+    plan = make_plan(try_cells(grid, on_event, meanwhile=import_ray), states)
+    for line in missing_data_notes(plan.grid):
+        send_message(on_event, Level.NOTE, line)
     if plan.missing():
-        with show_spinner(console, "checking the data"):
-            require_data_at_hand(plan.grid)
+        with report_stage(on_event, Stage.CHECK_DATA, "checking the data"):
+            require_undamaged_data(plan.grid)
     plan.folder.storage.require_writable()
-    with show_spinner(console, "starting Ray"):
-        cluster = Cluster(
-            address, find_custom_modules(plan.grid.import_paths), partial(print_line, console)
-        )
+    cluster = _connect(plan, on_event, address)
     try:
-        share = cluster.capacity.shares(plan.grid)[0]
-        slots = cluster.capacity.slots(share)
-        if cluster.is_remote:
-            with show_spinner(console, "visiting the nodes"):
-                require_nodes_ready(plan, cluster.capacity, share)
+        capacity = check_cluster(plan, cluster, partial(report_stage, on_event, Stage.CHECK_NODES))
+        slots = capacity.slots(capacity.shares(plan.grid)[0])
     finally:
         cluster.shut_down()
-    tables.print_plan(console, plan, slots)
-    print_line(console, "dry run: nothing was trained")
-    return ExitCode.DONE
+    return Rehearsal(plan, slots)
 
 
-def _train(
-    plan: Plan, console: Console, address: str | None, reign: DriverLease
-) -> tuple[ExportResult, SweepState]:
-    say, board = partial(print_line, console), None
-    with show_spinner(console, "starting Ray"), preload_workers(plan.grid, len(plan.missing())):
-        cluster = Cluster(address, find_custom_modules(plan.grid.import_paths), say)
-    try:
-        plan = replace(plan, grid=drop_unusable_gpus(plan.grid, cluster, say))
-        share = cluster.capacity.shares(plan.grid)[0]
-        cluster.capacity.slots(share)  # refuses what fits on no node
-        interrupts.install_handlers()
-        if cluster.is_remote:
-            with show_spinner(console, "visiting the nodes"):
-                require_nodes_ready(plan, cluster.capacity, share)
-        packing = measure_gpu_shares(plan, cluster, say, partial(show_spinner, console))
-        board = SweepState(plan, slots=packing.slots_at_first(plan), logs=cluster.logs)
-        interrupts.install_handlers(board.interrupt)
-        save_expected(plan)
-        shipper = Exporter(plan.grid)
-        with show_live(board, console):
-            train_missing(plan, cluster, packing, board, shipper, reign)
-    finally:
-        is_read = board is not None and bool(board.broken or board.num_lost)
-        cluster.shut_down(keep_logs=is_read)
-    if board.broken:
-        print_line(console, f"stopped: {board.broken}", "red")
-    if is_read:
-        print_line(console, f"what Ray says of it: {cluster.logs}")
-    with show_spinner(console, "bringing MLflow up to date"):
-        limit_s = CUT_SHORT_S if board.is_stopping else None
-        return shipper.finish(limit_s), board
+def try_cells(
+    grid: Grid, on_event: OnEvent, *, meanwhile: Callable[[], object] = lambda: None
+) -> FeasibleGrid:
+    """Return the grid without the cells that cannot be trained.
 
+    Args:
+        grid: the parsed grid.
+        on_event: receives which cells are skipped, and what else to know of the grid.
+        meanwhile: is called while another process tries the cells.
 
-def require_folder(report: Path) -> None:
-    """Raise `RefusedError` unless a report can be written to this folder, made if need be."""
-    there = next(path for path in (report, *report.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise RefusedError(f"--report {report}: expected a folder, found the file {there}")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise RefusedError(f"--report {report}: the folder {there} cannot be written")
-
-
-def write_report(plan: Plan, shipped: ExportResult, out: Path, console: Console) -> bool:
-    """Have the analysis write a report, in a process of its own; whether it did.
-
-    Where no trial has a result there is none to write, and a line says so.
+    Raises:
+        RefusedError: for cells that cannot be trained, unless the grid says `infeasible: skip`,
+            and for data sets that are known by their dimensions alone.
     """
-    if not plan.num(Outcome.COMPLETED, Outcome.DIVERGED):
-        print_line(console, "no report is written, since no trial has a result")
-        return True
-    source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
-    sys.stdout.flush()
-    command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
-    code = subprocess.run(command, check=False).returncode
-    if code != 0:
-        what = f"no report is written to {out}: `python -m analysis report` ended with {code}"
-        print_line(console, what, "red")
-    return code == 0
+    require_trainable(grid)
+    for line in grid.warnings:
+        send_message(on_event, Level.WARNING, line)
+    for line in grid.notes:
+        send_message(on_event, Level.NOTE, line)
+    description = f"checking {count_noun(count_cells(grid), 'cell')}"
+    with report_stage(on_event, Stage.CHECK_CELLS, description):
+        found = check_cells_in_subprocess(grid, meanwhile)
+    for line in found.grid.skipped:
+        on_event(CellsSkipped(line))
+    for line in found.warnings:
+        send_message(on_event, Level.WARNING, line)
+    for line in found.notes:
+        send_message(on_event, Level.NOTE, line)
+    for (norm, variant), reason in found.grid.not_fusable.items():
+        which = f"{norm} ({variant})" if variant else norm
+        line = f"{which}: its seeds are trained one at a time: {reason}"
+        send_message(on_event, Level.NOTE, line)
+    return found.grid
 
 
-def exit_code(plan: Plan, shipped: ExportResult, *, reported: bool = True) -> ExitCode:
-    """What the records, MLflow and the report say, which is not always what Ray says."""
-    if plan.missing():
-        return ExitCode.INCOMPLETE
-    if plan.num(Outcome.FAILED, Outcome.OUT_OF_MEMORY):
-        return ExitCode.FAILED
-    return ExitCode.NOT_TRACKED if shipped.error or not reported else ExitCode.DONE
+def _train_plan(
+    plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
+) -> _Training:
+    signals, state = StopSignals(), None
+    on_stage = partial(report_stage, on_event)
+    try:
+        with preload_workers(plan.grid, len(plan.missing())):
+            cluster = _connect(plan, on_event, address)
+        try:
+            signals.keep_command_handlers()
+            check_cluster(plan, cluster, partial(on_stage, Stage.CHECK_NODES))
+            schedule = make_schedule(plan, cluster, on_event, partial(on_stage, Stage.MEASURE_GPU))
+            state = SweepState(plan, slots=schedule.slots, ray_logs=cluster.logs)
+            signals.stop_with(state.interrupt)
+            save_expected(plan)
+            exporter = Exporter(plan.grid)
+            with report_training(on_event, state):
+                train(schedule, state, exporter, lease)
+        finally:
+            needs_logs = state is not None and bool(state.failure or state.num_lost_workers)
+            cluster.shut_down(keep_logs=needs_logs)
+        if state.failure:
+            send_message(on_event, Level.ERROR, f"stopped: {state.failure}")
+        if needs_logs:
+            send_message(on_event, Level.INFO, f"what Ray says of it: {cluster.logs}")
+        with on_stage(Stage.FINISH_EXPORT, "bringing MLflow up to date"):
+            export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
+    finally:
+        signals.restore()
+    return _Training(
+        export, state.ended_trial_ids, tuple(state.repeated.stops()), state.interrupted
+    )
+
+
+def _connect(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
+    with report_stage(on_event, Stage.START_RAY, "starting Ray"):
+        modules = find_custom_modules(plan.grid.import_paths)
+        return Cluster(address, modules, partial(send_message, on_event, Level.INFO))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import normmods
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.models.build import build_model
 from trainables.models.catalog import complete_model_spec
 from trainables.models.layers import build_activation_after, build_conv

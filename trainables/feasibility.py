@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import normmods
-from trainables.data.catalog import DatasetInfo, dataset_info
+from trainables.data.catalog import DatasetInfo
+from trainables.data.lookup import dataset_info
 from trainables.dry_run import DryRun
 from trainables.errors import Infeasible, describe_error
 from trainables.evaluate import (

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import normmods
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.dry_run import DryRun
 from trainables.feasibility import dry_run_device
 from trainables.models.build import build_model, prepare_convolutions

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from trainables import checkpoint as checkpoints
-from trainables.data.catalog import dataset_info
 from trainables.data.custom import set_custom_data_root
 from trainables.data.load import load_dataset
+from trainables.data.lookup import dataset_info
 from trainables.determinism import configure_cublas, deterministic_algorithms
 from trainables.epoch import ChunkSizer, TrainingEpoch
 from trainables.errors import CheckpointDamaged

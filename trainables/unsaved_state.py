@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainables.data.catalog import DatasetInfo, dataset_info
+from trainables.data.catalog import DatasetInfo
+from trainables.data.lookup import dataset_info
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
 from trainables.seeding import SeededGlobalRng, seeded_generator

@@ -1,8 +1,9 @@
-"""The command line. Each command imports what it needs when it is called: help answers at once."""
+"""The command line. Each command imports its modules when it is called: help needs none."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -10,19 +11,18 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli import author as writing
-from sweep.cli import inspect as looking
-from sweep.cli import maintain as keeping
-from sweep.cli import train as training
+from sweep.cli import author, inspect, maintain, train
 from sweep.errors import ExitCode, escape_invisible
 from sweep.process import interrupts
 from sweep.tracking.credentials import move_password_to_environment
 
+logger = logging.getLogger(__name__)
+
 HELP = "Train a grid of (norm, batch size, seed) on Ray Tune; track every trial in MLflow."
 
 
-NARROWEST_PANELS = 70
-"""Columns below which help is plain text: in panels the names of options would be cut off."""
+MIN_PANEL_COLUMNS = 70
+"""In narrower terminals help is plain text: a panel would cut off the names of options."""
 
 
 def _print_version(asked: bool) -> None:
@@ -34,9 +34,9 @@ def _print_version(asked: bool) -> None:
 
 
 def new_app(name: str) -> typer.Typer:
-    """A command line without commands, which knows `-h`, `--help` and `--version`."""
+    """Return a command line without commands, with `-h`, `--help` and `--version`."""
     columns = shutil.get_terminal_size().columns
-    narrow = {"terminal_width": columns} if columns < NARROWEST_PANELS else {}
+    narrow = {"terminal_width": columns} if columns < MIN_PANEL_COLUMNS else {}
     made = typer.Typer(
         name=name,
         rich_markup_mode=None if narrow else "rich",
@@ -64,11 +64,11 @@ def new_app(name: str) -> typer.Typer:
 
 app = new_app("sweep")
 for command in (
-    *(writing.init, looking.plan, training.run, looking.status, keeping.sync),
-    *(training.reproduce, writing.parameters, keeping.gc, writing.schema),
+    *(author.init, inspect.plan, train.run, inspect.status, maintain.sync),
+    *(train.reproduce, author.parameters, maintain.gc, author.schema),
 ):
     app.command()(command)
-app.command(name="check-norm")(writing.check_norm)
+app.command(name="check-norm")(author.check_norm)
 
 
 def main(commands: typer.Typer = app) -> None:
@@ -81,7 +81,7 @@ def main(commands: typer.Typer = app) -> None:
         try:
             code = _exit_code_of(commands)
         finally:
-            interrupts.leave_a_dead_terminal()
+            interrupts.detach_from_closed_terminal()
             sys.stdout.flush()
     except BrokenPipeError:
         from sweep.display.output import discard_stdout
@@ -99,9 +99,9 @@ def main(commands: typer.Typer = app) -> None:
 
 
 def open_standard_streams() -> None:
-    """Have something to read from and to write to where the caller has closed a stream (`>&-`).
+    """Open the null device for each standard stream that the caller has closed (`>&-`).
 
-    The next file to be opened would otherwise get its number, and what is printed.
+    The next file to be opened would otherwise get the stream's number, and what is printed.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -113,12 +113,13 @@ def open_standard_streams() -> None:
 
 
 def _exit_code_of(commands: typer.Typer) -> int:
-    """Run the command; a mistake in what was typed is one line on stderr and exit code 2."""
+    """Run the command and return its exit code; a wrong option is a line on stderr and code 2."""
     try:
         return int(commands(standalone_mode=False) or 0)
     except Exception as error:
         # Typer's own errors have this method; their classes have moved between its versions.
         if not hasattr(error, "format_message"):
+            logger.exception("the command failed")
             raise
         if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
             typer.echo(escape_invisible(usage_line(error)), err=True)
@@ -126,7 +127,7 @@ def _exit_code_of(commands: typer.Typer) -> int:
 
 
 def usage_line(error: Exception) -> str:
-    """`norm-sweep run: No such option: --repot … (`norm-sweep run -h` shows what there is)`."""
+    """Return `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`."""
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "norm-sweep"

@@ -1,4 +1,4 @@
-"""What is typed after several commands, and the grid that it means."""
+"""The arguments that several commands have, and the grid that they name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.errors import RefusedError
+from sweep.process.logs import log_to_file, log_to_stderr
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sweep.grid.model import Grid
-    from trainables.spec import Outcome
 
 
 def complete_files(incomplete: str) -> list[str]:
-    """YAML files, and folders to go on into, for a shell to complete."""
+    """Return the YAML files and folders that begin with what is typed."""
     found = glob.glob(f"{glob.escape(incomplete)}*")
     folders = [f"{path}/" for path in found if os.path.isdir(path)]
     return sorted(folders + [path for path in found if path.endswith((".yaml", ".yml"))])
@@ -45,50 +45,64 @@ Changes = Annotated[
         help="Read the grid as if it said so: train.epochs=2, factors.seed=[0,1].",
     ),
 ]
+
+
+def _log_to_stderr(is_wanted: bool) -> None:
+    if is_wanted:
+        log_to_stderr()
+
+
+def _log_to_file(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            log_to_file(path)
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say on standard error what is being done.",
+        callback=_log_to_stderr,
+        is_eager=True,
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Append what is being done to this file, in more detail.",
+        callback=_log_to_file,
+        is_eager=True,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
 def load_grid_argument(path: Path, scale: str = "full", changes: list[str] | None = None) -> Grid:
-    """The grid that is meant; raises `RefusedError`."""
-    from sweep.grid.model import load_grid
+    """Return the grid of a command's arguments; raises `RefusedError`."""
     from sweep.grid.preset_changes import Preset
-    from sweep.grid.presets import apply_preset
+    from sweep.interface import load_grid
 
     if scale not in list(Preset):
         raise RefusedError(f"--scale: expected {' or '.join(Preset)}, found {scale!r}")
-    return apply_preset(load_grid(path, changes or []), Preset(scale))
+    return load_grid(path, changes or [], scale=scale)
 
 
 def complete_trial_names(ctx: typer.Context) -> list[str]:
-    """The names of the trials of the grid that is typed before, for a shell to complete."""
+    """Return the names of the trials of the grid that is typed before, for a shell to complete."""
     try:
         return [trial.name for trial in load_grid_argument(Path(ctx.params["grid"])).trials]
     except (RefusedError, KeyError, TypeError):
         return []
 
 
-def parse_outcomes(names: list[str]) -> list[Outcome]:
-    """The outcomes that `--retry` names; raises `RefusedError`."""
-    from trainables.spec import Outcome
-
-    again = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
-    for name in names:
-        if name not in again:
-            raise RefusedError(f"--retry: expected {' or '.join(again)}, found {name!r}")
-    return [Outcome(name) for name in names]
-
-
 def console() -> Console:
-    """Where people read what a command says."""
+    """Return the console that a command prints to."""
     from sweep.display.output import PipeSafeConsole
 
     return PipeSafeConsole()
-
-
-def without_skipped(read: Grid) -> Grid:
-    """The grid without the cells that it skips as infeasible, for commands that train nothing."""
-    if not read.skip_infeasible:
-        return read
-    from sweep.planning.feasibility import drop_infeasible_cells
-
-    return drop_infeasible_cells(read)[0]

@@ -1,4 +1,4 @@
-"""Commands for whoever writes a grid or a layer: init, schema, check-norm, parameters."""
+"""Commands for authors of grids and layers: init, schema, check-norm, parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import GridPath, console, load_grid_argument
+from sweep.cli.arguments import GridPath, LogFile, Verbose, console, load_grid_argument
 from sweep.cli.exit_codes import exit_on_error
 from sweep.errors import ExitCode, RefusedError
 
@@ -38,6 +38,8 @@ def init(
             autocompletion=_examples,
         ),
     ] = "",
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Write a commented grid to start from, and beside it the schema that editors use."""
     from sweep.grid.examples import read_example as text_of
@@ -63,6 +65,8 @@ def schema(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the fields and what they mean instead.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Print the JSON Schema of a grid, with which editors complete and check one."""
     from sweep.grid.reference import format_reference
@@ -71,13 +75,13 @@ def schema(
     print(format_reference() if markdown else json.dumps(make_schema(), indent=1))
 
 
-def parameters(grid: GridPath) -> None:
+def parameters(grid: GridPath, verbose: Verbose = False, log_file: LogFile = None) -> None:
     """Print the parameters of each model, and how many each norm adds to it. Trains nothing."""
     with exit_on_error():
         from sweep.display.tables import print_parameters
-        from sweep.planning.added_parameters import added_parameters
+        from sweep.planning.added_parameters import count_added_parameters
 
-        print_parameters(console(), added_parameters(load_grid_argument(grid)))
+        print_parameters(console(), count_added_parameters(load_grid_argument(grid)))
 
 
 def check_norm(
@@ -93,6 +97,8 @@ def check_norm(
         list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="num_groups=8, …")
     ] = None,
     channels: Annotated[int, typer.Option(min=1, help="Channels of the layers tried.")] = 48,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Run the contract of a norm layer on yours and print a line per property.
 
@@ -111,7 +117,7 @@ def check_norm(
         for name, sign, _ in given:
             if not name.isidentifier() or not sign:
                 raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
-        _find_own_module(norm)
+        _import_from_working_folder(norm)
         import normmods
 
         chosen = {name: parse_scalar(value) for name, _, value in given}
@@ -126,8 +132,8 @@ def check_norm(
     raise typer.Exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
 
 
-def _find_own_module(norm: str) -> None:
-    """Have `module:attr` imported from the working folder; raises `RefusedError`."""
+def _import_from_working_folder(norm: str) -> None:
+    """Let `module:attr` be imported from the working folder; raises `RefusedError`."""
     from sweep.grid.shadowed_modules import describe_shadowed_module
     from sweep.process.import_order import put_custom_modules_last
 

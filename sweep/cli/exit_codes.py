@@ -1,36 +1,40 @@
-"""How a command says that it cannot be carried out."""
+"""The exit code of a command, and the lines of one that cannot be carried out."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
-from sweep.errors import ExitCode, RefusedError, escape_invisible
+from sweep.errors import ExitCode, SweepError, escape_invisible, raise_sweep_errors
+
+if TYPE_CHECKING:
+    from sweep.results import RunResult
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn refusals into lines on stderr and exit code 2."""
-    from sweep.records.record import RecordDamagedError
-
+    """Turn a `SweepError` within the block into lines on stderr and its exit code."""
     try:
-        yield
-    except RefusedError as error:
+        with raise_sweep_errors():
+            yield
+    except SweepError as error:
+        logger.error("refused: %s", error)
         for message in error.messages:
             print(escape_invisible(message), file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
-    except RecordDamagedError as error:
-        print(escape_invisible(str(error)), file=sys.stderr)
-        raise typer.Exit(ExitCode.REFUSED) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # storage that cannot be reached, most of the time
-        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(escape_invisible(" ".join(told.split())), file=sys.stderr)
-        raise typer.Exit(ExitCode.REFUSED) from None
-    except SystemExit as error:
-        print(f"a module of this grid asks Python to exit ({error})", file=sys.stderr)
-        raise typer.Exit(ExitCode.REFUSED) from None
+
+
+def run_exit_code(result: RunResult, *, is_reported: bool = True) -> ExitCode:
+    """Return the exit code of a run: by its records, its export and whether its report is there."""
+    if result.num_missing:
+        return ExitCode.INCOMPLETE
+    if result.num_failed:
+        return ExitCode.FAILED
+    return ExitCode.NOT_TRACKED if result.export.error or not is_reported else ExitCode.DONE

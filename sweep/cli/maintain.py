@@ -1,4 +1,4 @@
-"""Commands that keep what a sweep has left in order: sync, gc."""
+"""Commands that maintain MLflow and the checkpoints of a sweep: sync, gc."""
 
 from __future__ import annotations
 
@@ -7,32 +7,40 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import AtScale, Changes, GridPath, load_grid_argument, without_skipped
+from sweep.cli.arguments import (
+    AtScale,
+    Changes,
+    GridPath,
+    LogFile,
+    Verbose,
+    load_grid_argument,
+)
 from sweep.cli.exit_codes import exit_on_error
-from sweep.errors import ExitCode, RefusedError, escape_invisible
+from sweep.errors import ExitCode, escape_invisible
 from sweep.wording import count_noun
 
 
-def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> None:
+def sync(
+    grid: GridPath,
+    scale: AtScale = "full",
+    changes: Changes = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> None:
     """Bring MLflow up to the records. Does nothing that is done already."""
     with exit_on_error():
-        from sweep.planning.plan import make_plan
-        from sweep.records.lease import hold_lease
-        from sweep.tracking.export import export_all
+        from sweep.interface import sync as sync_grid
 
-        standing = make_plan(without_skipped(load_grid_argument(grid, scale, changes)))
-        if not standing.records:
-            raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
-        with hold_lease(standing.folder):
-            shipped = export_all(standing.grid)
-    if shipped.link is None:
-        print(f"MLflow cannot be reached: {escape_invisible(shipped.error or '')}", file=sys.stderr)
+        result = sync_grid(load_grid_argument(grid, scale, changes))
+    export = result.export
+    if export.link is None:
+        print(f"MLflow cannot be reached: {escape_invisible(export.error or '')}", file=sys.stderr)
         raise typer.Exit(ExitCode.NOT_TRACKED)
-    if shipped.note:
-        print(escape_invisible(shipped.note))
-    up_to_date = count_noun(len(standing.records), "run")
-    print(f"{up_to_date} up to date, {shipped.num_exported} of them just now")
-    print(f"{shipped.link.command or 'open'}: {shipped.link.link}")
+    if export.note:
+        print(escape_invisible(export.note))
+    up_to_date = count_noun(result.num_records, "run")
+    print(f"{up_to_date} up to date, {export.num_exported} of them just now")
+    print(f"{export.link.command or 'open'}: {export.link.link}")
 
 
 def gc(
@@ -42,6 +50,8 @@ def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Delete the checkpoints of trials that have an outcome. Records stay, and all results.
 
@@ -50,10 +60,10 @@ def gc(
     """
     with exit_on_error():
         from sweep.planning.checkpoint_cleanup import delete_unneeded_checkpoints
-        from sweep.planning.plan import make_plan
+        from sweep.planning.trial_states import read_trial_states
 
-        standing = make_plan(load_grid_argument(grid, scale, changes))
-        found = delete_unneeded_checkpoints(standing, delete=not dry_run)
+        states = read_trial_states(load_grid_argument(grid, scale, changes))
+        found = delete_unneeded_checkpoints(states, delete=not dry_run)
     deleted = "would be deleted" if dry_run else "deleted"
     of = f"checkpoints of {count_noun(found.num_trials, 'trial')}"
     print(f"{of}, {found.num_bytes / 1e6:,.1f} MB, {deleted}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,13 +11,18 @@ from sweep.cli.arguments import (
     AtScale,
     Changes,
     GridPath,
+    LogFile,
+    Verbose,
     complete_trial_names,
     console,
     load_grid_argument,
-    parse_outcomes,
 )
-from sweep.cli.exit_codes import exit_on_error
+from sweep.cli.exit_codes import exit_on_error, run_exit_code
 from sweep.errors import ExitCode
+from sweep.messages import Message
+
+if TYPE_CHECKING:
+    from sweep.events import Event
 
 
 def run(
@@ -40,6 +45,8 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train what is missing. Safe to repeat, to interrupt and to extend.
 
@@ -56,14 +63,32 @@ def run(
       norm-sweep run grid.yaml --address auto
     """
     with exit_on_error():
-        read, outcomes = load_grid_argument(grid, scale, changes), parse_outcomes(retry or [])
-        from sweep.pipeline import dry_run as rehearse
+        from sweep.planning.trial_states import parse_outcomes
+
+        read = load_grid_argument(grid, scale, changes)
+        outcomes = parse_outcomes(retry or [], "--retry")
+        from sweep.cli.report import require_report_folder, write_report
+        from sweep.display.live_view import print_line
+        from sweep.display.observer import live_display
+        from sweep.display.tables import print_locations, print_outcome, print_plan
+        from sweep.pipeline import rehearse
         from sweep.pipeline import run as run_grid
 
+        screen = console()
         if dry_run:
-            code = rehearse(read, console(), address=address, retry=outcomes)
-        else:
-            code = run_grid(read, console(), address=address, retry=outcomes, report=report)
+            with live_display(screen) as on_event:
+                found = rehearse(read, on_event=on_event, address=address, retry=outcomes)
+            print_plan(screen, found.plan, found.slots)
+            print_line(screen, "dry run: nothing was trained")
+            return
+        if report is not None:
+            require_report_folder(report)
+        with live_display(screen) as on_event:
+            result = run_grid(read, on_event=on_event, address=address, retry=outcomes)
+        print_outcome(screen, before=result.before, after=result.states, stops=result.stops)
+        is_reported = report is not None and write_report(result, report, screen)
+        print_locations(screen, result.states, result.export, is_reported=is_reported)
+    code = run_exit_code(result, is_reported=report is None or is_reported)
     raise typer.Exit(code)
 
 
@@ -83,6 +108,8 @@ def reproduce(
     ] = None,
     scale: AtScale = "full",
     changes: Changes = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train one trial in this process, without Ray, and compare it with its record.
 
@@ -100,22 +127,13 @@ def reproduce(
       python -m pdb -m sweep reproduce grid.yaml groupnorm-bs008-s2
     """
     with exit_on_error():
-        from sweep.execution.reproduce import find_trial, train_steps
-        from sweep.execution.reproduce import reproduce as train_again
-        from sweep.planning.feasibility import require_data
-        from sweep.planning.plan import make_plan
+        from sweep.interface import reproduce as train_again
 
         read = load_grid_argument(grid, scale, changes)
-        found = find_trial(read, trial)
-        require_data(read, download=True)
-        standing = make_plan(read)
-        print(f"{found.name} ({found.trial_id})")
-        if steps is not None:
-            same = train_steps(standing, found, _say, steps)
-        else:
-            same = train_again(standing, found, _say, epochs)
-    raise typer.Exit(ExitCode.DONE if same else ExitCode.FAILED)
+        found = train_again(read, trial, epochs=epochs, steps=steps, on_event=_print_message)
+    raise typer.Exit(ExitCode.DONE if found.is_same else ExitCode.FAILED)
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _print_message(event: Event) -> None:
+    if isinstance(event, Message):
+        print(event.text, flush=True)

@@ -1,1 +1,1 @@
-"""What a person sees: the live view, plain lines, tables."""
+"""Observers of a sweep: live view, lines, tables, status and JSON."""

@@ -1,4 +1,4 @@
-"""What `plan --json` and `status --json` print: the tables' numbers for other programs.
+"""The JSON of `plan --json` and `status --json`: the tables' numbers for other programs.
 
 Keys are never renamed or given another meaning, only added. Times are in seconds, errors in
 percent.
@@ -16,11 +16,13 @@ from sweep.grid.expand import GridTrial
 from sweep.grid.variant import Variant
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from sweep.records.lease import Holder
+from sweep.records.trial_log import find_log
 
 
 def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
-    """The sweep, its cells, and what is left to do; forecasts are None before any was timed."""
+    """Return the sweep, its cells and what is missing; forecasts are None before any was timed."""
     missing = plan.missing()
     seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else None
     return {
@@ -32,26 +34,26 @@ def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
             {"slots": o.slots, "makespan_s": o.makespan_s, "slot_hours": o.slot_hours}
             for o in (forecast_by_slots(seconds) if seconds else ())
         ],
-        "saved_side_by_side": plan.saved(),
+        "saved_side_by_side": plan.fusion_saving(),
     }
 
 
-def status_data(plan: Plan, holder: Holder | None) -> dict[str, Any]:
-    """The sweep, its cells, who drives it, and every trial that has begun."""
+def status_data(states: TrialStates, holder: Holder | None) -> dict[str, Any]:
+    """Return the sweep, its cells, its driver, and every trial that has a record."""
     alive = holder if holder and not holder.is_dead() else None
-    begun = [trial for trial in plan.grid.trials if trial.trial_id in plan.records]
+    begun = [trial for trial in states.grid.trials if trial.trial_id in states.records]
     return {
-        **_sweep(plan),
+        **_sweep(states),
         "running": alive.who if alive else None,
         "died": holder.who if holder and not alive else None,
-        "trials": [_trial(trial) | _progress(plan, trial, alive) for trial in begun],
-        "not_readable": list(plan.damaged.values()),
+        "trials": [_trial(trial) | _progress(states, trial, alive) for trial in begun],
+        "not_readable": list(states.damaged.values()),
     }
 
 
-def _sweep(plan: Plan) -> dict[str, Any]:
-    grid = plan.grid
-    outcomes = Counter(outcome.value for t in grid.trials if (outcome := plan.outcome(t)))
+def _sweep(states: TrialStates) -> dict[str, Any]:
+    grid = states.grid
+    outcomes = Counter(outcome.value for t in grid.trials if (outcome := states.outcome(t)))
     cells: dict[tuple[str, Variant, int], list[GridTrial]] = {}
     for trial in grid.trials:
         cells.setdefault((trial.norm, trial.variant, trial.spec.batch_size), []).append(trial)
@@ -60,19 +62,19 @@ def _sweep(plan: Plan) -> dict[str, Any]:
         "experiment": grid.experiment,
         "edition": str(grid.preset) if grid.preset else None,
         **({"preset": grid.preset.to_dict()} if grid.preset else {}),
-        "records": plan.folder.storage.uri,
+        "records": states.folder.storage.uri,
         "num_trials": len(grid.trials),
-        "num_missing": sum(plan.outcome(trial) is None for trial in grid.trials),
+        "num_missing": sum(states.outcome(trial) is None for trial in grid.trials),
         "outcomes": dict(sorted(outcomes.items())),
-        "cells": [_cell(plan, trials) for trials in cells.values()],
+        "cells": [_cell(states, trials) for trials in cells.values()],
     }
 
 
-def _cell(plan: Plan, trials: Sequence[GridTrial]) -> dict[str, Any]:
+def _cell(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
     first = trials[0]
-    outcomes = [plan.outcome(trial) for trial in trials]
+    outcomes = [states.outcome(trial) for trial in trials]
     errors = [
-        plan.records[trial.trial_id].epochs[-1].metrics.test_error
+        states.records[trial.trial_id].epochs[-1].metrics.test_error
         for trial, outcome in zip(trials, outcomes, strict=True)
         if outcome == "completed"
     ]
@@ -105,8 +107,8 @@ def _trial(trial: GridTrial) -> dict[str, Any]:
     }
 
 
-def _progress(plan: Plan, trial: GridTrial, holder: Holder | None) -> dict[str, Any]:
-    record = plan.records[trial.trial_id]
+def _progress(states: TrialStates, trial: GridTrial, holder: Holder | None) -> dict[str, Any]:
+    record = states.records[trial.trial_id]
     last = record.last_attempt
     return {
         "outcome": record.outcome.value if record.outcome else None,
@@ -117,4 +119,5 @@ def _progress(plan: Plan, trial: GridTrial, holder: Holder | None) -> dict[str, 
         "device": last.device if last else None,
         "num_attempts": len(record.attempts),
         "error": record.error.message if record.error else None,
+        "log": find_log(states.folder.trial(trial.trial_id)) if record.error else None,
     }

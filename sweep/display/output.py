@@ -1,4 +1,4 @@
-"""Standard output whose reader may leave before the end, as `head` does."""
+"""Consoles whose reader or terminal may go away before the end, as `head` does."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from typing import IO, Any, cast
 from rich.console import Console
 
 
-class ToTheEnd:
-    """Standard output, written to without an error where its terminal has gone away."""
+class TerminalSafeStdout:
+    """Standard output that raises no error when its terminal has gone away."""
 
     def write(self, text: str) -> int:
-        """As `sys.stdout.write`; of a terminal that has gone, nothing is asked any more."""
+        """Write as `sys.stdout.write`; discard everything once the terminal has gone away."""
         try:
             return sys.stdout.write(text)
         except OSError as error:
-            _give_up_on_terminal(error)
+            _discard_if_terminal_gone(error)
             return len(text)
 
     def flush(self) -> None:
-        """As `sys.stdout.flush`."""
+        """Flush as `sys.stdout.flush`."""
         try:
             sys.stdout.flush()
         except OSError as error:
-            _give_up_on_terminal(error)
+            _discard_if_terminal_gone(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stdout, name)
 
 
 class PipeSafeConsole(Console):
-    """A console that says nothing more once nobody reads; what it reports on goes on."""
+    """A console that discards its output, without an error, when the reader of a pipe has gone."""
 
     def __init__(self) -> None:
-        super().__init__(file=cast(IO[str], ToTheEnd()))
+        super().__init__(file=cast(IO[str], TerminalSafeStdout()))
 
     def on_broken_pipe(self) -> None:
-        """Rich's own way would be to exit."""
+        """Discard all further output; rich itself would end the process."""
         self.quiet = True
         discard_stdout()
 
 
-def _give_up_on_terminal(error: OSError) -> None:
+def _discard_if_terminal_gone(error: OSError) -> None:
     if error.errno != errno.EIO:
         raise error
     discard_stdout()
 
 
 def stderr_console() -> Console:
-    """A console for what people read while standard output is for a program."""
+    """Return a console on standard error, for people, while standard output is for a program."""
     return Console(stderr=True)
 
 
 def discard_stdout() -> None:
-    """Send whatever is still written to standard output nowhere, from Python's buffer too."""
+    """Redirect standard output, and what Python has buffered of it, to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

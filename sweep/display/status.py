@@ -15,57 +15,60 @@ from sweep.display.tables import (
     print_preset,
 )
 from sweep.grid.expand import GridTrial
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from sweep.records.lease import Holder
 from sweep.records.record import Record
 from sweep.wording import count_noun
 
 
-def print_status(console: Console, plan: Plan, holder: Holder | None) -> None:
-    """How the sweep stands: counts, cells, what is under way and what went wrong.
+def print_status(console: Console, states: TrialStates, holder: Holder | None) -> None:
+    """Print counts, cells, trials in training, errors and the driver.
 
-    `holder` is who drives it, or who did and died.
+    Args:
+        console: where to print.
+        states: the trials with their records.
+        holder: the driver that runs the sweep, or that ran it and died.
     """
     alive = holder if holder and not holder.is_dead() else None
-    print_preset(console, plan.grid)
-    print_cells(console, plan)
+    print_preset(console, states.grid)
+    print_cells(console, states)
     print_line(
         console,
-        format_outcome_counts(plan, sum(is_running(r, alive) for r in plan.records.values())),
+        format_outcome_counts(states, sum(is_running(r, alive) for r in states.records.values())),
     )
-    begun = [trial for trial in plan.missing() if trial.trial_id in plan.records]
+    begun = [trial for trial in states.missing() if trial.trial_id in states.records]
     for trial in begun[:MAX_TRIAL_ROWS]:
-        print_line(console, f"  {format_begun_trial(plan, trial, alive)}")
+        print_line(console, f"  {format_begun_trial(states, trial, alive)}")
     if len(begun) > MAX_TRIAL_ROWS:
         print_line(console, f"  and {len(begun) - MAX_TRIAL_ROWS} more")
-    print_errors(console, plan)
-    for line in describe_driver(plan, holder):
+    print_errors(console, states, with_logs=True)
+    for line in describe_driver(states, holder):
         print_line(console, line)
-    print_line(console, f"records in {plan.folder.storage.uri}")
+    print_line(console, f"records in {states.folder.storage.uri}")
 
 
-def describe_driver(plan: Plan, holder: Holder | None) -> Iterator[str]:
-    """Who drives the sweep; of one that died, what it may have left behind."""
+def describe_driver(states: TrialStates, holder: Holder | None) -> Iterator[str]:
+    """Yield lines that say who runs the sweep, and what to type if the last driver died."""
     if holder is None:
         yield "nobody is running it"
     elif holder.is_dead():
         yield f"nobody is running it: the last one ({holder.who}) died"
-        yield f"`norm-sweep sync {plan.grid.arguments}` makes MLflow say so too"
+        yield f"`norm-sweep sync {states.grid.arguments}` makes MLflow say so too"
     else:
         yield f"running: {holder.who}"
 
 
 def is_running(record: Record, holder: Holder | None) -> bool:
-    """Whether the trial is in training now, under this driver."""
+    """Return whether the trial is in training now, under this driver."""
     last = record.last_attempt
     if holder is None or last is None or record.outcome is not None:
         return False
     return last.driver == holder.token and last.ended is None
 
 
-def format_begun_trial(plan: Plan, trial: GridTrial, holder: Holder | None) -> str:
-    """`groupnorm-bs008-s2  epoch 3/60  test error 8.06 %  interrupted  (2 attempts lost)`."""
-    record = plan.records[trial.trial_id]
+def format_begun_trial(states: TrialStates, trial: GridTrial, holder: Holder | None) -> str:
+    """Return `groupnorm-bs008-s2  epoch 3/60  test error 8.06 %  interrupted`."""
+    record = states.records[trial.trial_id]
     parts = [trial.name, f"epoch {len(record.epochs)}/{trial.spec.train.epochs}"]
     if record.epochs:
         parts.append(f"test error {format_percent(record.last_test_error)}")

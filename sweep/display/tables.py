@@ -1,4 +1,4 @@
-"""What `plan` and `run` print, and the table of cells that `status` prints too."""
+"""What `plan` and `run` print, and the table of cells, which `status` prints too."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.variant import Variant
 from sweep.planning.added_parameters import AddedParameters
-from sweep.planning.continuation import continuation
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
+from sweep.planning.resumption import Resumption
+from sweep.planning.trial_states import TrialStates
 from sweep.records.attempt_info import TrialError
 from sweep.records.record import TRACEBACK
+from sweep.records.trial_log import find_log
 from sweep.tracking.export import ExportResult
 from sweep.wording import count_noun
 from trainables.spec import Outcome
@@ -29,8 +31,8 @@ ERROR_OUTCOMES = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
 MAX_TRIAL_ROWS = 20
 
 
-def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = None) -> None:
-    """Cells with how many of their seeds are done, what is left to do, and how GPUs are shared."""
+def print_plan(console: Console, plan: Plan, slots: int, gpu_sharing: str | None = None) -> None:
+    """Print the cells with their seeds done, what is left to train, and how GPUs are shared."""
     grid, missing = plan.grid, plan.missing()
     print_preset(console, grid)
     print_cells(console, plan)
@@ -44,11 +46,11 @@ def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = N
         lines[0] += f": about {format_duration(makespan(seconds, slots))} at {slots} at a time"
     elif missing:
         lines[0] += "; `--calibrate` times a few steps of each cell and says how long it takes"
-    saved = plan.saved()
+    saved = plan.fusion_saving()
     if saved is not None:
         lines.append(f"seeds side by side save {100 * max(0.0, saved):.0f} % of the training time")
-    if sharing:
-        lines.append(sharing)
+    if gpu_sharing:
+        lines.append(gpu_sharing)
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
@@ -59,7 +61,7 @@ def print_plan(console: Console, plan: Plan, slots: int, sharing: str | None = N
 
 
 def occupation_table(seconds: Sequence[float]) -> Table:
-    """A column per number of slots: how long the missing trials take, and what they occupy."""
+    """Return a table of makespan and slot hours, a column per number of slots."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     columns = list(forecast_by_slots(seconds))
     table.add_column("trials at a time", no_wrap=True)
@@ -70,20 +72,30 @@ def occupation_table(seconds: Sequence[float]) -> Table:
     return table
 
 
-def print_continuation(console: Console, plan: Plan) -> None:
-    """Of a sweep that was begun before, what this run goes on with."""
-    line = continuation(plan).line() if plan.missing() else None
-    if line is not None:
-        print_line(console, line)
+def print_resumption(console: Console, resumption: Resumption) -> None:
+    """Print how many trials are resumed, restarted and new, if the sweep was begun before."""
+    if not resumption.was_begun:
+        return
+    parts = [
+        f"{count_noun(resumption.num_done, 'trial')} done before",
+        f"{resumption.num_resumed} from their last checkpoints",
+    ]
+    if resumption.num_restarted:
+        reasons = " and ".join(resumption.restart_reasons)
+        parts.append(f"{resumption.num_restarted} again from the first epoch, since {reasons}")
+    rest = f"{resumption.num_new} from the beginning"
+    print_line(console, f"going on: {', '.join(parts)}, {rest}")
 
 
-def print_outcome(console: Console, *, before: Plan, after: Plan, stops: Sequence[Stop]) -> None:
-    """What a run did, and what went wrong."""
+def print_outcome(
+    console: Console, *, before: TrialStates, after: TrialStates, stops: Sequence[Stop]
+) -> None:
+    """Print how many trials a run has trained, what has stopped it, and which trials failed."""
     print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")
     for stop in stops:
-        print_line(console, stop_line(after, stop), "red")
+        print_line(console, format_stop(after, stop), "red")
         print_line(console, stop.error.rstrip())
     print_errors(console, after)
     if after.missing() and stops:
@@ -93,9 +105,9 @@ def print_outcome(console: Console, *, before: Plan, after: Plan, stops: Sequenc
         print_line(console, "run the same command again to go on", "yellow")
 
 
-def stop_line(plan: Plan, stop: Stop) -> str:
-    """What an error that came several times has stopped, and how many trials it leaves."""
-    left = [t for t in plan.missing() if stop.is_sweep or t.cell_name in stop.cells]
+def format_stop(states: TrialStates, stop: Stop) -> str:
+    """Return which cells an error has stopped, and how many trials are left untrained."""
+    left = [t for t in states.missing() if stop.is_sweep or t.cell_name in stop.cells]
     are = "is" if len(left) == 1 else "are"
     untrained = f"{count_noun(len(left), 'trial')} {are} left untrained"
     if stop.is_sweep:
@@ -106,21 +118,23 @@ def stop_line(plan: Plan, stop: Stop) -> str:
     return f"{cells} stopped, because several trials ended in the same error; {untrained}:"
 
 
-def print_locations(console: Console, plan: Plan, shipped: ExportResult, *, reported: bool) -> None:
-    """The last lines of a run: where everything is, and what to type next."""
-    rows = [("records", plan.folder.storage.uri)]
-    if not reported and plan.num(Outcome.COMPLETED):
-        source = plan.folder.storage.uri if shipped.error else plan.grid.experiment
-        out = f"report/{plan.grid.name}"
+def print_locations(
+    console: Console, states: TrialStates, export: ExportResult, *, is_reported: bool
+) -> None:
+    """Print where records and MLflow runs are, and what to type for a report, if there is none."""
+    rows = [("records", states.folder.storage.uri)]
+    if not is_reported and states.num(Outcome.COMPLETED):
+        source = states.folder.storage.uri if export.error else states.grid.experiment
+        out = f"report/{states.grid.name}"
         rows.append(("report", f"norm-sweep report {shlex.quote(source)} --out {out}"))
-    if shipped.error:
-        rows.append(("MLflow", f"not up to date: {shipped.error}"))
-        rows.append(("", f"`norm-sweep sync {plan.grid.arguments}` brings it up to date"))
-    elif shipped.link:
-        command = f"{shipped.link.command}, then " if shipped.link.command else ""
-        rows.append(("MLflow", f"{command}{shipped.link.link}"))
-    if shipped.note:
-        rows.append(("", shipped.note))
+    if export.error:
+        rows.append(("MLflow", f"not up to date: {export.error}"))
+        rows.append(("", f"`norm-sweep sync {states.grid.arguments}` brings it up to date"))
+    elif export.link:
+        command = f"{export.link.command}, then " if export.link.command else ""
+        rows.append(("MLflow", f"{command}{export.link.link}"))
+    if export.note:
+        rows.append(("", export.note))
     for name, text in rows:
         print_line(console, f"{name:<8} {text}")
 
@@ -132,7 +146,7 @@ def print_preset(console: Console, grid: Grid) -> None:
 
 
 def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
-    """A row per model: its parameters with the reference norm, and what each other one adds."""
+    """Print a row per model: its parameters with the reference norm, and those each norm adds."""
     reference = rows[0].reference
     others = list(dict.fromkeys(row.norm for row in rows if row.norm != reference))
     cells = {(row.model, row.norm): row for row in rows}
@@ -147,40 +161,43 @@ def print_parameters(console: Console, rows: Sequence[AddedParameters]) -> None:
     console.print(table)
 
 
-def print_errors(console: Console, plan: Plan) -> None:
-    """Each trial that failed, with the first line of its error and the traceback's place."""
-    trials = [trial for trial in plan.grid.trials if plan.outcome(trial) in ERROR_OUTCOMES]
+def print_errors(console: Console, states: TrialStates, *, with_logs: bool = False) -> None:
+    """Print each trial that failed: its error's first line, and the files of traceback and log."""
+    trials = [trial for trial in states.grid.trials if states.outcome(trial) in ERROR_OUTCOMES]
     for trial in trials[:MAX_TRIAL_ROWS]:
-        record = plan.records[trial.trial_id]
+        record = states.records[trial.trial_id]
         error = record.error or TrialError("unknown", message="", traceback="")
         first = error.message.splitlines()[0] if error.message else ""
         print_line(console, f"{trial.name} {record.outcome}: {error.type}: {first}", "red")
-        place = plan.folder.trial(trial.trial_id).storage.uri
+        place = states.folder.trial(trial.trial_id).storage.uri
         print_line(console, f"  {place}/{TRACEBACK}")
+        log = find_log(states.folder.trial(trial.trial_id)) if with_logs else None
+        if log is not None:
+            print_line(console, f"  {log}")
     if len(trials) > MAX_TRIAL_ROWS:
         print_line(console, f"and {len(trials) - MAX_TRIAL_ROWS} more")
-    again = [f"--retry {outcome}" for outcome in ERROR_OUTCOMES if plan.num(outcome)]
+    again = [f"--retry {outcome}" for outcome in ERROR_OUTCOMES if states.num(outcome)]
     if again:
-        command = f"norm-sweep run {plan.grid.arguments} {' '.join(again)}"
+        command = f"norm-sweep run {states.grid.arguments} {' '.join(again)}"
         print_line(console, f"`{command}` trains {'it' if len(trials) == 1 else 'them'} again")
 
 
-def format_outcome_counts(plan: Plan, num_running: int = 0) -> str:
-    """`36 trials: 30 completed, 1 diverged, 2 running, 3 missing`."""
-    found = Counter(plan.outcome(trial) for trial in plan.grid.trials)
+def format_outcome_counts(states: TrialStates, num_running: int = 0) -> str:
+    """Return `36 trials: 30 completed, 1 diverged, 2 running, 3 missing`."""
+    found = Counter(states.outcome(trial) for trial in states.grid.trials)
     parts = [f"{found[o]} {o.value.replace('_', ' ')}" for o in Outcome if found[o]]
-    others = {"running": num_running, "not readable": len(plan.damaged)}
+    others = {"running": num_running, "not readable": len(states.damaged)}
     others["missing"] = found[None] - sum(others.values())
     parts += [f"{num} {what}" for what, num in others.items() if num]
-    return f"{count_noun(len(plan.grid.trials), 'trial')}: {', '.join(parts)}"
+    return f"{count_noun(len(states.grid.trials), 'trial')}: {', '.join(parts)}"
 
 
-def print_cells(console: Console, plan: Plan) -> None:
-    """The table of cells, with what its marks mean, and an empty line."""
-    console.print(cell_table(plan))
+def print_cells(console: Console, states: TrialStates) -> None:
+    """Print the table of cells, the meaning of its marks, and an empty line."""
+    console.print(cell_table(states))
     marks = {
-        "×n: so many diverged": plan.num(Outcome.DIVERGED),
-        "!n: so many failed or ran out of memory": plan.num(*ERROR_OUTCOMES),
+        "×n: so many diverged": states.num(Outcome.DIVERGED),
+        "!n: so many failed or ran out of memory": states.num(*ERROR_OUTCOMES),
     }
     if any(marks.values()):
         legend = ", ".join(text for text, num in marks.items() if num)
@@ -188,11 +205,11 @@ def print_cells(console: Console, plan: Plan) -> None:
     console.print()
 
 
-def cell_table(plan: Plan) -> Table:
-    """A row per norm, a column per batch size: seeds done of seeds wanted, accidents marked."""
-    sizes = sorted({trial.spec.batch_size for trial in plan.grid.trials}, reverse=True)
+def cell_table(states: TrialStates) -> Table:
+    """Return a table of seeds done of all seeds, a row per norm, a column per batch size."""
+    sizes = sorted({trial.spec.batch_size for trial in states.grid.trials}, reverse=True)
     rows: dict[tuple[str, Variant], dict[int, list[GridTrial]]] = {}
-    for trial in plan.grid.trials:
+    for trial in states.grid.trials:
         row = rows.setdefault((trial.norm, trial.variant), {})
         row.setdefault(trial.spec.batch_size, []).append(trial)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -201,13 +218,13 @@ def cell_table(plan: Plan) -> Table:
         table.add_column(str(size), justify="right", no_wrap=True)
     for (norm, variant), row in rows.items():
         label = f"{norm} · {variant}" if variant else norm
-        cells = [_seeds(plan, row[size]) if size in row else Text("–") for size in sizes]
+        cells = [_seeds(states, row[size]) if size in row else Text("–") for size in sizes]
         table.add_row(Text(label), *cells)
     return table
 
 
-def _seeds(plan: Plan, trials: list[GridTrial]) -> Text:
-    outcomes = [plan.outcome(trial) for trial in trials]
+def _seeds(states: TrialStates, trials: list[GridTrial]) -> Text:
+    outcomes = [states.outcome(trial) for trial in trials]
     done = sum(outcome is not None for outcome in outcomes)
     text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")
     diverged = outcomes.count(Outcome.DIVERGED)

@@ -1,34 +1,31 @@
-"""`status --watch`: what `run` shows, from the records alone, on any machine that can read them."""
+"""`status --watch`: the live view of `run`, made from the records on any machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TypeAlias
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from sweep.display.live_view import LiveView, format_trial_end, print_line
 from sweep.display.status import is_running
+from sweep.events import trial_ended
 from sweep.execution.state import SweepState
-from sweep.planning.plan import Plan
-from sweep.records.lease import Holder
+from sweep.results import SweepStatus
 
 REFRESH_S = 2.0
 
-Standing: TypeAlias = tuple[Plan, Holder | None]
 
+def watch_status(console: Console, read_status: Callable[[], SweepStatus]) -> SweepStatus:
+    """Show the status until nobody runs the sweep, and return the last one.
 
-def watch(console: Console, look: Callable[[], Standing]) -> Standing:
-    """Show how the sweep stands until nobody runs it; how it stands then.
-
-    In a terminal a live view, anywhere else a line for each trial that ends.
+    In a terminal it is a live view, anywhere else a line for each trial that ends.
     """
-    plan, holder = look()
-    board = state_from_records(plan, holder)
-    view = LiveView(board, console)
+    status = read_status()
+    state = state_from_records(status)
+    view = LiveView(state, console)
 
     def render() -> RenderableType:
         return view()
@@ -36,36 +33,31 @@ def watch(console: Console, look: Callable[[], Standing]) -> Standing:
     is_live = console.is_terminal
     live = Live(get_renderable=render, console=console, refresh_per_second=4, transient=True)
     with live if is_live else nullcontext():
-        while has_live_driver(holder):
+        while status.is_running:
             time.sleep(REFRESH_S)
-            plan, holder = look()
-            before, board = board, state_from_records(plan, holder)
-            view.board = board
+            status = read_status()
+            before, state = state, state_from_records(status)
+            view.state = state
             if not is_live:
-                _print_ends(console, before, board)
-    return plan, holder
+                _print_ends(console, before, state)
+    return status
 
 
-def has_live_driver(holder: Holder | None) -> bool:
-    """Whether somebody runs the sweep."""
-    return holder is not None and not holder.is_dead()
-
-
-def state_from_records(plan: Plan, holder: Holder | None) -> SweepState:
-    """What the driver's own board shows, as far as the records say it."""
-    board = SweepState(plan)
-    alive = holder if has_live_driver(holder) else None
-    for trial_id, record in plan.records.items():
+def state_from_records(status: SweepStatus) -> SweepState:
+    """Return the state of the sweep as far as its records have it."""
+    state = SweepState(status.states)
+    alive = status.holder if status.is_running else None
+    for trial_id, record in status.states.records.items():
         if is_running(record, alive):
-            board.start(trial_id)
+            state.start(trial_id)
             last = record.attempts[-1]
-            board.states[trial_id].place = f"{last.host} {last.device}"
-    board.slots = max(1, len(board.running))
-    return board
+            state.states[trial_id].place = f"{last.host} {last.device}"
+    state.slots = max(1, len(state.running))
+    return state
 
 
 def _print_ends(console: Console, before: SweepState, now: SweepState) -> None:
-    for trial_id, state in now.states.items():
-        if state.outcome is not None and before.states[trial_id].outcome is None:
-            before.states[trial_id] = state  # so that each is counted in its turn
-            print_line(console, format_trial_end(before, state))
+    for trial_id, trial in now.states.items():
+        if trial.outcome is not None and before.states[trial_id].outcome is None:
+            before.states[trial_id] = trial  # so that each trial is counted in its turn
+            print_line(console, format_trial_end(trial_ended(before, trial)))

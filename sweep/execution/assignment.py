@@ -1,4 +1,4 @@
-"""What the driver tells a worker, as plain values that Tune can carry."""
+"""The assignment of a trial to a worker, as plain values that Tune can carry."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from trainables.spec import TrialSpec, spec_from_dict, spec_to_dict
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which trial, where its folder is, what it may occupy.
+    """A trial for a worker to train: its spec, its storage, its device and how to train it.
 
     Attributes:
         import_paths: folders of this machine in which a user's own modules lie.
-        folder: the driver's working folder, which relative paths in a user's own code mean.
-        source: names the bits of the files of a user's own layer, model and data set; empty where
-            there is none.
-        driver: token of the driver's lock, which the worker obeys; empty: nobody's.
-        cell: name of the trial's cell, which the driver may stop by itself.
-        may_have_more: whether the trial can be given more of the device, should this be too little.
+        folder: the driver's working folder, to which relative paths in a user's code refer.
+        source: digest of the files of custom layers, models and data sets; empty where there are
+            none.
+        driver: token of the driver's lease, from which the worker reads its orders; empty: none.
+        cell: name of the trial's cell, which the driver may stop separately.
+        can_grow: whether the trial can get a larger share of the device if memory runs out.
         compilation: whether the trial's steps run compiled, or `auto`.
         cuda_graphs: whether they are replayed from a CUDA graph, where that works.
         checkpoint_every_s: seconds between checkpoints within an epoch.
         preset: what is not as in the full sweep on all of the data; None: nothing.
-        log_models: whether MLflow gets the last checkpoint, once the driver has been told.
+        log_models: whether the last checkpoint is exported to MLflow, and so must be on the disk
+            before the driver is told of the outcome.
     """
 
     spec: TrialSpec
@@ -49,24 +50,24 @@ class Assignment:
     log_models: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a Tune trial's config carries them, and the trial's id."""
+        """Return the assignment and the trial's id as plain values, for a Tune trial's config."""
         preset = self.preset.to_dict() if self.preset else None
         plain = {**vars(self), "spec": spec_to_dict(self.spec), "preset": preset}
         return {"trial_id": self.spec.trial_id, **plain}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Assignment:
-        """The assignment that `to_dict` wrote."""
+        """Return the assignment of which `to_dict` returned these values."""
         plain = {key: value for key, value in data.items() if key != "trial_id"}
         preset = PresetChanges.from_dict(data["preset"]) if data["preset"] else None
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"]), "preset": preset})
 
 
 def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:
-    """The assignments of a Tune trial, which its config holds as JSON."""
+    """Return the assignments of a Tune trial, which its config holds as JSON."""
     return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
 
 
 def trial_ids(config: Mapping[str, Any]) -> list[str]:
-    """The ids of those trials that a Tune trial trains."""
+    """Return the ids of the trials that a Tune trial trains."""
     return [str(plain["trial_id"]) for plain in json.loads(config["assignments"])]

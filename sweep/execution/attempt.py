@@ -1,7 +1,8 @@
-"""One process trains one trial and commits it, epoch by epoch. Knows nothing of Ray."""
+"""An attempt at a trial: one process trains it and commits it epoch by epoch, without Ray."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.resource_usage import ProcessUsage
-from sweep.execution.resume import resume_trial
+from sweep.execution.trial_log import TrialLog
 from sweep.execution.trial_writer import SupersededError, TrialWriter
 from sweep.process.import_order import put_custom_modules_last
 from sweep.process.working_folder import enter_folder
@@ -31,19 +32,25 @@ if TYPE_CHECKING:
     from trainables import Trial
     from trainables.fused.trials import Progress
 
+logger = logging.getLogger(__name__)
+
 ORDER_CHECK_S = 2.0
 """How often an attempt reads whether its driver wants it to stop."""
 
 
-class Terminated(SystemExit):
-    """This process is told to end, by its node or because its driver is gone.
+LOG_UPLOAD_S = 5.0
+"""How long an attempt that is suspended waits for the storage to take its log."""
 
-    A `SystemExit`, as Ray expects; unlike one of the trial's own it is no outcome.
+
+class Terminated(SystemExit):
+    """Raised when this process receives SIGTERM, from its node or because its driver is gone.
+
+    It is a `SystemExit`, as Ray expects; unlike one that the trial's code raises it is no outcome.
     """
 
 
 class Attempt:
-    """Trains a trial from its last checkpoint on; every epoch ends in a commit.
+    """Trains a trial from its last checkpoint on and commits every epoch to its record.
 
     An error of the trial itself becomes its outcome. Errors of the storage are raised, since
     nothing could be recorded, and so is `SupersededError`.
@@ -51,8 +58,8 @@ class Attempt:
     Attributes:
         record: the trial's record as this attempt has committed it.
         stopped_for: why the attempt has ended without an outcome: `interrupted`, or
-            `out_of_memory` where more of the device is to be had; None while it has not.
-        notices: what a person should know, a line each.
+            `out_of_memory` where a larger share of the device is available; None otherwise.
+        notices: lines for the user.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -67,20 +74,22 @@ class Attempt:
         self.info: AttemptInfo | None = None
         self.stopped_for: str | None = None
         self.notices: list[str] = []
-        self.commits = TrialWriter(
-            self.folder, assignment.checkpoint_every_s, tell_of_weights=assignment.log_models
+        self.writer = TrialWriter(
+            self.folder, assignment.checkpoint_every_s, reports_weights=assignment.log_models
         )
-        self.last_orders = -float("inf")
+        self.log = TrialLog(self.folder, assignment.spec.trial_id)
+        self.messages = logging.LoggerAdapter(logger, {"trial_id": assignment.spec.trial_id})
+        self.orders_read_at = -float("inf")
         if assignment.retry:
             self.record.outcome = self.record.error = None
 
     @property
     def is_done(self) -> bool:
-        """Whether the trial has an outcome, or is put aside."""
+        """Whether the trial has an outcome, or is suspended."""
         return self.record.outcome is not None or self.stopped_for is not None
 
     def step(self) -> None:
-        """Train to the epoch's end and commit it, or commit what prevented that."""
+        """Train until an epoch, an outcome or a suspension is committed."""
         try:
             while not self.is_done:
                 if self.is_stop_requested():
@@ -90,36 +99,43 @@ class Attempt:
                 elif self.advance():
                     return
         finally:
-            self.commits.settle()
+            self.writer.settle()
 
     def restart(self, why: str) -> None:
-        """Go back to the last checkpoint, in an attempt of its own."""
-        self.commits.settle()
+        """End this attempt for the reason `why`; the next step resumes the trial."""
+        self.messages.warning("attempt %s ends: %s", self._attempt_id, why)
+        self.writer.settle()
         if self.info is not None:
             self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
         self.info = None
         self.release()
 
     def release(self) -> None:
-        """Let go of the model and the optimizer."""
+        """Drop the model and the optimizer, and finish the trial's log."""
+        self.log.finish()
         self.trial = None
         trim_allocator_memory(self.assignment.device, self.resident)
 
     def is_stop_requested(self) -> bool:
-        """Whether its driver wants it to; read every few seconds."""
-        if not self.assignment.driver or time.monotonic() - self.last_orders < ORDER_CHECK_S:
+        """Return whether the driver wants the trial suspended; reads the lease every few seconds.
+
+        Raises:
+            SupersededError: another driver has taken the sweep over.
+        """
+        if not self.assignment.driver or time.monotonic() - self.orders_read_at < ORDER_CHECK_S:
             return False
-        self.last_orders = time.monotonic()
+        self.orders_read_at = time.monotonic()
         told = read_orders(self.sweep, self.assignment.driver, self.assignment.cell)
         if told is DriverOrders.SUPERSEDED:
             raise SupersededError("another `run` has taken the sweep over")
         return told is DriverOrders.STOP
 
     def begin(self) -> None:
-        """Build the trial, at its last checkpoint if it has one, and record the attempt."""
+        """Build the trial, load its last checkpoint if it has one, and record the attempt."""
         import torch
 
         assignment = self.assignment
+        self.log.open()
         self.resident = resident_bytes()
         put_custom_modules_last(assignment.import_paths)
         enter_folder(assignment.folder)
@@ -136,10 +152,41 @@ class Attempt:
                 cuda_graphs=assignment.cuda_graphs,
             )
         if self.trial is not None:
-            resume_trial(self, self.trial)
+            self._resume(self.trial)
         if self.trial is not None:
             self._record_attempt(self.trial)
             self.usage = ProcessUsage(assignment.device)
+
+    def _resume(self, trial: Trial) -> None:
+        """Load the trial's newest whole checkpoint, if there is one; a line names damaged ones.
+
+        Epochs of another layer, model or data set than today's are deleted, so that no trial is
+        half of one and half of another; the driver has said so (`sweep.planning.continuation`).
+        """
+        from trainables import CheckpointDamaged
+
+        if self._custom_code_has_changed(trial):
+            self.record.epochs.clear()
+            self.folder.delete_checkpoints()
+        damaged = []
+        for name, content in self.folder.checkpoints(up_to=len(self.record.epochs)):
+            try:
+                with self.record_trial_errors():
+                    trial.load_state(content)
+                break
+            except CheckpointDamaged:
+                damaged.append(name)  # the one before it is as good
+        if damaged:
+            place = f"{self.folder.storage.uri}/{', '.join(damaged)}"
+            self._notify(f"{place}: damaged; the trial goes on from epoch {trial.epoch}")
+
+    def _custom_code_has_changed(self, trial: Trial) -> bool:
+        """Whether a custom layer, model or data set differs from that of the recorded epochs."""
+        before = self.record.last_attempt
+        if before is None:
+            return False
+        source_has_changed = before.source not in (None, self.assignment.source)
+        return source_has_changed or before.data not in (None, trial.dataset.digest)
 
     def _record_attempt(self, trial: Trial) -> None:
         if self.assignment.driver:
@@ -149,6 +196,7 @@ class Attempt:
         record.num_train, record.num_test = sizes.num_train, sizes.num_test
         record.chance_error = sizes.chance_error
         record.provenance = collect_provenance(self.assignment.device)
+        self._log_lost_attempt()
         self.info = AttemptInfo(
             id=uuid.uuid4().hex[:8],
             started=utc_now(),
@@ -162,31 +210,61 @@ class Attempt:
             from_step=trial.steps_into_epoch,
         )
         record.attempts.append(self.info)
+        self._log_start(self.info)
         self._note_compilation()
-        self.commits.record(record)
+        # The log has a folder to be written into once the record is there.
+        self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
+
+    def _log_lost_attempt(self) -> None:
+        earlier = self.record.last_attempt
+        if earlier is not None and earlier.ended is None:
+            self.messages.warning(
+                "attempt %s on %s ended without a message: its process was lost",
+                earlier.id,
+                earlier.host,
+            )
+
+    def _log_start(self, info: AttemptInfo) -> None:
+        self.messages.info(
+            "attempt %s starts on %s, process %d, device %s, with %s, at epoch %d, step %d",
+            info.id,
+            info.host,
+            info.pid,
+            info.device,
+            self.record.provenance.code_version,
+            info.from_epoch,
+            info.from_step,
+        )
 
     def advance(self) -> bool:
-        """Train for a stretch, or test; whether an epoch was committed, or what prevented it."""
+        """Train a chunk of steps, or test; return whether an epoch or outcome was committed."""
         metrics = None
         if self.trial is not None:
             with self.record_trial_errors():
                 metrics = self.trial.advance()
-        return self.take(metrics)
+        return self.commit_progress(metrics)
 
-    def take(self, progress: Progress) -> bool:
-        """Commit what became of a stretch; whether there was anything but a checkpoint."""
+    def commit_progress(self, progress: Progress) -> bool:
+        """Commit the result of a chunk of steps.
+
+        Args:
+            progress: the metrics of an epoch that ended, `Diverged`, or None within an epoch.
+
+        Returns:
+            Whether an epoch or an outcome was committed, not a checkpoint alone.
+        """
         self._note_compilation()
         if isinstance(progress, Diverged):
-            self.end(Outcome.DIVERGED)
+            self.commit_outcome(Outcome.DIVERGED)
         elif self.trial is not None and progress is not None:
             self._commit(self.trial, progress)
             return True
-        elif self.trial is not None and self.commits.checkpoint_is_due(within_epoch=True):
+        elif self.trial is not None and self.writer.checkpoint_is_due(within_epoch=True):
             self._write_checkpoint(self.trial)
         return self.is_done
 
     def _note_compilation(self) -> None:
-        """Say which steps ran compiled, whether from a CUDA graph, and why others do not."""
+        """Record which steps ran compiled or from a CUDA graph, and notify why others did not."""
         if self.trial is None:
             return
         steps = self.trial.steps
@@ -194,7 +272,8 @@ class Attempt:
             self._set_info(replace(self.info, cuda_graphs=True))
         if self.info is not None and steps.compiled:
             self._set_info(replace(self.info, compiled=[list(pair) for pair in steps.compiled]))
-        self.notices += [line for line in steps.warnings if line not in self.notices]
+        for line in steps.warnings:
+            self._notify(line)
 
     def note_fused(self, num_networks: int) -> None:
         """Record that the trial has been trained as one network with others."""
@@ -206,9 +285,15 @@ class Attempt:
         """Replace what the record says of this attempt, which is the record's last one."""
         self.info = self.record.attempts[-1] = info
 
+    def _notify(self, line: str) -> None:
+        """Have the driver show the user this line, once, and log it."""
+        if line not in self.notices:
+            self.notices.append(line)
+            self.messages.warning("%s", line)
+
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
-        """Turn the trial's errors into its outcome; those of its checkpoints are raised."""
+        """Within the block the trial's errors become its outcome; a checkpoint's are raised."""
         import torch
 
         from trainables import CheckpointDamaged, CheckpointTooNew
@@ -218,49 +303,66 @@ class Attempt:
         except (CheckpointDamaged, CheckpointTooNew, Terminated):
             raise
         except Diverged:
-            self.end(Outcome.DIVERGED)
+            self.commit_outcome(Outcome.DIVERGED)
         except (torch.OutOfMemoryError, MemoryError) as error:
             if self.assignment.can_grow:
                 self.suspend("out_of_memory")
             else:
-                self.end(Outcome.OUT_OF_MEMORY, error)
+                self.commit_outcome(Outcome.OUT_OF_MEMORY, error)
         except (Exception, SystemExit) as error:
-            self.end(Outcome.FAILED, error)
+            self.commit_outcome(Outcome.FAILED, error)
 
     def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
         self._require_current()
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
+        self.messages.info(
+            "epoch %d of %d: train loss %.4f, test error %.2f %%, %.2f s to train, %.2f s to test",
+            metrics.epoch,
+            self.assignment.spec.train.epochs,
+            metrics.train_loss,
+            metrics.test_error,
+            metrics.train_s,
+            metrics.eval_s,
+        )
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
-            self.commits.correct(trial.correct_bits())
-            self.commits.last_checkpoint(trial)
+            self.writer.correct_examples(trial.correct_bits())
+            self.writer.last_checkpoint(trial)
             self._close(Outcome.COMPLETED)
         else:
-            if self.commits.checkpoint_is_due(within_epoch=False):
-                self.commits.checkpoint(trial)
-            self.commits.record(self.record)
+            if self.writer.checkpoint_is_due(within_epoch=False):
+                self.writer.checkpoint(trial)
+            self.writer.record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
         self._require_current()
-        self.commits.checkpoint(trial)
+        self.writer.checkpoint(trial)
+
+    @property
+    def _attempt_id(self) -> str | None:
+        return self.info.id if self.info else None
 
     def _require_current(self) -> None:
         """Raise `SupersededError` if another attempt at the trial has begun."""
         if self.info is not None and self.info.id is not None:
-            self.commits.require_current_attempt(self.info.id)
+            self.writer.require_current_attempt(self.info.id)
 
     def suspend(self, why: str) -> None:
-        """End the attempt without an outcome, with a checkpoint if there is something to keep."""
+        """End the attempt without an outcome, for the reason `why`; an interrupted one writes a
+        checkpoint.
+        """
         self.stopped_for = why
+        self.messages.info("attempt %s is suspended: %s", self._attempt_id, why)
         if self.trial is not None and self.info is not None:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
             self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
-            self.commits.record(self.record)
+            self.writer.record(self.record)
         self.release()
+        self.log.settle(LOG_UPLOAD_S)
 
-    def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
-        """Commit the trial's outcome."""
+    def commit_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Commit the trial's outcome, with the error that it ended in, if any."""
         self._require_current()
         self._close(outcome, error)
 
@@ -277,7 +379,9 @@ class Attempt:
             message = str(error).strip() or type(error).__name__
             record.error = TrialError(type(error).__name__, message, text)
             self.folder.save_traceback(text)
+            self.messages.error("attempt %s ends: %s", self._attempt_id, outcome, exc_info=error)
         else:
+            self.messages.info("attempt %s ends: %s", self._attempt_id, outcome)
             self.folder.delete_traceback()
-        self.commits.record(record)
+        self.writer.record(record)
         self.release()

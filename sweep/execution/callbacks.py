@@ -1,11 +1,12 @@
-"""What Tune tells the driver, handed to the board and to the shipping process.
+"""Tune's callbacks: they pass a sweep's events on to its state and to the exporter.
 
-Tune pickles its callbacks, so these hold nothing: the listeners stand in this module while a
+Tune pickles its callbacks, so these hold nothing: the listeners are kept in this module while a
 sweep runs.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,20 +18,22 @@ from ray.tune import Callback, Stopper
 
 from sweep.execution.assignment import trial_ids
 from sweep.execution.state import SweepState
-from sweep.execution.worker_failures import (
-    format_recovery,
-    is_lost_worker,
-    last_error,
-    ran_out_of_memory,
-    record_worker_death,
-)
+from sweep.execution.worker_failures import format_recovery, record_worker_death
 from sweep.execution.worker_losses import LOST_WORKERS, Losses
 from sweep.records.lease import DriverLease
+from sweep.resources.ray_compat import (
+    is_lost_worker,
+    is_memory_kill,
+    is_preempted,
+    last_trial_error,
+)
 from sweep.tracking.exporter import Exporter
 from trainables.spec import Outcome
 
+logger = logging.getLogger(__name__)
+
 SHUTDOWN_S = 9.0
-"""How long a stopping sweep waits for its workers to put their trials aside."""
+"""How long a stopping sweep waits for its workers to suspend their trials."""
 
 NODE_CHECK_S = 5.0
 """How often the driver asks whether its own node of Ray is alive."""
@@ -38,66 +41,81 @@ NODE_CHECK_S = 5.0
 
 @dataclass
 class RunListener:
-    """Who is told of Tune's events. `can_grow`: trials that can get more of the device."""
+    """Updates the sweep's state and the exporter by Tune's events.
 
-    board: SweepState
-    shipper: Exporter
-    reign: DriverLease
+    Attributes:
+        state: the state of the sweep.
+        exporter: the driver's handle on the process that exports to MLflow.
+        lease: the driver's lease of the sweep.
+        losses: counts the lost workers of each trial.
+        can_grow: ids of trials that can get a larger share of the device.
+        stopping_since: when the sweep began to stop (`time.monotonic`), None while it trains.
+        node_checked_at: when Ray was last asked for this machine's node.
+        node_is_lost: whether Ray's processes on this machine have died.
+    """
+
+    state: SweepState
+    exporter: Exporter
+    lease: DriverLease
     losses: Losses
     can_grow: frozenset[str] = frozenset()
     stopping_since: float | None = None
-    last_look: float = 0.0
+    node_checked_at: float = 0.0
     node_is_lost: bool = False
 
     def should_end(self) -> bool:
-        """Whether the sweep is to end now: asked to, and its trials put aside or out of time."""
+        """Return whether the sweep is to end now: it stops, and no trial is running any more.
+
+        After `SHUTDOWN_S` it ends in any case.
+        """
         self._update_tracking_error()
-        if not self.board.broken:
-            self.board.broken = self.reign.lost
-        if not self.board.is_stopping:  # Ray's processes may have been told to end as well
-            self.board.broken = self._lost_node()
-        if not self.board.is_stopping:
+        if not self.state.failure:
+            self.state.failure = self.lease.lost
+        if not self.state.is_stopping:  # a signal may have ended Ray's processes too
+            self.state.failure = self._lost_node()
+        if not self.state.is_stopping:
             return False
-        self.reign.stop()
+        self.lease.stop()
         self.stopping_since = self.stopping_since or time.monotonic()
         is_over = time.monotonic() - self.stopping_since > SHUTDOWN_S
-        return is_over or not self.board.running or bool(self.reign.lost or self.node_is_lost)
+        return is_over or not self.state.running or bool(self.lease.lost or self.node_is_lost)
 
     def unfinished_trials(self, tune_trial: Any) -> list[str]:
-        """The trials without an outcome among those that Tune has as one."""
+        """Return the ids of the trials without an outcome that a Tune trial trains."""
         ids = trial_ids(tune_trial.config)
-        return [trial_id for trial_id in ids if self.board.states[trial_id].outcome is None]
+        return [trial_id for trial_id in ids if self.state.states[trial_id].outcome is None]
 
-    def give_up(self, trial_id: str, error: Exception | str | None) -> None:
-        """Every worker that had the trial was lost."""
+    def record_lost_trial(self, trial_id: str, error: Exception | str | None) -> None:
+        """Record a trial that has lost its workers, or have it trained with more memory."""
+        logger.warning("trial %s is given up: %s", trial_id, error)
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
-            self.board.lose(trial_id, cause.splitlines()[-1])
-        elif ran_out_of_memory(error) and trial_id in self.can_grow:
-            self.board.suspend(trial_id, out_of_memory=True)
-        elif not self.reign.lost:
+            self.state.mark_lost(trial_id, cause.splitlines()[-1])
+        elif is_memory_kill(error) and trial_id in self.can_grow:
+            self.state.suspend(trial_id, out_of_memory=True)
+        elif not self.lease.lost:
             # Nobody is left who could record it, and training it again would end alike.
-            record_worker_death(self.board, trial_id, error)
-            self.shipper.notify_change(trial_id)
+            record_worker_death(self.state, trial_id, error)
+            self.exporter.notify_change(trial_id)
 
-    def may_go_on(self, tune_trial: Any) -> bool:
-        """Whether trials that have lost their worker are given another one."""
-        error, left = last_error(tune_trial), self.unfinished_trials(tune_trial)
-        if not left or getattr(error, "preempted", False):
+    def may_recover(self, tune_trial: Any) -> bool:
+        """Return whether a Tune trial that has lost its worker gets another one."""
+        error, left = last_trial_error(tune_trial), self.unfinished_trials(tune_trial)
+        if not left or is_preempted(error):
             return True
         return self.losses.count(left) <= LOST_WORKERS
 
     def _update_tracking_error(self) -> None:
-        """Have the board say when MLflow goes out of reach, and when it is back."""
-        news = self.shipper.poll_reachability()
+        """Note in the state when MLflow goes out of reach, and when it is reached again."""
+        news = self.exporter.poll_reachability()
         if news is not None:
-            self.board.set_tracking_error(news.error)
+            self.state.set_tracking_error(news.error)
 
     def _lost_node(self) -> str | None:
-        """Tune waits for ever where the driver's own node of Ray has died."""
-        if time.monotonic() - self.last_look < NODE_CHECK_S:
+        """Return a sentence where Ray's node on this machine has died: Tune would wait for ever."""
+        if time.monotonic() - self.node_checked_at < NODE_CHECK_S:
             return None
-        self.last_look = time.monotonic()
+        self.node_checked_at = time.monotonic()
         here = ray.get_runtime_context().get_node_id()
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
         self.node_is_lost = here not in alive
@@ -109,7 +127,7 @@ _listeners: list[RunListener] = []
 
 @contextmanager
 def receive_tune_events(listener: RunListener) -> Iterator[None]:
-    """Hand Tune's events on while the block lasts."""
+    """Within the block the listener gets Tune's events."""
     _listeners.append(listener)
     try:
         yield
@@ -117,76 +135,81 @@ def receive_tune_events(listener: RunListener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def may_go_on(tune_trial: Any) -> bool:
-    """Whether every listener has trials that lost their worker given another one."""
-    return all(listener.may_go_on(tune_trial) for listener in _listeners)
+def may_recover(tune_trial: Any) -> bool:
+    """Return whether every listener lets a Tune trial that has lost its worker have another one."""
+    return all(listener.may_recover(tune_trial) for listener in _listeners)
 
 
 class TuneCallbacks(Callback):
-    """Starts, results and lost workers. An exception here would end the sweep: none is raised."""
+    """Passes starts, results and losses on; raises nothing, since that would end the sweep."""
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker takes trials (again, if their first one was lost)."""
+        """Note that a worker has taken the trials, for the first time or after a loss."""
         for listener in _listeners:
             for trial_id in listener.unfinished_trials(trial):
-                listener.board.start(trial_id)
+                logger.info("trial %s is with a worker", trial_id)
+                listener.state.start(trial_id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A worker has committed epochs or outcomes, or put its trials aside."""
+        """Note the epochs and outcomes that a worker has committed, or that it has suspended."""
         for listener in _listeners:
-            board = listener.board
-            if result["broken"]:
-                board.broken = board.broken or result["broken"]
+            state = listener.state
+            if result["failure"]:
+                logger.error("a worker cannot go on: %s", result["failure"])
+                state.failure = state.failure or result["failure"]
                 for trial_id in listener.unfinished_trials(trial):
-                    board.suspend(trial_id)
-            for trial_id, told in result["trials"].items():
-                _report(board, trial_id, told)
-                listener.shipper.notify_change(trial_id)
-            listener.reign.stop_cells(board.repeated.stopped)
+                    state.suspend(trial_id)
+            for trial_id, report in result["trials"].items():
+                _apply_report(state, trial_id, report)
+                listener.exporter.notify_change(trial_id)
+            listener.lease.stop_cells(state.repeated.stopped)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Trials have lost their worker and are given another one."""
+        """Note that trials have lost their worker and get another one."""
         for listener in _listeners:
-            board = listener.board
-            board.num_lost += not board.is_stopping
-            if not board.is_stopping:
+            state = listener.state
+            state.num_lost_workers += not state.is_stopping
+            logger.warning("a worker was lost: %s", last_trial_error(trial))
+            if not state.is_stopping:
                 for trial_id in listener.unfinished_trials(trial):
-                    board.notice(format_recovery(board, trial_id, last_error(trial)))
+                    state.notice(format_recovery(state, trial_id, last_trial_error(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Trials have lost their worker too often."""
+        """Note that trials have lost their worker too often."""
         for listener in _listeners:
-            listener.board.num_lost += not listener.board.is_stopping
+            listener.state.num_lost_workers += not listener.state.is_stopping
             for trial_id in listener.unfinished_trials(trial):
-                listener.give_up(trial_id, last_error(trial))
+                listener.record_lost_trial(trial_id, last_trial_error(trial))
 
 
-def _report(board: SweepState, trial_id: str, told: dict[str, Any]) -> None:
-    for line in told["notices"]:
-        board.notice(line)
-    if told["stopped_for"]:
-        board.suspend(trial_id, out_of_memory=told["stopped_for"] == "out_of_memory")
+def _apply_report(state: SweepState, trial_id: str, report: dict[str, Any]) -> None:
+    logger.debug("trial %s: %s epochs, outcome %s", trial_id, report["epochs"], report["outcome"])
+    for line in report["notices"]:
+        state.notice(line)
+    if report["stopped_for"]:
+        logger.info("trial %s is suspended: %s", trial_id, report["stopped_for"])
+        state.suspend(trial_id, out_of_memory=report["stopped_for"] == "out_of_memory")
         return
-    board.report(
+    state.report(
         trial_id,
-        epochs=told["epochs"],
-        test_error=told["test_error"],
-        epoch_s=told["epoch_s"],
-        outcome=Outcome(told["outcome"]) if told["outcome"] else None,
-        error=told["error"]["traceback"] if told["error"] else None,
-        place=told["place"],
+        epochs=report["epochs"],
+        test_error=report["test_error"],
+        epoch_s=report["epoch_s"],
+        outcome=Outcome(report["outcome"]) if report["outcome"] else None,
+        error=report["error"]["traceback"] if report["error"] else None,
+        place=report["place"],
     )
 
 
 class SweepStopper(Stopper):
-    """Ends the sweep when one traceback ends trials of every kind, or when it cannot go on."""
+    """Ends Tune's run when a listener asks for that."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No single trial is stopped from outside."""
+        """Return False: no single trial is stopped."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the sweep is to end; Tune asks several times a second."""
+        """Return whether the sweep is to end; Tune asks several times a second."""
         return any(listener.should_end() for listener in _listeners)

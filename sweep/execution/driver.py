@@ -1,97 +1,90 @@
-"""Ray Tune over the trials that are missing: a trainable for each, or for several seeds."""
+"""Trains the missing trials with Ray Tune: a trainable for each trial, or for several seeds."""
 
 from __future__ import annotations
 
 import gc
 import json
+import logging
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from sweep.execution.assignment import Assignment, trial_ids
+from sweep.execution.schedule import Schedule
 from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.presets import find_preset_changes
-from sweep.planning.plan import Plan
-from sweep.planning.seed_groups import group_seeds
+from sweep.records.custom_source import source_digest
 from sweep.records.lease import DriverLease
-from sweep.resources.capacity import Share
-from sweep.resources.custom_modules import source_digest
-from sweep.resources.gpu_sharing.shares import GpuShares
-from sweep.resources.ray_cluster import Cluster
+from sweep.resources.ray_compat import (
+    decide_recovery_by,
+    limit_pending_trials,
+    skip_tune_startup,
+    treat_memory_kills_as_lost_workers,
+)
 from sweep.tracking.exporter import Exporter
 from sweep.wording import count_noun
 from trainables.errors import describe_error
 
+logger = logging.getLogger(__name__)
 
-def train_missing(
-    plan: Plan,
-    cluster: Cluster,
-    packing: GpuShares,
-    board: SweepState,
-    shipper: Exporter,
-    reign: DriverLease,
-) -> None:
-    """Train what is missing; returns when nothing is left, or when the sweep has to stop.
 
-    Trials that ran out of memory come again when all others are done, with more of the device.
+def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: DriverLease) -> None:
+    """Train the scheduled trials; return when none is left, or when the sweep has to stop.
+
+    Trials that run out of memory are trained again when all others are done, with larger shares.
+
+    Args:
+        schedule: the trials in their groups, each with its share of a node.
+        state: receives what the workers report.
+        exporter: is told of each record that changes.
+        lease: this driver's lease on the sweep, through which workers are told to stop.
     """
     from sweep.execution.callbacks import RunListener, receive_tune_events
     from sweep.execution.worker_losses import Losses
 
-    trials, losses = plan.missing(), Losses(plan.folder)
-    ladders = {trial.trial_id: packing.shares(trial) for trial in trials}
-    while trials:
-        shares = {trial.trial_id: ladders[trial.trial_id].pop(0) for trial in trials}
-        board.slots = packing.slots(plan, shares)
-        # As text: of a grid search over anything else Tune makes a deep copy for every trial.
-        assignments = [
-            json.dumps(
-                [
-                    replace(
-                        _assignment(plan, trial, shares[trial.trial_id]),
-                        driver=reign.token,
-                        can_grow=bool(ladders[trial.trial_id]),
-                        # A cluster's nodes have their modules from Ray's runtime environment.
-                        import_paths=() if cluster.is_remote else plan.grid.import_paths,
-                    ).to_dict()
-                    for trial in together
-                ]
-            )
-            for together in group_seeds(plan, trials, board.slots)
-        ]
-        growing = frozenset(trial_id for trial_id in shares if ladders[trial_id])
-        with receive_tune_events(RunListener(board, shipper, reign, losses, can_grow=growing)):
+    losses = Losses(schedule.plan.folder)
+    while True:
+        state.slots = schedule.slots
+        logger.info(
+            "training %s in %s of Tune, %d at once",
+            count_noun(len(schedule.shares), "trial"),
+            count_noun(len(schedule.groups), "trial"),
+            schedule.slots,
+        )
+        listener = RunListener(state, exporter, lease, losses, can_grow=schedule.extensible)
+        with receive_tune_events(listener):
             try:
-                _tune(assignments, shares, max_seeds_side_by_side(plan.grid), board.slots)
+                _tune(schedule, lease.token)
             except Exception as error:  # Tune's own: what trials raise is in their records
-                board.broken = board.broken or f"Ray: {describe_error(error)}"
-        trials = [trial for trial in trials if trial.trial_id in board.out_of_memory]
-        board.out_of_memory.clear()
-        if board.is_stopping:
+                logger.exception("Tune raised an error")
+                state.failure = state.failure or f"Ray: {describe_error(error)}"
+        again = [t for t in schedule.plan.missing() if t.trial_id in state.out_of_memory]
+        state.out_of_memory.clear()
+        if state.is_stopping:
+            logger.info("training stops with %d trials running", len(state.running))
+        if state.is_stopping or not again:
             return
-        again = Counter((shares[t.trial_id], ladders[t.trial_id][0]) for t in trials)
-        for (less, more), number in again.items():
-            board.notice(
+        before, schedule = schedule, schedule.next_round(again, state.costs)
+        pairs = Counter((before.share(t.trial_id), schedule.share(t.trial_id)) for t in again)
+        for (less, more), number in pairs.items():
+            state.notice(
                 f"{count_noun(number, 'trial')} ran out of memory with {less} each: trained again "
                 f"with {more}"
             )
 
 
 def max_seeds_side_by_side(grid: Grid) -> int | None:
-    """How many seeds side by side a worker trains, at most; None: as many as are fastest."""
+    """Return how many seeds a worker trains side by side; None for the fastest number."""
     wanted = grid.resources.seeds_per_trainable
     return None if wanted == "auto" else wanted
 
 
-def _tune(
-    assignments: list[str], shares: Mapping[str, Share], width: int | None, num_slots: int
-) -> None:
+def _tune(schedule: Schedule, driver_token: str) -> None:
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -101,13 +94,18 @@ def _tune(
         TuneConfig,
     )
 
-    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_go_on
+    from sweep.execution.callbacks import SweepStopper, TuneCallbacks, may_recover
     from sweep.execution.trainable import TrialTrainable
-    from sweep.execution.trial_order import OrderedScheduler, limit_pending_trials
-    from sweep.execution.tune_startup import skip_tune_startup
-    from sweep.execution.worker_failures import treat_memory_kills_as_lost_workers
-    from sweep.execution.worker_losses import LOST_WORKERS, recovery_decided_by
+    from sweep.execution.trial_order import OrderedScheduler
+    from sweep.execution.worker_losses import LOST_WORKERS
 
+    # As text: of a grid search over anything else Tune makes a deep copy for every trial.
+    assignments = [
+        json.dumps([_assignment(schedule, trial, driver_token).to_dict() for trial in group])
+        for group in schedule.groups
+    ]
+    shares = {trial_id: schedule.share(trial_id) for trial_id in schedule.shares}
+    width = max_seeds_side_by_side(schedule.plan.grid)
     # Those of one trial are those of all that share its trainable: they are of one cell.
     bundles = {trial_id: [share.amounts] for trial_id, share in shares.items()}
     trainable = tune.with_resources(
@@ -117,11 +115,11 @@ def _tune(
     with (
         tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         treat_memory_kills_as_lost_workers(),
-        recovery_decided_by(may_go_on),
+        decide_recovery_by(may_recover),
         skip_tune_startup(),
         # Of each kind of share, so that a worker that is free finds a trial that fits it.
-        limit_pending_trials((num_slots + 1) * len(set(shares.values()))),
-        freeze_imported_objects(),
+        limit_pending_trials((schedule.slots + 1) * len(set(shares.values()))),
+        imports_out_of_garbage_collection(),
     ):
         tune.Tuner(
             trainable,
@@ -147,10 +145,10 @@ def _tune(
 
 
 @contextmanager
-def freeze_imported_objects() -> Iterator[None]:
-    """Have the garbage collector not go through all that is imported between two trials.
+def imports_out_of_garbage_collection() -> Iterator[None]:
+    """Within the block the garbage collector skips the objects of imported modules, for speed.
 
-    Libraries complain at Python's end of what it was not allowed to take down.
+    They are given back at the end: libraries print errors where Python cannot collect them at exit.
     """
     gc.freeze()
     try:
@@ -159,15 +157,15 @@ def freeze_imported_objects() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
-    grid = plan.grid
+def _assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
+    plan, grid = schedule.plan, schedule.plan.grid
     record = plan.records.get(trial.trial_id)
     return Assignment(
         spec=trial.spec,
         sweep_uri=plan.folder.storage.uri,
         data_root=grid.data_root,
         folder=grid.folder,
-        device=share.device,
+        device=schedule.share(trial.trial_id).device,
         cell=trial.cell_name,
         num_threads=max(1, int(grid.resources.cpu)),
         source=source_digest(trial.spec.custom_names, grid.import_paths),
@@ -177,6 +175,10 @@ def _assignment(plan: Plan, trial: GridTrial, share: Share) -> Assignment:
         compilation=grid.resources.compile,
         cuda_graphs=grid.resources.cuda_graphs == "auto",
         log_models=grid.log_models,
+        driver=driver_token,
+        can_grow=trial.trial_id in schedule.extensible,
+        # A cluster's nodes have their modules from Ray's runtime environment.
+        import_paths=() if schedule.is_remote else grid.import_paths,
     )
 
 

@@ -1,24 +1,21 @@
-"""Errors that several trials end in: which cells they stop, and when they end the whole sweep."""
+"""Errors in which several trials end: which cells they stop, and when they stop the sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from sweep.execution.trial_state import TrialState
 from sweep.grid.expand import GridTrial
 from trainables.spec import Outcome
 
-if TYPE_CHECKING:
-    from sweep.execution.state import TrialState
-
 REPEATED_ERRORS = 3
-"""So many trials that end in one and the same traceback have a bug, and no accident."""
+"""From this many trials with the same traceback on, the cause is taken to be a bug."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One traceback that has stopped cells (by name), or with `is_sweep` the whole sweep."""
+    """A traceback that has stopped cells, given by name, or with `is_sweep` the whole sweep."""
 
     error: str
     cells: tuple[str, ...]
@@ -47,7 +44,7 @@ class RepeatedErrors:
         self._untried = [s.trial for s in self.states.values() if s.outcome is None]
 
     def note(self, state: TrialState, error: str) -> list[str]:
-        """Count the error that has ended a trial; the cells that it stops now, by name."""
+        """Count the error that has ended a trial; return the names of the cells to stop."""
         struck = self._struck.setdefault(error, [])
         struck.append(state)
         if len(struck) < REPEATED_ERRORS:
@@ -62,7 +59,7 @@ class RepeatedErrors:
         return new
 
     def stops(self) -> list[Stop]:
-        """What was stopped, a traceback each."""
+        """Return what was stopped, one `Stop` for each traceback."""
         if self.ended_by is not None:
             return [Stop(self.ended_by, (), is_sweep=True)]
         return [
@@ -72,14 +69,14 @@ class RepeatedErrors:
 
 
 def _is_beyond(state: TrialState, epochs: int) -> bool:
-    """Whether a trial has a result, or trains and has more epochs than those that failed."""
+    """Return whether a trial has a result, or is in training beyond this number of epochs."""
     if state.outcome is None:
         return state.epochs > epochs
     return state.outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
 
 
 def _is_everywhere(struck: Iterable[GridTrial], asked: Iterable[GridTrial]) -> bool:
-    """Whether the trials struck differ in whatever the trials asked for differ in, but the seed."""
+    """Return whether the failed trials vary in each of norm, variant and batch size that varies."""
     levels_struck, levels_asked = (
         list(zip(*((t.norm, t.variant, t.spec.batch_size) for t in trials), strict=True))
         for trials in (struck, asked)

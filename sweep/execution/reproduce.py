@@ -1,4 +1,4 @@
-"""Train one trial again, in this process and without Ray, and hold it against its record."""
+"""Trains one trial again, in this process and without Ray, and compares it with its record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sweep.errors import RefusedError, suggest_nearest
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from sweep.records.epoch_record import EpochRecord
 from sweep.records.provenance import collect_provenance
 from sweep.records.record import Record
@@ -28,7 +28,11 @@ epochs have left of a loss may differ by any factor."""
 
 
 def find_trial(grid: Grid, wanted: str) -> GridTrial:
-    """The trial with this id, the beginning of an id, or name (`groupnorm-bs008-s2`)."""
+    """Return the trial with this id, beginning of an id, or name (`groupnorm-bs008-s2`).
+
+    Raises:
+        RefusedError: no trial, or more than one, is meant.
+    """
     found = [t for t in grid.trials if wanted == t.name or t.trial_id.startswith(wanted)]
     if len(found) == 1:
         return found[0]
@@ -40,7 +44,7 @@ def find_trial(grid: Grid, wanted: str) -> GridTrial:
 
 
 def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[str]:
-    """`train_loss 0.71 (recorded 0.72)` for each value that is not the same to the bit."""
+    """Return `train_loss 0.71 (recorded 0.72)` for each value whose bits differ."""
     return [
         f"{name} {value!r} (recorded {recorded.values.get(name)!r})"
         for name, value in metrics.values().items()
@@ -49,7 +53,7 @@ def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[st
 
 
 def differing_circumstances(record: Record, device: str) -> Iterator[str]:
-    """What is not as it was when the record was written, and may explain other bits."""
+    """Yield a line for each version or device that differs from the record's."""
     here = collect_provenance(device)
     for name in ("code_version", "python", "platform", "device"):
         now, before = getattr(here, name), getattr(record.provenance, name)
@@ -62,26 +66,38 @@ def differing_circumstances(record: Record, device: str) -> Iterator[str]:
 
 
 def reproduce(
-    plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None = None
+    states: TrialStates,
+    trial: GridTrial,
+    report: Callable[[str], None],
+    num_epochs: int | None = None,
 ) -> bool:
-    """Train the trial, say a line per epoch, and return whether every bit was the record's.
+    """Train the trial again, report a line per epoch, and compare it with its record.
 
-    With `num_epochs` only the beginning is trained. Without a record nothing can differ. Of a trial
-    that was trained side by side with others only the losses have to be alike.
+    Args:
+        states: the grid's trials and their records.
+        trial: the trial to train.
+        report: called with each line.
+        num_epochs: how many epochs to train; None: all.
+
+    Returns:
+        Whether every bit was the record's, or there is no record. Of a trial that was trained side
+        by side with others only the losses have to be alike.
     """
     from trainables import Diverged
 
     try:
-        return _train_again(plan, trial, say, num_epochs)
+        return _train_again(states, trial, report, num_epochs)
     except Diverged as end:
-        record = plan.records.get(trial.trial_id)
+        record = states.records.get(trial.trial_id)
         expected = record is None or record.outcome is Outcome.DIVERGED
-        say(f"it diverges: {end}{', as its record says' if record and expected else ''}")
+        report(f"it diverges: {end}{', as its record says' if record and expected else ''}")
         return expected
 
 
-def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_steps: int) -> bool:
-    """Train the trial's first steps, say the mean loss as it goes; whether it did not diverge.
+def train_steps(
+    states: TrialStates, trial: GridTrial, report: Callable[[str], None], num_steps: int
+) -> bool:
+    """Train the trial's first steps and report their mean loss; return False if it diverged.
 
     No record holds single steps, so nothing is compared.
     """
@@ -89,8 +105,8 @@ def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_st
 
     from trainables import Diverged, Trial
 
-    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
-    training = Trial(trial.spec, data_root=plan.grid.data_root)
+    torch.set_num_threads(max(1, int(states.grid.resources.cpu)))
+    training = Trial(trial.spec, data_root=states.grid.data_root)
     epoch = training.current_epoch()
     while epoch.num_steps < min(num_steps, epoch.examples.num_batches):
         training.chunk_sizer.num_steps = min(
@@ -99,61 +115,65 @@ def train_steps(plan: Plan, trial: GridTrial, say: Callable[[str], None], num_st
         try:
             epoch.train_chunk(training.chunk_sizer)
         except Diverged as end:
-            say(f"it diverges: {end}")
+            report(f"it diverges: {end}")
             return False
         speed = epoch.num_steps / epoch.train_s
-        say(f"step {epoch.num_steps}: mean loss {epoch.train_loss:.4f}, {speed:.0f} steps/s")
+        report(f"step {epoch.num_steps}: mean loss {epoch.train_loss:.4f}, {speed:.0f} steps/s")
     return True
 
 
 def _train_again(
-    plan: Plan, trial: GridTrial, say: Callable[[str], None], num_epochs: int | None
+    states: TrialStates, trial: GridTrial, report: Callable[[str], None], num_epochs: int | None
 ) -> bool:
     import torch
 
     from trainables import Trial
 
-    record = plan.records.get(trial.trial_id)
+    record = states.records.get(trial.trial_id)
     last_attempt = record.last_attempt if record else None
     device = (last_attempt and last_attempt.device) or "cpu"
-    torch.set_num_threads(max(1, int(plan.grid.resources.cpu)))
+    torch.set_num_threads(max(1, int(states.grid.resources.cpu)))
     compiled = record.compiled if record and not record.fused else []
-    training = Trial(trial.spec, data_root=plan.grid.data_root, device=device, compilation=compiled)
+    training = Trial(
+        trial.spec, data_root=states.grid.data_root, device=device, compilation=compiled
+    )
     if compiled:
-        say(f"compiled as its record says: {format_step_ranges(compiled)}")
+        report(f"compiled as its record says: {format_step_ranges(compiled)}")
     last = min(num_epochs or trial.spec.train.epochs, trial.spec.train.epochs)
     if record is None:
-        say("it has no record: there is nothing to compare with")
+        report("it has no record: there is nothing to compare with")
     if record and record.fused:
-        return _is_alike(training, record, say, last)
-    verdicts = [_epoch_is_same(training, record, say) for _ in range(last)]
+        return _losses_are_alike(training, record, report, last)
+    verdicts = [_epoch_is_same(training, record, report) for _ in range(last)]
     same = all(verdicts)
     if record and record.weights_digest and training.finished:
         weights_are_same = record.weights_digest == training.weights_digest
-        say(f"final weights: {'same bits' if weights_are_same else 'other bits'}")
+        report(f"final weights: {'same bits' if weights_are_same else 'other bits'}")
         same = same and weights_are_same
     for line in training.steps.warnings:
-        say(f"{line}: its bits are not those of a record whose steps were")
+        report(f"{line}: its bits are not those of a record whose steps were")
     if record and not same:
         for line in differing_circumstances(record, device):
-            say(line)
+            report(line)
     return same
 
 
-def _epoch_is_same(training: Trial, record: Record | None, say: Callable[[str], None]) -> bool:
+def _epoch_is_same(training: Trial, record: Record | None, report: Callable[[str], None]) -> bool:
     metrics = training.run_epoch()
     begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
     if record is None or metrics.epoch > len(record.epochs):
-        say(f"{begin}: not in the record")
+        report(f"{begin}: not in the record")
         return True
     found = compare_with_record(metrics, record.epochs[metrics.epoch - 1])
-    say(f"{begin}: {'; '.join(found) or 'same bits'}")
+    report(f"{begin}: {'; '.join(found) or 'same bits'}")
     return not found
 
 
-def _is_alike(training: Trial, record: Record, say: Callable[[str], None], num_epochs: int) -> bool:
-    """Train a trial of a group alone; whether its losses are those of its record, in size."""
-    say(
+def _losses_are_alike(
+    training: Trial, record: Record, report: Callable[[str], None], num_epochs: int
+) -> bool:
+    """Train a trial alone whose record is of a group; return whether the losses are close."""
+    report(
         f"its record is of {record.fused} seeds side by side; alone it comes to other bits, and to "
         f"losses alike"
     )
@@ -162,11 +182,11 @@ def _is_alike(training: Trial, record: Record, say: Callable[[str], None], num_e
         metrics = training.run_epoch()
         begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
         if metrics.epoch > len(record.epochs):
-            say(f"{begin}: not in the record")
+            report(f"{begin}: not in the record")
             continue
         recorded = record.epochs[metrics.epoch - 1].metrics
         pairs.append((metrics.train_loss, recorded.train_loss))
-        say(
+        report(
             f"{begin} (recorded {recorded.test_error:.2f} %), train loss "
             f"{metrics.train_loss:.4f} (recorded {recorded.train_loss:.4f})"
         )
@@ -174,14 +194,14 @@ def _is_alike(training: Trial, record: Record, say: Callable[[str], None], num_e
     far = [
         f"over the {name} the mean loss differs by {100 * off:.0f} %, more than {100 * bound:.0f} %"
         for name, (some, bound) in checks.items()
-        if some and (off := _off(some)) > bound
+        if some and (off := _relative_difference(some)) > bound
     ]
     for line in far or (["alike"] if pairs else []):
-        say(line)
+        report(line)
     return not far
 
 
-def _off(pairs: Sequence[tuple[float, float]]) -> float:
-    """By what share of the recorded mean loss the other one differs."""
+def _relative_difference(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the difference of the mean losses, relative to the recorded one."""
     found, recorded = (sum(pair[place] for pair in pairs) for place in (0, 1))
     return abs(found - recorded) / recorded

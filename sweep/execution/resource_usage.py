@@ -1,4 +1,4 @@
-"""What a worker's process takes of its machine, read at an epoch's end in microseconds."""
+"""CPU time and memory of a worker's process, read at the end of each epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ MEGABYTE = 1e6
 
 
 class ProcessUsage:
-    """Readings of this process since the last one, or since the attempt began.
+    """Measures what this process has used since the last reading, or since the attempt began.
 
-    They are the process's, not the trial's: seeds that are trained side by side in one process
-    all have the same.
+    Seeds that are trained side by side in one process all get the values of the process.
     """
 
     def __init__(self, device: str) -> None:
@@ -25,10 +24,10 @@ class ProcessUsage:
             torch.cuda.reset_peak_memory_stats(self._gpu)
 
     def read(self) -> dict[str, float]:
-        """CPU time in percent of one core, resident memory, the GPU's peak of torch's memory (MB).
+        """Return CPU time (percent of one core), resident memory and peak GPU memory (MB), by name.
 
-        The peak is that since the attempt began. Memory is left out where the system has no
-        `/proc`.
+        The peak is that of torch's memory since the attempt began. Resident memory is left out
+        where the system has no `/proc`.
         """
         wall, cpu = time.monotonic(), time.process_time()
         found = {"process_cpu_percentage": 100 * (cpu - self._cpu) / max(wall - self._wall, 1e-9)}

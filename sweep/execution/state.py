@@ -1,28 +1,32 @@
-"""What is known of a sweep while it runs: the state behind the live view and the plain lines."""
+"""The state of a running sweep, which the live view and the plain lines show."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from statistics import mean
 
-from sweep.display.error_line import error_line
+from sweep.execution.error_line import error_line
 from sweep.execution.repeated_errors import RepeatedErrors
-from sweep.grid.expand import GridTrial
+from sweep.execution.trial_state import TrialState
 from sweep.grid.variant import Variant
 from sweep.planning.makespan import makespan
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
 from trainables.spec import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 def format_tracking_error(error: str) -> str:
-    """What is said while MLflow is out of reach."""
+    """Return the line that is shown while MLflow is out of reach."""
     return f"MLflow cannot be reached, training goes on: {error}"
 
 
 def stopped_line(cell: str, error: str) -> str:
-    """What is said when a cell is stopped."""
+    """Return the line that is shown when a cell is stopped."""
     return (
         f"{cell} is stopped, because several trials ended in the same error; trials of other "
         f"cells go on: {error_line(error) or 'no message'}"
@@ -30,45 +34,42 @@ def stopped_line(cell: str, error: str) -> str:
 
 
 @dataclass
-class TrialState:
-    """A trial as the driver sees it. `outcome` is None until it has ended.
-
-    `error` is the traceback of one that ended in an error, `place` the host and device that train
-    it, where they are known.
-    """
-
-    trial: GridTrial
-    outcome: Outcome | None
-    epochs: int
-    test_error: float | None
-    error: str | None = None
-    is_running: bool = False
-    since: float = 0.0
-    place: str | None = None
-
-
-@dataclass
 class SweepState:
-    """States of all trials of a plan; `on_end` is told of each trial that ends.
+    """The state of a sweep and of every trial of its plan, as the driver knows it.
 
-    `interrupted` asks the sweep to stop, `broken` says what keeps it from going on, `unreached`
-    why MLflow is out of reach at present; `num_lost` counts workers that were lost, of which Ray's
-    `logs` (a folder, or in words) may say more.
+    Attributes:
+        plan: the trials and their records when the run began.
+        slots: how many trials run at once.
+        on_end: called with the state of each trial that ends.
+        on_epoch: called with the state of each trial that has a new epoch.
+        on_notice: called with each line for the user.
+        notices: the lines so far.
+        interrupted: whether the user has asked the sweep to stop.
+        failure: why the sweep cannot continue, None while it can.
+        tracking_error: why MLflow is out of reach at present, None while it is reached.
+        num_lost_workers: how many workers were lost.
+        ray_logs: where Ray's logs are: a folder, or a phrase.
+        states: the state of each trial by its id.
+        costs: how long an epoch takes, updated by each epoch.
+        out_of_memory: ids of trials that wait for a larger share of the device.
+        repeated: the errors in which several trials have ended.
     """
 
-    plan: Plan
+    plan: TrialStates
     slots: int = 1
     on_end: Callable[[TrialState], None] = lambda state: None
+    on_epoch: Callable[[TrialState], None] = lambda state: None
     on_notice: Callable[[str], None] = lambda line: None
     notices: list[str] = field(default_factory=list)
     interrupted: bool = False
-    broken: str | None = None
-    unreached: str | None = None
-    num_lost: int = 0
-    logs: str = "Ray's logs"
+    failure: str | None = None
+    tracking_error: str | None = None
+    num_lost_workers: int = 0
+    ray_logs: str = "Ray's logs"
 
     def __post_init__(self) -> None:
         self.states: dict[str, TrialState] = {}
+        self.costs = deepcopy(self.plan.costs)
         self.out_of_memory: set[str] = set()
         self.order = [trial.trial_id for trial in self.plan.missing()]
         for trial in self.plan.grid.trials:
@@ -79,7 +80,7 @@ class SweepState:
         self.repeated = RepeatedErrors(self.states)
 
     def start(self, trial_id: str) -> None:
-        """A worker has taken the trial. While the sweep stops, it only hands it back."""
+        """Note that a worker has taken the trial; while the sweep stops, none trains it."""
         if not self.is_stopping:
             state = self.states[trial_id]
             state.is_running, state.since = True, time.monotonic()
@@ -94,13 +95,33 @@ class SweepState:
         error: str | None,
         place: str | None = None,
     ) -> None:
-        """A worker has committed an epoch or an outcome."""
+        """Note the epochs and the outcome of a trial that a worker has committed.
+
+        Args:
+            trial_id: the trial.
+            epochs: how many epochs are recorded.
+            test_error: of the last epoch, in percent.
+            epoch_s: seconds that the last epoch took.
+            outcome: the trial's outcome, None while it trains.
+            error: the traceback of a trial that failed.
+            place: host and device that train the trial.
+        """
         state = self.states[trial_id]
         state.place = place or state.place
         if epochs > state.epochs:
-            self.plan.costs.observe(state.trial, epoch_s)
+            self.costs.observe(state.trial, epoch_s)
+        has_new_epoch = epochs > state.epochs
         state.epochs, state.test_error, state.outcome = epochs, test_error, outcome
+        if has_new_epoch:
+            self.on_epoch(state)
         if outcome is not None:
+            logger.info(
+                "%s ends after epoch %d: %s, test error %s",
+                state.trial.name,
+                epochs,
+                outcome,
+                test_error,
+            )
             state.is_running, state.error = False, error
             self.on_end(state)
             if error:
@@ -112,25 +133,30 @@ class SweepState:
         self.interrupted = True
 
     def suspend(self, trial_id: str, *, out_of_memory: bool = False) -> None:
-        """The trial has stopped without an outcome; `out_of_memory`: to be given more of it."""
+        """Note that the trial has stopped without an outcome.
+
+        With `out_of_memory` it is trained again with a larger share of the device.
+        """
         self.states[trial_id].is_running = False
         if out_of_memory:
             self.out_of_memory.add(trial_id)
 
     def notice(self, line: str) -> None:
-        """Tell the person, once."""
+        """Show the user a line, once."""
         if line not in self.notices:
+            logger.warning("%s", line)
             self.notices.append(line)
             self.on_notice(line)
 
     def set_tracking_error(self, error: str | None) -> None:
-        """MLflow has gone out of reach, for this reason; or, with None, it is back."""
+        """Note why MLflow is out of reach, or with None that it is reached again."""
         line = format_tracking_error(error) if error else "MLflow is reached again"
-        self.unreached = error
+        logger.warning("%s", line)
+        self.tracking_error = error
         self.on_notice(line)
 
-    def lose(self, trial_id: str, why: str) -> None:
-        """The trial's worker is gone, and Tune has given the trial up."""
+    def mark_lost(self, trial_id: str, why: str) -> None:
+        """Note that Tune has given the trial up after its worker was lost, and why."""
         state = self.states[trial_id]
         state.is_running = False
         self.notice(f"{state.trial.name} was given up: {why}")
@@ -138,11 +164,11 @@ class SweepState:
     @property
     def is_stopping(self) -> bool:
         """Whether the sweep is to end before all its trials have."""
-        return self.interrupted or bool(self.broken) or self.repeated.ended_by is not None
+        return self.interrupted or bool(self.failure) or self.repeated.ended_by is not None
 
     @property
-    def ended(self) -> frozenset[str]:
-        """Ids of the trials that have an outcome, of this command or of one before."""
+    def ended_trial_ids(self) -> frozenset[str]:
+        """Ids of the trials that have an outcome, from this command or an earlier one."""
         return frozenset(key for key, state in self.states.items() if state.outcome is not None)
 
     @property
@@ -151,13 +177,13 @@ class SweepState:
         return sorted((s for s in self.states.values() if s.is_running), key=lambda s: s.since)
 
     def num(self, *outcomes: Outcome) -> int:
-        """How many trials have one of these outcomes (any, if none is named)."""
+        """Return how many trials have one of these outcomes, or any if none is given."""
         wanted = outcomes or tuple(Outcome)
         return sum(state.outcome in wanted for state in self.states.values())
 
-    def left_s(self) -> float | None:
-        """Expected seconds to the end of the sweep, None before anything is known."""
-        costs = self.plan.costs
+    def remaining_s(self) -> float | None:
+        """Return the expected seconds to the end of the sweep, None before any epoch was timed."""
+        costs = self.costs
         if not costs.is_measured:
             return None
         states = (self.states[trial_id] for trial_id in self.order)
@@ -165,7 +191,7 @@ class SweepState:
         return makespan(left, max(1, self.slots))
 
     def mean_errors(self) -> dict[tuple[str, Variant], dict[int, float]]:
-        """Mean test error of the completed trials by (norm, variant) and batch size, percent."""
+        """Return mean test errors of completed trials (%), by (norm, variant) and batch size."""
         found: dict[tuple[str, Variant], dict[int, list[float]]] = {}
         for state in self.states.values():
             row = found.setdefault((state.trial.norm, state.trial.variant), {})

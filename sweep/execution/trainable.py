@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import time
 from contextlib import suppress
@@ -21,26 +22,27 @@ from trainables.errors import CheckpointTooNew
 
 REPORT_EVERY_S = 1.0
 REPORT_SHARE = 0.005
-"""The driver is told of epochs this often at most, and in no more of the time than this share."""
+"""Least seconds between reports to the driver, and the largest share of the time they may take."""
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains an epoch or some per step. Tune is given no checkpoints: records hold the truth."""
+    """Trains one epoch or several per step; gives Tune no checkpoints, since records have them."""
 
     former: TrialGroup | None = None
-    """What was trained before, of which a last checkpoint may still be on its way to the disk."""
+    """The trials trained before, whose last checkpoint may not be on the disk yet."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take over assignments; the work itself begins with the first step."""
+        """Read the assignments; training begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
+        logging.captureWarnings(True)  # they go into the trial's log
         self.assignments = assignments_of(config)
         self.width = config["width"]
         self.group: TrialGroup | None = None
-        self.told_at: float | None = None
-        self.tell_every_s = REPORT_EVERY_S
+        self.reported_at: float | None = None
+        self.report_every_s = REPORT_EVERY_S
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take over the next assignments in the same process."""
+        """Read the next assignments, in the same process; return True, for success."""
         if self.group is not None:
             self.group.release()
         freeze_imported_objects()
@@ -49,46 +51,55 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Wait for the last trial's weights. Its record is on the disk, should they not be."""
+        """Wait until the last trial's weights and log are written; its record is already."""
         if self.group is not None:
             with suppress(OSError):
                 self.group.settle()
+            self.group.settle_logs()
 
     def step(self) -> dict[str, Any]:
-        """Train for a second at least, to an epoch's end; tells what the records now say.
+        """Train for a second at least, to an epoch's end, and report what was recorded.
 
-        While the driver takes a result in, the worker stands still: short epochs are told together.
+        The worker waits while the driver processes a result, so short epochs are reported together.
+
+        Returns:
+            `trials`: a report (`describe_attempt`) by trial id; `failure`: an error of the storage,
+            or None; `done`: whether nothing is left to train.
         """
-        told: dict[str, Attempt] = {}
-        start, broken = time.monotonic(), None
-        if self.told_at is not None:
-            self.tell_every_s = max(REPORT_EVERY_S, (start - self.told_at) / REPORT_SHARE)
+        reported: dict[str, Attempt] = {}
+        start, failure = time.monotonic(), None
+        if self.reported_at is not None:
+            self.report_every_s = max(REPORT_EVERY_S, (start - self.reported_at) / REPORT_SHARE)
         try:
             if self.group is None:
                 self.group = TrialGroup(self.assignments, self.width)
             while not self.group.is_done:
-                told |= {attempt.record.trial_id: attempt for attempt in self.group.step()}
-                if time.monotonic() >= start + self.tell_every_s:
+                reported |= {attempt.record.trial_id: attempt for attempt in self.group.step()}
+                if time.monotonic() >= start + self.report_every_s:
                     break
-            for attempt in told.values():
-                attempt.commits.tell()
+            for attempt in reported.values():
+                attempt.writer.settle_reported()
             if self.former is not None:
                 self.former.settle()
                 self.former = None
         except (OSError, RecordDamagedError, CheckpointTooNew, SupersededError) as error:
             # No other worker fares better: the driver stops the sweep and says why.
-            broken = format_storage_error(error)
-            told = {key: attempt for key, attempt in told.items() if attempt.commits.is_reported}
-        self.told_at = time.monotonic()
+            failure = format_storage_error(error)
+            reported = {
+                key: attempt for key, attempt in reported.items() if attempt.writer.is_reported
+            }
+        self.reported_at = time.monotonic()
         return {
-            "trials": {trial_id: describe_attempt(attempt) for trial_id, attempt in told.items()},
-            "broken": broken,
-            "done": broken is not None or (self.group is not None and self.group.is_done),
+            "trials": {
+                trial_id: describe_attempt(attempt) for trial_id, attempt in reported.items()
+            },
+            "failure": failure,
+            "done": failure is not None or (self.group is not None and self.group.is_done),
         }
 
 
 def describe_attempt(attempt: Attempt) -> dict[str, Any]:
-    """What the driver is told of a trial, as plain values."""
+    """Return the report on a trial to the driver, as plain values."""
     record = attempt.record
     host = attempt.info.host if attempt.info else None
     return {
@@ -104,7 +115,7 @@ def describe_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def format_storage_error(error: Exception) -> str:
-    """What went wrong on the storage: `/runs/small: No space left on device`."""
+    """Return an error of the storage in a line: `/runs/small: No space left on device`."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
@@ -112,9 +123,9 @@ def format_storage_error(error: Exception) -> str:
 
 @lru_cache(maxsize=1)
 def freeze_imported_objects() -> None:
-    """Have the garbage collector look no more, from the second trial on, at what is imported.
+    """Exclude all present objects from garbage collection, once a process.
 
-    To go through hundreds of thousands of objects that stay takes it 50 ms, each time.
+    Called before the second trial: to traverse the imported modules' objects takes 50 ms each time.
     """
     gc.freeze()
 

@@ -1,23 +1,26 @@
-"""What one worker trains at a time: a trial, or several seeds of a cell. Knows nothing of Ray."""
+"""The trials that a worker trains at a time: one, or several seeds of a cell; without Ray."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweep.execution.assignment import Assignment
-from sweep.execution.attempt import Attempt, Terminated
+from sweep.execution.attempt import LOG_UPLOAD_S, Attempt, Terminated
 
 if TYPE_CHECKING:
     from trainables.fused.lockstep import LockstepTraining
 
+logger = logging.getLogger(__name__)
+
 
 class TrialGroup:
-    """Attempts at trials that differ in their seed alone, trained side by side where that works.
+    """Attempts at trials that differ in their seed alone, trained side by side where possible.
 
-    Each of them commits its own epochs and its own outcome. Those that stand at the same step go
-    on together, and those behind catch up first. Where being side by side fails, every trial goes
-    back to its last checkpoint and goes on by itself, so that an error finds its own trial.
+    Each attempt commits its own epochs and its own outcome. Trials at the same step are trained
+    together; those that are behind catch up first. If training side by side fails, every trial is
+    resumed from its last checkpoint and trained separately, so that the error shows its trial.
 
     Attributes:
         attempts: one per assignment, in their order.
@@ -27,20 +30,20 @@ class TrialGroup:
         self.attempts = [Attempt(assignment) for assignment in assignments]
         self._width = width
         self._lockstep: LockstepTraining | None = None
-        self._is_apart = False
+        self._is_separate = False
 
     @property
     def running(self) -> list[Attempt]:
-        """The attempts that have neither an outcome nor been put aside."""
+        """The attempts without an outcome that are not suspended."""
         return [attempt for attempt in self.attempts if not attempt.is_done]
 
     @property
     def is_done(self) -> bool:
-        """Whether none is left to train."""
+        """Whether no attempt is left to train."""
         return not self.running
 
     def step(self) -> list[Attempt]:
-        """Train until there is something to tell; the attempts of which there is."""
+        """Train until something was committed; return the attempts of which something was."""
         while running := self.running:
             if running[0].is_stop_requested():
                 for attempt in running:
@@ -49,49 +52,55 @@ class TrialGroup:
             new = [attempt for attempt in running if attempt.trial is None]
             for attempt in new:
                 attempt.begin()
-            told = [attempt for attempt in new if attempt.is_done]
-            if new and not told:
-                continue  # the driver may have told it to stop while models were built
-            told = told or self._advance(self.running)
-            if told:
-                return told
+            reported = [attempt for attempt in new if attempt.is_done]
+            if new and not reported:
+                continue  # the driver may have reported it to stop while models were built
+            reported = reported or self._advance(self.running)
+            if reported:
+                return reported
         return []
 
     def settle(self) -> None:
-        """Wait until all that was to be written is on the disk; raises the error of what is not."""
+        """Wait until all files are written; raises the error of one that cannot be."""
         for attempt in self.attempts:
-            attempt.commits.settle()
+            attempt.writer.settle()
+
+    def settle_logs(self) -> None:
+        """Wait a few seconds for the trials' logs to be written."""
+        for attempt in self.attempts:
+            attempt.log.settle(LOG_UPLOAD_S)
 
     def release(self) -> None:
-        """Let go of models and optimizers."""
+        """Drop models and optimizers."""
         self._lockstep = None
         for attempt in self.attempts:
             attempt.release()
 
     def _advance(self, running: list[Attempt]) -> list[Attempt]:
-        """Take a stretch; of those furthest behind alone, until all stand at the same step."""
-        behind = min(_place(attempt) for attempt in running)
-        together = [attempt for attempt in running if _place(attempt) == behind]
-        if self._is_apart or len(together) == 1 or self._width == 1:
+        """Train a chunk of steps of the trials that are furthest behind, until all are level."""
+        behind = min(_position(attempt) for attempt in running)
+        together = [attempt for attempt in running if _position(attempt) == behind]
+        if self._is_separate or len(together) == 1 or self._width == 1:
             return [attempt for attempt in together if attempt.advance()]
         return self._advance_side_by_side(together)
 
     def _advance_side_by_side(self, together: list[Attempt]) -> list[Attempt]:
         try:
-            lockstep = self._in_step(together)
+            lockstep = self._lockstep_of(together)
             progress = lockstep.advance()
         except Terminated:
             raise
         except (Exception, SystemExit):  # whose it is shows when each is by itself
-            self._part(together)
+            logger.exception("seeds that were trained side by side failed: each is trained alone")
+            self._train_separately(together)
             return []
         for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):
             if num_networks > 1:
                 attempt.note_fused(num_networks)
         pairs = list(zip(together, progress, strict=True))
-        return [attempt for attempt, what in pairs if attempt.take(what)]
+        return [attempt for attempt, what in pairs if attempt.commit_progress(what)]
 
-    def _in_step(self, together: list[Attempt]) -> LockstepTraining:
+    def _lockstep_of(self, together: list[Attempt]) -> LockstepTraining:
         from trainables.fused.lockstep import LockstepTraining
 
         trials = [attempt.trial for attempt in together if attempt.trial is not None]
@@ -99,12 +108,12 @@ class TrialGroup:
             self._lockstep = LockstepTraining(trials, self._width)
         return self._lockstep
 
-    def _part(self, together: list[Attempt]) -> None:
-        self._is_apart, self._lockstep = True, None
+    def _train_separately(self, together: list[Attempt]) -> None:
+        self._is_separate, self._lockstep = True, None
         for attempt in together:
             attempt.restart("side by side they failed")
 
 
-def _place(attempt: Attempt) -> tuple[int, int]:
+def _position(attempt: Attempt) -> tuple[int, int]:
     trial = attempt.trial
     return (trial.epoch, trial.steps_into_epoch) if trial is not None else (0, 0)

@@ -1,7 +1,8 @@
-"""What an attempt writes, and when: while the training goes on, but before anybody is told."""
+"""Writes an attempt's files in threads, while it trains, and before the driver is told."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,11 +14,13 @@ from sweep.records.record import Record, TrialFolder
 if TYPE_CHECKING:
     from trainables import Trial
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINT_SHARE = 0.02
 """Within an epoch, checkpoints take no more of the time than this, however large."""
 
 CHECKPOINT_MIN_S = 1.0
-"""Nobody misses epochs that can be trained again in less than this."""
+"""Epochs that take less than this together share a checkpoint."""
 
 RECORD, CHECKPOINT, CORRECT = "record", "checkpoint", "correct"
 NUM_WRITERS = 3
@@ -25,23 +28,23 @@ NUM_WRITERS = 3
 
 
 class SupersededError(Exception):
-    """The trial is another worker's: this one, or its driver, was believed to be dead."""
+    """Raised where another worker has the trial: this one or its driver was taken for dead."""
 
 
 class TrialWriter:
-    """The files of one trial, as one attempt writes them.
+    """Writes the files of one trial for one attempt.
 
-    Writing waits for the disk, and training does not wait for the writing: only the next commit
-    does, and `settle`, which raise what went wrong. A record may name epochs that its checkpoints
+    Training does not wait for the disk: only the next commit does, and `settle`, which raise the
+    error of a write. A record may name epochs that its checkpoints
     do not hold yet; those are trained again, to the same bits.
     """
 
     def __init__(
-        self, folder: TrialFolder, checkpoint_every_s: float, *, tell_of_weights: bool = False
+        self, folder: TrialFolder, checkpoint_every_s: float, *, reports_weights: bool = False
     ) -> None:
         self._folder = folder
         self._every_s = checkpoint_every_s
-        self._told = {RECORD, CORRECT, *([CHECKPOINT] if tell_of_weights else [])}
+        self._reported = {RECORD, CORRECT, *([CHECKPOINT] if reports_weights else [])}
         self._writes: dict[str, Future[None]] = {}
         self._write_later: Callable[[], None] | None = None
         self._cost_s = 0.0
@@ -49,20 +52,20 @@ class TrialWriter:
 
     @property
     def is_reported(self) -> bool:
-        """Whether what the driver reads is on the disk."""
-        writes = [write for what, write in self._writes.items() if what in self._told]
+        """Whether the files that the driver reads are on the disk."""
+        writes = [write for what, write in self._writes.items() if what in self._reported]
         return all(write.done() and write.exception() is None for write in writes)
 
     def settle(self) -> None:
-        """Wait until all is on the disk; raises the error of what is not."""
+        """Wait until every file is on the disk; raises the error of one that cannot be written."""
         self._write_last()
         self._wait_for(set(self._writes))
 
-    def tell(self) -> None:
-        """Wait until what the driver reads is on the disk; raises the error of what is not."""
-        if CHECKPOINT in self._told:
+    def settle_reported(self) -> None:
+        """Wait until the files that the driver reads are written; raises the error of one."""
+        if CHECKPOINT in self._reported:
             self._write_last()
-        self._wait_for(self._told & set(self._writes))
+        self._wait_for(self._reported & set(self._writes))
         self._write_last()
 
     def _wait_for(self, those: set[str]) -> None:
@@ -73,7 +76,12 @@ class TrialWriter:
             del self._writes[what]
 
     def require_current_attempt(self, attempt_id: str) -> None:
-        """Raise unless the record on disk is there and of this attempt."""
+        """Raise unless the record on the disk is that of this attempt.
+
+        Raises:
+            FileNotFoundError: there is no record.
+            SupersededError: its last attempt is another one.
+        """
         self.settle()
         there = self._folder.load()
         if there is None:
@@ -81,35 +89,42 @@ class TrialWriter:
         if there.attempts[-1].id != attempt_id:
             raise SupersededError(f"trial {there.trial_id} is another worker's now")
 
-    def record(self, record: Record) -> None:
-        """Write the record as it stands."""
-        self._write(RECORD, partial(self._folder.save_json, record.to_json()))
+    def record(self, record: Record) -> Future[None]:
+        """Begin to write the record as it is now; the future is done when it is on the disk."""
+        return self._write(RECORD, partial(self._folder.save_json, record.to_json()))
 
     def checkpoint(self, trial: Trial) -> None:
-        """Write the trial as it stands."""
+        """Begin to write a checkpoint of the trial in its present state."""
         start = self._last = time.monotonic()
         epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
 
         def write() -> None:
             self._folder.save_checkpoint(epoch, steps, content)
             self._cost_s = time.monotonic() - start
+            logger.debug(
+                "checkpoint of epoch %d, step %d: %d bytes in %.3f s",
+                epoch,
+                steps,
+                len(content),
+                self._cost_s,
+            )
 
         self._write(CHECKPOINT, write)
 
     def last_checkpoint(self, trial: Trial) -> None:
-        """Write a trial that is finished, once the driver is told: it stands still."""
+        """Have a finished trial's checkpoint written after the driver is told of its outcome."""
 
         def write() -> None:
             self._folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
 
         self._write_later = write
 
-    def correct(self, bits: bytes) -> None:
-        """Write which test examples were right."""
+    def correct_examples(self, bits: bytes) -> None:
+        """Begin to write which test examples were right (`Trial.correct_bits`)."""
         self._write(CORRECT, partial(self._folder.save_correct, bits))
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
-        """Whether it is time for one: at an epoch's end sooner than within it."""
+        """Return whether a checkpoint is due: at an epoch's end sooner than within it."""
         pause = CHECKPOINT_MIN_S
         if within_epoch:
             pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
@@ -120,10 +135,11 @@ class TrialWriter:
         if write is not None:
             self._write(CHECKPOINT, write)
 
-    def _write(self, what: str, write: Callable[[], None]) -> None:
+    def _write(self, what: str, write: Callable[[], None]) -> Future[None]:
         if what in self._writes:
             self._writes[what].result()
         self._writes[what] = _writers().submit(write)
+        return self._writes[what]
 
 
 @lru_cache(maxsize=1)

@@ -1,27 +1,23 @@
-"""How often a trial may lose its worker: losses count only where it got no further between them."""
+"""Counts how often a trial has lost its worker without progress in between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from ray.tune.experiment import Trial
 
 from sweep.records.record import SweepFolder
 
 LOST_WORKERS = 3
-"""How often a trial is moved to another worker, because its own was lost, without progress."""
+"""How often in a row a trial that made no progress gets another worker after a loss."""
 
 Mark = tuple[int, int]
 
 
 @dataclass
 class Losses:
-    """Counts the losses of trials that share a worker, since one of them last came further.
+    """Counts the losses of trials that share a worker since the last progress of one of them.
 
-    What they have reached is read from their checkpoints, from which another worker goes on.
+    Progress is read from the checkpoints, from which another worker resumes the trials.
     """
 
     folder: SweepFolder
@@ -29,7 +25,7 @@ class Losses:
     _counts: dict[str, int] = field(default_factory=dict)
 
     def count(self, trial_ids: Sequence[str]) -> int:
-        """Note a loss of these trials' worker; how many there were at what they have reached."""
+        """Count a loss of the trials' worker; return the losses since the last progress."""
         first = trial_ids[0]
         marks = {trial_id: self._mark(trial_id) for trial_id in trial_ids}
         further = any(mark > self._reached.get(key, (-1, -1)) for key, mark in marks.items())
@@ -43,22 +39,3 @@ class Losses:
             return self.folder.trial(trial_id).newest_checkpoint() or (0, 0)
         except OSError:  # a storage that cannot be read just now
             return self._reached.get(trial_id, (0, 0))
-
-
-@contextmanager
-def recovery_decided_by(may_go_on: Callable[[Any], bool]) -> Iterator[None]:
-    """Within the block it decides whether Tune's trial that lost its worker is given another one.
-
-    It is called once for each loss. Tune itself counts every failure of a trial, and so does a
-    later Ray that has no such method.
-    """
-    trial_class: Any = Trial
-    should_recover = getattr(trial_class, "should_recover", None)
-    if should_recover is None:
-        yield
-        return
-    trial_class.should_recover = may_go_on
-    try:
-        yield
-    finally:
-        trial_class.should_recover = should_recover

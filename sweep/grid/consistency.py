@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.grid.yaml_source import Loc
-from trainables.data.catalog import DATASETS, dataset_info
+from trainables.data.catalog import DATASETS
+from trainables.data.lookup import dataset_info
 from trainables.errors import DataUnavailable
 from trainables.models.catalog import MODELS, complete_model_spec
 from trainables.spec import DataSpec, ModelSpec, TrainSpec, is_custom

@@ -22,6 +22,7 @@ from sweep.grid.validation_messages import first_repeated, format_value, validat
 from sweep.grid.variant import Variant, format_level, level_key
 from sweep.grid.yaml_source import Loc, Source, format_location
 from trainables.data import catalog as datasets
+from trainables.data.lookup import complete_data_spec
 from trainables.models import catalog as models
 from trainables.spec import TrialSpec, is_custom
 
@@ -289,7 +290,7 @@ class _Expander:
             is_whole = None not in sections.values() and not found
             if is_whole and all(_is_known_name(part, sections[part].name) for part in KNOWN_NAMES):
                 sections["model"] = models.complete_new_model_spec(sections["model"])
-                sections["data"] = datasets.complete_data_spec(sections["data"])
+                sections["data"] = complete_data_spec(sections["data"])
             self.sections_by_fields[key] = sections
         return self.sections_by_fields[key]
 

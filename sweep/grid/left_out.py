@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.factors import Factors
 from sweep.grid.variant import Variant
-
-if TYPE_CHECKING:
-    from sweep.grid.model import Grid
 
 MAX_REASON_LENGTH = 1000
 EXCLUDED = "excluded by the grid"
@@ -39,8 +36,8 @@ def group_infeasible_cells(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[Le
     return _group((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
 
 
-def left_out_as_json(grid: Grid) -> list[dict[str, Any]]:
-    """Return the grid's cells that are left out as plain data, reasons cut to a tag's length."""
+def left_out_as_json(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:
+    """Return cells that are left out as plain data, reasons cut to a tag's length."""
     return [
         {
             "norm": item.norm,
@@ -48,7 +45,7 @@ def left_out_as_json(grid: Grid) -> list[dict[str, Any]]:
             "batch_sizes": item.batch_sizes,
             "why": item.why[:MAX_REASON_LENGTH],
         }
-        for item in grid.left_out
+        for item in left_out
     ]
 
 

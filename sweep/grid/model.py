@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from sweep.grid.field_changes import apply_changes
 from sweep.grid.field_names import TRIAL_FIELDS
 from sweep.grid.layout import Layout, Resources, describe_long_path
 from sweep.grid.left_out import LeftOut, find_excluded_cells
+from sweep.grid.mapping_source import MAPPING_PATH, read_mapping
 from sweep.grid.norm_levels import describe_impossible_label
 from sweep.grid.preset_changes import PresetChanges
 from sweep.grid.shadowed_modules import report_shadowed_modules
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
-from sweep.grid.variant import Variant
 from sweep.grid.yaml_source import Source
 from sweep.process.import_order import put_custom_modules_last
 from trainables.data.custom import (
@@ -60,7 +60,6 @@ class Grid:
         extra_factors: dotted names of the factors beside norm, batch size and seed.
         preset: what a preset replaced in the file's trials; None for the full grid.
         checkpoint_every_s: seconds between two checkpoints within an epoch.
-        apart: the norms and variants whose seeds cannot be trained side by side.
         changes: the options `--set` of the command, as `train.epochs=2`.
         log_models: whether MLflow gets the last checkpoints of completed trials.
         left_out: the cells that are crossed and not trained, and why not.
@@ -84,7 +83,6 @@ class Grid:
     extra_factors: tuple[str, ...]
     preset: PresetChanges | None = None
     checkpoint_every_s: float = 60
-    apart: frozenset[tuple[str, Variant]] = frozenset()
     changes: tuple[str, ...] = ()
     log_models: bool = False
     left_out: tuple[LeftOut, ...] = ()
@@ -118,25 +116,29 @@ class Grid:
         return shlex.join(words)
 
 
-def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid:
-    """Return a grid that was read from its file and checked.
+def load_grid(
+    grid: str | os.PathLike[str] | Mapping[str, Any], changes: Sequence[str] = ()
+) -> Grid:
+    """Return a grid that was read from its file, or from a mapping, and checked.
 
     A user's own layer, model or data set is imported from the current folder or from the grid's,
     and the data set is called for its dimensions; nothing else is executed.
 
     Args:
-        path: the YAML file.
+        grid: path of the YAML file, or the file's content as a mapping.
         changes: fields to replace, as the option `--set` has them: `train.epochs=2`.
 
     Raises:
         GridError: something is wrong; the error has every problem of the grid, with its line.
         RefusedError: the file cannot be read.
     """
-    file = Path(path)
-    source = yaml_source.read_yaml(file)
+    if isinstance(grid, Mapping):
+        file, source, named = MAPPING_PATH, read_mapping(grid), ""
+    else:
+        file, source, named = Path(grid), yaml_source.read_yaml(Path(grid)), str(Path(grid))
     if not isinstance(source.data, dict):
         source.add_problem((), f"expected a mapping, found {format_value(source.data)}")
-        raise GridError(str(file), source.problems)
+        raise GridError(named, source.problems)
     apply_changes(source, changes)
     import_paths = tuple(dict.fromkeys([os.getcwd(), str(file.resolve().parent)]))
     put_custom_modules_last(import_paths)
@@ -148,7 +150,7 @@ def load_grid(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Grid
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
-        raise GridError(str(file), source.problems)
+        raise GridError(named, source.problems)
     return Grid(
         path=file,
         name=layout.name,

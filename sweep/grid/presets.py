@@ -23,9 +23,9 @@ from sweep.grid.preset_changes import (
     Value,
 )
 from sweep.grid.small_preset import shrink_trial
+from sweep.grid.trainable_data import require_trainable
 from sweep.grid.variant import Variant, format_level
-from sweep.planning.feasibility import require_trainable
-from trainables.data.catalog import dataset_info, full_dataset_info
+from trainables.data.lookup import dataset_info, full_dataset_info
 from trainables.spec import DataSpec, TrialSpec
 
 SMALL_SEEDS = 3

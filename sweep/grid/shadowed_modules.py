@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from sweep.grid.yaml_source import Loc, Source
-from sweep.resources.custom_modules import PROJECT_PACKAGES
+from sweep.process.import_order import PROJECT_PACKAGES
 
 _IMPORT_PATH = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]\w*")
 

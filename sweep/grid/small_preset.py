@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.models.catalog import complete_model_spec
 from trainables.spec import (
     Augment,

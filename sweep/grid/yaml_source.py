@@ -142,6 +142,11 @@ def read_yaml(path: Path) -> Source:
         raise RefusedError(f"{path}: expected UTF-8 text, found {error.reason}") from None
     if len(content) > MAX_BYTES:
         raise RefusedError(f"{path}: expected a grid of at most {MAX_BYTES:,} bytes")
+    return parse_text(text, path)
+
+
+def parse_text(text: str, path: Path) -> Source:
+    """Return the data of a grid's text; `GridError`, which names the path, if it is not YAML."""
     source = Source(path)
     try:
         loader = _Loader(text)

@@ -1,4 +1,4 @@
-"""How many parameters a norm adds to a model: counted, with nothing trained."""
+"""How many parameters a norm adds to a model, counted without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainables.spec import ModelSpec
 
 @dataclass(frozen=True)
 class AddedParameters:
-    """A norm's count in one model; `percent` is of the model with the reference norm."""
+    """The parameters of a model with a norm, beside those with the reference norm."""
 
     model: str
     norm: str
@@ -22,17 +22,17 @@ class AddedParameters:
 
     @property
     def added(self) -> int:
-        """Parameters more than with the reference norm."""
+        """How many parameters the norm adds, against the reference norm."""
         return self.num_parameters - self.num_reference
 
     @property
     def percent(self) -> float:
-        """`added` in percent of the model with the reference norm."""
+        """`added` in percent of the parameters with the reference norm."""
         return 100 * self.added / self.num_reference
 
 
-def added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
-    """Every model of the grid with every norm, held against the grid's reference.
+def count_added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
+    """Count the parameters of every model of the grid with every norm.
 
     The reference is the grid's own, else its first norm. Neither batch size nor seed matters:
     each model is built once per norm, without data. Raises `RefusedError` for a cell that cannot

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.model import Grid
 from sweep.planning.cost import Cell, cell_of
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.records.record import SweepFolder
 from trainables.errors import describe_error
 from trainables.fused.width import MAX_NETWORKS
@@ -18,18 +19,31 @@ TIMES = "times.json"
 
 @dataclass(frozen=True)
 class CellTime:
-    """Seconds of an epoch of one trial: as the grid trains its seeds, and each by itself."""
+    """Seconds of an epoch of one trial.
+
+    Attributes:
+        epoch_s: as the grid trains the seeds of its cell, fused or one by one.
+        alone_s: trained by itself.
+    """
 
     epoch_s: float
     alone_s: float
 
 
 def time_cells(
-    grid: Grid, on_cell: Callable[[GridTrial], None], on_failure: Callable[[str], None]
+    grid: FeasibleGrid,
+    report_cell: Callable[[GridTrial], AbstractContextManager[None]],
+    on_failure: Callable[[str], None],
 ) -> dict[Cell, CellTime]:
-    """The times of every cell, one cell after the other in this process.
+    """Time a few steps of every cell in this process, one cell after the other.
 
-    A cell that fails is left out, and `on_failure` told in a line; `run` records such failures.
+    Args:
+        grid: the grid whose cells are timed; their data are on this machine.
+        report_cell: a context manager that describes the timing of a cell, by its first trial.
+        on_failure: called with a line for each cell that cannot be timed, which is left out.
+
+    Returns:
+        The expected times of an epoch, by cell.
     """
     import torch
 
@@ -39,15 +53,15 @@ def time_cells(
         cells.setdefault(cell_of(trial), []).append(trial)
     found = {}
     for key, trials in cells.items():
-        on_cell(trials[0])
         try:
-            found[key] = _time(grid, trials)
+            with report_cell(trials[0]):
+                found[key] = _time(grid, trials)
         except (Exception, SystemExit) as error:
             on_failure(f"{trials[0].name} could not be timed: {describe_error(error)}")
     return found
 
 
-def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
+def _time(grid: FeasibleGrid, trials: Sequence[GridTrial]) -> CellTime:
     from trainables.timing import time_epoch, time_widths
 
     device = "cpu" if grid.resources.gpu == 0 else None
@@ -55,7 +69,7 @@ def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
     seeds = trials[: MAX_NETWORKS if wanted == "auto" else wanted]
     alone = time_epoch(seeds[0].spec, data_root=grid.data_root, device=device)
     share = 1.0
-    if len(seeds) > 1 and (seeds[0].norm, seeds[0].variant) not in grid.apart:
+    if len(seeds) > 1 and (seeds[0].norm, seeds[0].variant) not in grid.not_fusable:
         specs = [trial.spec for trial in seeds]
         step_s = time_widths(specs, data_root=grid.data_root, device=device)
         together = min(step_s.values()) if wanted == "auto" else step_s.get(len(seeds), step_s[1])
@@ -63,8 +77,8 @@ def _time(grid: Grid, trials: Sequence[GridTrial]) -> CellTime:
     return CellTime(share * alone.train_s + alone.eval_s, alone.epoch_s)
 
 
-def save(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
-    """Keep the times beside the records, for every later `plan` and `run`."""
+def save_times(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
+    """Write the times beside the records, where later commands read them."""
     rows = [
         {"norm": norm, "variant": str(variant), "batch_size": size, **asdict(found)}
         for (norm, variant, size), found in times.items()
@@ -72,8 +86,8 @@ def save(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
     folder.storage.write(TIMES, json.dumps(rows, indent=1).encode() + b"\n")
 
 
-def load(folder: SweepFolder, trials: Iterable[GridTrial]) -> dict[Cell, CellTime]:
-    """The times that were kept of the trials' cells; none where there are none to be read."""
+def load_times(folder: SweepFolder, trials: Iterable[GridTrial]) -> dict[Cell, CellTime]:
+    """Return the times that `save_times` wrote of the trials' cells; empty if none can be read."""
     try:
         rows = json.loads(folder.storage.read(TIMES))
         times = {

@@ -1,56 +1,52 @@
-"""A grid's cells tried in a process of its own, while this one gets ready for what follows.
+"""The cells of a grid, tried in a process of their own while the driver's prepares what follows.
 
-The driver of a sweep is thus spared half a gigabyte of PyTorch, unless a user's own code has
-brought it, and what that code may do to Python.
+The driver's process thus need not hold half a gigabyte of PyTorch, and custom code cannot end it.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from sweep.errors import RefusedError
 from sweep.grid.model import Grid
-from sweep.grid.variant import Variant
-from sweep.planning.feasibility import drop_infeasible_cells, find_not_fusable
-from sweep.planning.missing_reference import missing_reference
-from sweep.planning.unequal_training import unequal_training
-from sweep.planning.warnings import grid_warnings, unsaved_state_warnings
+from sweep.planning.feasibility import FeasibleGrid, check_feasibility
+from sweep.planning.missing_reference import missing_reference_warnings
+from sweep.planning.unequal_training import unequal_training_warnings
+from sweep.planning.warnings import grid_notes, unsaved_state_warnings
 from sweep.process.child_process import ChildProcess, end_with_parent
 
 
 @dataclass(frozen=True)
 class CellFindings:
-    """The grid without the cells that cannot run; a line for each of these; what else to know.
+    """The feasible grid, and what its author should know of its cells before they are trained.
 
-    `warnings` tell of what is likely to spoil a comparison, `notes` of the rest.
-    `apart` says why the seeds of a (norm, variant) cannot be trained side by side.
+    Attributes:
+        grid: the grid without the cells that cannot be trained.
+        warnings: what is likely to spoil a comparison, a line each.
+        notes: what else is worth knowing, a line each.
     """
 
-    grid: Grid
-    skipped: tuple[str, ...]
+    grid: FeasibleGrid
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    apart: dict[tuple[str, Variant], str]
 
 
 def check_cells(grid: Grid) -> CellFindings:
-    """Try every cell, in this process; raises `RefusedError` like `drop_infeasible_cells`."""
-    feasible, skipped = drop_infeasible_cells(grid)
-    notes, apart = grid_warnings(feasible), find_not_fusable(feasible)
-    feasible = replace(feasible, apart=frozenset(apart))
-    found = (missing_reference, unequal_training, unsaved_state_warnings)
-    warnings = tuple(line for find in found for line in find(feasible))
-    return CellFindings(feasible, tuple(skipped), warnings, tuple(notes), apart)
+    """Try every cell in this process; raises `RefusedError` like `check_feasibility`."""
+    feasible = check_feasibility(grid)
+    checks = (missing_reference_warnings, unequal_training_warnings, unsaved_state_warnings)
+    warnings = tuple(line for check in checks for line in check(feasible))
+    return CellFindings(feasible, warnings, tuple(grid_notes(feasible)))
 
 
 def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> CellFindings:
-    """The same in another process, while this one does something else; raises the same.
+    """Try every cell in another process while this one calls `meanwhile`.
 
-    Where this process has PyTorch already, another one would save nothing, unless it has to be
-    spared a user's own code. It is tried here too if the other one is killed.
+    The cells are tried in this process where it has PyTorch already and the grid names no custom
+    code, and where the other process is killed. Raises `RefusedError` like `check_feasibility`.
     """
     if "torch" in sys.modules and not any(trial.spec.custom_names for trial in grid.trials):
         meanwhile()

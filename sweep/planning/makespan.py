@@ -1,4 +1,4 @@
-"""How long a sweep takes on so many slots: whichever is free takes the next trial."""
+"""How long a sweep takes on a number of slots: the first free slot takes the next trial."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_TIME_RATIO = 0.9
-"""Twice the slots are worth naming while they leave at most this share of the time."""
+"""Twice the slots are listed while they need at most this share of the makespan."""
 
 
 def makespan(durations: Iterable[float], slots: int) -> float:
-    """Seconds until the last trial ends, of trials that take so long, in this order."""
+    """Return the seconds until the last trial ends.
+
+    Args:
+        durations: the seconds of each trial, in the order in which they start.
+        slots: how many trials are trained at once.
+
+    Raises:
+        ValueError: if there is no slot.
+    """
     if slots < 1:
         raise ValueError(f"`slots >= 1` must hold, but got slots={slots}")
     free_at = [0.0] * slots
@@ -22,19 +30,19 @@ def makespan(durations: Iterable[float], slots: int) -> float:
 
 @dataclass(frozen=True)
 class SlotForecast:
-    """So many slots, the seconds until the last trial ends, and the slots' hours until then."""
+    """The makespan of a sweep on a number of slots, in seconds."""
 
     slots: int
     makespan_s: float
 
     @property
     def slot_hours(self) -> float:
-        """What is paid for: idle slots count, until the last trial ends."""
+        """The hours of all slots until the last trial ends; idle slots count."""
         return self.slots * self.makespan_s / 3600
 
 
 def forecast_by_slots(durations: Sequence[float]) -> Iterator[SlotForecast]:
-    """1, 2, 4, 8, … slots, for as long as twice the slots shorten the sweep."""
+    """Yield the makespan on 1, 2, 4, 8, … slots, while twice the slots shorten the sweep."""
     before, slots = None, 1
     while before is None or slots <= len(durations):
         now = SlotForecast(slots, makespan(durations, slots))

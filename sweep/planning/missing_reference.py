@@ -1,4 +1,4 @@
-"""Where a grid's reference is not trained, and comparisons lose what they compare with."""
+"""Warnings of batch sizes at which a grid does not train its reference norm."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from sweep.grid.model import Grid
 from sweep.grid.variant import Variant
 
 
-def missing_reference(grid: Grid) -> list[str]:
-    """A line for the batch sizes at which other norms are trained and the reference is not."""
+def missing_reference_warnings(grid: Grid) -> list[str]:
+    """Return a line for the batch sizes at which the reference is not trained and others are."""
     norms: dict[tuple[Variant, int], set[str]] = defaultdict(set)
     for trial in grid.trials:
         norms[trial.variant, trial.spec.batch_size].add(trial.norm)

@@ -1,63 +1,83 @@
-"""Which trials share a trainable: seeds of one cell, several at a time if the grid wants that."""
+"""Groups of trials that share a worker: seeds of one cell, if the grid asks for that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sweep.grid.expand import GridTrial
-from sweep.planning.cost import Cell, cell_of
+from sweep.planning.cost import Cell, CostModel, cell_of
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.planning.makespan import makespan
 from sweep.planning.plan import Plan
 from trainables.fused.width import MAX_NETWORKS
 
-MAX_MAKESPAN_LOSS = 1.03
-"""So much longer the sweep may take with `auto` if being side by side should gain nothing."""
+MAX_MAKESPAN_RATIO = 1.03
+"""By how much groups may lengthen the sweep with `auto`, should fusing seeds save no time."""
 
 SeedGroup = tuple[GridTrial, ...]
 
 
-def group_seeds(plan: Plan, trials: Sequence[GridTrial], slots: int) -> list[SeedGroup]:
-    """The trials in groups of at most `seeds_per_trainable`, in the order to start them.
+def group_seeds(
+    plan: Plan,
+    trials: Sequence[GridTrial],
+    slots: int,
+    costs: CostModel | None = None,
+) -> list[SeedGroup]:
+    """Return the trials in groups of at most `seeds_per_trainable`, in the order to start them.
 
     The first seeds of every cell come before further ones, and of those the longest. `auto` takes
-    the largest groups that leave the slots busy. What cannot be side by side (`Grid.apart`) has one
-    trial a group.
+    the largest groups that leave no slot idle. Trials whose seeds cannot be trained as one network
+    (`FeasibleGrid.not_fusable`) have a group each.
+
+    Args:
+        plan: the plan whose trials these are.
+        trials: the trials to group.
+        slots: how many groups are trained at once.
+        costs: how long an epoch takes; by default as the plan has it.
     """
+    costs = costs or plan.costs
+
+    def seconds(group: SeedGroup) -> float:
+        return sum(costs.remaining_s(trial, plan.epochs_done(trial)) for trial in group)
+
+    def sweep_s(groups: Sequence[SeedGroup]) -> float:
+        return makespan(map(seconds, groups), slots)
+
+    def sized(size: int) -> list[SeedGroup]:
+        return _in_groups_of(size, plan.grid, trials, seconds)
+
     wanted = plan.grid.resources.seeds_per_trainable
     if wanted != "auto":
-        return _in_groups_of(wanted, plan, trials)
-    singly = _in_groups_of(1, plan, trials)
+        return sized(wanted)
+    single = sized(1)
     size = MAX_NETWORKS
     while size > 1:
-        found = _in_groups_of(size, plan, trials)
-        if _makespan(plan, found, slots) <= MAX_MAKESPAN_LOSS * _makespan(plan, singly, slots):
-            return found
+        groups = sized(size)
+        if sweep_s(groups) <= MAX_MAKESPAN_RATIO * sweep_s(single):
+            return groups
         size //= 2
-    return singly
+    return single
 
 
-def _in_groups_of(size: int, plan: Plan, trials: Sequence[GridTrial]) -> list[SeedGroup]:
+def _in_groups_of(
+    size: int,
+    grid: FeasibleGrid,
+    trials: Sequence[GridTrial],
+    seconds: Callable[[SeedGroup], float],
+) -> list[SeedGroup]:
     cells: dict[Cell, list[GridTrial]] = {}
     for trial in trials:
         cells.setdefault(cell_of(trial), []).append(trial)
     ranked = [
-        (number, together)
+        (number, group)
         for (norm, variant, _), members in cells.items()
-        for number, together in enumerate(
-            _chunks(members, 1 if (norm, variant) in plan.grid.apart else size)
+        for number, group in enumerate(
+            _chunks(members, 1 if (norm, variant) in grid.not_fusable else size)
         )
     ]
-    ranked.sort(key=lambda pair: (pair[0], -_seconds(plan, pair[1])))
-    return [together for _, together in ranked]
+    ranked.sort(key=lambda pair: (pair[0], -seconds(pair[1])))
+    return [group for _, group in ranked]
 
 
 def _chunks(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
     return [tuple(members[at : at + size]) for at in range(0, len(members), size)]
-
-
-def _seconds(plan: Plan, together: SeedGroup) -> float:
-    return sum(plan.remaining_s(trial) for trial in together)
-
-
-def _makespan(plan: Plan, found: Sequence[SeedGroup], slots: int) -> float:
-    return makespan((_seconds(plan, together) for together in found), slots)

@@ -1,4 +1,4 @@
-"""Cells of a grid that see other amounts of training than their settings suggest."""
+"""Warnings of cells that train on fewer images, or for fewer steps, than their settings suggest."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from collections.abc import Iterator, Sequence
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.spec import DataSpec, TrialSpec
 
 ALIKE = 0.98
-"""Cells whose epochs train on numbers of images in at least this ratio are taken for alike."""
+"""Epochs whose numbers of images have at least this ratio count as equally long."""
 
 ACCUMULATED = "with optimizer_batch_size"
 
 WITHOUT_BIAS = ("renorm_debias",)
-"""Norms whose moving averages do not start from a value that training has to overcome."""
+"""Norms whose moving averages are corrected for their start values."""
 
 TRAIN_WITH_AVERAGES = ("batchrenorm", "batchchannelnorm", "mabn")
-"""Norms that train with their moving averages, whatever the tests use."""
+"""Norms that use their moving averages in training."""
 
 
-def unequal_training(grid: Grid) -> list[str]:
-    """A warning for each share of data, and each count of steps, that is another in some cells."""
+def unequal_training_warnings(grid: Grid) -> list[str]:
+    """Return a line for each data set and option by which cells train unequally.
+
+    A data set is named where cells see different shares of it; an option that counts steps, where
+    training is shorter than its warm-up or its averages need.
+    """
     return [*_shares_of_data(grid), *_counts_in_steps(grid)]
 
 
 def images_per_epoch(spec: TrialSpec) -> int:
-    """Training images of an epoch: whole optimizer steps, without the last short one."""
+    """Return the training images of an epoch, without an incomplete last optimizer step."""
     size = spec.optimizer_batch_size
     return dataset_info(spec.data).num_train // size * size
 
 
 def num_batches(spec: TrialSpec) -> int:
-    """Training batches of the whole trial, each of which a norm's statistics see once."""
+    """Return the training batches of the whole trial; a norm computes statistics once for each."""
     return spec.train.epochs * images_per_epoch(spec) // spec.batch_size
 
 
@@ -67,7 +71,7 @@ def _shares_of_data(grid: Grid) -> Iterator[str]:
 
 
 def _counts_in_steps(grid: Grid) -> Iterator[str]:
-    """Warm-ups that never end, and moving averages that never leave their start values."""
+    """Yield a line for each warm-up that never ends, and each average that stays near its start."""
     lines: dict[str, dict[str, None]] = {}
     for trial in grid.trials:
         total = num_batches(trial.spec)

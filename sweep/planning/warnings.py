@@ -1,4 +1,4 @@
-"""What is no mistake in a grid, and what its author would want to know before it runs."""
+"""Notes on a grid that is valid: what its author would want to know before it runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import fields
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.shadowed_modules import find_shadowed_imports
-from sweep.planning.plan import Plan
-from sweep.resources.custom_modules import source_digest
+from sweep.planning.trial_states import TrialStates
+from sweep.records.custom_source import source_digest
 from sweep.wording import count_noun
 from trainables.spec import ScheduleSpec, TrainSpec, is_custom
 from trainables.stepping.compile_support import missing_compiler, reason_not_compilable
@@ -18,14 +18,14 @@ from trainables.stepping.compile_support import missing_compiler, reason_not_com
 GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "gamma")
 
 
-def grid_warnings(grid: Grid) -> list[str]:
-    """A line each: settings without effect, a likely slip of units, cells that are one."""
+def grid_notes(grid: Grid) -> list[str]:
+    """Return a line for each setting without effect, likely wrong unit, and set of equal cells."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
     return [
         *dict.fromkeys(lines),
         *_reference_batch_size(trains),
-        *_own_models(grid),
+        *_custom_models(grid),
         *_not_compiled(grid),
         *_coincident(grid),
         *_trained_alike(grid),
@@ -33,16 +33,16 @@ def grid_warnings(grid: Grid) -> list[str]:
     ]
 
 
-def changed_source_warnings(plan: Plan) -> list[str]:
-    """A line for each of the user's own modules that are not what finished trials ran."""
+def changed_source_notes(states: TrialStates) -> list[str]:
+    """Return a line for each custom module that has changed since finished trials were trained."""
     trials: dict[tuple[str, ...], list[GridTrial]] = defaultdict(list)
-    for trial in plan.grid.trials:
+    for trial in states.grid.trials:
         if trial.spec.custom_names:
             trials[trial.spec.custom_names].append(trial)
     lines = []
     for own, of_them in trials.items():
-        source = source_digest(own, plan.grid.import_paths)
-        finished = [plan.records[t.trial_id] for t in of_them if plan.outcome(t) is not None]
+        source = source_digest(own, states.grid.import_paths)
+        finished = [states.records[t.trial_id] for t in of_them if states.outcome(t) is not None]
         others = [
             record
             for record in finished
@@ -53,7 +53,7 @@ def changed_source_warnings(plan: Plan) -> list[str]:
                 f"the source of {' or '.join(own)} has changed since the training of "
                 f"{count_noun(len(others), 'finished trial')}, and the results stay; to train "
                 f"again, give it another name, or delete the trials' folders in "
-                f"{plan.folder.storage.uri}/trials"
+                f"{states.folder.storage.uri}/trials"
             )
     return lines
 
@@ -72,8 +72,8 @@ def unsaved_state_warnings(grid: Grid) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def missing_data_warnings(grid: Grid) -> list[str]:
-    """A line for each data set whose files are not on this machine; reads no file."""
+def missing_data_notes(grid: Grid) -> list[str]:
+    """Return a line for each data set whose files are not on this machine; reads no file."""
     from trainables import data
 
     lines = []
@@ -110,7 +110,7 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
 
 
 def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
-    """A line for each reference batch size that no trial's learning rate is scaled from."""
+    """Yield a line for each reference batch size from which no learning rate is scaled."""
     stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
     used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
     for size in stated:
@@ -121,8 +121,8 @@ def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
             )
 
 
-def _own_models(grid: Grid) -> list[str]:
-    """What is peculiar in the user's own models, tried once with each norm at its largest batch."""
+def _custom_models(grid: Grid) -> list[str]:
+    """Return a line for each peculiarity of custom models, tried at the largest batch size."""
     from trainables.inspection import find_model_warnings
 
     largest: dict[Hashable, GridTrial] = {}
@@ -141,7 +141,7 @@ def _own_models(grid: Grid) -> list[str]:
 
 
 def _not_compiled(grid: Grid) -> Iterator[str]:
-    """Where `resources.compile` is wanted: what keeps trials from it, as far as it shows here."""
+    """Yield the reasons why trials cannot be compiled, where `resources.compile` asks for it."""
     if grid.resources.compile is False:
         return
     reasons = {reason_not_compilable(trial.spec.train) for trial in grid.trials} - {None}
@@ -153,7 +153,7 @@ def _not_compiled(grid: Grid) -> Iterator[str]:
 
 
 def _coincident(grid: Grid) -> Iterator[str]:
-    """A line for each set of cells that train to the same bits, whatever they are called."""
+    """Yield a line for each set of cells that are the same computation under other names."""
     sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for trials in _one_computation(grid):
         cells = tuple(_cell(trial) for trial in trials)
@@ -180,7 +180,7 @@ def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
 
 
 def _trained_alike(grid: Grid) -> Iterator[str]:
-    """A line for each set of norms that differ in tests alone."""
+    """Yield a line for each set of norms that differ in evaluation only."""
     from trainables.equivalence import setup_key, training_norm_key
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)

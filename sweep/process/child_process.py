@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from sweep.process.interrupts import ENDING
+from sweep.process.logs import LogOptions, configure_logging, log_options
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -54,7 +55,10 @@ class ChildProcess(Generic[Answer]):
         context = multiprocessing.get_context("spawn")
         self._pipe, child_pipe = context.Pipe()
         self._process = context.Process(
-            target=target, args=(child_pipe, *arguments), kwargs=named, daemon=True
+            target=_run,
+            args=(log_options(), target, child_pipe, *arguments),
+            kwargs=named,
+            daemon=True,
         )
         with spawn_conditions():
             self._process.start()
@@ -97,6 +101,18 @@ class ChildProcess(Generic[Answer]):
         self._process.kill()
         self._process.join()
         atexit.unregister(self.kill)
+
+
+def _run(
+    logs: LogOptions,
+    target: Callable[Concatenate[Connection, Arguments], None],
+    pipe: Connection,
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> None:
+    """Call `target` in the child, whose messages go where those of the parent go."""
+    configure_logging(logs)
+    target(pipe, *arguments, **named)
 
 
 @contextmanager

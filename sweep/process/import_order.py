@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
-OWN = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
+PROJECT_PACKAGES = ("sweep", "normmods", "trainables", "analysis", "norm_sweep")
 LIBRARIES = frozenset(
     {
         *("alembic", "annotated_types", "click", "cloudpickle", "fsspec", "grpc", "jinja2"),
@@ -50,20 +50,20 @@ def put_working_folder_last() -> None:
             os.environ["PYTHONPATH"] = home + (os.pathsep + inherited if inherited else "")
         for name, file in _imported_from(here):
             _refuse(name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`")
-    for name, file in _shadowing(home):
+    for name, file in _modules_before_the_program(home):
         _refuse(name, file, "rename it, or take its folder out of PYTHONPATH")
     os.environ["PYTHONSAFEPATH"] = "1"  # child processes do not look into the working folder
 
 
 def put_custom_modules_last(folders: Iterable[str]) -> None:
-    """Let the user's own modules be imported from these folders, after everything else."""
+    """Append folders of custom modules to `sys.path`, behind everything else."""
     sys.path += [folder for folder in folders if folder not in sys.path]
 
 
 def _refuse(name: str, file: str, remedy: str) -> NoReturn:
     module = (
         f"norm-sweep's package {name!r}"
-        if name in OWN
+        if name in PROJECT_PACKAGES
         else f"the library {name!r}"
         if name in LIBRARIES
         else f"Python's module {name!r}"
@@ -73,15 +73,15 @@ def _refuse(name: str, file: str, remedy: str) -> NoReturn:
 
 
 def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
-    """Modules of Python that were loaded from the folder before any line of the program ran."""
+    """Yield Python's modules that were loaded from the folder before the program began."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name in sys.stdlib_module_names and file and os.path.dirname(file) == folder:
             yield name, file
 
 
-def _shadowing(home: str) -> Iterator[tuple[str, str]]:
-    """What stands before the program, or Python's own modules, on `sys.path` by the same name."""
+def _modules_before_the_program(home: str) -> Iterator[tuple[str, str]]:
+    """Yield files that `sys.path` has before the program's or Python's modules of the same name."""
     python = os.path.dirname(os.__file__)
     before_python = True
     for folder in map(os.path.abspath, sys.path):
@@ -89,25 +89,25 @@ def _shadowing(home: str) -> Iterator[tuple[str, str]]:
             return
         before_python = before_python and folder != python
         for name, file in _modules_in(folder):
-            if name in OWN or (before_python and _is_in_the_way(name, file)):
+            if name in PROJECT_PACKAGES or (before_python and _shadows_a_library(name, file)):
                 yield name, file
 
 
-def _is_in_the_way(name: str, file: str) -> bool:
+def _shadows_a_library(name: str, file: str) -> bool:
     if name in LIBRARIES:  # a package of this name may well be the library
         return os.path.basename(file) != "__init__.py"
     return name in sys.stdlib_module_names and name not in UNUSED
 
 
 def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
-    """The modules and packages of a name that counts, directly in a folder."""
+    """Yield name and file of a folder's modules that are named like one of the program's."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:  # a folder that is not there, or an archive
         return
     for entry in entries:
         name, suffix = os.path.splitext(entry)
-        if name in OWN or name in LIBRARIES or name in sys.stdlib_module_names:
+        if name in PROJECT_PACKAGES or name in LIBRARIES or name in sys.stdlib_module_names:
             file = os.path.join(folder, entry)
             package = os.path.join(file, "__init__.py")
             if suffix == ".py":

@@ -22,12 +22,63 @@ ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 SHOW_CURSOR = b"\x1b[?25h"
 
-LONGEST_S = 28.0
-"""So long a sweep may take to end in order; Ray waits longer for processes that are gone."""
+LONGEST_STOP_S = 28.0
+"""Seconds after which an interrupted sweep ends in any case; Ray may wait longer."""
+
+
+_command_line_handlers: list[object] = []
+"""Handlers that `install_handlers` has set: they end the process."""
+
+
+class StopSignals:
+    """Has the signals that end a process stop a sweep in order, for as long as the sweep lasts.
+
+    In a command's process, where `install_handlers` has been called, the second signal ends the
+    process. In any other process, such as a notebook's, the second signal does what it did before
+    the sweep: for Ctrl-C Python raises `KeyboardInterrupt`.
+    """
+
+    def __init__(self) -> None:
+        is_main = threading.current_thread() is threading.main_thread()
+        self._former = {number: signal.getsignal(number) for number in ENDING} if is_main else {}
+        self._is_command = self._former.get(signal.SIGINT) in _command_line_handlers
+
+    def keep_command_handlers(self) -> None:
+        """Set a command's handlers again, after Ray has set one of its own."""
+        if self._is_command:
+            install_handlers()
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """Have the first signal call `stop`; in a thread other than the main one do nothing."""
+        if self._is_command:
+            install_handlers(stop)
+            return
+        asked: list[int] = []
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+            if len(asked) == 1:
+                stop()
+            else:
+                self.restore()
+                signal.raise_signal(number)
+
+        for number, former in self._former.items():
+            if former is not signal.SIG_IGN:
+                signal.signal(number, handle)
+
+    def restore(self) -> None:
+        """Set the handlers that there were before."""
+        if self._is_command:
+            install_handlers()
+            return
+        for number, former in self._former.items():
+            if former is not None:  # None: set by code that is not Python's
+                signal.signal(number, former)
 
 
 def install_handlers(stop: Callable[[], None] | None = None) -> None:
-    """Set the handlers; to be repeated after `ray.init`, which sets one of its own.
+    """Set the handlers of SIGINT, SIGTERM and SIGHUP; again after `ray.init`, which sets its own.
 
     A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
 
@@ -38,16 +89,17 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        leave_a_dead_terminal()
+        detach_from_closed_terminal()
         if stop is None or len(asked) > 1:
-            _end()
+            _exit_now()
         else:
-            _tell(b"interrupted: trials are being put aside; once more to end at once\n")
-            in_vain = threading.Timer(LONGEST_S, _end)
+            _print(b"interrupted: trials are being put aside; once more to end at once\n")
+            in_vain = threading.Timer(LONGEST_STOP_S, _exit_now)
             in_vain.daemon = True
             in_vain.start()
             stop()
 
+    _command_line_handlers.append(handle)
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -55,10 +107,10 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
 
 @contextmanager
-def children_spared_hangups() -> Iterator[None]:
-    """Within the block processes are born that no SIGHUP ends, which reaches all of a terminal.
+def hangups_blocked_for_children() -> Iterator[None]:
+    """Within the block processes are started with SIGHUP blocked, which a closed terminal sends.
 
-    They inherit that it is blocked. This process meets one that comes meanwhile at the end.
+    They inherit the blocked signal. This process receives one that arrives meanwhile at the end.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -67,8 +119,8 @@ def children_spared_hangups() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def leave_a_dead_terminal() -> None:
-    """Send what is written to a terminal that has gone nowhere: each write would raise."""
+def detach_from_closed_terminal() -> None:
+    """Redirect output to the null device where its terminal was closed: each write would raise."""
     for number in (1, 2):
         try:
             termios.tcgetattr(number)
@@ -79,15 +131,15 @@ def leave_a_dead_terminal() -> None:
                 os.close(nowhere)
 
 
-def _tell(line: bytes) -> None:
+def _print(line: bytes) -> None:
     with suppress(OSError):  # nobody is left to read it
         os.write(2, line)
 
 
-def _end() -> None:
+def _exit_now() -> None:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         if sys.stdout.isatty():
             os.write(1, SHOW_CURSOR)
-    _tell(b"interrupted; run the same command again to go on\n")
+    _print(b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)

@@ -1,4 +1,4 @@
-"""The folder in which a command was typed, which relative paths in a user's own code mean.
+"""The folder in which a command was typed, to which relative paths in custom code refer.
 
 Ray starts its workers in folders of their own.
 """
@@ -9,7 +9,7 @@ import os
 
 
 def enter_folder(folder: str) -> None:
-    """Make `folder` this process's working folder, where this machine has it; else change nothing.
+    """Make `folder` this process's working folder, if this machine has such a folder.
 
     A node that does not share the folder has to have the files at the same relative path below
     the folder in which Ray was started, or at an absolute path.

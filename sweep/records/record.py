@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.errors import SweepError
 from sweep.grid.preset_changes import Preset, PresetChanges
 from sweep.records.attempt_info import AttemptInfo, StepRanges, TrialError
 from sweep.records.epoch_record import EpochRecord
@@ -35,8 +36,8 @@ KEPT_CHECKPOINTS = 2
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
-class RecordDamagedError(Exception):
-    """Records that cannot be read: a line each, with the file, the reason and what to do."""
+class RecordDamagedError(SweepError):
+    """Records that cannot be read: a line each, with its place, the reason and what to do."""
 
 
 @dataclass

@@ -75,6 +75,15 @@ class Capacity:
         """The nodes of `all_nodes` that have a GPU."""
         return [node for node in self.all_nodes if node.get("GPU")]
 
+    def without_gpus(self) -> Capacity:
+        """Return the capacity of the same nodes, if none of them had a GPU."""
+        return Capacity(
+            *(
+                [{kind: n for kind, n in node.items() if kind != "GPU"} for node in nodes]
+                for nodes in (self.nodes, self.expected)
+            )
+        )
+
     def most_per_gpu(self, cpu: float) -> int:
         """Return for how many trials of `cpu` CPUs each GPU's node has the CPUs."""
         beside = [node.get("CPU", 0.0) / node["GPU"] for node in self.gpu_nodes]

@@ -6,19 +6,15 @@ data sets: no data, no checkpoints, no `.env`.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import RefusedError
+from sweep.process.import_order import PROJECT_PACKAGES
+from sweep.records.custom_source import python_files
 
-PROJECT_PACKAGES = {"sweep", "normmods", "trainables", "analysis", "norm_sweep"}
-"""The packages of this project, which each node has."""
-
-SKIPPED_FOLDERS = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
 MAX_BYTES = 10_000_000
 
 
@@ -46,41 +42,11 @@ def find_custom_modules(import_paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def source_digest(names: Sequence[str], import_paths: Sequence[str]) -> str:
-    """Return a digest of the Python files of the modules or packages of each custom object.
-
-    Modules that these import are not part of the digest.
-
-    Args:
-        names: custom objects, `package.module:attribute` each.
-        import_paths: folders in which custom modules lie.
-
-    Returns:
-        12 hex digits for each file or package, joined by `+`; empty where there is none.
-    """
-    digests = (_module_digest(name, import_paths) for name in names)
-    return "+".join(dict.fromkeys(digest for digest in digests if digest))
-
-
-def _module_digest(name: str, import_paths: Sequence[str]) -> str:
-    """Return the digest of the module or package of one custom object; empty if not found."""
-    top = name.partition(":")[0].partition(".")[0]
-    for folder in map(Path, import_paths):
-        package, module = folder / top, folder / f"{top}.py"
-        files = [module] if module.is_file() else sorted(_python_files(package))
-        if files:
-            digest = hashlib.sha256()
-            for file in files:
-                digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-            return digest.hexdigest()[:12]
-    return ""
-
-
 def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
     """Copy the modules' Python files below `folder`; return the paths that Ray copies to nodes."""
     staged, num_bytes = [], 0
     for module in modules:
-        for file in _python_files(module) if module.is_dir() else [module]:
+        for file in python_files(module) if module.is_dir() else [module]:
             num_bytes += file.stat().st_size
             if num_bytes > MAX_BYTES:
                 raise RefusedError(
@@ -92,19 +58,3 @@ def stage_modules(modules: Sequence[Path], folder: Path) -> list[str]:
             shutil.copyfile(file, copy)
         staged.append(str(folder / module.name))
     return staged
-
-
-def _python_files(package: Path) -> Iterator[Path]:
-    """Yield the Python files of a package, without virtual environments and hidden folders."""
-    for path, folders, files in os.walk(package):
-        here = Path(path)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in SKIPPED_FOLDERS
-            and not name.startswith(".")
-            and not (here / name / "pyvenv.cfg").exists()
-        )
-        for name in sorted(files):
-            if name.endswith(".py") and not name.startswith("."):
-                yield here / name

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import logging
-import os
 import platform
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,12 @@ from sweep.errors import NotStartedError, RefusedError
 from sweep.process import interrupts
 from sweep.resources.capacity import Capacity
 from sweep.resources.custom_modules import stage_modules
+from sweep.resources.ray_compat import (
+    autoscaled_nodes,
+    import_ray,
+    job_config_without_working_folder,
+    started_session_folder,
+)
 from sweep.resources.ray_start import start_here
 from sweep.resources.temporary_folder import (
     keep_session,
@@ -29,52 +33,10 @@ from sweep.resources.temporary_folder import (
     require_temporary_folder,
 )
 
-QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "RAY_SCHEDULER_EVENTS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the records are what a sweep goes on from
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours lets trials put themselves aside first
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # a lost worker is ours to tell
-}
-
-BOUNDED_LOGS = {"RAY_ROTATION_MAX_BYTES": "10000000", "RAY_ROTATION_BACKUP_COUNT": "1"}
-"""What a worker prints is kept in files of this size, two for each stream: the newest of it."""
-
 OF_A_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 ANSWER_S = 10.0
 """So long a cluster's head may take to accept a connection."""
-
-
-def import_ray() -> None:
-    """Import Ray and Tune, which takes a second or two and is quiet afterwards."""
-    os.environ.update(QUIET)
-    for name, value in BOUNDED_LOGS.items():
-        os.environ.setdefault(name, value)
-    import ray.tune  # noqa: F401
-
-    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def without_working_folder() -> Any:
-    """Settings of a job whose workers import nothing from the folder of this process.
-
-    Ray would put it before everything else, so that a `random.py` there would be Python's own.
-    A worker looks for a user's modules in the grid's import paths, after everything else.
-    """
-    from ray.job_config import JobConfig
-
-    class WithoutWorkingFolder(JobConfig):
-        def _runtime_env_has_working_dir(self) -> bool:
-            return True  # what Ray asks before it adds the folder
-
-    return WithoutWorkingFolder()
 
 
 class Cluster:
@@ -110,7 +72,7 @@ class Cluster:
         import ray
 
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        quiet["job_config"] = without_working_folder()
+        quiet["job_config"] = job_config_without_working_folder()
         try:
             if address:
                 with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
@@ -145,7 +107,7 @@ class Cluster:
             ) from None
         self.is_remote = address is not None
         self.session = None if address else _session()
-        self.capacity = Capacity(nodes, _that_may_come() if address else ())
+        self.capacity = Capacity(nodes, autoscaled_nodes() if address else ())
 
     @property
     def logs(self) -> str:
@@ -165,14 +127,20 @@ class Cluster:
 
 def _session() -> Path | None:
     """The folder of the session that was just started, marked as this process's."""
-    with suppress(ImportError, AttributeError):  # Ray does not promise this call
-        from ray._private import worker
-
-        node: Any = worker._global_node
-        session = Path(node.get_session_dir_path())
+    session = started_session_folder()
+    if session is not None:
         mark_session(session)
-        return session
-    return None
+    return session
+
+
+def require_no_connection() -> None:
+    """Raise `RefusedError` if this process is connected to Ray already, as a notebook may be."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        raise RefusedError(
+            "this process is connected to Ray already: call `ray.shutdown()` first, since a sweep "
+            "starts a Ray of its own, or connects to the one at `address`"
+        )
 
 
 def require_reachable(address: str | None) -> None:
@@ -185,15 +153,3 @@ def require_reachable(address: str | None) -> None:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise RefusedError(f"no Ray cluster to use at {address!r}: {why}") from None
-
-
-def _that_may_come() -> list[dict[str, float]]:
-    """The resources of each node that the cluster's launcher may start; empty if it starts none."""
-    nodes: list[dict[str, float]] = []
-    with suppress(ImportError, AttributeError, RuntimeError):  # Ray does not promise this call
-        from ray._private.state import state
-
-        config = state.get_cluster_config()
-        for group in config.node_group_configs if config else ():
-            nodes += [dict(group.resources)] * max(0, group.max_count)
-    return nodes

@@ -13,15 +13,18 @@ from pathlib import Path
 
 from sweep.errors import RefusedError
 from sweep.records.lease import process_start
+from sweep.resources.ray_compat import (
+    LATEST_SESSION,
+    LONGEST_SOCKET_NAME,
+    SESSION_PATTERN,
+    session_pattern_of,
+)
 
 NEEDED_BYTES = 50_000_000
 """Bytes for the logs of a short sweep; Ray does not start in a few kilobytes."""
 
 MAX_SOCKET_PATH = 107
 """Bytes that the path of a socket may have on Linux."""
-
-SOCKET = "session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
-"""The longest path of a socket that Ray creates below its folder."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ def require_temporary_folder(address: str | None) -> None:
     if address is not None:
         return
     folder = ray_folder()
-    longest = len(os.fsencode(folder / SOCKET.format(pid=os.getpid())))
+    longest = len(os.fsencode(folder / LONGEST_SOCKET_NAME.format(pid=os.getpid())))
     if longest > MAX_SOCKET_PATH:
         raise RefusedError(
             f"Ray's temporary folder {folder} has too long a path: a socket in it would have "
@@ -106,7 +109,7 @@ def mark_sessions_of_this_process() -> list[Path]:
     Returns:
         Their folders, the newest first.
     """
-    found = sorted(ray_folder().glob(f"session_*_{os.getpid()}"), reverse=True)
+    found = sorted(ray_folder().glob(session_pattern_of(os.getpid())), reverse=True)
     for session in found:
         mark_session(session)
     return found
@@ -115,7 +118,7 @@ def mark_sessions_of_this_process() -> list[Path]:
 def remove_session(session: Path) -> None:
     """Delete the folder of a session whose Ray has ended, as far as it can be deleted."""
     shutil.rmtree(session, ignore_errors=True)
-    latest = session.with_name("session_latest")
+    latest = session.with_name(LATEST_SESSION)
     with suppress(OSError):
         if latest.is_symlink() and not latest.exists():
             latest.unlink()
@@ -129,7 +132,7 @@ def keep_session(session: Path) -> None:
 
 def remove_dead_sessions() -> None:
     """Delete the folders of sessions that a killed `run` of this machine has left."""
-    for file in ray_folder().glob(f"session_*/{SESSION_OWNER}"):
+    for file in ray_folder().glob(f"{SESSION_PATTERN}/{SESSION_OWNER}"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             owner = json.loads(file.read_text())
             if owner != _identify_process(owner["pid"]) and _is_visible_here(owner):

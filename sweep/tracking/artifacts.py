@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sweep.grid.model import Grid
+from sweep.records.flat_params import flatten_params
 from sweep.records.record import CORRECT, RECORD, Record, TrialFolder
-from sweep.tracking.tags import flatten_params
 from trainables.spec import Outcome, spec_to_dict
 
 if TYPE_CHECKING:

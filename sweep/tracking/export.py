@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sweep.grid.model import Grid
-from sweep.planning.plan import make_plan
+from sweep.planning.trial_states import read_trial_states
 from sweep.tracking.error_reason import explain_error
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.tracker import Tracker
@@ -52,7 +52,7 @@ def export_all(
     """
     deadline = time.monotonic() + CONNECT_TIMEOUT_S
     try:
-        records = make_plan(grid).records.values()
+        records = read_trial_states(grid).records.values()
     except Exception as error:
         return ExportResult(error=explain_error(error))
     while True:

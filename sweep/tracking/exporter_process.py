@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from sweep.grid.model import Grid
-from sweep.planning.plan import make_plan, sweep_folder
+from sweep.planning.trial_states import read_trial_states, sweep_folder
 from sweep.process.interrupts import ENDING
 from sweep.records.lease import current_holder
 from sweep.tracking.error_reason import explain_error
@@ -115,7 +115,7 @@ class _ContinuousExport:
         folder = sweep_folder(self.grid)
         try:
             tracker = self.tracker or Tracker(self.grid)
-            for record in make_plan(self.grid).records.values():
+            for record in read_trial_states(self.grid).records.values():
                 holder = current_holder(folder)
                 if holder and not holder.is_dead():
                     return

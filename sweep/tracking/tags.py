@@ -46,7 +46,7 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
     tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
     tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.file_identity, ensure_ascii=False)
     if grid.left_out:
-        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid))
+        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid.left_out))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -120,19 +120,3 @@ def _encode_preset(record: Record) -> str | None:
     text = json.dumps(record.preset, separators=(",", ":"), ensure_ascii=False)
     is_short = len(text) <= MAX_TAG_LENGTH
     return text if is_short else json.dumps({"preset": record.preset["preset"]})
-
-
-def flatten_params(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each field of a spec by its dotted name.
-
-    The norm's name is `norm`, and its options are `norm.num_groups` and the like.
-    """
-    for key, item in spec.items():
-        name = f"{prefix}{key}"
-        if name == "norm":
-            yield "norm", item["name"]
-            yield from flatten_params(item["options"], "norm.")
-        elif isinstance(item, Mapping):
-            yield from flatten_params(item, f"{name}.")
-        else:
-            yield name, item

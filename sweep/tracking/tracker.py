@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.records.epoch_record import EpochRecord
+from sweep.records.flat_params import flatten_params
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
 from sweep.tracking.artifacts import Artifacts
@@ -33,7 +34,7 @@ from sweep.tracking.store import (
     store_views,
     update_artifact_locations,
 )
-from sweep.tracking.tags import flatten_params, run_tags
+from sweep.tracking.tags import run_tags
 from sweep.tracking.view import CELL, COLOUR, norm_colours
 from trainables.spec import Outcome
 

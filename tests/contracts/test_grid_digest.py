@@ -10,7 +10,7 @@ import pytest
 from analysis.sources.grid_file import read_grid
 from sweep.grid import yaml_source as source
 from sweep.grid.model import load_grid
-from sweep.planning.plan import make_plan, save_expected
+from sweep.planning.trial_states import read_trial_states, save_expected
 from sweep.tracking.tags import MAX_TAG_LENGTH, experiment_tags
 
 GRIDS = sorted((Path(__file__).parents[2] / "grids").rglob("*.yaml"))
@@ -51,7 +51,7 @@ def test_what_a_sweep_writes_is_what_the_analysis_compares(
     path = Path("grid.yaml")
     path.write_text(GRID)
     grid = load_grid(path, ["train.epochs=2", f"reference={'batchnorm'}"])
-    save_expected(make_plan(grid))
+    save_expected(read_trial_states(grid))
     written = json.loads(Path("runs/small/sweep.json").read_text())["grid"]
     assert written == {
         "digest": read_grid(path)[1].digest,

@@ -28,12 +28,10 @@ class Noting(nn.GroupNorm):
 RUN = """
 import os, sys
 import ray
-from rich.console import Console
+from sweep.cli.app import main
 from sweep.resources.capacity import Share
-from sweep.grid.model import load_grid
 from sweep.resources.gpu_sharing import measure
 from sweep.resources.gpu_sharing.throughput import ThroughputProbe
-from sweep.pipeline import run
 
 FAST = {{"16": {{1: 9.0, 2: 17.0, 4: 17.1}}, "8": {{1: 9.0, 2: 17.0, 4: 33.0}}}}
 
@@ -55,7 +53,8 @@ if {pretend}:  # what is trained on the GPU is trained on the CPU
     measure.reason_not_measured = lambda *_: None
 init = ray.init
 ray.init = lambda **options: init(**{{**options, "num_cpus": 4, "num_gpus": 1}})
-sys.exit(run(load_grid("grid.yaml"), Console(width=200)))
+sys.argv = ["sweep", "run", "grid.yaml"]
+main()
 """
 
 

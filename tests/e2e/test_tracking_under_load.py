@@ -12,7 +12,7 @@ from mlflow_server import mlflow_server
 from small_grids import load, metrics
 
 from sweep.grid.expand import GridTrial
-from sweep.planning.plan import sweep_folder
+from sweep.planning.trial_states import sweep_folder
 from sweep.records.record import Record
 from sweep.tracking.export import export_all
 from sweep.tracking.exporter import Exporter

@@ -20,7 +20,7 @@ from sweep.grid.model import Grid, load_grid
 from sweep.grid.preset_changes import Preset
 from sweep.grid.presets import apply_preset
 from sweep.grid.small_preset import shrink_trial
-from sweep.planning.added_parameters import added_parameters
+from sweep.planning.added_parameters import count_added_parameters
 from sweep.planning.cost import steps_per_epoch
 from trainables import TrialSpec
 from trainables.spec import DataSpec
@@ -126,7 +126,7 @@ def test_added_parameters_are_those_of_the_published_table() -> None:
     some = [trial for trial in whole.trials if trial.spec.model.name in ("resnet18", "resnet50")]
     printed = yaml.safe_load(published.PUBLISHED_FILE.read_text())["assocnorm"]["table4"]
     ways = ("exact_base", "exact_added_by_group", "exact_added_by_channel")
-    found = added_parameters(dataclasses.replace(whole, trials=tuple(some)))
+    found = count_added_parameters(dataclasses.replace(whole, trials=tuple(some)))
     for model in ("resnet18", "resnet50"):
         place = printed["models"].index(model)
         base, by_group, by_channel = (row for row in found if row.model == model)

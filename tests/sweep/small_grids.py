@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from sweep.errors import GridError
 from sweep.execution.state import SweepState
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid, load_grid
-from sweep.planning.plan import Plan, make_plan
+from sweep.planning import plan as planning
+from sweep.planning.feasibility import FeasibleGrid
+from sweep.planning.plan import Plan
+from sweep.planning.trial_states import read_trial_states
 from sweep.records.attempt_info import AttemptInfo, TrialError
 from sweep.records.epoch_record import EpochRecord
 from sweep.records.provenance import Provenance
@@ -101,6 +105,20 @@ def change_epoch(record: Record, epoch: int, **changes: float) -> None:
     former = record.epochs[epoch - 1]
     changed = dataclasses.replace(former.metrics, **changes)
     record.epochs[epoch - 1] = EpochRecord(former.timestamp_ms, changed)
+
+
+def feasible(grid: Grid, **changes: Any) -> FeasibleGrid:
+    """The grid as one whose cells have been tried, of which nothing is built."""
+    return FeasibleGrid.of(grid, **changes)
+
+
+def load_feasible(**changes: Any) -> FeasibleGrid:
+    return feasible(load(**changes))
+
+
+def make_plan(grid: Grid, retry: Iterable[Outcome] = ()) -> Plan:
+    """The plan of a grid whose cells are taken for feasible."""
+    return planning.make_plan(feasible(grid), read_trial_states(grid, retry))
 
 
 def save(grid: Grid, *records: Record) -> Plan:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_grids import factors, load
+from small_grids import factors, feasible, load
 
 from sweep.errors import RefusedError
 from sweep.grid.model import Grid
-from sweep.planning.feasibility import drop_infeasible_cells, find_infeasible_cells, require_data
+from sweep.planning.feasibility import check_feasibility, find_infeasible_cells, require_data
 from trainables import data
 from trainables.errors import DataUnavailable
 
@@ -37,13 +37,13 @@ def cells(grid: Grid) -> set[tuple[str, int]]:
 
 def test_a_feasible_grid_is_left_as_it_is() -> None:
     grid = load()
-    assert drop_infeasible_cells(grid) == (grid, [])
+    assert check_feasibility(grid) == feasible(grid)
 
 
 def test_every_infeasible_cell_is_named_with_the_layer() -> None:
     grid = load(**STARVED)
     with pytest.raises(RefusedError) as caught:
-        drop_infeasible_cells(grid)
+        check_feasibility(grid)
     cell, hint = caught.value.messages
     assert cell.startswith("grid.yaml: picky_layers:Picky at batch size 1: ")
     assert "(Picky) cannot take an input of shape (1, " in cell
@@ -53,10 +53,10 @@ def test_every_infeasible_cell_is_named_with_the_layer() -> None:
 
 def test_infeasible_cells_are_skipped_with_all_their_seeds_where_the_grid_says_so() -> None:
     grid = load(**STARVED, infeasible="skip")
-    kept, lines = drop_infeasible_cells(grid)
+    kept = check_feasibility(grid)
     assert cells(grid) - cells(kept) == {("picky_layers:Picky", 1)}
     assert len(kept.trials) == 6
-    (line,) = lines
+    (line,) = kept.skipped
     assert line.startswith("picky_layers:Picky at batch size 1: ")
     (left_out,) = kept.left_out
     assert (left_out.norm, left_out.batch_sizes) == ("picky_layers:Picky", (1,))
@@ -66,7 +66,7 @@ def test_infeasible_cells_are_skipped_with_all_their_seeds_where_the_grid_says_s
 def test_a_grid_of_which_nothing_is_left_is_refused() -> None:
     only = factors(norm=["picky_layers:Picky"], batch_size=[1], seed=1)
     with pytest.raises(RefusedError, match="no cell of the grid can run"):
-        drop_infeasible_cells(load(**only, infeasible="skip"))
+        check_feasibility(load(**only, infeasible="skip"))
 
 
 def test_a_batch_larger_than_the_training_set() -> None:
@@ -121,4 +121,4 @@ def test_a_network_beyond_all_bounds_is_infeasible() -> None:
     """torch raises while it counts the bytes of a weight."""
     grid = load(model={"name": "resnet8", "width": 10**11})
     with pytest.raises(RefusedError, match="the network cannot be built: Storage size"):
-        drop_infeasible_cells(grid)
+        check_feasibility(grid)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables import Infeasible, Trial, check_feasibility
 from trainables.data.batches import training_chunks
@@ -14,7 +14,7 @@ from trainables.optim import learning_rate_at
 
 
 def accumulated(norm: str, *, batch_size: int, per_step: int, lr: float = 1e-2) -> Trial:
-    spec = small_spec(norm, batch_size=batch_size, lr=lr, weight_decay=0.1, epochs=1)
+    spec = shrink_trial(norm, batch_size=batch_size, lr=lr, weight_decay=0.1, epochs=1)
     return Trial(with_train(spec, optimizer_batch_size=per_step))
 
 
@@ -63,7 +63,7 @@ def test_with_batch_statistics_it_is_the_textbook_loop() -> None:
 
 def test_the_learning_rate_scales_with_what_the_optimizer_sees() -> None:
     spec = with_train(
-        small_spec(batch_size=2, lr=0.1),
+        shrink_trial(batch_size=2, lr=0.1),
         optimizer_batch_size=16,
         lr_scaling="linear",
         reference_batch_size=64,
@@ -73,12 +73,12 @@ def test_the_learning_rate_scales_with_what_the_optimizer_sees() -> None:
 
 def test_what_does_not_divide_is_refused() -> None:
     for size in (6, 2):
-        spec = with_train(small_spec(batch_size=4), optimizer_batch_size=size)
+        spec = with_train(shrink_trial(batch_size=4), optimizer_batch_size=size)
         with pytest.raises(ValueError, match="must be a multiple of batch_size") as caught:
             check_feasibility(spec)
         assert not isinstance(caught.value, Infeasible)
     message = re.escape("`optimizer_batch_size <= num_train` must hold")
     with pytest.raises(Infeasible, match=message):
-        check_feasibility(with_train(small_spec(batch_size=4), optimizer_batch_size=104))
-    dimensions = check_feasibility(with_train(small_spec(batch_size=4), optimizer_batch_size=48))
+        check_feasibility(with_train(shrink_trial(batch_size=4), optimizer_batch_size=104))
+    dimensions = check_feasibility(with_train(shrink_trial(batch_size=4), optimizer_batch_size=48))
     assert dimensions.updates_per_epoch == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import trainables
 from trainables import Infeasible, Trial
@@ -19,7 +19,7 @@ from trainables.spec import ModelSpec, TrialSpec
 
 def own(name: str, norm: str = "groupnorm", **model: Any) -> TrialSpec:
     options = {"num_groups": 2} if norm.startswith("groupnorm") else {}
-    return small_spec(
+    return shrink_trial(
         norm, options=options, epochs=1, model=ModelSpec(name=f"calling_models:{name}", **model)
     )
 
@@ -63,7 +63,7 @@ def test_layers_that_the_norm_does_not_decide_are_named_with_their_paths() -> No
         "model 'calling_models:HalfSwapped': norm2 was built with norm(num_channels) and never "
         "called",
     ]
-    assert find_model_warnings(small_spec()) == []
+    assert find_model_warnings(shrink_trial()) == []
 
 
 def test_a_lazy_layer_is_refused_before_training() -> None:
@@ -109,7 +109,7 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_under_the_seed() -> None:
     assert not kept["fc.weight"].any()
     assert torch.equal(kept["fc.bias"], torch.full((10,), -2.0))
     assert torch.equal(weights(spec)["conv1.weight"], kept["conv1.weight"])
-    others = weights(replace(spec, norm=small_spec("batchnorm").norm))
+    others = weights(replace(spec, norm=shrink_trial("batchnorm").norm))
     assert torch.equal(others["conv2.weight"], kept["conv2.weight"])
     assert not torch.equal(weights(replace(spec, seed=1))["conv1.weight"], kept["conv1.weight"])
 

@@ -10,7 +10,7 @@ import torch
 from probe_norms import Settings
 from same_bits import assert_same_bits, finish, without_times
 from test_resuming import NORMS, resumable_spec
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables import Diverged, NotDeterministic, Trial
 from trainables.determinism import CUBLAS_VARIABLE, configure_cublas, deterministic_algorithms
@@ -47,7 +47,7 @@ def test_the_switch_leaves_what_it_found(before: Seen) -> None:
 def test_a_trial_that_asks_for_it_has_it_and_the_next_one_has_not(fused: bool) -> None:
     for wanted, expected in ((True, ON), (False, OFF)):
         Settings.seen.clear()
-        spec = with_train(small_spec("probe_norms:Settings", epochs=1), deterministic=wanted)
+        spec = with_train(shrink_trial("probe_norms:Settings", epochs=1), deterministic=wanted)
         trial = Trial(spec)
         together = FusedTrials([trial, Trial(with_seed(spec, 1))]) if fused else trial
         while not together.finished:
@@ -61,14 +61,14 @@ def with_seed(spec: TrialSpec, seed: int) -> TrialSpec:
 
 
 def test_a_trial_that_diverges_leaves_what_it_found() -> None:
-    trial = Trial(with_train(small_spec(lr=1e30), deterministic=True))
+    trial = Trial(with_train(shrink_trial(lr=1e30), deterministic=True))
     with pytest.raises(Diverged):
         finish(trial)
     assert settings() == OFF
 
 
 def test_a_layer_that_cannot_is_one_clear_line() -> None:
-    spec = small_spec("probe_norms:Puts", epochs=1)
+    spec = shrink_trial("probe_norms:Puts", epochs=1)
     finish(Trial(spec))
     with pytest.raises(NotDeterministic, match=r"cannot be kept: put_, which a layer") as caught:
         finish(Trial(with_train(spec, deterministic=True)))
@@ -120,7 +120,7 @@ def test_on_a_cpu_it_changes_no_bit(norm: str) -> None:
 def test_on_a_gpu_a_trial_cut_off_anywhere_ends_with_the_same_bits(norm: str) -> None:
     spec = with_train(resumable_spec(norm), deterministic=True)
     metrics, weights = finish(Trial(spec, device="cuda"))
-    finish(Trial(small_spec(batch_size=64, seed=5), device="cuda"))
+    finish(Trial(shrink_trial(batch_size=64, seed=5), device="cuda"))
     trial, found = Trial(spec, device="cuda"), []
     while not trial.finished:
         trial.chunk_sizer.num_steps = 2

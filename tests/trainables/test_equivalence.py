@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import normmods
 import trainables
@@ -16,7 +16,7 @@ from trainables.spec import ScheduleSpec, TrialSpec
 
 
 def normed(name: str, **options: Any) -> TrialSpec:
-    return small_spec(name, options=options)
+    return shrink_trial(name, options=options)
 
 
 def weights(trial_spec: TrialSpec) -> list[torch.Tensor]:
@@ -73,7 +73,7 @@ def test_layers_that_differ_are_told_apart(one: TrialSpec, other: TrialSpec) -> 
 
 
 def test_a_schedule_is_the_rates_that_it_gives() -> None:
-    plain = small_spec()
+    plain = shrink_trial()
     late = ScheduleSpec(name="multistep", milestones=(plain.train.epochs,))
     early = ScheduleSpec(name="multistep", milestones=(1,), gamma=0.5)
     ineffective = replace(plain, train=replace(plain.train, schedule=late))
@@ -83,7 +83,7 @@ def test_a_schedule_is_the_rates_that_it_gives() -> None:
 
 
 def test_accumulating_one_batch_is_no_accumulation() -> None:
-    plain = small_spec()
+    plain = shrink_trial()
     once, twice = (
         replace(plain, train=replace(plain.train, optimizer_batch_size=n * plain.batch_size))
         for n in (1, 2)
@@ -94,7 +94,7 @@ def test_accumulating_one_batch_is_no_accumulation() -> None:
 @pytest.mark.parametrize("norm", ["probe_norms:Explodes", "probe_norms:GroupOfOne"])
 def test_a_users_layer_is_known_by_its_name_and_options(norm: str) -> None:
     """It may count its calls, or keep its parameters from being learnt."""
-    assert norm_layers_key(small_spec(norm)) == (norm, ())
+    assert norm_layers_key(shrink_trial(norm)) == (norm, ())
 
 
 OTHER_VALUES = {"momentum": 0.9, "eval_statistics": "batch"}

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables import Infeasible, Trial, check_feasibility
 from trainables.data.load import Dataset, Split
@@ -16,8 +16,8 @@ from trainables.spec import ModelSpec
 
 
 def test_large_batches_unless_the_test_batch_matters() -> None:
-    ema = small_spec("batchnorm", batch_size=4)
-    by_batch = small_spec("batchnorm", batch_size=4, options={"eval_statistics": "batch"})
+    ema = shrink_trial("batchnorm", batch_size=4)
+    by_batch = shrink_trial("batchnorm", batch_size=4, options={"eval_statistics": "batch"})
     for spec, expected in ((ema, 512), (by_batch, 4)):
         model = Trial(spec).model
         assert eval_batch_size(model, spec) == expected
@@ -26,7 +26,7 @@ def test_large_batches_unless_the_test_batch_matters() -> None:
 
 
 def test_loss_and_error_are_means_over_all_examples() -> None:
-    trial = Trial(small_spec("groupnorm", options={"num_groups": 2}))
+    trial = Trial(shrink_trial("groupnorm", options={"num_groups": 2}))
     result = evaluate(trial.model, trial.dataset, batch_size=7)[0]
     test = trial.dataset.test
     with torch.no_grad():
@@ -43,7 +43,7 @@ def test_loss_and_error_are_means_over_all_examples() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 30, 64])
 def test_batch_statistics_are_those_of_batches_of_the_training_size(batch_size: int) -> None:
-    spec = small_spec(
+    spec = shrink_trial(
         "batchnorm", batch_size=batch_size, options={"eval_statistics": "batch"}, epochs=1
     )
     trial = Trial(spec)
@@ -62,7 +62,7 @@ def test_batch_statistics_are_those_of_batches_of_the_training_size(batch_size: 
 
 
 def test_evaluation_changes_no_state() -> None:
-    trial = Trial(small_spec("renorm_debias"))
+    trial = Trial(shrink_trial("renorm_debias"))
     before = {key: value.clone() for key, value in trial.model.state_dict().items()}
     evaluate(trial.model, trial.dataset, batch_size=8)
     for key, value in trial.model.state_dict().items():
@@ -71,7 +71,7 @@ def test_evaluation_changes_no_state() -> None:
 
 def test_statistics_are_recorded_side_by_side() -> None:
     every = ("ema", "precise", "batch")
-    spec = with_train(small_spec(batch_size=10, epochs=1), eval_statistics=every)
+    spec = with_train(shrink_trial(batch_size=10, epochs=1), eval_statistics=every)
     trial = Trial(spec)
     metrics = trial.run_epoch()
     assert metrics.extra.keys() == {f"test_error_{way}" for way in every}
@@ -98,7 +98,7 @@ def errors_in_each_way(trial: Trial) -> dict[str, float]:
     """The errors that a model reaches which was built for one way of testing alone."""
     found = {}
     for way in ("ema", "precise", "batch"):
-        other = Trial(small_spec(batch_size=10, epochs=1, options={"eval_statistics": way}))
+        other = Trial(shrink_trial(batch_size=10, epochs=1, options={"eval_statistics": way}))
         other.model.load_state_dict(trial.model.state_dict())
         size = eval_batch_size(other.model, other.spec)
         found[way] = evaluate(other.model, other.dataset, batch_size=size)[0].error
@@ -109,13 +109,13 @@ def errors_in_each_way(trial: Trial) -> dict[str, float]:
     ("norm", "offered"), [("groupnorm", set()), ("batchrenorm", {"ema", "batch"})]
 )
 def test_only_what_a_norm_offers_is_recorded(norm: str, offered: set[str]) -> None:
-    spec = small_spec(norm, epochs=1)
+    spec = shrink_trial(norm, epochs=1)
     metrics = Trial(with_train(spec, eval_statistics=("ema", "precise", "batch"))).run_epoch()
     assert metrics.extra.keys() == {f"test_error_{way}" for way in offered}
 
 
 def test_precise_statistics_may_be_the_trials_own() -> None:
-    spec = small_spec(options={"eval_statistics": "precise"}, epochs=1)
+    spec = shrink_trial(options={"eval_statistics": "precise"}, epochs=1)
     check_feasibility(spec)
     metrics = Trial(with_train(spec, eval_statistics=("precise",))).run_epoch()
     assert metrics.extra == {"test_error_precise": metrics.test_error}
@@ -123,7 +123,7 @@ def test_precise_statistics_may_be_the_trials_own() -> None:
 
 def test_a_test_batch_that_a_norm_cannot_take_is_refused() -> None:
     on_one_pixel = ModelSpec(name="resnet18", stem="imagenet")
-    spec = with_train(small_spec(batch_size=8, model=on_one_pixel), eval_statistics=("batch",))
+    spec = with_train(shrink_trial(batch_size=8, model=on_one_pixel), eval_statistics=("batch",))
     check_feasibility(spec)
     with pytest.raises(Infeasible, match=r"shape \(1, 128, 1, 1\) in testing"):
         check_feasibility(with_train(spec, eval_batch_size=1))
@@ -158,7 +158,7 @@ def test_the_top5_error_counts_labels_below_the_fifth_place(num_classes: int, se
 
 
 def test_which_examples_were_right_is_kept_in_bits() -> None:
-    trial = Trial(small_spec(epochs=1))
+    trial = Trial(shrink_trial(epochs=1))
     with pytest.raises(ValueError, match="none has run"):
         trial.correct_bits()
     metrics = trial.run_epoch()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import Dimensions, Infeasible, Trial, check_feasibility
@@ -19,17 +19,17 @@ ON_ONE_PIXEL = ModelSpec(name="resnet18", stem="imagenet")  # 8x8 digits reach 1
 
 
 def on_one_pixel(norm: str, *, batch_size: int = 2, **options: Any) -> TrialSpec:
-    return small_spec(norm, batch_size=batch_size, options=options, model=ON_ONE_PIXEL)
+    return shrink_trial(norm, batch_size=batch_size, options=options, model=ON_ONE_PIXEL)
 
 
 def test_dimensions_are_those_of_the_trial() -> None:
-    spec = small_spec(batch_size=8)
+    spec = shrink_trial(batch_size=8)
     assert check_feasibility(spec) == Trial(spec).dimensions
     assert check_feasibility(spec).updates_per_epoch == 12
 
 
 def test_dimensions_of_a_large_model_need_no_data() -> None:
-    spec = small_spec(
+    spec = shrink_trial(
         "assocnorm", data=DataSpec(name="cifar100"), model=ModelSpec(name="resnet101")
     )
     # torchvision's count for 1000 classes, less 900 logits, the smaller stem, plus 104 norms
@@ -47,7 +47,7 @@ def test_dimensions_of_a_large_model_need_no_data() -> None:
 @pytest.mark.parametrize("norm", normmods.names())
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_every_norm_is_feasible_on_maps(norm: str, batch_size: int) -> None:
-    check_feasibility(small_spec(norm, batch_size=batch_size))
+    check_feasibility(shrink_trial(norm, batch_size=batch_size))
 
 
 @pytest.mark.parametrize(
@@ -106,35 +106,35 @@ def test_one_pixel_with_several_values_a_statistic_is_feasible(spec: TrialSpec) 
 
 def test_a_layer_that_cannot_be_tested_is_named() -> None:
     with pytest.raises(Infeasible, match=r"\(OfItsGradient\) cannot take .* in testing: Runtime"):
-        check_feasibility(small_spec("probe_norms:OfItsGradient"))
+        check_feasibility(shrink_trial("probe_norms:OfItsGradient"))
 
 
 def test_a_norm_that_cannot_be_built_is_infeasible() -> None:
     with pytest.raises(Infeasible, match="Explodes cannot be built for 8 channels"):
-        check_feasibility(small_spec("probe_norms:Explodes"))
+        check_feasibility(shrink_trial("probe_norms:Explodes"))
 
 
 @pytest.mark.parametrize("model", [ModelSpec(name="resnet8"), ModelSpec(name="resnet18")])
 def test_a_norm_that_reads_values_is_run_on_the_cpu(model: ModelSpec) -> None:
-    check_feasibility(small_spec("probe_norms:ReadsValues", model=model))
+    check_feasibility(shrink_trial("probe_norms:ReadsValues", model=model))
     with pytest.raises(Infeasible, match=re.escape("layer2.0.bn1 (ReadsValues)")):
         check_feasibility(on_one_pixel("probe_norms:ReadsValues", batch_size=1))
 
 
 def test_a_batch_larger_than_the_training_set_is_infeasible() -> None:
-    check_feasibility(small_spec(batch_size=100))
+    check_feasibility(shrink_trial(batch_size=100))
     with pytest.raises(Infeasible, match="`batch_size <= num_train` must hold"):
-        check_feasibility(small_spec(batch_size=101))
+        check_feasibility(shrink_trial(batch_size=101))
 
 
 @pytest.mark.parametrize(
     "spec",
     [
-        small_spec("batchnorn"),
-        small_spec("groupnorm", options={"epz": 1.0}),
-        with_train(small_spec(), lr_scaling="linear"),
-        dataclasses.replace(small_spec(), data=DataSpec(name="digit")),
-        dataclasses.replace(small_spec(), model=ModelSpec(name="resnet9")),
+        shrink_trial("batchnorn"),
+        shrink_trial("groupnorm", options={"epz": 1.0}),
+        with_train(shrink_trial(), lr_scaling="linear"),
+        dataclasses.replace(shrink_trial(), data=DataSpec(name="digit")),
+        dataclasses.replace(shrink_trial(), model=ModelSpec(name="resnet9")),
     ],
 )
 def test_a_mistake_is_not_an_infeasible_cell(spec: TrialSpec) -> None:
@@ -148,15 +148,15 @@ def test_a_large_batch_is_checked_without_arithmetic() -> None:
     # On the CPU this forward pass alone would take minutes and gigabytes.
     whole = DataSpec(name="fashion_mnist")
     check_feasibility(
-        small_spec("groupnorm", batch_size=60_000, data=whole, model=ModelSpec(name="resnet8"))
+        shrink_trial("groupnorm", batch_size=60_000, data=whole, model=ModelSpec(name="resnet8"))
     )
 
 
 def test_a_small_network_is_checked_without_the_machinery_of_the_meta_device() -> None:
     # It takes seconds to import, and a first sweep's checks milliseconds.
     program = (
-        "import sys, trainables; from trial_specs import small_spec; "
-        "trainables.check_feasibility(small_spec('assocnorm', batch_size=64)); "
+        "import sys, trainables; from trial_specs import shrink_trial; "
+        "trainables.check_feasibility(shrink_trial('assocnorm', batch_size=64)); "
         "assert 'torch.fx.experimental.symbolic_shapes' not in sys.modules"
     )
     folders = [str(Path(__file__).parent), *sys.path]
@@ -166,6 +166,6 @@ def test_a_small_network_is_checked_without_the_machinery_of_the_meta_device() -
 
 def test_check_leaves_the_global_generator_as_it_was() -> None:
     before = torch.get_rng_state()
-    check_feasibility(small_spec("assocnorm"))
-    check_feasibility(small_spec("probe_norms:ReadsValues"))
+    check_feasibility(shrink_trial("assocnorm"))
+    check_feasibility(shrink_trial("probe_norms:ReadsValues"))
     assert torch.equal(torch.get_rng_state(), before)

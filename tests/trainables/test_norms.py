@@ -1,6 +1,6 @@
 import pytest
 import torch
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import normmods
 from trainables.errors import Infeasible
@@ -23,7 +23,7 @@ def test_layers_draw_from_streams_of_their_own() -> None:
 
 
 def test_layers_are_remembered_in_order() -> None:
-    norms = SeededNorms(small_spec("groupnorm", options={"num_groups": 2}).norm, seed=0)
+    norms = SeededNorms(shrink_trial("groupnorm", options={"num_groups": 2}).norm, seed=0)
     layers = [norms(2), norms(4)]
     assert norms.built == layers
     assert isinstance(layers[0], normmods.GroupNorm)

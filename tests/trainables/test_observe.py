@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables import Trial, TrialSpec, check_feasibility
 from trainables.data.batches import training_chunks
@@ -26,7 +26,7 @@ def batches(trial: Trial) -> list[tuple[Tensor, Tensor]]:
 
 
 def test_the_gradients_norm_is_that_of_all_parameters_together() -> None:
-    spec = with_train(small_spec("groupnorm", lr=STILL), extra_metrics=("gradient_norm",))
+    spec = with_train(shrink_trial("groupnorm", lr=STILL), extra_metrics=("gradient_norm",))
     trial, norms = Trial(spec), []
     for images, labels in batches(trial):
         trial.model.zero_grad()
@@ -39,7 +39,7 @@ def test_the_gradients_norm_is_that_of_all_parameters_together() -> None:
 
 def test_a_watched_layers_moments_are_those_of_all_its_values() -> None:
     model = ModelSpec(name="allcnn", width=6)
-    spec = with_train(small_spec(model=model, lr=STILL), watch="activation5")
+    spec = with_train(shrink_trial(model=model, lr=STILL), watch="activation5")
     trial = Trial(spec)
     with torch.no_grad():
         values = torch.cat([trial.model.train()[:15](x) for x, _ in batches(trial)])  # type: ignore[index]
@@ -53,7 +53,7 @@ def test_a_watched_layers_moments_are_those_of_all_its_values() -> None:
 
 @pytest.mark.parametrize("path", ["", "activation9"])
 def test_a_layer_that_is_not_there_is_refused_with_those_that_are(path: str) -> None:
-    spec = with_train(small_spec(), watch=path)
+    spec = with_train(shrink_trial(), watch=path)
     for refuse in (check_feasibility, Trial):
         with pytest.raises(ValueError, match=r"must name a layer of the model.* activation1, "):
             refuse(spec)
@@ -61,7 +61,7 @@ def test_a_layer_that_is_not_there_is_refused_with_those_that_are(path: str) -> 
 
 def test_the_clipped_fraction_is_read_in_training_and_in_tests() -> None:
     options = {"r_max": 1.0, "d_max": 0.0}  # any correction but the first is clipped
-    spec = small_spec("renorm_debias", options=options, batch_size=10, epochs=1)
+    spec = shrink_trial("renorm_debias", options=options, batch_size=10, epochs=1)
     found = Trial(with_train(spec, extra_metrics=("clipped_fraction",))).run_epoch().extra
     assert found["clipped_fraction"] == pytest.approx(0.9)  # nine steps of ten
     assert found["test_clipped_fraction"] == 1.0
@@ -71,7 +71,7 @@ def test_the_clipped_fraction_is_read_in_training_and_in_tests() -> None:
 
 
 def test_norms_that_clip_nothing_record_no_fraction() -> None:
-    spec = with_train(small_spec("groupnorm", epochs=1), extra_metrics=("clipped_fraction",))
+    spec = with_train(shrink_trial("groupnorm", epochs=1), extra_metrics=("clipped_fraction",))
     assert Trial(spec).run_epoch().extra == {}
 
 
@@ -82,7 +82,7 @@ def test_observing_changes_no_bit(norm: str) -> None:
         trial.run_epoch()
         return trial.weights_digest
 
-    spec = small_spec(norm, epochs=1)
+    spec = shrink_trial(norm, epochs=1)
     observed = with_train(
         spec,
         extra_metrics=("gradient_norm", "clipped_fraction"),

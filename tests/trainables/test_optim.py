@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables.optim import Sgd, learning_rate_at
 from trainables.spec import OptimizerSpec, ScheduleSpec, TrialSpec
@@ -39,14 +39,14 @@ def torch_schedule(spec: TrialSpec) -> list[float]:
 )
 def test_schedules_are_torchs(name: str, epochs: int, milestones: list[int], gamma: float) -> None:
     schedule = ScheduleSpec(name=name, milestones=tuple(milestones), gamma=gamma)  # type: ignore[arg-type]
-    spec = small_spec(epochs=epochs, schedule=schedule)
+    spec = shrink_trial(epochs=epochs, schedule=schedule)
     rates = [learning_rate_at(spec, epoch) for epoch in range(1, epochs + 1)]
     assert rates == pytest.approx(torch_schedule(spec), rel=1e-9, abs=1e-12)
 
 
 def test_a_milestone_is_the_last_epoch_before_the_drop() -> None:
     schedule = ScheduleSpec(name="multistep", milestones=(150, 250), gamma=0.1)
-    spec = small_spec(epochs=350, lr=0.1, schedule=schedule)
+    spec = shrink_trial(epochs=350, lr=0.1, schedule=schedule)
     rates = [learning_rate_at(spec, epoch) for epoch in (1, 150, 151, 250, 251, 350)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
@@ -56,13 +56,15 @@ def test_a_milestone_is_the_last_epoch_before_the_drop() -> None:
     [("none", 0.1), ("linear", 0.1 * 4 / 64), ("sqrt", 0.1 * math.sqrt(4 / 64))],
 )
 def test_scaling_is_relative_to_the_reference_batch_size(scaling: str, expected: float) -> None:
-    spec = with_train(small_spec(batch_size=4, lr=0.1), lr_scaling=scaling, reference_batch_size=64)
+    spec = with_train(
+        shrink_trial(batch_size=4, lr=0.1), lr_scaling=scaling, reference_batch_size=64
+    )
     assert learning_rate_at(spec, 1) == pytest.approx(expected)
 
 
 def test_scaling_needs_a_reference() -> None:
     with pytest.raises(ValueError, match="needs reference_batch_size"):
-        learning_rate_at(with_train(small_spec(), lr_scaling="linear"), 1)
+        learning_rate_at(with_train(shrink_trial(), lr_scaling="linear"), 1)
 
 
 def gradients(model: nn.Module, step: int) -> None:

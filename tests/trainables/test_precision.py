@@ -6,7 +6,7 @@ import pytest
 import torch
 from same_bits import assert_same_bits, finish
 from torch import nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import Trial, TrialSpec, check_feasibility
@@ -20,7 +20,7 @@ LAST: dict[str, Any] = {"channels_last": True}
 
 
 def spec(norm: str = "batchnorm", *, seed: int = 0, lr: float = 0.02, **train: Any) -> TrialSpec:
-    return with_train(small_spec(norm, seed=seed, lr=lr, epochs=1), **train)
+    return with_train(shrink_trial(norm, seed=seed, lr=lr, epochs=1), **train)
 
 
 def seen_by(trial: Trial, kind: type[nn.Module]) -> list[torch.Tensor]:

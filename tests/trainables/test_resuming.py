@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 from same_bits import assert_same_bits, finish, without_times
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import CheckpointDamaged, Trial, TrialSpec, train
@@ -27,7 +27,7 @@ NORMS = [*normmods.names(), "probe_norms:WithDropout"]
 def resumable_spec(norm: str) -> TrialSpec:
     """Two epochs in which everything that a checkpoint must hold is at work."""
     model = ModelSpec(name="nin", width=8, dropout=0.4)
-    spec = small_spec(
+    spec = shrink_trial(
         norm, batch_size=4, data=AUGMENTED, model=model, schedule=COSINE, weight_decay=1e-3
     )
     return with_train(spec, **{**EVERYTHING, "optimizer_batch_size": 8, "watch": "activation4"})
@@ -62,7 +62,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(norm: str) -> None:
 
 @pytest.mark.parametrize("batch_size", [2, 64])
 def test_no_result_depends_on_where_stretches_end(batch_size: int) -> None:
-    spec = small_spec(batch_size=batch_size, data=AUGMENTED if batch_size == 2 else None)
+    spec = shrink_trial(batch_size=batch_size, data=AUGMENTED if batch_size == 2 else None)
     expected = finish(Trial(spec))
     for num_steps in (1, 7, 100):
         trial = Trial(spec)
@@ -84,7 +84,7 @@ def test_a_stretch_of_a_slow_model_is_short() -> None:
 
 
 def test_times_go_on_with_the_rest() -> None:
-    trial = Trial(small_spec(epochs=1))
+    trial = Trial(shrink_trial(epochs=1))
     trial.advance()
     assert trial.current is not None
     trial.current.train_s = 1000.0
@@ -94,7 +94,7 @@ def test_times_go_on_with_the_rest() -> None:
 
 
 def test_train_goes_on_from_a_checkpoint() -> None:
-    spec = small_spec(epochs=3)
+    spec = shrink_trial(epochs=3)
     trial = Trial(spec)
     trial.run_epoch()
     rest = list(train(spec, checkpoint=trial.state()))
@@ -102,8 +102,8 @@ def test_train_goes_on_from_a_checkpoint() -> None:
 
 
 def test_a_checkpoint_of_another_trial_is_refused() -> None:
-    state = Trial(small_spec(seed=1)).state()
+    state = Trial(shrink_trial(seed=1)).state()
     with pytest.raises(ValueError, match="belongs to trial"):
-        Trial(small_spec(seed=2)).load_state(state)
+        Trial(shrink_trial(seed=2)).load_state(state)
     with pytest.raises(CheckpointDamaged):
-        Trial(small_spec(seed=1)).load_state(state[:-1])
+        Trial(shrink_trial(seed=1)).load_state(state[:-1])

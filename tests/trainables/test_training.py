@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from same_bits import assert_same_bits, finish
 from torch import Tensor, nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables import Diverged, Infeasible, Trial, TrialSpec, train
 from trainables.data.batches import training_chunks
@@ -22,10 +22,10 @@ AUGMENTED = DataSpec(name="digits", num_train=60, num_test=30, augment="crop_fli
 
 @pytest.mark.parametrize("norm", ["assocnorm", "probe_norms:WithDropout"])
 def test_a_trial_after_others_ends_with_the_same_bits(norm: str) -> None:
-    spec = small_spec(norm, data=AUGMENTED)
+    spec = shrink_trial(norm, data=AUGMENTED)
     first = finish(Trial(spec))
-    finish(Trial(small_spec("batchnorm", batch_size=64, seed=5)))
-    interrupted = Trial(small_spec("renorm_debias", lr=1e30))
+    finish(Trial(shrink_trial("batchnorm", batch_size=64, seed=5)))
+    interrupted = Trial(shrink_trial("renorm_debias", lr=1e30))
     with pytest.raises(Diverged):
         finish(interrupted)
     again = finish(Trial(spec))
@@ -35,7 +35,7 @@ def test_a_trial_after_others_ends_with_the_same_bits(norm: str) -> None:
 
 def test_a_trial_leaves_the_process_as_it_was() -> None:
     before = torch.get_rng_state(), torch.backends.mkldnn.enabled
-    finish(Trial(small_spec("probe_norms:WithDropout", batch_size=2, epochs=1)))
+    finish(Trial(shrink_trial("probe_norms:WithDropout", batch_size=2, epochs=1)))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.backends.mkldnn.enabled == before[1]
 
@@ -50,7 +50,7 @@ def seen_by_first_layer(trial: Trial) -> Tensor:
 
 @pytest.mark.parametrize("other", ["assocnorm", "probe_norms:WithLinear"])
 def test_norms_share_initial_weights_and_data_of_a_seed(other: str) -> None:
-    one, two = (Trial(small_spec(norm, data=AUGMENTED)) for norm in ("batchnorm", other))
+    one, two = (Trial(shrink_trial(norm, data=AUGMENTED)) for norm in ("batchnorm", other))
     shared = [path for path, _ in one.model.named_parameters() if "conv" in path or "fc" in path]
     shared += ["stage2.0.shortcut.0.weight"]
     assert len(shared) == 10
@@ -60,7 +60,7 @@ def test_norms_share_initial_weights_and_data_of_a_seed(other: str) -> None:
 
 
 def test_seeds_differ_in_weights_and_data() -> None:
-    one, two = (Trial(small_spec(seed=seed)) for seed in (0, 1))
+    one, two = (Trial(shrink_trial(seed=seed)) for seed in (0, 1))
     assert not torch.equal(one.model.conv1.weight, two.model.conv1.weight)  # type: ignore[arg-type,union-attr]
     assert not torch.equal(seen_by_first_layer(one), seen_by_first_layer(two))
 
@@ -106,7 +106,7 @@ def plain_epochs(spec: TrialSpec) -> Iterator[tuple[float, float, dict[str, Tens
 
 @pytest.mark.parametrize("batch_size", [2, 8, 33])
 def test_training_is_the_textbook_loop(batch_size: int) -> None:
-    spec = small_spec(batch_size=batch_size, schedule=COSINE, lr=1e-3, weight_decay=0.1)
+    spec = shrink_trial(batch_size=batch_size, schedule=COSINE, lr=1e-3, weight_decay=0.1)
     trial = Trial(spec)
     expected = plain_epochs(spec)
     for number, (loss, error, weights) in enumerate(expected, start=1):
@@ -121,7 +121,7 @@ def test_training_is_the_textbook_loop(batch_size: int) -> None:
 
 
 def test_training_learns_and_the_best_error_is_remembered() -> None:
-    spec = small_spec(batch_size=4, epochs=6, data=DataSpec(name="digits", num_train=200))
+    spec = shrink_trial(batch_size=4, epochs=6, data=DataSpec(name="digits", num_train=200))
     epochs = list(train(spec))
     assert [metrics.epoch for metrics in epochs] == [1, 2, 3, 4, 5, 6]
     assert epochs[-1].test_error < 30
@@ -131,7 +131,7 @@ def test_training_learns_and_the_best_error_is_remembered() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
-    trial = Trial(small_spec(batch_size=8))
+    trial = Trial(shrink_trial(batch_size=8))
     trial.run_epoch()
     calls = itertools.count(1)
 
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
 
 
 def test_a_diverged_trial_ends_within_a_stretch() -> None:
-    trial = Trial(small_spec(batch_size=1, data=DataSpec(name="digits"), lr=1e30))
+    trial = Trial(shrink_trial(batch_size=1, data=DataSpec(name="digits"), lr=1e30))
     steps: list[int] = []
     trial.model.register_forward_hook(lambda *_: steps.append(1) and None)
     with pytest.raises(Diverged):
@@ -156,13 +156,13 @@ def test_a_diverged_trial_ends_within_a_stretch() -> None:
 
 def test_weights_that_are_not_finite_end_the_trial() -> None:
     # One step an epoch: its loss is finite, and the weights after it are not.
-    trial = Trial(small_spec(batch_size=100, lr=1e300))
+    trial = Trial(shrink_trial(batch_size=100, lr=1e300))
     with pytest.raises(Diverged, match="a weight is not finite after epoch 1"):
         trial.run_epoch()
 
 
 def test_a_large_loss_is_no_divergence() -> None:
-    trial = Trial(small_spec(epochs=1, lr=1e-6))
+    trial = Trial(shrink_trial(epochs=1, lr=1e-6))
     with torch.no_grad():
         trial.model.fc.weight.mul_(1e6)  # type: ignore[union-attr,operator]
     assert trial.run_epoch().train_loss > 1e3
@@ -170,14 +170,14 @@ def test_a_large_loss_is_no_divergence() -> None:
 
 def test_what_cannot_be_trained_is_refused_before_it_starts() -> None:
     with pytest.raises(Infeasible, match="batch_size <= num_train"):
-        Trial(small_spec(batch_size=101))
+        Trial(shrink_trial(batch_size=101))
 
 
 def test_a_small_trial_loads_no_compiler() -> None:
     # Each takes longer to import than the quickstart's trials take to train.
     program = (
-        "import sys; from trial_specs import small_spec; from trainables import train; "
-        "list(train(small_spec(epochs=1))); "
+        "import sys; from trial_specs import shrink_trial; from trainables import train; "
+        "list(train(shrink_trial(epochs=1))); "
         "print({'torch._dynamo', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules))"
     )
     path = os.pathsep.join(filter(None, sys.path))

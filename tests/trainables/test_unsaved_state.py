@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables.spec import ModelSpec, TrialSpec
 from trainables.unsaved_state import describe_unsaved_state
@@ -13,7 +13,7 @@ IN_NO_BUFFER = "in training, which is no parameter or buffer: a resumed trial lo
 
 def spec_of(norm: str, model: str = "calling_models:Base") -> TrialSpec:
     name = f"forgetful_layers:{norm}" if norm[0].isupper() else norm
-    return small_spec(name, model=ModelSpec(name=model))
+    return shrink_trial(name, model=ModelSpec(name=model))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_what_is_saved_or_of_the_last_batch_alone_is_not(norm: str) -> None:
 
 
 def test_a_norm_in_a_built_in_model_is_tried_too() -> None:
-    (line,) = describe_unsaved_state(small_spec("forgetful_layers:Counts"))
+    (line,) = describe_unsaved_state(shrink_trial("forgetful_layers:Counts"))
     assert line.startswith("forgetful_layers:Counts in resnet8: norm1 (Counts) and 8 more change")
-    assert describe_unsaved_state(small_spec("batchnorm")) == []
+    assert describe_unsaved_state(shrink_trial("batchnorm")) == []

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables import Trial
 from trainables.workload import DeviceMemory, Workload
@@ -15,7 +15,7 @@ def test_trials_train_for_a_time_and_their_weights_stay(
     width: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainables.workload.LEAD_S", 0.01)
-    spec = small_spec("groupnorm", epochs=1)
+    spec = shrink_trial("groupnorm", epochs=1)
     workload = Workload([spec, replace(spec, seed=1)], width=width, device="cpu")
     workload.warm_up()
     assert workload.train_for(0.1) > 0  # which is many epochs of a trial that has one
@@ -25,6 +25,6 @@ def test_trials_train_for_a_time_and_their_weights_stay(
 
 
 def test_of_a_cpu_no_memory_is_told() -> None:
-    workload = Workload([small_spec(epochs=1)], device="cpu")
+    workload = Workload([shrink_trial(epochs=1)], device="cpu")
     workload.warm_up()
     assert workload.memory() == DeviceMemory(0, 0, 0, 0)

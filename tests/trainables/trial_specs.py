@@ -14,7 +14,7 @@ from trainables.spec import (
 )
 
 
-def small_spec(
+def shrink_trial(
     norm: str = "batchnorm",
     *,
     batch_size: int = 8,

@@ -3,7 +3,7 @@
 This package imports no torch; `trainables.data.load` and `trainables.data.batches` do.
 """
 
-from trainables.data.catalog import DATASETS, DatasetInfo, dataset_info
+from trainables.data.catalog import DATASETS, DatasetInfo
 from trainables.data.custom import (
     custom_dataset_facts,
     read_custom_data,
@@ -11,6 +11,7 @@ from trainables.data.custom import (
     set_custom_data_root,
 )
 from trainables.data.files import data_root
+from trainables.data.lookup import dataset_info
 from trainables.data.sources import describe_download, download, is_available, verify
 
 __all__ = [

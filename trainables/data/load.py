@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from trainables.data.augment import crop_centre
-from trainables.data.catalog import dataset_info, full_dataset_info
 from trainables.data.custom import read_custom_data
 from trainables.data.files import data_root
+from trainables.data.lookup import dataset_info, full_dataset_info
 from trainables.data.sources import read_arrays
 from trainables.spec import DataSpec, is_custom
 

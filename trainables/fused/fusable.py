@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from trainables.data.catalog import dataset_info
+from trainables.data.lookup import dataset_info
 from trainables.errors import NotFusable, describe_error
 from trainables.feasibility import dry_run_device
 from trainables.fused.network import FusedNetwork

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
-from sweep.grid.model import Grid
+from sweep.messages import Level, Message
 from sweep.planning.cost import cell_of
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.planning.plan import Plan
+from sweep.resources.capacity import Capacity
 from sweep.resources.gpu_sharing import mps
 from sweep.resources.gpu_sharing.measurements import (
     CellMeasurement,
@@ -35,62 +36,62 @@ from sweep.resources.ray_cluster import Cluster
 from trainables.errors import describe_error
 from trainables.fused.width import MAX_NETWORKS
 
-Say = Callable[[str], None]
-ShowProgress = Callable[[str], AbstractContextManager[None]]
+OnMessage = Callable[[Message], None]
+ReportStage = Callable[[str], AbstractContextManager[None]]
 
 
-def drop_unusable_gpus(grid: Grid, cluster: Cluster, say: Say) -> Grid:
-    """Return the grid, with `gpu: 0` if PyTorch cannot use the GPU of this machine.
+def usable_capacity(grid: FeasibleGrid, cluster: Cluster, on_message: OnMessage) -> Capacity:
+    """Return the cluster's capacity, without this machine's GPUs where PyTorch sees none.
 
-    A cluster's nodes are checked by `sweep.resources.node_checks`.
-
-    Args:
-        grid: the grid whose `resources` may ask for a GPU.
-        cluster: the connection to Ray.
-        say: called with a line where the GPU cannot be used.
-
-    Raises:
-        RefusedError: the grid asks for a share of the GPU.
+    Raises `RefusedError` where the grid asks for a part of a GPU. The nodes of a remote cluster
+    are checked by `sweep.resources.node_checks`.
     """
-    share = cluster.capacity.shares(grid)[0]
-    if cluster.is_remote or share.device != "cuda":
-        return grid
+    capacity = cluster.capacity
+    if cluster.is_remote or capacity.shares(grid)[0].device != "cuda":
+        return capacity
     import torch
 
     if torch.cuda.is_available():
-        return grid
+        return capacity
     here = f"Ray counts a GPU on this machine, but PyTorch {torch.__version__} sees none"
     if grid.resources.gpu != "auto":
         raise RefusedError(f"{here}; mend its driver, or say `resources: {{gpu: 0}}`")
-    say(f"note: {here}: training on the CPUs")
-    return replace(grid, resources=grid.resources.model_copy(update={"gpu": 0}))
+    on_message(Message(Level.NOTE, f"{here}: training on the CPUs"))
+    return capacity.without_gpus()
 
 
 def measure_gpu_shares(
-    plan: Plan, cluster: Cluster, say: Say, show_progress: ShowProgress
+    plan: Plan,
+    capacity: Capacity,
+    on_message: OnMessage,
+    report_stage: ReportStage,
+    *,
+    is_remote: bool,
 ) -> GpuShares:
-    """Return the shares of the run's trials, measured where they are not known.
+    """Return the shares of the run's trials, measured on a GPU where that is worth while.
 
-    A cell that cannot be measured gets a whole GPU for each trial.
+    A cell that cannot be measured has a GPU to itself: no sweep fails for that.
 
     Args:
-        plan: the run's trials.
-        cluster: where cells are measured.
-        say: called with a line on how many trials share a GPU, and why.
-        show_progress: a context that shows a text while a cell is measured.
+        plan: what is to be trained.
+        capacity: what there is to train on.
+        on_message: called with a line that says how many trials share a GPU, and why.
+        report_stage: a context manager that describes the measurement of a cell to a person.
+        is_remote: whether the GPUs are a cluster's.
     """
-    grid, capacity = plan.grid, cluster.capacity
-    whole_gpus = GpuShares(grid, capacity)
+    grid = plan.grid
+    whole = GpuShares(grid, capacity)
     if grid.resources.gpu != "auto" or not capacity.gpu_nodes:
-        return whole_gpus
-    daemon = None if cluster.is_remote else mps.mps_state()
+        return whole
+    daemon = None if is_remote else mps.mps_state()
     setting = Setting(capacity.gpu_kinds, daemon)
     stored = load(plan.folder)
     known = {w: measured for w, measured in stored.items() if measured.setting == setting}
     cells = unmeasured_cells(plan, plan.missing(), known)
     why_not = reason_not_measured(plan, capacity, cells) if cells else None
     if cells and why_not is None:
-        for trial, probe in _measure_cells(grid, cluster, cells, say, show_progress):
+        setup = _Measuring(grid, capacity, is_remote, on_message, report_stage)
+        for trial, probe in _measure_cells(setup, cells):
             name = trial.name.rpartition("-s")[0]
             known[workload_id(grid, trial)] = CellMeasurement(probe, setting, name)
             save(plan.folder, {**stored, **known})
@@ -99,41 +100,54 @@ def measure_gpu_shares(
     per_gpu = {w: known[w].probe.trials_per_device(most) if w in known else 1 for w in workloads}
     because = f", since {why_not}" if why_not else ""
     about = f"; {mps.format_mps_state(daemon)}" if daemon else ""
-    say(f"{summarise_measurements(per_gpu)}{because}{about}")
+    line = f"{summarise_measurements(per_gpu)}{because}{about}"
+    on_message(Message(Level.INFO, line))
     return GpuShares(grid, capacity, per_gpu)
 
 
+class _Measuring(NamedTuple):
+    grid: FeasibleGrid
+    capacity: Capacity
+    is_remote: bool
+    on_message: OnMessage
+    report_stage: ReportStage
+
+    def note(self, line: str) -> None:
+        self.on_message(Message(Level.NOTE, line))
+
+
 def _measure_cells(
-    grid: Grid, cluster: Cluster, cells: Sequence[GridTrial], say: Say, show_progress: ShowProgress
+    setup: _Measuring, cells: Sequence[GridTrial]
 ) -> Iterator[tuple[GridTrial, ThroughputProbe]]:
-    """Yield each cell that can be measured, with its probe; hold one GPU meanwhile."""
+    """Yield the probe of each cell that can be measured, on a GPU that is held meanwhile."""
     import ray
     from ray.exceptions import RayActorError
 
-    most = max_trials_per_gpu(grid, cluster.capacity)
+    grid = setup.grid
+    most = max_trials_per_gpu(grid, setup.capacity)
     cpu = float(grid.resources.cpu)
-    import_paths = () if cluster.is_remote else grid.import_paths
+    import_paths = () if setup.is_remote else grid.import_paths
     pool_class: Any = ray.remote(ProbeProcessPool).options(num_gpus=1, num_cpus=most * cpu)
     actor = pool_class.remote(import_paths, grid.folder)
     try:
         for number, trial in enumerate(cells, start=1):
             what = f"measuring cells on a GPU ({number} of {len(cells)})"
             try:
-                with show_progress(what):
+                with setup.report_stage(what):
                     call = actor.probe.remote(_workload(grid, trial), most)
                     probe = ray.get(call, timeout=2 * PROBE_TIMEOUT_S)
             except RayActorError as error:
-                say(f"note: trials on a GPU could not be measured: {_last_line(error)}")
+                setup.note(f"trials on a GPU could not be measured: {_last_line(error)}")
                 break
             except Exception as error:
-                say(f"note: {trial.name} could not be measured on a GPU: {_last_line(error)}")
+                setup.note(f"{trial.name} could not be measured on a GPU: {_last_line(error)}")
             else:
                 yield trial, probe
     finally:
         ray.kill(actor)
 
 
-def _workload(grid: Grid, trial: GridTrial) -> WorkloadSpec:
+def _workload(grid: FeasibleGrid, trial: GridTrial) -> WorkloadSpec:
     """Return the trial, or as many seeds of its cell as a worker trains side by side."""
     wanted = seeds_side_by_side(grid, trial)
     number = MAX_NETWORKS if isinstance(wanted, str) else wanted

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from sweep.grid.expand import GridTrial
-from sweep.grid.model import Grid
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.records.record import SweepFolder
 from sweep.resources.gpu_sharing.throughput import ThroughputProbe
 from sweep.wording import count_noun
@@ -34,7 +34,7 @@ class CellMeasurement:
     cell: str
 
 
-def workload_id(grid: Grid, trial: GridTrial) -> str:
+def workload_id(grid: FeasibleGrid, trial: GridTrial) -> str:
     """Return a name of what a trial's cell computes, whatever its seeds and number of epochs."""
     same = replace(trial.spec.train, epochs=1, schedule=ScheduleSpec())
     spec = replace(trial.spec, seed=0, train=same)
@@ -42,10 +42,10 @@ def workload_id(grid: Grid, trial: GridTrial) -> str:
     return f"{spec.trial_id}-{seeds_side_by_side(grid, trial)}{graphs}"
 
 
-def seeds_side_by_side(grid: Grid, trial: GridTrial) -> int | str:
+def seeds_side_by_side(grid: FeasibleGrid, trial: GridTrial) -> int | str:
     """Return how many seeds of the trial's cell a worker trains as one network, or `auto`."""
-    is_apart = (trial.norm, trial.variant) in grid.apart
-    return 1 if is_apart else grid.resources.seeds_per_trainable
+    is_fusable = (trial.norm, trial.variant) not in grid.not_fusable
+    return 1 if not is_fusable else grid.resources.seeds_per_trainable
 
 
 def save(folder: SweepFolder, measurements: Mapping[str, CellMeasurement]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from sweep.errors import RefusedError
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
-from sweep.planning.cost import steps_per_epoch
+from sweep.planning.cost import CostModel, steps_per_epoch
+from sweep.planning.feasibility import FeasibleGrid
 from sweep.planning.plan import Plan
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.gpu_sharing import mps
@@ -36,7 +37,7 @@ class GpuShares:
         per_gpu: trials per GPU, by `workload_id`; 1 for a cell that is missing.
     """
 
-    grid: Grid
+    grid: FeasibleGrid
     capacity: Capacity
     per_gpu: Mapping[str, int] = field(default_factory=dict)
 
@@ -49,18 +50,23 @@ class GpuShares:
         """Return how many of the missing trials run at once, with the first share of each."""
         return self.slots(plan, {t.trial_id: self.shares(t)[0] for t in plan.missing()})
 
-    def slots(self, plan: Plan, shares: Mapping[str, Share]) -> int:
+    def slots(self, plan: Plan, shares: Mapping[str, Share], costs: CostModel | None = None) -> int:
         """Return how many trials run at once: where shares differ, the mean over their time.
 
         Args:
             plan: says how long each trial takes.
             shares: the share of each trial, by id.
+            costs: the costs of trials; None for the plan's.
 
         Raises:
             RefusedError: a share fits on no node.
         """
+        costs = costs or plan.costs
         at_once = {share: self.capacity.slots(share) for share in set(shares.values())}
-        seconds = {t.trial_id: max(plan.remaining_s(t), 1e-9) for t in plan.grid.trials}
+        seconds = {
+            t.trial_id: max(costs.remaining_s(t, plan.epochs_done(t)), 1e-9)
+            for t in plan.grid.trials
+        }
         total = sum(seconds[trial_id] for trial_id in shares)
         occupied = sum(seconds[trial_id] / at_once[share] for trial_id, share in shares.items())
         return max(1, round(total / occupied)) if occupied else 1

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from sweep.display.live_view import (
     error_table,
     format_duration,
     format_trial_end,
-    show_live,
 )
+from sweep.display.observer import live_display
+from sweep.events import report_training, trial_ended
 from sweep.execution.state import SweepState
 from trainables.spec import Outcome
 
@@ -28,6 +31,13 @@ def rendered(renderable: Any, width: int = WIDTH) -> str:
     text = console.export_text()
     assert max(map(cell_len, text.splitlines())) <= width
     return text
+
+
+@contextmanager
+def shown(state: SweepState, console: Console) -> Iterator[None]:
+    """Have the console show what happens to the state within the block."""
+    with live_display(console) as on_event, report_training(on_event, state):
+        yield
 
 
 def wide_board() -> SweepState:
@@ -47,7 +57,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     state = board(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED), slots=16)
     console = Console(file=io.StringIO(), width=30)
     first, second = grid.trials[1:3]
-    with show_live(state, console):
+    with shown(state, console):
         state.start(first.trial_id)
         state.report(first.trial_id, 1, 12.5, 60.0, None, None)
         state.report(first.trial_id, 3, 3.333, 60.0, Outcome.COMPLETED, None)
@@ -64,7 +74,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 def test_notices_come_as_plain_lines_at_once_and_once() -> None:
     state = board(load())
     console = Console(file=io.StringIO(), width=30)
-    with show_live(state, console):
+    with shown(state, console):
         assert isinstance(console.file, io.StringIO)
         said: list[list[str]] = []
         for tell in (
@@ -92,7 +102,7 @@ def test_the_live_view_says_that_mlflow_is_out_of_reach_only_while_it_is() -> No
 def test_the_live_view_keeps_to_the_last_notices_and_leaves_them_all() -> None:
     state = board(load())
     file = io.StringIO()
-    with show_live(state, Console(file=file, width=WIDTH, force_terminal=True)):
+    with shown(state, Console(file=file, width=WIDTH, force_terminal=True)):
         for number in range(20):
             state.notice(f"notice {number}.")
         text = rendered(LiveView(state, Console(width=WIDTH))())
@@ -106,7 +116,7 @@ def test_plain_lines_hold_names_as_they_are() -> None:
         "epochs": 3, "schedule": {"name": "multistep", "milestones": [1]}})  # fmt: skip
     state = board(grid)
     console = Console(file=io.StringIO(), width=20)
-    with show_live(state, console):
+    with shown(state, console):
         state.report(grid.trials[0].trial_id, 0, None, 0.0, Outcome.DIVERGED, None)
     assert isinstance(console.file, io.StringIO)
     line = console.file.getvalue().splitlines()[1]
@@ -118,7 +128,7 @@ def test_the_line_of_a_trials_end() -> None:
     state = board(grid)
     trial = grid.trials[0]
     state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.DIVERGED, None)
-    line = format_trial_end(state, state.states[trial.trial_id])
+    line = format_trial_end(trial_ended(state, state.states[trial.trial_id]))
     assert line == "[ 1/20] batchnorm-bs016-s0 diverged: test error 7.00 %"
 
 
@@ -128,7 +138,7 @@ def test_a_failed_trial_is_told_with_its_reason() -> None:
     trial = grid.trials[0]
     traceback = "Traceback (most recent call last):\n  File ...\nRuntimeError: a bug\n"
     state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.FAILED, traceback)
-    line = format_trial_end(state, state.states[trial.trial_id])
+    line = format_trial_end(trial_ended(state, state.states[trial.trial_id]))
     assert line == "[1/8] batchnorm-bs016-s0 failed: RuntimeError: a bug"
 
 
@@ -195,7 +205,7 @@ def test_the_live_view_runs_and_leaves_the_counts() -> None:
     grid = load()
     state = board(grid)
     file = io.StringIO()
-    with show_live(state, Console(file=file, width=WIDTH, force_terminal=True)):
+    with shown(state, Console(file=file, width=WIDTH, force_terminal=True)):
         state.report(grid.trials[0].trial_id, 3, 5.0, 1.0, Outcome.COMPLETED, None)
     assert "1 completed" in file.getvalue()
 

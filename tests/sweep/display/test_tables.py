@@ -7,22 +7,25 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from small_grids import factors, load, record_of, save
+from small_grids import factors, load, make_plan, record_of, save
 
+from sweep.cli.exit_codes import run_exit_code
 from sweep.display.status import print_status
 from sweep.display.tables import (
     format_outcome_counts,
-    print_continuation,
     print_locations,
     print_outcome,
     print_plan,
+    print_resumption,
 )
 from sweep.errors import ExitCode
 from sweep.execution.repeated_errors import Stop
-from sweep.pipeline import exit_code
-from sweep.planning.plan import Plan, make_plan, plan_after
+from sweep.planning.plan import Plan
+from sweep.planning.resumption import Resumption, count_resumed_trials
+from sweep.planning.trial_states import TrialStates, read_states_after, read_trial_states
 from sweep.records.attempt_info import TrialError
 from sweep.records.lease import Holder
+from sweep.results import RunResult
 from sweep.tracking.experiment_link import ExperimentLink
 from sweep.tracking.export import ExportResult
 from trainables.spec import Outcome
@@ -39,6 +42,10 @@ def printed(show: Any, *arguments: Any, **named: Any) -> list[str]:
     show(console, *arguments, **named)
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def exit_code(states: TrialStates, export: ExportResult, *, is_reported: bool = True) -> ExitCode:
+    return run_exit_code(RunResult(states, states, export), is_reported=is_reported)
 
 
 def some_ended() -> Plan:
@@ -107,23 +114,25 @@ def test_a_status_shows_the_rest_where_records_are_damaged() -> None:
     plan = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
     for trial in grid.trials[1:3]:
         plan.folder.trial(trial.trial_id).storage.write("record.json", b"{")
-    lines = printed(print_status, make_plan(grid, with_damaged=True), None)
+    lines = printed(print_status, read_trial_states(grid, with_damaged=True), None)
     assert "8 trials: 1 completed, 2 not readable, 5 missing" in lines
 
 
 def test_a_run_says_what_it_goes_on_with() -> None:
-    assert printed(print_continuation, make_plan(load())) == []
+    assert printed(print_resumption, count_resumed_trials(make_plan(load()))) == []
     begun = some_ended()
-    assert printed(print_continuation, begun) == [
+    assert printed(print_resumption, count_resumed_trials(begun)) == [
         "going on: 4 trials done before, 0 from their last checkpoints, 4 from the beginning"
     ]
     begun.folder.trial(begun.grid.trials[4].trial_id).save_checkpoint(2, 0, b"weights")
-    assert printed(print_continuation, begun) == [
+    assert printed(print_resumption, count_resumed_trials(begun)) == [
         "going on: 4 trials done before, 1 from their last checkpoints, 3 from the beginning"
     ]
-    grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=1))
-    done = save(grid, record_of(grid.trials[0], 3, Outcome.COMPLETED))
-    assert printed(print_continuation, done) == []
+    restarted = Resumption(0, 1, 2, 3, ("the source of a:A has changed",))
+    assert printed(print_resumption, restarted) == [
+        "going on: 0 trials done before, 1 from their last checkpoints, 2 again from the first "
+        "epoch, since the source of a:A has changed, 3 from the beginning"
+    ]
 
 
 def test_one_trial_is_one_trial() -> None:
@@ -190,27 +199,27 @@ def test_what_was_to_be_tried_again_and_was_not_has_no_outcome_of_this_command()
     record = record_of(grid.trials[0], 1, Outcome.FAILED)
     save(grid, record)
     before = make_plan(grid, [Outcome.FAILED])
-    interrupted = plan_after(before)
+    interrupted = read_states_after(before)
     lines = printed(print_outcome, before=before, after=interrupted, stops=[])
     assert lines == ["1 trial: 1 missing; trained now: 0", "run the same command again to go on"]
     assert exit_code(interrupted, SHIPPED) is ExitCode.INCOMPLETE
     # It failed in the same words, before there was anything to record but that.
-    tried = plan_after(before, {record.trial_id})
+    tried = read_states_after(before, {record.trial_id})
     assert format_outcome_counts(tried) == "1 trial: 1 failed"
     assert exit_code(tried, SHIPPED) is ExitCode.TRIALS_FAILED
     # It was begun, and interrupted.
     record.outcome = record.error = None
     save(grid, record)
-    assert format_outcome_counts(plan_after(before)) == "1 trial: 1 missing"
+    assert format_outcome_counts(read_states_after(before)) == "1 trial: 1 missing"
 
 
 def test_the_last_lines_say_where_everything_is() -> None:
     plan = some_ended()
-    assert printed(print_locations, plan, SHIPPED, reported=True) == [
+    assert printed(print_locations, plan, SHIPPED, is_reported=True) == [
         f"records  {plan.folder.storage.uri}",
         "MLflow   http://tracking:5000/#/experiments/7/runs",
     ]
-    unreached = printed(print_locations, plan, UNREACHED, reported=False)
+    unreached = printed(print_locations, plan, UNREACHED, is_reported=False)
     assert unreached[1].endswith("/runs/small --out report/small")
     assert unreached[2] == "MLflow   not up to date: ConnectionError: refused"
     assert "sweep sync grid.yaml" in unreached[3]
@@ -241,7 +250,7 @@ def test_exit_codes(
 ) -> None:
     grid = load(**factors(norm=["groupnorm"], batch_size=[16], seed=2))
     records = [record_of(t, 3, o) for t, o in zip(grid.trials, outcomes, strict=False)]
-    assert exit_code(save(grid, *records), shipped, reported=reported) is expected
+    assert exit_code(save(grid, *records), shipped, is_reported=reported) is expected
 
 
 def test_the_exit_codes_are_those_of_the_readme() -> None:

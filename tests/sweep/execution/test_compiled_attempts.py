@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from small_assignments import without_times
-from small_grids import factors, load
+from small_grids import factors, load, make_plan
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.attempt import Attempt
 from sweep.execution.reproduce import reproduce
-from sweep.planning.plan import Plan, make_plan
+from sweep.planning.plan import Plan
 from sweep.records.record import Record
 from sweep.tracking.tags import run_tags
 from trainables.spec import Outcome

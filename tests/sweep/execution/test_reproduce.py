@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 from small_assignments import assignment, folder_of, train
-from small_grids import change_epoch, load, write
+from small_grids import change_epoch, load, make_plan, write
 from typer.testing import CliRunner
 
 from sweep.cli.app import app
 from sweep.errors import ExitCode
 from sweep.execution.reproduce import reproduce
-from sweep.planning.plan import Plan, make_plan
+from sweep.planning.plan import Plan
 from trainables.spec import Outcome
 
 

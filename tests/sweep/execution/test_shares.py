@@ -35,9 +35,7 @@ class Hungry(nn.GroupNorm):
 RUN = """
 import os, sys
 import ray
-from rich.console import Console
-from sweep.grid.model import load_grid
-from sweep.pipeline import run
+from sweep.cli.app import main
 from sweep.resources.capacity import Share
 
 # Ray is told of a GPU that is not there: the trials are trained on the CPU.
@@ -45,7 +43,8 @@ Share.device = "cpu"
 init = ray.init
 ray.init = lambda **options: init(**{**options, "num_cpus": 2, "num_gpus": 1})
 os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///mlflow.db"
-sys.exit(run(load_grid("grid.yaml"), Console(width=200)))
+sys.argv = ["sweep", "run", "grid.yaml"]
+main()
 """
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from small_grids import board, factors, load, record_of
 
-from sweep.execution.state import SweepState, TrialState
+from sweep.execution.state import SweepState
+from sweep.execution.trial_state import TrialState
 from sweep.grid.variant import Variant
 from trainables.spec import Outcome
 
@@ -53,7 +54,7 @@ def test_a_lost_worker_is_not_an_outcome() -> None:
     grid = load()
     state = board(grid)
     state.start(grid.trials[0].trial_id)
-    state.lose(grid.trials[0].trial_id, "no space left")
+    state.mark_lost(grid.trials[0].trial_id, "no space left")
     assert state.notices == [f"{grid.trials[0].name} was given up: no space left"]
     assert (state.running, state.num()) == ([], 0)
 
@@ -61,15 +62,15 @@ def test_a_lost_worker_is_not_an_outcome() -> None:
 def test_the_time_that_is_left() -> None:
     grid = load(**factors(norm=["batchnorm"], batch_size=[16], seed=4), train={"epochs": 3})
     state = board(grid, slots=2)
-    assert state.left_s() is None
+    assert state.remaining_s() is None
     first, *_, last = (trial.trial_id for trial in grid.trials)
     report(state, first, 1, epoch_s=10.0)
-    assert state.left_s() == pytest.approx(60)  # 20 and 30 s in one slot, twice 30 s in the other
+    assert state.remaining_s() == pytest.approx(60)  # slots: 20 + 30 s, and 30 + 30 s
     for trial in grid.trials[:-1]:
         report(state, trial.trial_id, 3, epoch_s=10.0, outcome=Outcome.COMPLETED)
-    assert state.left_s() == pytest.approx(30)  # one trial cannot be shared by two slots
+    assert state.remaining_s() == pytest.approx(30)  # one trial cannot be shared by two slots
     report(state, last, 0, None, epoch_s=0.0, outcome=Outcome.DIVERGED)
-    assert state.left_s() == 0
+    assert state.remaining_s() == 0
 
 
 def test_an_epoch_that_is_reported_twice_is_learnt_from_once() -> None:
@@ -78,7 +79,7 @@ def test_an_epoch_that_is_reported_twice_is_learnt_from_once() -> None:
     trial = grid.trials[0]
     report(state, trial.trial_id, 1, epoch_s=10.0)
     report(state, trial.trial_id, 1, epoch_s=99.0, outcome=Outcome.FAILED)
-    assert state.plan.costs.epoch_s(trial) == pytest.approx(10.0)
+    assert state.costs.epoch_s(trial) == pytest.approx(10.0)
 
 
 def test_mean_errors_are_those_of_completed_trials() -> None:

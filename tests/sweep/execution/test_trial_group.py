@@ -56,7 +56,7 @@ def to_the_end(group: TrialGroup) -> None:
     while not group.is_done:
         assert group.step()
     for attempt in group.attempts:
-        attempt.commits.settle()
+        attempt.writer.settle()
 
 
 def assert_alike(found: Record, alone: Record) -> None:

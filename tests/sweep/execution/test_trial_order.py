@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-from sweep.execution.trial_order import PENDING_VARIABLE, limit_pending_trials
+from sweep.resources.ray_compat import PENDING_VARIABLE, limit_pending_trials
 
 SHORT_TRIALS = """
 import json, os, sys, tempfile, time
 import ray
 from ray import tune
-from sweep.resources.ray_cluster import QUIET
-from sweep.execution.trial_order import (OrderedScheduler, limit_pending_trials)
+from sweep.resources.ray_compat import RAY_VARIABLES, limit_pending_trials
+from sweep.execution.trial_order import OrderedScheduler
 
-os.environ.update(QUIET)
+os.environ.update(RAY_VARIABLES)
 
 class Short(tune.Trainable):
     "The worker that is started for the second trial takes its time."

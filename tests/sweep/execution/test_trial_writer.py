@@ -70,7 +70,7 @@ def test_training_does_not_wait_for_the_disk_but_whoever_is_told_does(
     commits = TrialWriter(folder, 60)
     commits.record(begun())
     commits.checkpoint(Small())  # type: ignore[arg-type]
-    commits.correct(b"bits")
+    commits.correct_examples(b"bits")
     assert not commits.is_reported
     assert folder.load() is None
     threading.Timer(0.2, slow.set).start()
@@ -139,9 +139,9 @@ def test_an_epoch_ends_in_a_checkpoint_unless_it_took_less_than_a_second(
         assert commits.checkpoint_is_due(within_epoch=True) is is_due
 
 
-@pytest.mark.parametrize("tell_of_weights", [False, True])
+@pytest.mark.parametrize("reports_weights", [False, True])
 def test_the_driver_waits_for_weights_only_if_mlflow_gets_them(
-    folder: TrialFolder, monkeypatch: pytest.MonkeyPatch, tell_of_weights: bool
+    folder: TrialFolder, monkeypatch: pytest.MonkeyPatch, reports_weights: bool
 ) -> None:
     goes_on, save = threading.Event(), TrialFolder.save_checkpoint
 
@@ -150,14 +150,14 @@ def test_the_driver_waits_for_weights_only_if_mlflow_gets_them(
         save(*given)
 
     monkeypatch.setattr(TrialFolder, "save_checkpoint", slow)
-    commits = TrialWriter(folder, 60, tell_of_weights=tell_of_weights)
+    commits = TrialWriter(folder, 60, reports_weights=reports_weights)
     commits.record(begun())
     commits.last_checkpoint(Small())  # type: ignore[arg-type]
-    if tell_of_weights:
+    if reports_weights:
         threading.Timer(0.1, goes_on.set).start()
-    commits.tell()
+    commits.settle_reported()
     assert commits.is_reported
-    assert bool(list(folder.checkpoints(up_to=1))) is tell_of_weights
+    assert bool(list(folder.checkpoints(up_to=1))) is reports_weights
     goes_on.set()
     commits.settle()
     assert dict(folder.checkpoints(up_to=1)) == {"checkpoint-000001.pt": b"state 1"}

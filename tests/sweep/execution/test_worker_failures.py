@@ -5,13 +5,9 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 from small_grids import board, load, record_of
 
-from sweep.execution.worker_failures import (
-    format_recovery,
-    is_lost_worker,
-    record_worker_death,
-    treat_memory_kills_as_lost_workers,
-)
+from sweep.execution.worker_failures import format_recovery, record_worker_death
 from sweep.records.record import TRACEBACK
+from sweep.resources.ray_compat import is_lost_worker, treat_memory_kills_as_lost_workers
 from trainables.spec import Outcome
 
 LOW = "1 worker(s) were killed due to the node running low on memory. Memory on the node was"

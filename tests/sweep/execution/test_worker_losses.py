@@ -9,9 +9,10 @@ import pytest
 from ray.exceptions import RayActorError
 from ray.tune.experiment import Trial
 
-from sweep.execution.worker_losses import LOST_WORKERS, Losses, recovery_decided_by
+from sweep.execution.worker_losses import LOST_WORKERS, Losses
 from sweep.records.record import SweepFolder
 from sweep.records.storage import Storage
+from sweep.resources.ray_compat import decide_recovery_by
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_within_the_block_the_judge_decides_and_afterwards_tune_does() -> None:
     tune: Any = Trial
     trial = object.__new__(Trial)
     trial.run_metadata, trial.max_failures = SimpleNamespace(num_failures=1), 3
-    with recovery_decided_by(judge):
+    with decide_recovery_by(judge):
         assert not tune.should_recover(trial)
     assert asked == [trial]
     assert tune.should_recover(trial)

@@ -6,18 +6,18 @@ import os
 import pytest
 from small_grids import load
 
-from sweep.execution import worker_preload as at_hand_module
+from sweep.execution import worker_preload as worker_preload
 from sweep.execution.worker_preload import (
-    PRELOAD_VARIABLE,
     PRELOADED_MODULES,
     most_cores_will_train,
     preload_workers,
 )
+from sweep.resources.ray_compat import PRELOAD_VARIABLE
 
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(at_hand_module, "GPU_DRIVERS", ())
+    monkeypatch.setattr(worker_preload, "GPU_DRIVERS", ())
     monkeypatch.delenv(PRELOAD_VARIABLE, raising=False)
 
 
@@ -31,7 +31,7 @@ def test_workers_are_ready_where_at_least_half_of_them_will_train() -> None:
 
 
 def test_beside_a_gpu_cores_do_not_tell_how_many_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(at_hand_module, "GPU_DRIVERS", (__file__,))
+    monkeypatch.setattr(worker_preload, "GPU_DRIVERS", (__file__,))
     assert not most_cores_will_train(load(resources={"gpu": "auto"}), num_trials=9, num_cores=2)
     assert most_cores_will_train(load(resources={"gpu": 0}), num_trials=9, num_cores=2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import probe_data
 import pytest
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.attempt import Attempt
@@ -30,7 +30,7 @@ def test_a_relative_path_of_a_data_set_is_that_of_the_command(
     )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(elsewhere)
-    spec = small_spec(data=DataSpec(name="filed:load"))
+    spec = shrink_trial(data=DataSpec(name="filed:load"))
     attempt = Attempt(
         Assignment(
             spec=spec,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from sweep.grid.model import load_grid
-from sweep.planning.plan import make_plan, save_expected
+from sweep.planning.trial_states import read_trial_states, save_expected
 from sweep.tracking.tags import experiment_tags
 
 GRID = """
@@ -29,7 +29,7 @@ def test_a_cell_without_a_trial_is_left_out_and_the_folder_and_mlflow_say_so(
     grid = load_grid(path)
     (item,) = grid.left_out  # at batch size 8 a seed is left
     assert (item.norm, item.batch_sizes, item.why) == ("batchnorm", (1,), "excluded by the grid")
-    save_expected(make_plan(grid))
+    save_expected(read_trial_states(grid))
     written = json.loads((tmp_path / "runs" / "left-out" / "sweep.json").read_text())
     expected = [
         {"norm": "batchnorm", "variant": "", "batch_sizes": [1], "why": "excluded by the grid"}

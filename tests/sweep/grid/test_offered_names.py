@@ -11,7 +11,8 @@ import normmods
 from sweep.errors import GridError
 from sweep.grid.model import load_grid
 from sweep.grid.schema import make_schema
-from sweep.planning.feasibility import drop_infeasible_cells, require_trainable
+from sweep.grid.trainable_data import require_trainable
+from sweep.planning.feasibility import check_feasibility
 from trainables.data.catalog import TRAINABLE
 from trainables.models.catalog import MODELS
 
@@ -50,26 +51,26 @@ def test_every_value_that_the_schema_lists(name: str, value: Any) -> None:
     override = {"when": {"batch_size": 8}, "set": changes}
     sections = CIFAR if name in ("data.augment", "model.stem") else {}
     grid = load(factors=ONE, overrides=[override], **sections)
-    assert len(drop_infeasible_cells(grid)[0].trials) == 1
+    assert len(check_feasibility(grid).trials) == 1
 
 
 @pytest.mark.parametrize("norm", normmods.names())
 def test_every_norm(norm: str) -> None:
     grid = load(factors={**ONE, "norm": [norm]})
-    assert len(drop_infeasible_cells(grid)[0].trials) == 1
+    assert len(check_feasibility(grid).trials) == 1
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model(model: str) -> None:
     grid = load(factors=ONE, **{**CIFAR, "model": {"name": model}})
-    assert len(drop_infeasible_cells(grid)[0].trials) == 1
+    assert len(check_feasibility(grid).trials) == 1
 
 
 @pytest.mark.parametrize("data", TRAINABLE)
 def test_every_data_set(data: str) -> None:
     grid = load(factors=ONE, data={"name": data})
     require_trainable(grid)
-    assert len(drop_infeasible_cells(grid)[0].trials) == 1
+    assert len(check_feasibility(grid).trials) == 1
 
 
 def test_a_hint_offers_no_data_set_that_cannot_be_trained_on() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import probe_data
 import pytest
-from rich.console import Console
 from small_grids import complaints, factors, load
 from users_module import DATA, MINE, MODEL
 
@@ -19,9 +18,9 @@ from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
 from sweep.grid.preset_changes import Preset
 from sweep.grid.presets import apply_preset, find_preset_changes
-from sweep.pipeline import dry_run
-from sweep.planning.feasibility import drop_infeasible_cells, require_data
-from sweep.planning.warnings import grid_warnings
+from sweep.pipeline import rehearse
+from sweep.planning.feasibility import check_feasibility, require_data
+from sweep.planning.warnings import grid_notes
 from trainables import DataUnavailable, Trial
 from trainables.data import custom as own
 
@@ -37,8 +36,8 @@ def ids(grid: Grid) -> list[str]:
 
 def test_both_are_read_with_their_options_completed_and_every_cell_is_tried() -> None:
     grid = load(model={**MODEL, "options": {"width": 6}}, data=DATA)
-    kept, lines = drop_infeasible_cells(grid)
-    assert (kept, lines) == (grid, [])
+    kept = check_feasibility(grid)
+    assert (kept.trials, kept.skipped) == (grid.trials, ())
     for trial in grid.trials:
         assert trial.spec.model.options == {"width": 6, "slope": 0.5}
         assert trial.spec.data.options == {"size": 6, "shuffled": False}
@@ -121,7 +120,7 @@ def test_data_that_are_not_the_same_twice_are_refused_before_anything_starts() -
 def test_a_model_that_cannot_run_is_a_cell_that_cannot() -> None:
     grid = load(model={**MODEL, "options": {"width": -1}}, data=DATA)
     with pytest.raises(RefusedError, match=r"no cell of .* can run: mend it, or take it out"):
-        drop_infeasible_cells(grid)
+        check_feasibility(grid)
 
 
 def test_the_small_preset_keeps_both_and_takes_a_part_of_the_data() -> None:
@@ -164,9 +163,9 @@ def test_a_model_of_ones_own_keeps_its_initial_weights_unless_told() -> None:
     )
     assert {trial.spec.model.initial_weights for trial in kept.trials} == {"own"}
     assert {trial.spec.model.initial_weights for trial in replaced.trials} == {None}
-    lines = [line for line in grid_warnings(kept) if "model.initial_weights: replaced" in line]
+    lines = [line for line in grid_notes(kept) if "model.initial_weights: replaced" in line]
     assert len(lines) == 1
-    assert not grid_warnings(replaced)
+    assert not grid_notes(replaced)
 
 
 FILED = """
@@ -226,4 +225,4 @@ def test_a_trial_reads_its_data_from_the_stated_root_and_refuses_others() -> Non
 def test_a_dry_run_checks_that_data_are_the_same_in_another_process() -> None:
     grid = load(data={**DATA, "options": {"shuffled": True}})
     with pytest.raises(RefusedError, match="has other images or labels in another process"):
-        dry_run(grid, Console())
+        rehearse(grid)

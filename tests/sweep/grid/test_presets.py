@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from small_grids import factors, load
+from small_grids import factors, load, make_plan
 
 from sweep.display.json_data import plan_data
 from sweep.errors import RefusedError
 from sweep.grid.preset_changes import DataChoice, ModelChoice, Preset, PresetChanges
 from sweep.grid.presets import apply_preset, find_preset_changes
 from sweep.grid.variant import Variant
-from sweep.planning.plan import make_plan
 from sweep.records.record import Record, parse_record
 from sweep.tracking.tags import run_tags
 from trainables.spec import DataSpec

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from small_grids import change_epoch, factors, load, record_of, save
+from small_grids import change_epoch, factors, load, make_plan, record_of, save
 
-from sweep.planning.plan import make_plan, save_expected
+from sweep.planning.trial_states import save_expected
 from sweep.records.record import RecordDamagedError
 from trainables.spec import Outcome
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from small_grids import factors, load
+from small_grids import factors, feasible, load, make_plan
 
 from sweep.grid.variant import Variant
+from sweep.planning import plan as planning
 from sweep.planning.cost import cell_of
-from sweep.planning.plan import Plan, make_plan
+from sweep.planning.plan import Plan
 from sweep.planning.seed_groups import group_seeds
 
 
@@ -55,7 +54,7 @@ def test_auto_leaves_no_slot_idle_for_it(seeds: int, slots: int, sizes: list[int
 
 
 def test_what_cannot_be_side_by_side_has_a_trainable_for_each_seed() -> None:
-    plan = plan_of(4, seeds=4)
-    apart = replace(plan, grid=replace(plan.grid, apart=frozenset({("groupnorm", Variant())})))
-    sizes = {(norm, len(seeds)) for norm, _, seeds in shape(apart, 2)}
+    grid = load(**factors(seed=4), resources={"seeds_per_trainable": 4})
+    tried = feasible(grid, not_fusable={("groupnorm", Variant()): "it draws random numbers"})
+    sizes = {(norm, len(seeds)) for norm, _, seeds in shape(planning.make_plan(tried), 2)}
     assert sizes == {("batchnorm", 4), ("groupnorm", 1)}

@@ -16,7 +16,7 @@ PROGRAM = """
 import time
 from sweep.process import interrupts
 
-interrupts.LONGEST_S = {longest_s}
+interrupts.LONGEST_STOP_S = {longest_s}
 interrupts.install_handlers({stop})
 print("ready", flush=True)
 time.sleep({sleep_s})

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import RefusedError
+from sweep.records.custom_source import source_digest
 from sweep.resources import custom_modules as own_modules
-from sweep.resources.custom_modules import source_digest, stage_modules
+from sweep.resources.custom_modules import stage_modules
 
 FOUND = """
 import sys

@@ -9,7 +9,8 @@ import pytest
 import ray
 from ray._private import services
 
-from sweep.resources.ray_start import patient_start, start_here
+from sweep.resources.ray_compat import extended_node_wait
+from sweep.resources.ray_start import start_here
 
 AS_RAY_SAYS_IT = (
     "The current node timed out during startup. This could happen because some of the raylet "
@@ -67,7 +68,7 @@ def test_a_patient_start_waits_for_the_node(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(services, "get_node", node)
     asked: Any = services
-    with patient_start(60):
+    with extended_node_wait(60):
         assert asked.get_node("address", "id") == "node"
     assert services.get_node is node
 
@@ -78,5 +79,5 @@ def test_a_patient_start_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(services, "get_node", node)
     asked: Any = services
-    with patient_start(0.2), pytest.raises(RuntimeError, match="no such node"):
+    with extended_node_wait(0.2), pytest.raises(RuntimeError, match="no such node"):
         asked.get_node("address", "id")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import ExitCode, RefusedError
+from sweep.resources.ray_compat import LONGEST_SOCKET_NAME
 from sweep.resources.temporary_folder import (
     SESSION_OWNER,
-    SOCKET,
     mark_session,
     mark_sessions_of_this_process,
     ray_folder,
@@ -49,10 +49,10 @@ def test_a_path_is_too_long_where_the_system_takes_no_socket_of_it(
     excess: int, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system's own limit, found by binding a socket."""
-    below = len(f"/ray/{SOCKET.format(pid=os.getpid())}")
+    below = len(f"/ray/{LONGEST_SOCKET_NAME.format(pid=os.getpid())}")
     parent = "/tmp/" + "x" * (107 - below - len("/tmp/") + excess)
     monkeypatch.setenv("RAY_TMPDIR", parent)
-    path = f"{parent}/ray/{SOCKET.format(pid=os.getpid())}"
+    path = f"{parent}/ray/{LONGEST_SOCKET_NAME.format(pid=os.getpid())}"
     with socket.socket(socket.AF_UNIX) as probe:
         said = ""
         try:

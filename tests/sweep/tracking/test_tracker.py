@@ -10,10 +10,10 @@ from mlflow_store import Query
 from small_grids import FACTORS, change_epoch, factors, load, metrics, record_of, save
 
 from sweep.grid.model import Grid
+from sweep.records.flat_params import flatten_params
 from sweep.records.provenance import Provenance
 from sweep.records.record import Record, parse_record
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.tags import flatten_params
 from sweep.tracking.tracker import METRICS_PER_CALL, Tracker
 from trainables.spec import Outcome
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import probe_data
 import pytest
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import trainables
 from trainables import DataUnavailable, Trial
-from trainables.data import catalog, dataset_info, describe_download, download, is_available, verify
 from trainables.data import custom as own
+from trainables.data import dataset_info, describe_download, download, is_available, verify
 from trainables.data.load import load_dataset
+from trainables.data.lookup import complete_data_spec
 from trainables.spec import DataSpec, ModelSpec
 
 BLOBS = "probe_data:blobs"
@@ -46,7 +47,7 @@ def test_the_arrays_are_what_is_trained_on(name: str) -> None:
 
 
 def test_a_trial_on_it_with_a_model_of_ones_own() -> None:
-    spec = small_spec(
+    spec = shrink_trial(
         data=DataSpec(name=BLOBS), model=ModelSpec(name="probe_models:net"), lr=0.1, epochs=4
     )
     assert spec.custom_names == (BLOBS, "probe_models:net")
@@ -188,7 +189,7 @@ def test_each_mistake_in_a_spec_has_its_own_line(spec: DataSpec, expected: str) 
 
 
 def test_options_are_completed() -> None:
-    assert catalog.complete_data_spec(DataSpec(name=BLOBS)).options == {
+    assert complete_data_spec(DataSpec(name=BLOBS)).options == {
         "num_classes": 3,
         "size": 8,
         "channels": 1,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
 from trainables.fused.lockstep import LockstepTraining
@@ -26,7 +26,7 @@ ALPHA = 0.001
 
 
 def cell(norm: str, batch_size: int, **options: int) -> TrialSpec:
-    return small_spec(
+    return shrink_trial(
         norm,
         batch_size=batch_size,
         epochs=3,

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor, nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import normmods
 from trainables.errors import NotFusable
@@ -76,16 +76,16 @@ def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("norm", normmods.names())
 def test_every_norm_can_be_fused(norm: str) -> None:
-    require_fusable(small_spec(norm, model=ModelSpec(name="resnet8", width=8)))
+    require_fusable(shrink_trial(norm, model=ModelSpec(name="resnet8", width=8)))
 
 
 @pytest.mark.parametrize("model", ["resnet18", "allcnn", "nin"])
 def test_every_model_can_be_fused(model: str) -> None:
-    require_fusable(small_spec(model=ModelSpec(name=model)))
+    require_fusable(shrink_trial(model=ModelSpec(name=model)))
 
 
 def test_a_layer_that_torch_can_batch() -> None:
-    require_fusable(small_spec("own_layers:Own"))
+    require_fusable(shrink_trial("own_layers:Own"))
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def test_a_layer_that_torch_can_batch() -> None:
 )
 def test_what_cannot_serve_several_networks(layer: str, why: str) -> None:
     with pytest.raises(NotFusable, match=why):
-        require_fusable(small_spec(f"own_layers:{layer}"))
+        require_fusable(shrink_trial(f"own_layers:{layer}"))
 
 
 def test_a_norm_is_held_to_its_values_in_a_large_model_too() -> None:
     with pytest.raises(NotFusable, match="say something else when trained"):
-        require_fusable(small_spec("own_layers:WidensWrongly", model=ModelSpec(name="resnet18")))
+        require_fusable(shrink_trial("own_layers:WidensWrongly", model=ModelSpec(name="resnet18")))
 
 
 def test_a_model_of_ones_own_is_held_to_its_values() -> None:
-    require_fusable(small_spec(model=ModelSpec(name="own_layers:Net")))
+    require_fusable(shrink_trial(model=ModelSpec(name="own_layers:Net")))
     with pytest.raises(NotFusable, match="say something else when trained"):
-        require_fusable(small_spec(model=ModelSpec(name="own_layers:MixesChannels")))
+        require_fusable(shrink_trial(model=ModelSpec(name="own_layers:MixesChannels")))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
@@ -51,7 +51,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
 def demanding(norm: str, model: str = "resnet8") -> TrialSpec:
     """Two epochs of 30 updates in all, with all that a spec can ask for."""
     architecture, watch = MODELS[model]
-    spec = small_spec(
+    spec = shrink_trial(
         norm,
         batch_size=2,
         data=AUGMENTED,
@@ -126,7 +126,7 @@ def test_it_is_the_same_mathematics(norm: str, model: str) -> None:
 @pytest.mark.parametrize("norm", ["batchnorm", "assocnorm", "renorm_debias"])
 def test_in_single_precision_it_stays_within_rounding(norm: str) -> None:
     """Twenty steps of float32: 24 bits, of which a step may cost a few."""
-    spec = small_spec(norm, batch_size=4, lr=LR, epochs=1, data=AUGMENTED)
+    spec = shrink_trial(norm, batch_size=4, lr=LR, epochs=1, data=AUGMENTED)
     trials = seeds_of(spec)
     together(trials)
     for trial, expected in zip(trials, seeds_of(spec), strict=True):
@@ -170,7 +170,7 @@ def test_a_trial_that_diverges_touches_no_other() -> None:
 
 
 def test_a_checkpoint_of_one_holds_one() -> None:
-    spec = small_spec()
+    spec = shrink_trial()
     trials = seeds_of(spec)
     before = len(trials[0].state())
     FusedTrials(trials).advance()
@@ -178,10 +178,10 @@ def test_a_checkpoint_of_one_holds_one() -> None:
 
 
 def test_other_cells_and_other_steps_are_refused() -> None:
-    trial, other = Trial(small_spec()), Trial(small_spec(batch_size=4, seed=1))
+    trial, other = Trial(shrink_trial()), Trial(shrink_trial(batch_size=4, seed=1))
     with pytest.raises(ValueError, match="differ in their seed alone"):
         FusedTrials([trial, other])
-    ahead = Trial(small_spec(seed=1))
+    ahead = Trial(shrink_trial(seed=1))
     ahead.run_epoch()
     with pytest.raises(ValueError, match=r"\(0, 0\) and \(1, 0\): advance the one that is behind"):
         FusedTrials([trial, ahead])

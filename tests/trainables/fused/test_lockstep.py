@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
 from trainables.errors import NotFusable
@@ -33,7 +33,7 @@ def to_the_end(lockstep: LockstepTraining) -> dict[int, list[Any]]:
 
 @pytest.mark.parametrize("width", [None, 1, 2, 3, 8])
 def test_every_width_trains_every_seed(width: int | None) -> None:
-    spec = small_spec("batchnorm", batch_size=4, epochs=2, lr=0.001)
+    spec = shrink_trial("batchnorm", batch_size=4, epochs=2, lr=0.001)
     trials = trials_of(spec)
     told = to_the_end(LockstepTraining(trials, width))
     for trial, alone in zip(trials, trials_of(spec), strict=True):
@@ -48,7 +48,7 @@ def test_every_width_trains_every_seed(width: int | None) -> None:
 
 def test_while_widths_are_tried_the_training_goes_on() -> None:
     lockstep = LockstepTraining(
-        trials_of(small_spec("batchnorm", batch_size=10, epochs=2, lr=0.001))
+        trials_of(shrink_trial("batchnorm", batch_size=10, epochs=2, lr=0.001))
     )
     assert lockstep.width.num_steps
     told = to_the_end(lockstep)
@@ -56,14 +56,14 @@ def test_while_widths_are_tried_the_training_goes_on() -> None:
 
 
 def test_epochs_of_few_steps_are_long_enough_to_tell() -> None:
-    lockstep = LockstepTraining(trials_of(small_spec(batch_size=50, epochs=12, lr=0.001)))
+    lockstep = LockstepTraining(trials_of(shrink_trial(batch_size=50, epochs=12, lr=0.001)))
     to_the_end(lockstep)
     assert set(lockstep.width.step_s) == {1, 2, 3, 5}
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
 def test_who_diverges_leaves_and_the_others_go_on(width: int) -> None:
-    spec = small_spec("groupnorm", batch_size=10, epochs=2, lr=0.001)
+    spec = shrink_trial("groupnorm", batch_size=10, epochs=2, lr=0.001)
     trials = trials_of(spec)
     with torch.no_grad():
         next(trials[1].model.parameters()).fill_(float("nan"))
@@ -81,7 +81,7 @@ def test_what_cannot_be_fused_is_trained_one_at_a_time(monkeypatch: pytest.Monke
         raise NotFusable("stem (Odd) has parameters of its own")
 
     monkeypatch.setattr("trainables.fused.trials.FusedNetwork", refuse)
-    lockstep = LockstepTraining(trials_of(small_spec(batch_size=10, epochs=1)), 4)
+    lockstep = LockstepTraining(trials_of(shrink_trial(batch_size=10, epochs=1)), 4)
     told = to_the_end(lockstep)
     assert lockstep.not_fusable == "stem (Odd) has parameters of its own"
     assert lockstep.width.current == 1
@@ -89,10 +89,10 @@ def test_what_cannot_be_fused_is_trained_one_at_a_time(monkeypatch: pytest.Monke
 
 
 def test_only_seeds_of_one_cell_at_one_step() -> None:
-    spec = small_spec()
+    spec = shrink_trial()
     ahead, behind = Trial(spec, device="cpu"), Trial(dataclasses.replace(spec, seed=1))
     ahead.advance()
     with pytest.raises(ValueError, match="advance the one that is behind alone"):
         LockstepTraining([ahead, behind])
     with pytest.raises(ValueError, match="differ in their seed alone"):
-        LockstepTraining([behind, Trial(small_spec(batch_size=4))])
+        LockstepTraining([behind, Trial(shrink_trial(batch_size=4))])

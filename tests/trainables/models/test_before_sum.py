@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import normmods
 from trainables.fused.fusable import require_fusable
@@ -55,7 +55,9 @@ def test_the_option_keeps_the_non_linearity(name: str) -> None:
     assert made.built[0].replaces_activation
     with pytest.raises(ValueError, match="`before_sum` must be one of affine, nonlinear"):
         normmods.build(name, 4, before_sum="linear")
-    default, other = (small_spec(name, options={"before_sum": v}) for v in ("affine", "nonlinear"))
+    default, other = (
+        shrink_trial(name, options={"before_sum": v}) for v in ("affine", "nonlinear")
+    )
     assert normmods.complete_options(name, {})["before_sum"] == "affine"
     assert default.trial_id != other.trial_id
 
@@ -103,4 +105,4 @@ def test_a_layer_or_factory_that_knows_no_such_places_is_built_as_everywhere() -
 
 @pytest.mark.parametrize("name", ACTIVATED)
 def test_seeds_side_by_side_agree(name: str) -> None:
-    require_fusable(replace(small_spec(name), model=ModelSpec(name="resnet8", width=8)))
+    require_fusable(replace(shrink_trial(name), model=ModelSpec(name="resnet8", width=8)))

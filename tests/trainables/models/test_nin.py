@@ -4,7 +4,7 @@ import pytest
 import torch
 from probe_norms import EndsInActivation
 from torch import nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import normmods
 from trainables import Trial
@@ -72,7 +72,7 @@ def test_pooling_takes_the_maximum_then_the_mean_of_what_a_window_holds() -> Non
 
 def test_dropout_follows_the_seeded_stream_and_is_off_in_tests() -> None:
     model = ModelSpec(name="nin", width=12)
-    spec = small_spec("groupnorm", model=model, epochs=1)
+    spec = shrink_trial("groupnorm", model=model, epochs=1)
     one, two = Trial(spec), Trial(spec)
     torch.manual_seed(1)
     first = one.run_epoch()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from probe_models import net
 from torch import nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 import trainables
 from trainables import Infeasible, Trial
@@ -17,7 +17,7 @@ from trainables.spec import ModelSpec, TrialSpec, spec_from_dict, spec_to_dict
 
 
 def own(name: str, norm: str = "groupnorm", **options: Any) -> TrialSpec:
-    return small_spec(
+    return shrink_trial(
         norm,
         options={"num_groups": 2} if norm == "groupnorm" else {},
         model=ModelSpec(name=f"probe_models:{name}", options=options),
@@ -164,5 +164,5 @@ def test_options_are_completed_and_part_of_the_identity() -> None:
     assert complete_model_spec(plain.model).options == {"width": 4}
     assert complete_model_spec(plain.model) == complete_model_spec(stated.model)
     assert plain.custom_names == ("probe_models:net",)
-    assert len({spec.trial_id for spec in (stated, own("net", width=5), small_spec())}) == 3
+    assert len({spec.trial_id for spec in (stated, own("net", width=5), shrink_trial())}) == 3
     assert spec_from_dict(spec_to_dict(stated)) == stated

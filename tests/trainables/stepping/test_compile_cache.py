@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from torch import nn
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 
 from trainables.data.load import load_dataset
 from trainables.stepping import compile_cache
 from trainables.stepping.policy import CompileStatistics
 
-SPEC = small_spec()
+SPEC = shrink_trial()
 CELL = "{}"
 
 
@@ -42,11 +42,12 @@ def test_a_note_that_cannot_be_read_or_written_is_none(folder: Path) -> None:
 
 def test_cells_are_told_apart_by_what_the_time_depends_on_and_seeds_are_not() -> None:
     data = load_dataset(SPEC.data)
-    others = [small_spec(batch_size=4), small_spec(norm="groupnorm")]
+    others = [shrink_trial(batch_size=4), shrink_trial(norm="groupnorm")]
     cells = {compile_cache.cell_key(spec, data) for spec in (SPEC, *others)}
     assert len(cells | {compile_cache.cell_key(SPEC, data, num_networks=2)}) == 4
     same = {
-        compile_cache.cell_key(spec, data) for spec in (small_spec(seed=5), small_spec(epochs=7))
+        compile_cache.cell_key(spec, data)
+        for spec in (shrink_trial(seed=5), shrink_trial(epochs=7))
     }
     assert same == {compile_cache.cell_key(SPEC, data)}
 

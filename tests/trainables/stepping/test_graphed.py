@@ -9,7 +9,7 @@ import pytest
 import torch
 from same_bits import assert_same_bits
 from torch import Tensor, nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import Trial, TrialSpec
@@ -32,7 +32,7 @@ def repeated(work: Work) -> Work:
 
 def spec(norm: str = "batchnorm", *, batch_size: int = 8, **train: Any) -> TrialSpec:
     schedule = ScheduleSpec(name="multistep", milestones=(1,), gamma=0.5)
-    small = small_spec(norm, batch_size=batch_size, schedule=schedule, lr=2**-5)
+    small = shrink_trial(norm, batch_size=batch_size, schedule=schedule, lr=2**-5)
     return with_train(small, **train)
 
 
@@ -169,7 +169,7 @@ def test_dropout_and_what_is_read_at_every_step_stay_out() -> None:
     assert reason_not_graphable(trial.spec, trial.model) is None
     watching = spec(extra_metrics=("gradient_norm",))
     assert "read the model" in str(reason_not_graphable(watching, trial.model))
-    dropping = Trial(small_spec(model=ModelSpec(name="probe_models:with_dropout")), device="cpu")
+    dropping = Trial(shrink_trial(model=ModelSpec(name="probe_models:with_dropout")), device="cpu")
     assert "dropout" in str(reason_not_graphable(dropping.spec, dropping.model))
 
 

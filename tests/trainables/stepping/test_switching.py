@@ -13,7 +13,7 @@ import pytest
 import torch
 from same_bits import assert_same_bits, finish
 from torch import Tensor, nn
-from trial_specs import small_spec, with_train
+from trial_specs import shrink_trial, with_train
 
 from trainables import Trial
 from trainables.fused.lockstep import LockstepTraining
@@ -36,7 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def spec_of(norm: str = "batchnorm", seed: int = 0, model: ModelSpec = NET) -> TrialSpec:
-    return small_spec(norm=norm, seed=seed, model=model)
+    return shrink_trial(norm=norm, seed=seed, model=model)
 
 
 def num_compilations() -> int:
@@ -149,7 +149,7 @@ def test_side_by_side_steps_are_compiled_too() -> None:
 @pytest.mark.slow
 def test_nothing_is_compiled_while_widths_are_timed() -> None:
     trials = [
-        Trial(small_spec(epochs=400, model=NET, norm="batchnorm", seed=seed), compilation=True)
+        Trial(shrink_trial(epochs=400, model=NET, norm="batchnorm", seed=seed), compilation=True)
         for seed in range(2)
     ]
     lockstep = LockstepTraining(trials)
@@ -196,10 +196,10 @@ def test_what_is_not_asked_for_is_not_imported() -> None:
     code = """
 import sys
 import torch
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 from trainables import Trial
 for compilation in (False, "auto"):
-    trial = Trial(small_spec(epochs=1), compilation=compilation)
+    trial = Trial(shrink_trial(epochs=1), compilation=compilation)
     trial.run_epoch()
 assert "torch._dynamo" not in sys.modules
 """
@@ -213,10 +213,10 @@ def test_nothing_is_printed_and_no_process_stays_and_the_code_is_kept(tmp_path: 
     code = """
 import os, subprocess
 import torchvision
-from trial_specs import small_spec
+from trial_specs import shrink_trial
 from trainables import Trial
 from trainables.spec import ModelSpec
-spec = small_spec(norm="batchnorm", model=ModelSpec(name="probe_models:net"))
+spec = shrink_trial(norm="batchnorm", model=ModelSpec(name="probe_models:net"))
 trial = Trial(spec, compilation=True)
 trial.run_epoch()
 assert trial.steps.compiled == [[0, None]], trial.steps.warnings
@@ -258,7 +258,7 @@ def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
 
     weights = []
     for is_compiled in (False, True):
-        trial = Trial(small_spec(norm=norm, batch_size=2))
+        trial = Trial(shrink_trial(norm=norm, batch_size=2))
         model = Double(trial.model)
         steps = Steps(model, Sgd(model, trial.spec.train.optimizer, norms=[]), trial.spec)
         epoch = trial.current_epoch()

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from small_grids import load
+from small_grids import load, load_feasible, make_plan
 
-from sweep.planning.plan import make_plan, sweep_folder
+from sweep.planning.trial_states import sweep_folder
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.gpu_sharing import measurements as known
 from sweep.resources.gpu_sharing import mps
@@ -29,13 +28,19 @@ def without_mps(monkeypatch: pytest.MonkeyPatch) -> None:
 def pack(node: dict[str, float], **changes: Any) -> tuple[GpuShares, list[str]]:
     """What is found on a machine of one node to which Ray is not connected, and what is said."""
     said: list[str] = []
-    cluster: Any = SimpleNamespace(capacity=Capacity([node]), is_remote=False)
-    plan = make_plan(load(**changes))
-    return measure_gpu_shares(plan, cluster, said.append, lambda _: nullcontext()), said
+    plan, capacity = make_plan(load(**changes)), Capacity([node])
+    shares = measure_gpu_shares(
+        plan,
+        capacity,
+        lambda message: said.append(message.text),
+        lambda _: nullcontext(),
+        is_remote=False,
+    )
+    return shares, said
 
 
 def remember(setting: Setting) -> None:
-    grid = load()
+    grid = load_feasible()
     found = {workload_id(grid, trial): CellMeasurement(PROBE, setting, "") for trial in grid.trials}
     known.save(sweep_folder(grid), found)
 

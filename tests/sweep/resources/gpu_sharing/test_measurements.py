@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from small_grids import factors, load
+from small_grids import factors, load, load_feasible
 
-from sweep.planning.plan import sweep_folder
+from sweep.planning.trial_states import sweep_folder
 from sweep.resources.gpu_sharing import measurements as known
 from sweep.resources.gpu_sharing.measurements import (
     CellMeasurement,
@@ -34,7 +34,7 @@ def test_what_cannot_be_read_is_not_known() -> None:
 
 def test_seeds_epochs_and_schedules_are_one_workload_and_models_are_not() -> None:
     def workloads(**changes: object) -> set[str]:
-        grid = load(**{**factors(norm=["batchnorm"], batch_size=[16], seed=3), **changes})
+        grid = load_feasible(**{**factors(norm=["batchnorm"], batch_size=[16], seed=3), **changes})
         return {workload_id(grid, trial) for trial in grid.trials}
 
     (usual,) = workloads()

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small_grids import factors, load
+from small_grids import factors, load, load_feasible, make_plan
 
-from sweep.grid.model import Grid
-from sweep.planning.plan import make_plan, sweep_folder
+from sweep.planning.feasibility import FeasibleGrid
+from sweep.planning.trial_states import sweep_folder
 from sweep.resources.capacity import Capacity, Share
 from sweep.resources.gpu_sharing import measurements as known
 from sweep.resources.gpu_sharing.measurements import CellMeasurement, Setting, workload_id
@@ -23,7 +23,7 @@ NODE = {"CPU": 16.0, "GPU": 2.0, "accelerator_type:H100": 1.0}
 LONG: dict[str, Any] = {"train": {"epochs": 100_000, "optimizer": {"lr": 0.02}}}
 
 
-def by_size(grid: Grid, number_of: dict[int, int]) -> dict[str, int]:
+def by_size(grid: FeasibleGrid, number_of: dict[int, int]) -> dict[str, int]:
     return {
         workload_id(grid, trial): number_of[trial.spec.batch_size]
         for trial in grid.trials
@@ -32,14 +32,14 @@ def by_size(grid: Grid, number_of: dict[int, int]) -> dict[str, int]:
 
 
 def test_a_trial_has_its_cells_share_and_more_if_that_is_too_little() -> None:
-    grid = load()
+    grid = load_feasible()
     packing = GpuShares(grid, Capacity([NODE]), by_size(grid, {8: 4}))
     shares = {trial.spec.batch_size: packing.shares(trial) for trial in grid.trials}
     assert shares == {8: [Share(1, 0.25), Share(1, 0.5), Share(1, 1)], 16: [Share(1, 1)]}
 
 
 def test_slots_are_the_mean_over_the_trials_time() -> None:
-    grid = load()
+    grid = load_feasible()
     plan = make_plan(grid)  # 4 steps an epoch at 16 examples, 8 at 8
     one_each = GpuShares(grid, Capacity([NODE]))
     assert one_each.slots_at_first(plan) == 2
@@ -50,7 +50,7 @@ def test_slots_are_the_mean_over_the_trials_time() -> None:
 
 
 def test_a_cell_is_measured_once_whatever_its_seeds() -> None:
-    grid = load(**factors(seed=3))
+    grid = load_feasible(**factors(seed=3))
     plan = make_plan(grid)
     names = [trial.name for trial in unmeasured_cells(plan, plan.missing(), [])]
     assert sorted(names) == [
@@ -88,7 +88,7 @@ def test_gpus_are_called_what_ray_calls_them() -> None:
 
 
 def test_the_plan_tells_what_is_known() -> None:
-    grid = load()
+    grid = load_feasible()
     plan = make_plan(grid)
     assert format_share_forecast(plan, num_gpus=0) is None
     assert "1 trial per GPU until `run` has measured" in str(

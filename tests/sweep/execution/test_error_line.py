@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sweep.display.error_line import error_line
+from sweep.execution.error_line import error_line
 
 
 def raised(error: Exception) -> str:

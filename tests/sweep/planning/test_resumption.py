@@ -7,8 +7,8 @@ from pathlib import Path
 
 from small_grids import factors, load, record_of, save
 
-from sweep.planning.continuation import Continuation, continuation
 from sweep.planning.plan import Plan
+from sweep.planning.resumption import Resumption, count_resumed_trials
 
 LAYER = """
 from torch import nn
@@ -34,21 +34,19 @@ def begun(source: str | None, num_checkpoints: int) -> Plan:
 
 
 def test_what_has_a_checkpoint_goes_on_from_it() -> None:
-    assert continuation(begun(None, 2)) == Continuation(0, 2, 0, 2)
+    assert count_resumed_trials(begun(None, 2)) == Resumption(0, 2, 0, 2)
 
 
 def test_what_was_killed_before_its_first_checkpoint_begins_at_the_beginning() -> None:
-    assert continuation(begun(None, 1)) == Continuation(0, 1, 0, 3)
+    assert count_resumed_trials(begun(None, 1)) == Resumption(0, 1, 0, 3)
 
 
 def test_what_was_begun_with_another_source_begins_again_and_one_line_says_so() -> None:
-    found = continuation(begun("another", 2))
-    assert (found.num_resumed, found.num_again, found.num_new) == (0, 2, 2)
-    assert found.line() == (
-        "going on: 0 trials done before, 0 from their last checkpoints, 2 again from the first "
-        "epoch, since the source of mine_now:Mine has changed, 2 from the beginning"
-    )
+    found = count_resumed_trials(begun("another", 2))
+    assert (found.num_resumed, found.num_restarted, found.num_new) == (0, 2, 2)
+    assert found.restart_reasons == ("the source of mine_now:Mine has changed",)
 
 
-def test_of_a_sweep_that_has_not_begun_nothing_is_said() -> None:
-    assert continuation(begun(None, 0)).line() is None
+def test_a_sweep_without_checkpoints_or_outcomes_was_not_begun() -> None:
+    assert not count_resumed_trials(begun(None, 0)).was_begun
+    assert count_resumed_trials(begun(None, 1)).was_begun

@@ -9,8 +9,7 @@ from ray.air._internal import usage
 from ray.tune import Trainable
 from ray.tune.execution import class_cache
 
-from sweep.execution.tune_startup import skip_tune_startup
-from sweep.process.environment import replace_attribute
+from sweep.resources.ray_compat import replaced_attribute, skip_tune_startup
 
 
 class Idle(Trainable):
@@ -37,7 +36,7 @@ TELL = """
 import sys
 from ray.air._internal import usage
 from ray.tune import Callback
-from sweep.execution.tune_startup import skip_tune_startup
+from sweep.resources.ray_compat import skip_tune_startup
 with skip_tune_startup():
     usage.tag_callbacks([Callback()])
 print("mlflow" in sys.modules)
@@ -51,8 +50,8 @@ def test_tune_imports_no_tracker() -> None:
 
 def test_a_ray_without_such_details_is_left_as_it_is() -> None:
     for module, name in (("ray.no_such_module", "x"), ("ray.air._internal.usage", "no_such")):
-        with replace_attribute(module, name, 1):
+        with replaced_attribute(module, name, 1):
             assert not hasattr(usage, "no_such")
-    with replace_attribute("ray.air._internal.usage", "tag_callbacks", 1):
+    with replaced_attribute("ray.air._internal.usage", "tag_callbacks", 1):
         assert usage.tag_callbacks == 1
     assert callable(usage.tag_callbacks)

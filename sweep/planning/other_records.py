@@ -1,40 +1,40 @@
-"""Trials on the storage that a grid does not ask for, or that it has under another name."""
+"""Records in the storage that a grid does not use: of other settings, or of another sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sweep.planning.plan import Plan
+from sweep.planning.trial_states import TrialStates
+from sweep.records.flat_params import flatten_params
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
-from sweep.tracking.tags import flatten_params
 from sweep.wording import count_noun
 from trainables.spec import spec_to_dict
 
-MOST_READ = 200
-"""Records of trials no longer asked for that are read to say what they differ in."""
+MAX_RECORDS_READ = 200
+"""At most this many unused records are read to say in what they differ."""
 
-MOST_SWEEPS = 50
-"""Sweeps of one storage in which trials are looked for."""
+MAX_SWEEPS_SEARCHED = 50
+"""At most this many other sweeps of the storage are searched for missing trials."""
 
-MOST_VALUES = 3
-
-
-def kept_trials(plan: Plan) -> list[str]:
-    """A line for the trials of other settings, and one for each sweep that has missing ones."""
-    return [*_of_other_settings(plan), *_under_other_names(plan)]
+MAX_VALUES_SHOWN = 3
 
 
-def _of_other_settings(plan: Plan) -> Iterator[str]:
-    ids = {trial.trial_id for trial in plan.grid.trials}
-    place = plan.folder.storage.below("trials")
+def other_record_notes(states: TrialStates) -> list[str]:
+    """Return a line for trials of other settings, and one for each sweep with missing trials."""
+    return [*_of_other_settings(states), *_under_other_names(states)]
+
+
+def _of_other_settings(states: TrialStates) -> Iterator[str]:
+    ids = {trial.trial_id for trial in states.grid.trials}
+    place = states.folder.storage.below("trials")
     others = [name for name in place.names() if name not in ids and not name.startswith(".")]
     if not others:
         return
-    records, _ = plan.folder.load_readable(others[:MOST_READ])
+    records, _ = states.folder.load_readable(others[:MAX_RECORDS_READ])
     before = _values(record.spec for record in records.values())
-    now = _values(spec_to_dict(trial.spec) for trial in plan.grid.trials)
+    now = _values(spec_to_dict(trial.spec) for trial in states.grid.trials)
     differences = [
         f"{name} {_listed(values)}, now {_listed(now[name])}"
         for name, values in before.items()
@@ -48,13 +48,13 @@ def _of_other_settings(plan: Plan) -> Iterator[str]:
     )
 
 
-def _under_other_names(plan: Plan) -> Iterator[str]:
-    missing = [trial.trial_id for trial in plan.missing() if trial.trial_id not in plan.records]
+def _under_other_names(states: TrialStates) -> Iterator[str]:
+    missing = [trial.trial_id for trial in states.missing() if trial.trial_id not in states.records]
     if not missing:
         return
-    storage = Storage.at(plan.grid.storage)
-    names = [name for name in storage.names() if name != plan.grid.name and name[0] not in "._"]
-    for name in names[:MOST_SWEEPS]:
+    storage = Storage.at(states.grid.storage)
+    names = [name for name in storage.names() if name != states.grid.name and name[0] not in "._"]
+    for name in names[:MAX_SWEEPS_SEARCHED]:
         folder = SweepFolder(storage.below(name))
         there = set(folder.storage.below("trials").names())
         found, _ = folder.load_readable([trial for trial in missing if trial in there])
@@ -76,7 +76,7 @@ def _which(found: Iterable[Record], num_missing: int) -> str:
 
 
 def _values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """The values of each field, as text."""
+    """Return the values of each field of some specs, as text."""
     found: dict[str, set[str]] = {}
     for spec in specs:
         for name, value in flatten_params(spec):
@@ -85,5 +85,5 @@ def _values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
 
 
 def _listed(values: set[str]) -> str:
-    shown = sorted(values)[:MOST_VALUES]
-    return "/".join(shown) + ("/…" if len(values) > MOST_VALUES else "")
+    shown = sorted(values)[:MAX_VALUES_SHOWN]
+    return "/".join(shown) + ("/…" if len(values) > MAX_VALUES_SHOWN else "")
