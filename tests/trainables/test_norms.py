@@ -1,3 +1,4 @@
+import probe_norms
 import pytest
 import torch
 from trial_specs import small_spec
@@ -33,6 +34,16 @@ def test_a_layer_that_cannot_be_built_names_the_channels() -> None:
     norms = SeededNorms(NormSpec(name="probe_norms:Explodes"), seed=0)
     norms(4)
     expected = "cannot be built for 8 channels: RuntimeError: too many channels for me"
+    with pytest.raises(Infeasible, match=expected):
+        norms(8)
+
+
+def test_a_function_that_forgets_to_return_its_layer_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe_norms, "Explodes", lambda num_channels: None)
+    norms = SeededNorms(NormSpec(name="probe_norms:Explodes"), seed=0)
+    expected = "for 8 channels: TypeError: expected a torch.nn.Module, found NoneType"
     with pytest.raises(Infeasible, match=expected):
         norms(8)
 
