@@ -113,10 +113,16 @@ def check_norm(
                 raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
         _find_own_module(norm)
         import normmods
+        from normmods.registry import expected_value
 
         chosen = {name: parse_scalar(value) for name, _, value in given}
         try:
             normmods.complete_options(norm, chosen)
+            for name, value in chosen.items():
+                if wanted := expected_value(norm, name, value):
+                    raise RefusedError(
+                        f"norm {norm!r}: option {name!r}: expected {wanted}, found {value!r}"
+                    )
             from normmods.contract import check_layer
 
             report = check_layer(norm, channels, chosen)
