@@ -49,12 +49,22 @@ def takes_root(name: str) -> bool:
     return any(p.name == "root" for p in keyword_parameters(_target(name)))
 
 
+def _requires_root(name: str) -> bool:
+    parameters = keyword_parameters(_target(name))
+    return any(p.name == "root" and p.default is p.empty for p in parameters)
+
+
 def complete_data_options(spec: DataSpec) -> DataSpec:
     """The spec with all of the data set's options; imports its module.
 
     Raises `ValueError` where it cannot be imported or an option is wrong.
     """
     anyway = ("root",) if _root_of(spec.name) else ()
+    if not anyway and "root" not in spec.options and _requires_root(spec.name):
+        raise ValueError(
+            f"{_named(spec.name)} has a parameter 'root', its folder, and none is stated; "
+            f"write data: {{name: {spec.name}, root: …}}"
+        )
     options = complete_options(_named(spec.name), _target(spec.name), spec.options, anyway)
     return replace(spec, options=options)
 
