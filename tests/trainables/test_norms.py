@@ -48,6 +48,20 @@ def test_a_function_that_forgets_to_return_its_layer_is_refused(
         norms(8)
 
 
+def test_a_layer_whose_form_without_activation_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Forgets(torch.nn.BatchNorm2d):
+        def without_activation(self) -> None:
+            self.activation = False
+
+    monkeypatch.setattr(probe_norms, "Explodes", Forgets)
+    norms = SeededNorms(NormSpec(name="probe_norms:Explodes"), seed=0)
+    norms(8)
+    with pytest.raises(Infeasible, match=r"without_activation\(\) returned NoneType"):
+        norms.without_activation(8)
+
+
 def test_a_mistyped_option_is_the_registrys_error() -> None:
     with pytest.raises(normmods.NormError, match="epz"):
         SeededNorms(NormSpec(name="groupnorm", options={"epz": 1.0}), seed=0)(4)
