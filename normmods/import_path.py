@@ -84,11 +84,21 @@ def build_layer(target: Callable[..., Any], num_channels: int, options: Mapping[
 
     The number is passed as the first argument, unless another parameter without default is called
     `num_channels`, as in torch's `GroupNorm(num_groups, num_channels)`: then it is passed there.
+
+    Raises:
+        TypeError: `target` returns something other than a `torch.nn.Module`.
     """
+    from torch import nn  # only here: a grid is read without importing torch
+
     keyword = _channels_keyword(_parameters(target))
     if keyword is None:
-        return target(num_channels, **options)
-    return target(**{keyword: num_channels}, **options)
+        layer = target(num_channels, **options)
+    else:
+        layer = target(**{keyword: num_channels}, **options)
+    if not isinstance(layer, nn.Module):
+        hint = "; does the function return the layer?" if layer is None else ""
+        raise TypeError(f"expected a torch.nn.Module, found {type(layer).__name__}{hint}")
+    return layer
 
 
 def _channels_keyword(parameters: list[inspect.Parameter]) -> str | None:

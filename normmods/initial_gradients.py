@@ -21,7 +21,7 @@ def initial_gradients(subject: LayerUnderTest) -> str:
     """
     without: dict[str, int] = defaultdict(int)
     for seed in range(DRAWS):
-        layer = subject.build(seed)
+        layer = subject.build_initial(seed)
         parameters = dict(layer.named_parameters())
         if not parameters:
             return "there is no parameter"

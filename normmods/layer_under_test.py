@@ -26,7 +26,17 @@ class LayerUnderTest:
     options: Mapping[str, OptionValue]
 
     def build(self, seed: int = 0, /, **more: OptionValue) -> nn.Module:
-        """Return a new layer with the initial values of a seed, by default always the same."""
+        """Return a layer with the values of a seed, and no parameter that is zero everywhere.
+
+        A weight that starts at zero (`nn.init.zeros_(self.weight)`) would hide all that the layer
+        computes before multiplying by the weight, an influence between examples for instance.
+        """
+        layer = self.build_initial(seed, **more)
+        _fill_zero_parameters(layer)
+        return layer
+
+    def build_initial(self, seed: int = 0, /, **more: OptionValue) -> nn.Module:
+        """Return a layer with the initial values of a seed, by default always the same."""
         torch.manual_seed(seed)
         options = {**self.options, **more}
         return prepare(build_layer(self.factory, self.num_channels, options))
@@ -46,6 +56,19 @@ class LayerUnderTest:
             backpropagate(layer(self.make_input(step=step)).sum())
         layer.zero_grad()
         return layer
+
+
+def _fill_zero_parameters(layer: nn.Module) -> None:
+    """Give each parameter that is zero everywhere small values, always the same ones."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in layer.parameters():
+        # A lazy parameter has no shape yet, and one on the meta device has no values.
+        if isinstance(parameter, nn.UninitializedParameter) or parameter.is_meta:
+            continue
+        if parameter.is_floating_point() and not parameter.any():
+            values = 0.1 * torch.randn(parameter.shape, generator=generator, device="cpu")
+            with torch.no_grad():
+                parameter.copy_(values)
 
 
 def backpropagate(total: Tensor) -> None:

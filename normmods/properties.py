@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from normmods.initial_gradients import initial_gradients
 from normmods.layer_under_test import (
@@ -35,8 +35,11 @@ def shape(subject: LayerUnderTest) -> str:
     tried = [(4, 6, 5), (1, 7, 3), (3, 2, 2)]
     for sizes in tried:
         x = subject.make_input(*sizes)
-        if (found := layer(x).shape) != x.shape:
-            raise Violation(f"{tuple(x.shape)} became {tuple(found)}")
+        y = layer(x)
+        if not isinstance(y, Tensor):
+            raise Violation(f"returned {type(y).__name__}; expected one tensor")
+        if y.shape != x.shape:
+            raise Violation(f"{tuple(x.shape)} became {tuple(y.shape)}")
     return f"kept at {len(tried)} sizes"
 
 

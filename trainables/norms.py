@@ -76,6 +76,11 @@ class SeededNorms:
                 bare = getattr(layer, "without_activation", None)
                 if not has_activation and callable(bare):
                     layer = bare()
+                    if not isinstance(layer, nn.Module):
+                        raise TypeError(
+                            f"without_activation() returned {type(layer).__name__}; "
+                            f"expected a torch.nn.Module"
+                        )
             except normmods.NormError:
                 raise
             except Exception as error:

@@ -119,10 +119,16 @@ def check_norm(
                 raise RefusedError(f"expected OPTION=VALUE, found {name + sign!r}")
         _import_from_working_folder(norm)
         import normmods
+        from normmods.registry import describe_value_mismatch
 
         chosen = {name: parse_scalar(value) for name, _, value in given}
         try:
             normmods.complete_options(norm, chosen)
+            for name, value in chosen.items():
+                if wanted := describe_value_mismatch(norm, name, value):
+                    raise RefusedError(
+                        f"norm {norm!r}: option {name!r}: expected {wanted}, found {value!r}"
+                    )
             from normmods.contract import check_layer
 
             report = check_layer(norm, channels, chosen)

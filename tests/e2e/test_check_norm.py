@@ -41,3 +41,10 @@ def test_what_there_is_not_is_refused_in_a_line(folder: Folder) -> None:
         assert done.returncode == 2
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_of_another_kind_is_refused_as_in_a_grid(folder: Folder) -> None:
+    (folder.path / "layers.py").write_text(LAYERS)
+    done = folder.sweep("check-norm", "layers:Sound", "num_groups=four")
+    assert done.returncode == 2
+    assert "option 'num_groups': expected a whole number such as 4, found 'four'" in done.stderr

@@ -26,6 +26,18 @@ class LeaksAcrossExamples(Sound):
     batch_dependent = False
 
 
+class StartsAtZero(Sound):
+    """Nothing wrong: the last norm of a residual block is often begun with weights of zero."""
+
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_channels, eps=eps, momentum=momentum)
+        nn.init.zeros_(self.weight)
+
+
+class LeaksBehindZeros(StartsAtZero):
+    batch_dependent = False
+
+
 class ClaimsBatchDependence(nn.GroupNorm):
     batch_dependent = True
 

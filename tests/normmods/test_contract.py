@@ -16,6 +16,7 @@ from normmods.properties import PROPERTIES
 
 WRONG = {
     broken_norms.LeaksAcrossExamples: ("batch_independence", "leak into each other"),
+    broken_norms.LeaksBehindZeros: ("batch_independence", "leak into each other"),
     broken_norms.ClaimsBatchDependence: ("batch_independence", "do not depend on each other"),
     broken_norms.ForgetsABuffer: ("state_round_trip", "no parameter or buffer"),
     broken_norms.UpdatesInEvaluation: ("evaluation", "updates running_mean"),
@@ -41,8 +42,9 @@ def test_every_registered_norm_keeps_the_contract(name: str) -> None:
     assert tuple(found.name for found in report.properties) == tuple(PROPERTIES)
 
 
-def test_a_sound_layer_from_elsewhere_passes() -> None:
-    report = normmods.check_norm(broken_norms.Sound)
+@pytest.mark.parametrize("layer", [broken_norms.Sound, broken_norms.StartsAtZero])
+def test_a_sound_layer_from_elsewhere_passes(layer: type[nn.Module]) -> None:
+    report = normmods.check_norm(layer)
     assert report.passed, str(report)
 
 
@@ -87,6 +89,20 @@ def test_parameters_that_start_without_a_gradient_are_counted() -> None:
     assert batchnorm.startswith("every parameter has one")
     identity = initial_gradients(LayerUnderTest(lambda num_channels: nn.Identity(), 48, {}))
     assert identity == "there is no parameter"
+
+
+def test_a_layer_that_is_no_module_or_returns_no_tensor_is_named_in_words() -> None:
+    class ReturnsTwo(broken_norms.Sound):
+        def forward(self, x: torch.Tensor) -> Any:
+            return super().forward(x), x
+
+    def forgets_return(num_channels: int) -> Any:
+        nn.GroupNorm(1, num_channels)
+
+    shape = normmods.check_norm(ReturnsTwo).properties[0]
+    assert shape.detail == "returned tuple; expected one tensor"
+    shape = normmods.check_norm(forgets_return).properties[0]
+    assert "expected a torch.nn.Module, found NoneType; does the function" in shape.detail
 
 
 def test_every_line_is_one_line_and_the_random_state_stays() -> None:

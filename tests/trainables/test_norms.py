@@ -1,3 +1,4 @@
+import probe_norms
 import pytest
 import torch
 from trial_specs import shrink_trial
@@ -35,6 +36,30 @@ def test_a_layer_that_cannot_be_built_names_the_channels() -> None:
     expected = "cannot be built for 8 channels: RuntimeError: too many channels for me"
     with pytest.raises(Infeasible, match=expected):
         norms(8)
+
+
+def test_a_function_that_forgets_to_return_its_layer_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe_norms, "Explodes", lambda num_channels: None)
+    norms = SeededNorms(NormSpec(name="probe_norms:Explodes"), seed=0)
+    expected = "for 8 channels: TypeError: expected a torch.nn.Module, found NoneType"
+    with pytest.raises(Infeasible, match=expected):
+        norms(8)
+
+
+def test_a_layer_whose_form_without_activation_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Forgets(torch.nn.BatchNorm2d):
+        def without_activation(self) -> None:
+            self.activation = False
+
+    monkeypatch.setattr(probe_norms, "Explodes", Forgets)
+    norms = SeededNorms(NormSpec(name="probe_norms:Explodes"), seed=0)
+    norms(8)
+    with pytest.raises(Infeasible, match=r"without_activation\(\) returned NoneType"):
+        norms.without_activation(8)
 
 
 def test_a_mistyped_option_is_the_registrys_error() -> None:

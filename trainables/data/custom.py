@@ -54,6 +54,11 @@ def has_root_parameter(name: str) -> bool:
     return any(p.name == "root" for p in keyword_parameters(_import_dataset(name)))
 
 
+def _requires_root(name: str) -> bool:
+    parameters = keyword_parameters(_import_dataset(name))
+    return any(p.name == "root" and p.default is p.empty for p in parameters)
+
+
 def complete_data_options(spec: DataSpec) -> DataSpec:
     """Return the spec with all options of a custom data set; imports its module.
 
@@ -61,6 +66,11 @@ def complete_data_options(spec: DataSpec) -> DataSpec:
         ValueError: the module cannot be imported, or an option is wrong.
     """
     anyway = ("root",) if _stated_root(spec.name) else ()
+    if not anyway and "root" not in spec.options and _requires_root(spec.name):
+        raise ValueError(
+            f"{_label(spec.name)} has a parameter 'root', its folder, and none is stated; "
+            f"write data: {{name: {spec.name}, root: …}}"
+        )
     options = complete_options(_label(spec.name), _import_dataset(spec.name), spec.options, anyway)
     return replace(spec, options=options)
 

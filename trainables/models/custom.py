@@ -58,9 +58,12 @@ def build_custom_model(
     except (NormError, Infeasible):  # the layer's, which name it
         raise
     except Exception as error:
+        # torch names the class of `norm` where a model adds `norm` itself as a layer.
+        is_norm_itself = isinstance(error, TypeError) and type(norm).__name__ in str(error)
+        hint = "; norm is no layer: call norm(num_channels)" if is_norm_itself else ""
         raise Infeasible(
             f"model {spec.name!r} cannot be built for in_channels={in_channels} and "
-            f"num_classes={num_classes}: {describe_error(error)}"
+            f"num_classes={num_classes}: {describe_error(error)}{hint}"
         ) from error
     if not isinstance(model, nn.Module):
         raise Infeasible(

@@ -201,3 +201,18 @@ def test_it_looks_after_its_files_itself() -> None:
     assert describe_download(BLOBS) is None
     download(BLOBS)
     verify(BLOBS)
+
+
+def test_a_missing_root_is_asked_for_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(root: str) -> dict[str, Any]:
+        return probe_data.blobs()
+
+    monkeypatch.setattr(probe_data, "files", files, raising=False)
+    expected = r"write data: {name: probe_data:files, root: …}"
+    with pytest.raises(ValueError, match=expected):
+        own.complete_data_options(DataSpec(name="probe_data:files"))
+    own.use_root("folder")
+    try:
+        own.complete_data_options(DataSpec(name="probe_data:files"))
+    finally:
+        own.use_root(None)

@@ -63,6 +63,7 @@ def test_the_seed_decides_every_weight_and_the_norm_none_of_the_others() -> None
         ("one_logit_more", "returns shape (8, 11); expected logits of shape (8, 10) for 8 images"),
         ("Pair", "returns tuple; expected logits of shape (8, 10)"),
         ("Decided", "returns torch.int64; expected logits"),
+        ("norm_as_a_layer", "; norm is no layer: call norm(num_channels)"),
         ("no_module", "expected a torch.nn.Module, found str"),
         (
             "raising",
