@@ -149,12 +149,27 @@ def report_stage(on_event: OnEvent, stage: Stage, description: str) -> Iterator[
 
 @contextmanager
 def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
-    """Report the training's start, each epoch and outcome within the block, and the end."""
-    state.on_epoch = lambda trial: on_event(EpochEnded(trial.trial, trial.epochs, trial.test_error))
-    state.on_end = lambda trial: on_event(trial_ended(state, trial))
-    state.on_notice = lambda line: on_event(Noticed(line))
+    """Report the training's start, each epoch and outcome within the block, and the end.
+
+    An error of the observer stops the sweep in order, and is raised when the block ends: Tune would
+    take it for one of its own.
+    """
+    errors: list[Exception] = []
+
+    def send(event: Event) -> None:
+        try:
+            on_event(event)
+        except Exception as error:
+            errors.append(error)
+            state.failure = state.failure or f"on_event raised {type(error).__name__}: {error}"
+
+    state.on_epoch = lambda trial: send(EpochEnded(trial.trial, trial.epochs, trial.test_error))
+    state.on_end = lambda trial: send(trial_ended(state, trial))
+    state.on_notice = lambda line: send(Noticed(line))
     on_event(TrainingStarted(state))
     yield
+    if errors:
+        raise errors[0]
     on_event(TrainingEnded(state))
 
 

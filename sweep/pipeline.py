@@ -63,6 +63,9 @@ from trainables.spec import Outcome
 EXPORT_LIMIT_S = 12.0
 """How long an interrupted sweep waits for MLflow; `sync` exports what is left."""
 
+ABANDON_EXPORT_S = 0.1
+"""How long a sweep that ends in an error waits for MLflow."""
+
 
 class _Training(NamedTuple):
     """What a training has come to; the fields are those of `RunResult`."""
@@ -235,8 +238,12 @@ def _train_plan(
             signals.stop_with(state.interrupt)
             save_expected(plan)
             exporter = Exporter(plan.grid)
-            with report_training(on_event, state):
-                train(schedule, state, exporter, lease)
+            try:
+                with report_training(on_event, state):
+                    train(schedule, state, exporter, lease)
+            except BaseException:
+                exporter.finish(ABANDON_EXPORT_S)  # its process would wait for records for ever
+                raise
         finally:
             needs_logs = state is not None and bool(state.failure or state.num_lost_workers)
             cluster.shut_down(keep_logs=needs_logs)

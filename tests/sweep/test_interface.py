@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from small_grids import SMALL, load, record_of, save, write
 
@@ -76,6 +78,24 @@ def test_a_grid_runs_from_a_mapping_in_a_loop_and_in_a_thread_and_leaves_no_trac
     assert not status.is_running
     assert [trial.outcome for trial in status.trials] == [Outcome.COMPLETED] * 6
     assert sweep.sync(with_seeds(3)).num_records == 6
+
+
+def test_an_error_of_the_observer_stops_the_sweep_and_is_raised_and_nothing_stays_behind() -> None:
+    def fails(event: Event) -> None:
+        if isinstance(event, TrialEnded):
+            raise LookupError("a bug of the observer")
+
+    grid = with_seeds(1)
+    with pytest.raises(LookupError, match="a bug of the observer"):
+        sweep.run(grid, on_event=fails)
+    assert not [child for child in psutil.Process().children() if "spawn_main" in command(child)]
+    assert Outcome.COMPLETED in {trial.outcome for trial in sweep.status(grid).trials}
+
+
+def command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 SCRIPT = """
