@@ -6,6 +6,7 @@ prints nothing and raises `AnalysisError`. The command line is written on these 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from analysis.findings import Findings
     from analysis.schema import Results
+
+logger = logging.getLogger(__name__)
 
 # Libraries are imported inside the functions: a report that is unchanged needs none of them, and
 # they take longer to load than everything else that such a command does.
@@ -227,10 +230,13 @@ def write_report(
     from analysis.reporting.write_report import render_report, write_report_files
 
     results = _load(source, settings_filter)
+    name = source if isinstance(source, str | Path) else "memory"
+    logger.info("read %d trials from %s", len(results.trials), name)
     found = compute_results_findings(results, reference, margin, threshold)
     headline = [*_format_warnings(results), *summarize_findings(found)]
     files = render_report(results, found)
     page = write_report_files(folder, files, source_digest=digest or "", headline=headline)
+    logger.info("wrote the report to %s", out)
     return WrittenReport(page, headline)
 
 

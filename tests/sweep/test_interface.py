@@ -105,25 +105,31 @@ from sweep.events import EpochEnded
 
 grid = sweep.load_grid("grid.yaml")
 
-interrupted = []
+def run_and_interrupt():
+    interrupted = []
 
-def interrupt(event):
-    if isinstance(event, EpochEnded) and not interrupted:
-        interrupted.append(event)
-        signal.raise_signal(signal.SIGINT)
+    def interrupt(event):
+        if isinstance(event, EpochEnded) and not interrupted:
+            interrupted.append(event)
+            signal.raise_signal(signal.SIGINT)
 
-result = sweep.run(grid, on_event=interrupt)
-assert result.is_interrupted and result.num_missing, result
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-assert sweep.run(grid).num_missing == 0
+    result = sweep.run(grid, on_event=interrupt)
+    assert result.is_interrupted and result.num_missing, result
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return sum(trial.epochs_done for trial in result.trials)
+
+first = run_and_interrupt()
+assert 0 < first < run_and_interrupt()
 """
 
 
 @pytest.mark.parametrize("as_file", [True, False])
-def test_an_interrupt_suspends_a_script_without_a_guard_and_it_goes_on(as_file: bool) -> None:
+def test_an_interrupt_suspends_a_script_without_a_guard_and_the_next_run_resumes(
+    as_file: bool,
+) -> None:
     write(
         factors={"norm": ["batchnorm", "groupnorm"], "batch_size": [8], "seed": 1},
-        train={"epochs": 40, "optimizer": {"lr": 0.02}},
+        train={"epochs": 100_000, "optimizer": {"lr": 0.02}},
     )
     Path("script.py").write_text(SCRIPT)
     done = subprocess.run(

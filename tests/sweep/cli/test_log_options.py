@@ -72,6 +72,6 @@ def test_the_analysis_logs_what_it_reads_and_writes(tmp_path: Path) -> None:
     done = run(tmp_path, "analysis", "report", "results.csv", "--verbose", "--log-file", "run.log")
     assert done.returncode == 0, done.stderr
     for text in (done.stderr, (tmp_path / "run.log").read_text()):
-        assert "INFO analysis.cli" in text
+        assert "INFO analysis.interface" in text
         assert "read 8 trials from results.csv" in text
         assert "wrote the report to report" in text
