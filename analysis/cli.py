@@ -159,7 +159,7 @@ def compare(
         settings = _settings(where)
         require_two(find(before), find(after))
         pair = (load(before, settings), load(after, settings))
-        page, found = write(*pair, out)
+        page, found = write(*pair, out, settings)
         warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
         for line in [*warnings, *found]:
             typer.echo(shown(line))

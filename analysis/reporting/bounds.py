@@ -28,18 +28,20 @@ def at_bounds(findings: Findings) -> list[str]:
     """Sentences on norms that are at chance, or at zero error, wherever they have a result."""
     comparison = findings.comparison
     nothing = learnt_nothing(comparison)
+    trial = _every_trial(findings, nothing)
     if no_norm_has_learnt(findings):
         return [
-            "No trial has learnt anything: every one diverged or ended at "
-            f"{_chance(findings, nothing)}. Norms are not compared, and being alike is no result "
-            f"here. {_look(findings, nothing)}"
+            f"No trial has learnt anything: {trial.replace('every trial', 'every one')} diverged "
+            f"or ended at {_chance(findings, nothing)}. Norms are not compared, and being alike "
+            f"is no result here. {_look(findings, nothing)}"
         ]
     lines = []
     if nothing:
         has = "has" if len(nothing) == 1 else "have"
         lines.append(
-            f"{listed(nothing, FEW)} {has} learnt nothing at any batch size: every trial diverged "
-            f"or ended at {_chance(findings, nothing)}. An error that cannot rise is no merit. "
+            f"{listed(nothing, FEW)} {has} learnt nothing at any batch size"
+            f"{_with_result(findings, nothing)}: {trial} diverged or ended at "
+            f"{_chance(findings, nothing)}. An error that cannot rise is no merit. "
             f"{_look(findings, nothing)}"
         )
     sizes = [
@@ -62,6 +64,21 @@ def at_bounds(findings: Findings) -> list[str]:
             f"lower: how {they} up cannot be seen on so easy a test set."
         )
     return lines
+
+
+def _every_trial(findings: Findings, norms: Sequence[str]) -> str:
+    """Return the subject of a sentence on all trials of `norms`, of which some may have failed."""
+    cells = findings.comparison.cells.values()
+    missing = any(cell.missing for cell in cells if cell.norm in norms)
+    return "every trial with a result" if missing else "every trial"
+
+
+def _with_result(findings: Findings, norms: Sequence[str]) -> str:
+    """Return the words that limit a sentence to results where a batch size of `norms` has none."""
+    comparison = findings.comparison
+    ended = {key for key, cell in comparison.cells.items() if cell.ended}
+    whole = all((norm, size) in ended for norm in norms for size in comparison.batch_sizes)
+    return "" if whole else f" at which {'it has' if len(norms) == 1 else 'they have'} a result"
 
 
 def _chance(findings: Findings, norms: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,17 @@ CLAIMS = (
 )
 
 
-def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[str]]:
+def compare(
+    before: Trials, after: Trials, out: str | Path, where: Mapping[str, str] | None = None
+) -> tuple[Path, list[str]]:
     """Write what moved from `before` to `after` to the folder `out`.
 
+    `where` holds the settings by which the trials of both were chosen: a level that all of them
+    have sets nothing apart, although it is a factor in only one of the two.
     Returns the page's path and what was found, in lines. Raises `InputError` where the two have
     nothing in common or `out` cannot be written.
     """
+    before, after = (_without_levels(trials, where or {}) for trials in (before, after))
     found = changes(comparisons(before), comparisons(after))
     suffixes = [f"-{name}" for name in slugs([c.label for c in found])] if len(found) > 1 else [""]
     content = Page(
@@ -68,6 +74,21 @@ def compare(before: Trials, after: Trials, out: str | Path) -> tuple[Path, list[
     files["tables/changes.csv"] = _csv(found).encode()
     lines = [line for section in content.sections for line in section.answer]
     return write(Path(out), files), lines
+
+
+def _without_levels(trials: Trials, where: Mapping[str, str]) -> Trials:
+    """Return `trials` whose variants leave out the levels that `where` has chosen."""
+    chosen = {f"{name}={value}" for name, value in where.items()}
+
+    def rest(variant: str) -> str:
+        return ", ".join(part for part in variant.split(", ") if part not in chosen)
+
+    trained, expected = (
+        frame.assign(variant=frame["variant"].map(rest).astype(frame["variant"].dtype))
+        for frame in (trials.trials, trials.expected)
+    )
+    left_out = tuple(replace(item, variant=rest(item.variant)) for item in trials.left_out)
+    return replace(trials, trials=trained, expected=expected, left_out=left_out)
 
 
 def _section(found: Changes, suffix: str) -> Section:

@@ -21,7 +21,8 @@ def unpaired(comparison: Comparison, where: str) -> list[str]:
     if not whole:
         return [f"{where}: no norm has a seed with a result at every batch size."]
     if name not in whole:
-        return [f"{where}: the reference {lacking(comparison, name)}; try --reference {whole[0]}."]
+        other = f"; try --reference {whole[0]}" if len(whole) > 1 else ""  # else nothing to compare
+        return [f"{where}: the reference {lacking(comparison, name)}{other}."]
     if whole == [name]:
         return [
             f"{where}: no norm but the reference {name} has a seed with a result at every batch "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ def differences(
     type for the sweep as it was run. Raises `InputError` where the file says something else.
     """
     path, name = grid.path, grid.name
+    typed = shlex.quote(str(path))
     if name not in sweeps:
         raise InputError(
-            f"{place} holds no sweep {name}, which {path} names: `norm-sweep run {path}` first"
+            f"{place} holds no sweep {name}, which {path} names: `norm-sweep run {typed}` first"
         )
     last = run_with.get(name)
     digest = last.get("digest") if isinstance(last, dict) else None
@@ -89,9 +91,10 @@ def differences(
             f"earlier version), so {path} could not be compared with it."
         ]
     if digest != grid.digest:
+        report = f"norm-sweep report {shlex.quote(place)}"
         raise InputError(
             f"{path} is not the grid that the sweep {name} was last run with: `norm-sweep run "
-            f"{path}` first, or report the sweep as it was run: `norm-sweep report {place}`"
+            f"{typed}` first, or report the sweep as it was run: `{report}`"
         )
     changes = last.get("changes") if isinstance(last, dict) else ""
     if changes:

@@ -13,7 +13,7 @@ from analysis.errors import InputError
 from analysis.sources.assemble import METRIC_NAMES, Bits, Found
 from analysis.sources.correctness import read_bits
 from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
-from analysis.sources.place import CORRECT
+from analysis.sources.place import CORRECT, records_here
 from analysis.sources.proxy import proxy_remark
 from analysis.sources.run_cache import History, recall, remember
 
@@ -53,7 +53,7 @@ def read_with_client(uri: str, name: str) -> Found:
             read = pool.map(lambda run: _history(client, run), new)
             fresh = dict(zip((run.run_id for run in new), read, strict=True))
     except MlflowException as error:
-        said = f"{str(error).splitlines()[0]}{proxy_remark(uri)}"
+        said = f"{str(error).splitlines()[0]}{proxy_remark(uri)}{records_here(name)}"
         raise InputError(f"MLflow at {uri} cannot be read: {said}") from error
     remember(new, fresh)
     histories |= fresh

@@ -85,7 +85,8 @@ def _of_grid(path: Path) -> Place:
     except InputError as error:
         raise InputError(
             f"the sweep {name} of {path} has no records in {folder}, and there is no MLflow "
-            f"database here; type `python -m sweep run {path}` first, or go where you did"
+            f"database here; type `python -m sweep run {shlex.quote(str(path))}` first, or "
+            "go where you did"
         ) from error
 
 

@@ -17,11 +17,12 @@ def sync(grid: GridPath, scale: AtScale = "full", changes: Changes = None) -> No
     """Bring MLflow up to the records. Does nothing that is done already."""
     with exit_on_error():
         from sweep.planning.plan import make_plan
-        from sweep.records.lease import hold_lease
+        from sweep.records.lease import current_holder, hold_lease
         from sweep.tracking.exporter import export_all
 
         standing = make_plan(without_skipped(load_grid_argument(grid, scale, changes)))
-        if not standing.records:
+        died = current_holder(standing.folder)  # its runs in MLflow may need to be closed
+        if not standing.records and not (died and died.is_dead()):
             raise RefusedError(f"{standing.folder.storage.uri} holds no records yet")
         with hold_lease(standing.folder):
             shipped = export_all(standing.grid)
