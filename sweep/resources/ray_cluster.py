@@ -20,6 +20,7 @@ from sweep.resources.capacity import Capacity
 from sweep.resources.custom_modules import stage_modules
 from sweep.resources.ray_start import start_here
 from sweep.resources.temporary_folder import (
+    announce_session,
     keep_session,
     mark_session,
     mark_sessions_of_this_process,
@@ -111,6 +112,7 @@ class Cluster:
                     ray.init(address=address, runtime_env=environment, **quiet)
             else:
                 remove_dead_sessions()
+                announce_session()
                 start_here(quiet, say)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own

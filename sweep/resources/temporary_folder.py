@@ -25,6 +25,9 @@ SOCKET = "session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
 MARK = "norm-sweep.json"
 """The file in a session's folder that says which process it was made for."""
 
+STARTING = "norm-sweep-{pid}.json"
+"""The file beside the sessions that names a process while it starts Ray, before `MARK` is there."""
+
 REMEDY = "name another folder: RAY_TMPDIR=/short/path python -m sweep run …"
 
 
@@ -83,10 +86,21 @@ def _owner(path: Path) -> str:
         return f"user {path.stat().st_uid}"
 
 
+def announce_session() -> None:
+    """Note that this process starts Ray: killed before `mark_session`, it leaves a folder too."""
+    with suppress(OSError):
+        _announcement().write_text(json.dumps(_here(os.getpid())))
+
+
 def mark_session(session: Path) -> None:
     """Note in a session's folder for which process Ray has made it."""
     with suppress(OSError):
         (session / MARK).write_text(json.dumps(_here(os.getpid())))
+        _announcement().unlink(missing_ok=True)
+
+
+def _announcement() -> Path:
+    return ray_folder() / STARTING.format(pid=os.getpid())
 
 
 def mark_sessions_of_this_process() -> list[Path]:
@@ -123,6 +137,20 @@ def remove_dead_sessions() -> None:
             made_for = json.loads(mark.read_text())
             if made_for != _here(made_for["pid"]) and _is_of_here(made_for):
                 remove_session(mark.parent)
+    for announced in ray_folder().glob(STARTING.format(pid="*")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            made_for = json.loads(announced.read_text())
+            if _is_of_here(made_for) and not process_start(made_for["pid"]):
+                _remove_unmarked(announced, int(made_for["pid"]))
+
+
+def _remove_unmarked(announced: Path, pid: int) -> None:
+    """Delete the sessions that process `pid` has begun since its announcement, and that file."""
+    since = announced.stat().st_mtime  # an earlier process may have had the same number
+    for session in ray_folder().glob(f"session_*_{pid}"):
+        if session.stat().st_mtime >= since:
+            remove_session(session)
+    announced.unlink()
 
 
 def _here(pid: int) -> dict[str, object]:
