@@ -77,7 +77,7 @@ def test_a_grid_file_stands_for_its_sweep(tmp_path: Path, monkeypatch: pytest.Mo
         find(grid)
     spaced = grid.with_name("my grid.yaml")
     spaced.write_text(grid.read_text())
-    with pytest.raises(InputError, match="sweep run 'my grid.yaml'"):
+    with pytest.raises(InputError, match=r"sweep run 'my grid\.yaml'"):
         find(spaced)
     write_folder(make_sweep(num_seeds=2), tmp_path / "kept")
     assert (find(grid).kind, find(grid).path) == ("records", Path("kept/small"))
