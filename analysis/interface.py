@@ -270,7 +270,7 @@ def write_comparison(
 
         check_distinct_locations(locate_source(before), locate_source(after))
     pair = (_load(before, settings_filter), _load(after, settings_filter))
-    page, found = write_comparison_files(*pair, out)
+    page, found = write_comparison_files(*pair, out, settings_filter)
     warnings = [line for results in pair for line in _format_warnings(results)]
     return WrittenReport(page, [*warnings, *found])
 

@@ -121,15 +121,17 @@ def sync(grid: Grid) -> SyncResult:
         The link to the experiment, or the error if MLflow cannot be reached.
 
     Raises:
-        RefusedError: if there are no records yet, or the sweep is running.
+        RefusedError: if the sweep is running, or there are no records yet and no driver has died.
     """
     from sweep.planning.trial_states import read_trial_states
-    from sweep.records.lease import hold_lease
+    from sweep.records.lease import current_holder, hold_lease
     from sweep.tracking.export import export_all
 
     with _library_call():
         states = read_trial_states(without_infeasible_cells(grid))
-        if not states.records:
+        holder = current_holder(states.folder)
+        has_dead_driver = holder is not None and holder.is_dead()  # may have left open MLflow runs
+        if not states.records and not has_dead_driver:
             raise RefusedError(f"{states.folder.storage.uri} holds no records yet")
         with hold_lease(states.folder):
             return SyncResult(export_all(states.grid), len(states.records))

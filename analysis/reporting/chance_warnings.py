@@ -28,9 +28,10 @@ def describe_bounds(findings: Findings) -> list[str]:
     """Return sentences on norms at chance, or without an error, at every batch size."""
     comparison = findings.comparison
     nothing = list_norms_at_chance(comparison)
+    with_result = _limit_to_results(findings, nothing)
     if are_all_at_chance(findings):
         return [
-            "No trial has learnt anything: every one diverged or ended at "
+            f"No trial has learnt anything: every one{with_result} diverged or ended at "
             f"{_describe_chance(findings, nothing)}. Norms are not compared, and being alike "
             "is no result "
             f"here. {_suggest_check(findings, nothing)}"
@@ -39,8 +40,8 @@ def describe_bounds(findings: Findings) -> list[str]:
     if nothing:
         has = "has" if len(nothing) == 1 else "have"
         lines.append(
-            f"{join_words(nothing, MAX_NORMS_NAMED)} {has} learnt nothing at any batch size: "
-            "every trial diverged "
+            f"{join_words(nothing, MAX_NORMS_NAMED)} {has} learnt nothing at any batch size"
+            f"{_limit_to_sizes_with_result(findings, nothing)}: every trial{with_result} diverged "
             f"or ended at {_describe_chance(findings, nothing)}. An error that cannot rise "
             "is no merit. "
             f"{_suggest_check(findings, nothing)}"
@@ -67,6 +68,21 @@ def describe_bounds(findings: Findings) -> list[str]:
             f"lower: how {they} up cannot be seen on so easy a test set."
         )
     return lines
+
+
+def _limit_to_results(findings: Findings, norms: Sequence[str]) -> str:
+    """Return " with a result" where trials of `norms` failed or are missing, else no words."""
+    cells = findings.comparison.cells.values()
+    return " with a result" if any(cell.missing for cell in cells if cell.norm in norms) else ""
+
+
+def _limit_to_sizes_with_result(findings: Findings, norms: Sequence[str]) -> str:
+    """Return " at which ... a result" where a norm has none at some batch size, else no words."""
+    comparison = findings.comparison
+    with_result = {key for key, cell in comparison.cells.items() if cell.ended}
+    if all((norm, size) in with_result for norm in norms for size in comparison.batch_sizes):
+        return ""
+    return f" at which {'it has' if len(norms) == 1 else 'they have'} a result"
 
 
 def _describe_chance(findings: Findings, norms: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from analysis.reporting.write_report import FORMATS, format_csv, write_report_fi
 from analysis.schema import Results
 from analysis.statistics.comparison import build_comparisons
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
+from analysis.statistics.strata import remove_levels
 from analysis.statistics.sweep_changes import Change, SweepChanges, compute_changes
 
 CLAIMS_METHOD = (
@@ -41,7 +43,10 @@ CLAIMS_METHOD = (
 
 
 def write_comparison_files(
-    before: Results, after: Results, out: str | Path
+    before: Results,
+    after: Results,
+    out: str | Path,
+    settings_filter: Mapping[str, str] | None = None,
 ) -> tuple[Path, list[str]]:
     """Write the comparison of two sweeps to the folder `out`.
 
@@ -49,6 +54,9 @@ def write_comparison_files(
         before: results of the earlier sweep.
         after: results of the later sweep.
         out: folder, made if absent.
+        settings_filter: value that each setting has in all trials of both sweeps, as text, by
+            setting name. A level of the filter does not make the sweeps different where the
+            setting is a factor in one of them alone.
 
     Returns:
         The path of the HTML page, and the sentences on what changed.
@@ -56,6 +64,9 @@ def write_comparison_files(
     Raises:
         AnalysisError: the two have nothing in common, or `out` cannot be written to.
     """
+    before, after = (
+        _remove_filtered_levels(results, settings_filter or {}) for results in (before, after)
+    )
     changes = compute_changes(build_comparisons(before), build_comparisons(after))
     suffixes = (
         [f"-{name}" for name in make_slugs([c.label for c in changes])]
@@ -84,6 +95,21 @@ def write_comparison_files(
     files["tables/changes.csv"] = format_csv(tabulate_sweep_changes(changes)).encode()
     lines = [line for section in content.sections for line in section.answer]
     return write_report_files(Path(out), files), lines
+
+
+def _remove_filtered_levels(results: Results, settings_filter: Mapping[str, str]) -> Results:
+    """Return `results` with variants that leave out the levels of the filter."""
+    trials, expected = (
+        frame.assign(
+            variant=[remove_levels(variant, settings_filter) for variant in frame["variant"]]
+        ).astype({"variant": frame["variant"].dtype})
+        for frame in (results.trials, results.expected)
+    )
+    untrained = tuple(
+        replace(cells, variant=remove_levels(cells.variant, settings_filter))
+        for cells in results.untrained
+    )
+    return replace(results, trials=trials, expected=expected, untrained=untrained)
 
 
 def _build_section(pair_changes: SweepChanges, suffix: str) -> ReportSection:

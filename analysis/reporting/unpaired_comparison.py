@@ -22,10 +22,9 @@ def describe_unpaired(comparison: Comparison, scope: str) -> list[str]:
     if not whole:
         return [f"{scope}: no norm has a seed with a result at every batch size."]
     if name not in whole:
-        return [
-            f"{scope}: the reference {describe_incomplete_norm(comparison, name)}; try "
-            f"--reference {whole[0]}."
-        ]
+        # a reference beside which no other norm could be compared is not suggested
+        other = f"; try --reference {whole[0]}" if len(whole) > 1 else ""
+        return [f"{scope}: the reference {describe_incomplete_norm(comparison, name)}{other}."]
     if whole == [name]:
         return [
             f"{scope}: no norm but the reference {name} has a seed with a result at every batch "

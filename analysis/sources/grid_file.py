@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,11 @@ def check_grid_matches_run(
         AnalysisError: the source has no such sweep, or it was run with another grid.
     """
     path, name = grid.path, grid.name
+    typed_path = shlex.quote(str(path))
     if name not in sweeps:
         raise AnalysisError(
             f"{typed_source} holds no sweep {name}, which {path} names: `norm-sweep run "
-            f"{path}` first"
+            f"{typed_path}` first"
         )
     last = grid_states.get(name)
     digest = last.get("digest") if isinstance(last, dict) else None
@@ -98,9 +100,10 @@ def check_grid_matches_run(
             f"earlier version), so {path} could not be compared with it."
         ]
     if digest != grid.digest:
+        report = f"norm-sweep report {shlex.quote(typed_source)}"
         raise AnalysisError(
             f"{path} is not the grid that the sweep {name} was last run with: `norm-sweep run "
-            f"{path}` first, or report the sweep as it was run: `norm-sweep report {typed_source}`"
+            f"{typed_path}` first, or report the sweep as it was run: `{report}`"
         )
     changes = last.get("changes") if isinstance(last, dict) else ""
     if changes:

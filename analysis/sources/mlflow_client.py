@@ -20,7 +20,7 @@ from analysis.sources.mlflow_runs import (
 from analysis.sources.proxy_hint import format_proxy_hint
 from analysis.sources.raw_results import METRIC_NAMES, PackedBits, RawResults
 from analysis.sources.run_cache import RunHistory, cache_histories, read_cached_histories
-from analysis.sources.source_location import CORRECT_FILE
+from analysis.sources.source_location import CORRECT_FILE, suggest_local_records
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,7 +58,8 @@ def read_with_client(uri: str, name: str) -> RawResults:
             read = pool.map(lambda run: _read_history(client, run), new)
             fresh = dict(zip((run.run_id for run in new), read, strict=True))
     except MlflowException as error:
-        said = f"{str(error).splitlines()[0]}{format_proxy_hint(uri)}"
+        hints = f"{format_proxy_hint(uri)}{suggest_local_records(name)}"
+        said = f"{str(error).splitlines()[0]}{hints}"
         raise AnalysisError(f"MLflow at {uri} cannot be read: {said}") from error
     cache_histories(new, fresh)
     histories |= fresh

@@ -89,7 +89,8 @@ def _locate_sweep_of_grid(path: Path) -> SourceLocation:
     except AnalysisError as error:
         raise AnalysisError(
             f"the sweep {name} of {path} has no records in {folder}, and there is no MLflow "
-            f"database here; type `python -m sweep run {path}` first, or go where you did"
+            f"database here; type `python -m sweep run {shlex.quote(str(path))}` first, or "
+            "go where you did"
         ) from error
 
 

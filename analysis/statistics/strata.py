@@ -47,6 +47,31 @@ def parse_levels(variant: str) -> dict[str, str]:
     return {"": nameless, **named} if nameless else named
 
 
+def remove_levels(variant: str, levels: Mapping[str, str]) -> str:
+    """Return the variant without the parts that name one of `levels`.
+
+    Args:
+        variant: levels of further factors, as the column `variant` holds them.
+        levels: level as text, by the factor's name.
+
+    >>> remove_levels("lr=0.1, epochs=2", {"lr": "0.1", "epochs": "3"})
+    'epochs=2'
+    >>> remove_levels('layer="stem, b=2", lr=1', {"lr": "1"})
+    'layer="stem, b=2"'
+    """
+    parts = list(_split_variant(variant))
+    kept = [part for part in parts if not (part[1] and levels.get(part[0]) == part[2])]
+    if len(kept) == len(parts):
+        return variant
+    return ", ".join(f"{name}{sign}{_quote_level(level)}" for name, sign, level in kept)
+
+
+def _quote_level(level: str) -> str:
+    """Return a level as a variant holds it: as a JSON string where the level contains `, `."""
+    is_ambiguous = ", " in level or level.startswith('"')
+    return json.dumps(level, ensure_ascii=False) if is_ambiguous else level
+
+
 def _split_variant(variant: str) -> Iterator[tuple[str, str, str]]:
     """Yield a variant's parts as name, `=` and level, the last two empty if there is no `=`."""
     while variant:

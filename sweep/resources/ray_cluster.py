@@ -31,6 +31,7 @@ from sweep.resources.temporary_folder import (
     remove_dead_sessions,
     remove_session,
     require_temporary_folder,
+    write_ray_start_file,
 )
 
 OF_A_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -81,6 +82,7 @@ class Cluster:
                     ray.init(address=address, runtime_env=environment, **quiet)
             else:
                 remove_dead_sessions()
+                write_ray_start_file()
                 start_here(quiet, say)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own

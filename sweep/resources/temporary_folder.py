@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 SESSION_OWNER = "norm-sweep.json"
 """File in a session's folder that names the process which started the session."""
 
+RAY_START_FILE = "norm-sweep-{pid}.json"
+"""File beside the sessions that names a process which starts Ray, until `SESSION_OWNER` exists."""
+
 REMEDY = "name another folder: RAY_TMPDIR=/short/path python -m sweep run …"
 
 
@@ -95,10 +98,26 @@ def _owner(path: Path) -> str:
         return f"user {path.stat().st_uid}"
 
 
+def write_ray_start_file() -> None:
+    """Write a file that says that this process starts Ray.
+
+    By the file `remove_dead_sessions` finds the session of a process that was killed before
+    `mark_session`.
+    """
+    with suppress(OSError):
+        _ray_start_file().write_text(json.dumps(_identify_process(os.getpid())))
+
+
+def _ray_start_file() -> Path:
+    """Return the path of this process's `RAY_START_FILE`."""
+    return ray_folder() / RAY_START_FILE.format(pid=os.getpid())
+
+
 def mark_session(session: Path) -> None:
     """Write into a session's folder that this process has started the session."""
     with suppress(OSError):
         (session / SESSION_OWNER).write_text(json.dumps(_identify_process(os.getpid())))
+        _ray_start_file().unlink(missing_ok=True)
 
 
 def mark_sessions_of_this_process() -> list[Path]:
@@ -138,6 +157,21 @@ def remove_dead_sessions() -> None:
             if owner != _identify_process(owner["pid"]) and _is_visible_here(owner):
                 logger.info("deleting the session of a killed run: %s", file.parent)
                 remove_session(file.parent)
+    for file in ray_folder().glob(RAY_START_FILE.format(pid="*")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            owner = json.loads(file.read_text())
+            if _is_visible_here(owner) and not process_start(owner["pid"]):
+                _remove_unmarked_sessions(file, int(owner["pid"]))
+
+
+def _remove_unmarked_sessions(ray_start_file: Path, pid: int) -> None:
+    """Delete the sessions of the process `pid` that are newer than its file, and the file."""
+    since = ray_start_file.stat().st_mtime  # an earlier process may have had the same number
+    for session in ray_folder().glob(session_pattern_of(pid)):
+        if session.stat().st_mtime >= since:
+            logger.info("deleting the session of a run killed while Ray started: %s", session)
+            remove_session(session)
+    ray_start_file.unlink()
 
 
 def _identify_process(pid: int) -> dict[str, object]:

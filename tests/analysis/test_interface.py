@@ -140,3 +140,15 @@ def test_a_sweep_is_not_compared_with_itself(tmp_path: Path) -> None:
     source = write_folder(make_sweep(), tmp_path)
     with pytest.raises(analysis.AnalysisError, match="both name the sweep"):
         analysis.write_comparison(source, source, tmp_path / "out")
+
+
+def test_a_filtered_level_of_one_sweep_alone_does_not_make_the_sweeps_different(
+    tmp_path: Path,
+) -> None:
+    single = frame_of().assign(lr=0.1)
+    crossed = pd.concat(single.assign(variant=f"lr={lr}", lr=lr) for lr in (0.1, 0.2))
+    found = analysis.write_comparison(single, crossed, tmp_path, settings_filter={"lr": "0.1"})
+    assert not any("Not the same thing" in line for line in found.headline)
+    rest = crossed[crossed["lr"] == 0.1]
+    found = analysis.write_comparison(single, rest, tmp_path)
+    assert found.headline[0].startswith("Not the same thing was trained")

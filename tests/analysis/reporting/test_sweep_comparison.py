@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,21 @@ def test_compare_says_where_the_two_are_of_different_data(trials: Results, tmp_p
     page, lines = write_comparison_files(trials, small, tmp_path / "out")
     assert lines[0].startswith("Not the same thing was trained: before is digits, allcnn, after is")
     assert "PART OF THE DATA: 500 training images" in page.with_suffix(".md").read_text()
+
+
+def test_a_chosen_level_that_is_a_factor_in_one_of_the_two_makes_no_difference(
+    trials: Results, tmp_path: Path
+) -> None:
+    crossed = replace(
+        trials,
+        trials=trials.trials.assign(variant="train.optimizer.lr=0.1"),
+        expected=trials.expected.assign(variant="train.optimizer.lr=0.1"),
+    )
+    chosen = {"train.optimizer.lr": "0.1"}
+    _, lines = write_comparison_files(trials, crossed, tmp_path, chosen)
+    assert not any("Not the same thing" in line for line in lines)
+    _, lines = write_comparison_files(trials, crossed, tmp_path)
+    assert lines[0].startswith("Not the same thing was trained")
 
 
 def test_compare_refuses_what_has_nothing_in_common(trials: Results, tmp_path: Path) -> None:

@@ -59,6 +59,13 @@ def test_a_reference_that_lacks_a_batch_size_is_named(tmp_path: Path) -> None:
     ) in write_answer(found)[0]
 
 
+def test_no_other_reference_is_suggested_where_none_could_be_compared(tmp_path: Path) -> None:
+    cells = {("a", 4): 6.0, ("b", 4): 7.0, ("b", 2): 7.0}
+    found = only(trials_of(tmp_path, table(cells), "norm,batch_size,seed,test_error"))
+    assert "the reference a has no seed with a result" in write_answer(found)[0]
+    assert "--reference" not in write_answer(found)[0]
+
+
 def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Path) -> None:
     rows = table({("a", 4): 6}) + table({("b", 4): 7}, first=10)
     found = only(trials_of(tmp_path, rows, "norm,batch_size,seed,test_error"))

@@ -46,3 +46,14 @@ def test_a_proxy_that_stands_between_is_named(
         load_results("small")
     assert ("HTTP_PROXY sends this through a proxy" in str(caught.value)) is not exempt
     assert str(caught.value).endswith("export no_proxy=127.0.0.1") is not exempt
+
+
+def test_records_that_lie_here_are_named_where_mlflow_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    write_folder(make_sweep(num_seeds=1), tmp_path / "runs")
+    with pytest.raises(AnalysisError, match="records are here: `norm-sweep report runs/small`"):
+        load_results("small")

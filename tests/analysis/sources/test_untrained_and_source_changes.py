@@ -77,6 +77,10 @@ def test_a_grid_file_stands_for_its_sweep(tmp_path: Path, monkeypatch: pytest.Mo
     grid.write_text("name: small\nstorage: kept\nfactors: {norm: [batchnorm]}\n")
     with pytest.raises(AnalysisError, match=r"no records in kept/small.*sweep run grid.yaml"):
         locate_source(grid)
+    spaced = grid.with_name("my grid.yaml")
+    spaced.write_text(grid.read_text())
+    with pytest.raises(AnalysisError, match=r"sweep run 'my grid\.yaml'"):
+        locate_source(spaced)
     write_folder(make_sweep(num_seeds=2), tmp_path / "kept")
     assert (locate_source(grid).kind, locate_source(grid).path) == ("records", Path("kept/small"))
     done = CliRunner().invoke(app, ["report", "grid.yaml", "--out", "out"])

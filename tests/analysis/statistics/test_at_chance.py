@@ -48,6 +48,16 @@ def test_an_error_within_the_binomial_noise_of_guessing_is_chance(
     assert mark_at_chance(frame).tolist() == [True, False, True, False]
 
 
+def test_a_norm_at_chance_where_it_has_a_result_is_said_to_lack_the_others(tmp_path: Path) -> None:
+    rows = rows_of({"bn": {64: 9.7, 16: 11}}, seeds=5) + guessing("dead", (64,))
+    failed = [f"dead,16,{seed},,failed,90,digits,cnn,10000" for seed in range(5)]
+    text = write_answer(only(trials_of(tmp_path, rows + failed)))[0]
+    assert text.startswith(
+        "dead has learnt nothing at any batch size at which it has a result: every trial with a "
+        "result diverged or ended at the error of guessing (90 %)"
+    )
+
+
 def test_a_norm_at_chance_everywhere_is_named_and_not_praised(tmp_path: Path) -> None:
     rows = rows_of({"bn": {64: 9.7, 16: 11, 4: 14.9, 2: 24.2}}, seeds=5) + guessing("dead")
     found = only(trials_of(tmp_path, rows))

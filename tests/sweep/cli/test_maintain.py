@@ -1,7 +1,10 @@
-"""`gc`: what it deletes, and what it must not."""
+"""`gc`: what it deletes, and what it must not; `sync` after a driver that died early."""
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,9 @@ from typer.testing import CliRunner
 from sweep.cli.app import app
 from sweep.errors import ExitCode
 from sweep.planning.plan import Plan
-from sweep.records.lease import hold_lease
+from sweep.records.lease import LEASE_FILE, Holder, current_holder, hold_lease
+from sweep.tracking import export
+from sweep.tracking.export import ExportResult
 from trainables.spec import Outcome
 
 
@@ -65,3 +70,19 @@ def test_twice_is_nothing_the_second_time(plan: Plan) -> None:
     result = CliRunner().invoke(app, ["gc", "grid.yaml"])
     assert "checkpoints of 0 trials" in result.stdout
     assert Path("runs/small").is_dir()
+
+
+def test_sync_follows_a_driver_that_died_before_the_first_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = save(load())
+    asked = []
+    monkeypatch.setattr(export, "export_all", lambda grid: asked.append(grid) or ExportResult())
+    assert CliRunner().invoke(app, ["sync", "grid.yaml"]).exit_code == ExitCode.REFUSED
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = Holder(socket.gethostname(), ended.pid, "2026-01-01T00:00:00+00:00", "1")
+    plan.folder.storage.write(LEASE_FILE, dead.to_json())
+    assert CliRunner().invoke(app, ["sync", "grid.yaml"]).exit_code == ExitCode.NOT_TRACKED
+    assert len(asked) == 1
+    assert current_holder(plan.folder) is None

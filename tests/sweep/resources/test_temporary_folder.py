@@ -15,12 +15,14 @@ import pytest
 from sweep.errors import ExitCode, RefusedError
 from sweep.resources.ray_compat import LONGEST_SOCKET_NAME
 from sweep.resources.temporary_folder import (
+    RAY_START_FILE,
     SESSION_OWNER,
     mark_session,
     mark_sessions_of_this_process,
     ray_folder,
     remove_dead_sessions,
     require_temporary_folder,
+    write_ray_start_file,
 )
 
 
@@ -161,3 +163,28 @@ def test_sessions_of_dead_runs_go_and_others_stay(
     remove_dead_sessions()
     left = [name for name, session in sessions.items() if session.exists()]
     assert left == ["alive", "elsewhere", "kept", "odd"]
+
+
+def test_a_session_of_a_run_that_was_killed_while_ray_started_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    folder = tmp_path / "ray"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    earlier = folder / f"session_2026-01-01_10-00-00_123456_{ended.pid}"
+    earlier.mkdir(parents=True)
+    os.utime(earlier, (1, 1))
+    write_ray_start_file()
+    mine = folder / RAY_START_FILE.format(pid=os.getpid())
+    theirs = folder / RAY_START_FILE.format(pid=ended.pid)
+    theirs.write_text(json.dumps({**json.loads(mine.read_text()), "pid": ended.pid}))
+    begun = [folder / f"session_2026-01-02_10-00-00_123456_{p}" for p in (ended.pid, os.getpid())]
+    for session in begun:
+        session.mkdir()
+    remove_dead_sessions()
+    assert [session.exists() for session in (earlier, *begun)] == [True, False, True]
+    assert not theirs.exists()
+    assert mine.exists()
+    mark_session(begun[1])
+    assert not mine.exists()
