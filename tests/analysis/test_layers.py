@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    *("errors", "schema", "options", "sources", "statistics", "formatting", "published"),
+    *("errors", "logs", "schema", "options", "sources", "statistics", "formatting", "published"),
     *("findings", "figures", "reporting", "interface", "plots", "cli"),
 )
 """Each may import those before it."""

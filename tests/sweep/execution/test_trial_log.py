@@ -43,10 +43,10 @@ def test_an_attempt_that_completes() -> None:
     given = assignment(epochs=2)
     attempt = finished(given)
     start, first, second, end = texts(log_of(given))
-    name, host = attempt.record.attempts[0]["id"], attempt.record.attempts[0]["host"]
+    name, host = attempt.record.attempts[0].id, attempt.record.attempts[0].host
     assert start.startswith(f"attempt {name} starts on {host}, process ")
     assert start.endswith(", device cpu, with 0.1.0, at epoch 0, step 0")
-    error = attempt.record.epochs[0]["test_error"]
+    error = attempt.record.epochs[0].metrics.test_error
     assert first.startswith("epoch 1 of 2: train loss ")
     assert f"test error {error:.2f} %" in first
     assert second.startswith("epoch 2 of 2: ")
@@ -64,10 +64,10 @@ def test_a_second_attempt_appends_and_names_one_that_was_lost() -> None:
     lines = texts(log_of(given))
     assert sum("starts on" in line for line in lines) == 2
     assert (
-        f"attempt {lost['id']} on {lost['host']} ended without a message: its process was lost"
+        f"attempt {lost.id} on {lost.host} ended without a message: its process was lost"
         in (lines)
     )
-    (again,) = (line for line in lines if line.startswith(f"attempt {last['id']} starts"))
+    (again,) = (line for line in lines if line.startswith(f"attempt {last.id} starts"))
     assert again.endswith(", at epoch 1, step 0")
 
 
@@ -75,9 +75,11 @@ def test_a_suspended_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     given = assignment(epochs=3)
     attempt = Attempt(given)
     attempt.step()
+    assert attempt.info is not None
+    name = attempt.info.id
     monkeypatch.setattr(Attempt, "is_stop_requested", lambda self: True)
     attempt.step()
-    assert texts(log_of(given))[-1] == f"attempt {attempt.entry['id']} is suspended: interrupted"
+    assert texts(log_of(given))[-1] == f"attempt {name} is suspended: interrupted"
 
 
 def test_a_failed_attempt_has_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +165,9 @@ def test_a_record_is_the_same_with_or_without_a_log(monkeypatch: pytest.MonkeyPa
     unlogged = finished(assignment("runs/unlogged")).record
     assert logged.weights_digest == unlogged.weights_digest
     assert set(vars(logged)) == set(vars(unlogged))
-    assert [set(a) for a in logged.attempts] == [set(a) for a in unlogged.attempts]
+    assert [set(a.to_json()) for a in logged.attempts] == [
+        set(a.to_json()) for a in unlogged.attempts
+    ]
 
 
 @pytest.mark.parametrize("place", ["runs", "mock://bucket/runs"])

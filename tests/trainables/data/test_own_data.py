@@ -211,8 +211,8 @@ def test_a_missing_root_is_asked_for_where_it_belongs(monkeypatch: pytest.Monkey
     expected = r"write data: {name: probe_data:files, root: …}"
     with pytest.raises(ValueError, match=expected):
         own.complete_data_options(DataSpec(name="probe_data:files"))
-    own.use_root("folder")
+    own.set_custom_data_root("folder")
     try:
         own.complete_data_options(DataSpec(name="probe_data:files"))
     finally:
-        own.use_root(None)
+        own.set_custom_data_root(None)
