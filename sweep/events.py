@@ -164,7 +164,7 @@ def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
             state.failure = state.failure or f"on_event raised {type(error).__name__}: {error}"
 
     state.on_epoch = lambda trial: send(EpochEnded(trial.trial, trial.epochs, trial.test_error))
-    state.on_end = lambda trial: send(trial_ended(state, trial))
+    state.on_end = lambda trial: send(make_trial_ended(state, trial))
     state.on_notice = lambda line: send(Noticed(line))
     on_event(TrainingStarted(state))
     yield
@@ -173,7 +173,7 @@ def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
     on_event(TrainingEnded(state))
 
 
-def trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
+def make_trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
     """Return the event of a trial that has just ended."""
     return TrialEnded(
         trial=trial.trial,

@@ -89,7 +89,7 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
         format_share_forecast,
     )
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         feasible = try_cells(grid, on_event)
         if calibrate:
             _calibrate(feasible, on_event)
@@ -109,7 +109,7 @@ def status(grid: Grid) -> SweepStatus:
     from sweep.planning.trial_states import read_trial_states
     from sweep.records.lease import current_holder
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         states = read_trial_states(without_infeasible_cells(grid), with_damaged=True)
         return SweepStatus(states, current_holder(states.folder))
 
@@ -127,7 +127,7 @@ def sync(grid: Grid) -> SyncResult:
     from sweep.records.lease import hold_lease
     from sweep.tracking.export import export_all
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         states = read_trial_states(without_infeasible_cells(grid))
         if not states.records:
             raise RefusedError(f"{states.folder.storage.uri} holds no records yet")
@@ -165,7 +165,7 @@ def reproduce(
         lines.append(line)
         send_message(on_event, Level.INFO, line)
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         found = reproduction.find_trial(grid, trial)
         require_data(grid, download=True)
         states = read_trial_states(grid)
@@ -202,7 +202,7 @@ def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
 
 
 @contextmanager
-def _library_call() -> Iterator[None]:
+def _raising_sweep_errors_only() -> Iterator[None]:
     """Restore the environment when the block ends, and raise `SweepError`s alone."""
     with restored_environment(), raise_sweep_errors():
         yield

@@ -67,7 +67,7 @@ ABANDON_EXPORT_S = 0.1
 """How long a sweep that ends in an error waits for MLflow."""
 
 
-class _Training(NamedTuple):
+class _TrainingResult(NamedTuple):
     """What a training has come to; the fields are those of `RunResult`."""
 
     export: ExportResult
@@ -113,10 +113,12 @@ def run(
     """
     again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
-        return _run(grid, on_event, address, again)
+        return _run_stages(grid, on_event, address, again)
 
 
-def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]) -> RunResult:
+def _run_stages(
+    grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
+) -> RunResult:
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
     require_no_connection()
     require_reachable(address)
@@ -138,7 +140,7 @@ def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Out
             training = _train_plan(plan, on_event, address, lease)
         else:
             save_expected(states)
-            training = _Training(export_all(states.grid))
+            training = _TrainingResult(export_all(states.grid))
     after = read_states_after(states, training.ended)
     return RunResult(states, after, training.export, training.stops, training.is_interrupted)
 
@@ -160,10 +162,10 @@ def rehearse(
     """
     again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
-        return _rehearse(grid, on_event, address, again)
+        return _rehearse_stages(grid, on_event, address, again)
 
 
-def _rehearse(
+def _rehearse_stages(
     grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
 ) -> Rehearsal:
     require_no_driver(sweep_folder(grid))
@@ -178,7 +180,7 @@ def _rehearse(
         with report_stage(on_event, Stage.CHECK_DATA, "checking the data"):
             require_undamaged_data(plan.grid)
     plan.folder.storage.require_writable()
-    cluster = _connect(plan, on_event, address)
+    cluster = _connect_to_ray(plan, on_event, address)
     try:
         capacity = check_cluster(plan, cluster, partial(report_stage, on_event, Stage.CHECK_NODES))
         slots = capacity.slots(capacity.shares(plan.grid)[0])
@@ -224,12 +226,12 @@ def try_cells(
 
 def _train_plan(
     plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
-) -> _Training:
+) -> _TrainingResult:
     signals, state = StopSignals(), None
     on_stage = partial(report_stage, on_event)
     try:
         with preload_workers(plan.grid, len(plan.missing())):
-            cluster = _connect(plan, on_event, address)
+            cluster = _connect_to_ray(plan, on_event, address)
         try:
             signals.keep_command_handlers()
             check_cluster(plan, cluster, partial(on_stage, Stage.CHECK_NODES))
@@ -255,12 +257,12 @@ def _train_plan(
             export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
     finally:
         signals.restore()
-    return _Training(
+    return _TrainingResult(
         export, state.ended_trial_ids, tuple(state.repeated.stops()), state.interrupted
     )
 
 
-def _connect(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
+def _connect_to_ray(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
     with report_stage(on_event, Stage.START_RAY, "starting Ray"):
         modules = find_custom_modules(plan.grid.import_paths)
         return Cluster(address, modules, partial(send_message, on_event, Level.INFO))

@@ -33,7 +33,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def new_app(name: str) -> typer.Typer:
+def create_app(name: str) -> typer.Typer:
     """Return a command line without commands, with `-h`, `--help` and `--version`."""
     columns = shutil.get_terminal_size().columns
     narrow = {"terminal_width": columns} if columns < MIN_PANEL_COLUMNS else {}
@@ -62,7 +62,7 @@ def new_app(name: str) -> typer.Typer:
     return made
 
 
-app = new_app("sweep")
+app = create_app("sweep")
 for command in (
     *(author.init, inspect.plan, train.run, inspect.status, maintain.sync),
     *(train.reproduce, author.parameters, maintain.gc, author.schema),
@@ -79,7 +79,7 @@ def main(commands: typer.Typer = app) -> None:
     code = int(ExitCode.DONE)
     try:
         try:
-            code = _exit_code_of(commands)
+            code = _run_for_exit_code(commands)
         finally:
             interrupts.detach_from_closed_terminal()
             sys.stdout.flush()
@@ -112,7 +112,7 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _exit_code_of(commands: typer.Typer) -> int:
+def _run_for_exit_code(commands: typer.Typer) -> int:
     """Run the command and return its exit code; a wrong option is a line on stderr and code 2."""
     try:
         return int(commands(standalone_mode=False) or 0)
@@ -122,11 +122,11 @@ def _exit_code_of(commands: typer.Typer) -> int:
             logger.exception("the command failed")
             raise
         if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
-            typer.echo(escape_invisible(usage_line(error)), err=True)
+            typer.echo(escape_invisible(format_usage_error(error)), err=True)
         return ExitCode.REFUSED
 
 
-def usage_line(error: Exception) -> str:
+def format_usage_error(error: Exception) -> str:
     """Return `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`."""
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)

@@ -17,13 +17,13 @@ from sweep.errors import ExitCode, RefusedError
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
-def _examples() -> list[str]:
+def _complete_example_names() -> list[str]:
     from sweep.grid.examples import example_names
 
     return example_names()
 
 
-def _norms() -> list[str]:
+def _complete_norm_names() -> list[str]:
     import normmods
 
     return list(normmods.names())
@@ -35,7 +35,7 @@ def init(
         str,
         typer.Option(
             help="A grid that comes with the program: quickstart, assocnorm-table3.",
-            autocompletion=_examples,
+            autocompletion=_complete_example_names,
         ),
     ] = "",
     verbose: Verbose = False,
@@ -90,7 +90,7 @@ def check_norm(
         typer.Argument(
             metavar="NORM",
             help="module:attr, or a registered norm's name.",
-            autocompletion=_norms,
+            autocompletion=_complete_norm_names,
         ),
     ],
     options: Annotated[

@@ -218,12 +218,14 @@ def cell_table(states: TrialStates) -> Table:
         table.add_column(str(size), justify="right", no_wrap=True)
     for (norm, variant), row in rows.items():
         label = f"{norm} · {variant}" if variant else norm
-        cells = [_seeds(states, row[size]) if size in row else Text("–") for size in sizes]
+        cells = [
+            _format_seed_counts(states, row[size]) if size in row else Text("–") for size in sizes
+        ]
         table.add_row(Text(label), *cells)
     return table
 
 
-def _seeds(states: TrialStates, trials: list[GridTrial]) -> Text:
+def _format_seed_counts(states: TrialStates, trials: list[GridTrial]) -> Text:
     outcomes = [states.outcome(trial) for trial in trials]
     done = sum(outcome is not None for outcome in outcomes)
     text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")

@@ -11,7 +11,7 @@ from rich.live import Live
 
 from sweep.display.live_view import LiveView, format_trial_end, print_line
 from sweep.display.status import is_running
-from sweep.events import trial_ended
+from sweep.events import make_trial_ended
 from sweep.execution.state import SweepState
 from sweep.results import SweepStatus
 
@@ -39,7 +39,7 @@ def watch_status(console: Console, read_status: Callable[[], SweepStatus]) -> Sw
             before, state = state, state_from_records(status)
             view.state = state
             if not is_live:
-                _print_ends(console, before, state)
+                _print_trial_ends(console, before, state)
     return status
 
 
@@ -56,8 +56,8 @@ def state_from_records(status: SweepStatus) -> SweepState:
     return state
 
 
-def _print_ends(console: Console, before: SweepState, now: SweepState) -> None:
+def _print_trial_ends(console: Console, before: SweepState, now: SweepState) -> None:
     for trial_id, trial in now.states.items():
         if trial.outcome is not None and before.states[trial_id].outcome is None:
             before.states[trial_id] = trial  # so that each trial is counted in its turn
-            print_line(console, format_trial_end(trial_ended(before, trial)))
+            print_line(console, format_trial_end(make_trial_ended(before, trial)))

@@ -63,7 +63,7 @@ class Assignment:
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"]), "preset": preset})
 
 
-def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:
+def parse_assignments(config: Mapping[str, Any]) -> list[Assignment]:
     """Return the assignments of a Tune trial, which its config holds as JSON."""
     return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
 

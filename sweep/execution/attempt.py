@@ -211,7 +211,7 @@ class Attempt:
         )
         record.attempts.append(self.info)
         self._log_start(self.info)
-        self._note_compilation()
+        self._record_compilation()
         # The log has a folder to be written into once the record is there.
         self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
 
@@ -253,17 +253,17 @@ class Attempt:
         Returns:
             Whether an epoch or an outcome was committed, not a checkpoint alone.
         """
-        self._note_compilation()
+        self._record_compilation()
         if isinstance(progress, Diverged):
             self.commit_outcome(Outcome.DIVERGED)
         elif self.trial is not None and progress is not None:
-            self._commit(self.trial, progress)
+            self._commit_epoch(self.trial, progress)
             return True
         elif self.trial is not None and self.writer.checkpoint_is_due(within_epoch=True):
             self._write_checkpoint(self.trial)
         return self.is_done
 
-    def _note_compilation(self) -> None:
+    def _record_compilation(self) -> None:
         """Record which steps ran compiled or from a CUDA graph, and notify why others did not."""
         if self.trial is None:
             return
@@ -275,7 +275,7 @@ class Attempt:
         for line in steps.warnings:
             self._notify(line)
 
-    def note_fused(self, num_networks: int) -> None:
+    def record_fused(self, num_networks: int) -> None:
         """Record that the trial has been trained as one network with others."""
         if self.info is not None:
             fused = max(num_networks, self.info.fused or 1)
@@ -312,7 +312,7 @@ class Attempt:
         except (Exception, SystemExit) as error:
             self.commit_outcome(Outcome.FAILED, error)
 
-    def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
+    def _commit_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
         self._require_current()
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         self.messages.info(
@@ -328,7 +328,7 @@ class Attempt:
             self.record.weights_digest = trial.weights_digest
             self.writer.correct_examples(trial.correct_bits())
             self.writer.last_checkpoint(trial)
-            self._close(Outcome.COMPLETED)
+            self._record_outcome(Outcome.COMPLETED)
         else:
             if self.writer.checkpoint_is_due(within_epoch=False):
                 self.writer.checkpoint(trial)
@@ -364,9 +364,9 @@ class Attempt:
     def commit_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Commit the trial's outcome, with the error that it ended in, if any."""
         self._require_current()
-        self._close(outcome, error)
+        self._record_outcome(outcome, error)
 
-    def _close(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def _record_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
         record = self.record
         record.outcome = outcome
         if self.trial is not None:

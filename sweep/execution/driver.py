@@ -59,7 +59,7 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
         listener = RunListener(state, exporter, lease, losses, can_grow=schedule.extensible)
         with receive_tune_events(listener):
             try:
-                _tune(schedule, lease.token)
+                _run_tune(schedule, lease.token)
             except Exception as error:  # Tune's own: what trials raise is in their records
                 logger.exception("Tune raised an error")
                 state.failure = state.failure or f"Ray: {describe_error(error)}"
@@ -84,7 +84,7 @@ def max_seeds_side_by_side(grid: Grid) -> int | None:
     return None if wanted == "auto" else wanted
 
 
-def _tune(schedule: Schedule, driver_token: str) -> None:
+def _run_tune(schedule: Schedule, driver_token: str) -> None:
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -101,7 +101,7 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
 
     # As text: of a grid search over anything else Tune makes a deep copy for every trial.
     assignments = [
-        json.dumps([_assignment(schedule, trial, driver_token).to_dict() for trial in group])
+        json.dumps([_make_assignment(schedule, trial, driver_token).to_dict() for trial in group])
         for group in schedule.groups
     ]
     shares = {trial_id: schedule.share(trial_id) for trial_id in schedule.shares}
@@ -157,7 +157,7 @@ def imports_out_of_garbage_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
+def _make_assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
     plan, grid = schedule.plan, schedule.plan.grid
     record = plan.records.get(trial.trial_id)
     return Assignment(

@@ -51,10 +51,10 @@ class RepeatedErrors:
             return []
         furthest = max(other.epochs for other in struck)
         cells = dict.fromkeys(other.trial.cell_name for other in struck)
-        healthy = {s.trial.cell_name for s in self.states.values() if _is_beyond(s, furthest)}
+        healthy = {s.trial.cell_name for s in self.states.values() if _has_more_epochs(s, furthest)}
         new = [cell for cell in cells if cell not in healthy and cell not in self.stopped]
         self.stopped |= dict.fromkeys(new, error)
-        if not healthy and _is_everywhere([s.trial for s in struck], self._untried):
+        if not healthy and _varies_in_every_factor([s.trial for s in struck], self._untried):
             self.ended_by = error
         return new
 
@@ -68,20 +68,20 @@ class RepeatedErrors:
         ]
 
 
-def _is_beyond(state: TrialState, epochs: int) -> bool:
+def _has_more_epochs(state: TrialState, epochs: int) -> bool:
     """Return whether a trial has a result, or is in training beyond this number of epochs."""
     if state.outcome is None:
         return state.epochs > epochs
     return state.outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
 
 
-def _is_everywhere(struck: Iterable[GridTrial], asked: Iterable[GridTrial]) -> bool:
+def _varies_in_every_factor(failed: Iterable[GridTrial], all_trials: Iterable[GridTrial]) -> bool:
     """Return whether the failed trials vary in each of norm, variant and batch size that varies."""
-    levels_struck, levels_asked = (
+    levels_failed, all_levels = (
         list(zip(*((t.norm, t.variant, t.spec.batch_size) for t in trials), strict=True))
-        for trials in (struck, asked)
+        for trials in (failed, all_trials)
     )
     return all(
         len(set(some)) >= min(2, len(set(every)))
-        for some, every in zip(levels_struck, levels_asked, strict=True)
+        for some, every in zip(levels_failed, all_levels, strict=True)
     )

@@ -52,7 +52,7 @@ def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[st
     ]
 
 
-def differing_circumstances(record: Record, device: str) -> Iterator[str]:
+def list_environment_differences(record: Record, device: str) -> Iterator[str]:
     """Yield a line for each version or device that differs from the record's."""
     here = collect_provenance(device)
     for name in ("code_version", "python", "platform", "device"):
@@ -143,8 +143,8 @@ def _train_again(
     if record is None:
         report("it has no record: there is nothing to compare with")
     if record and record.fused:
-        return _losses_are_alike(training, record, report, last)
-    verdicts = [_epoch_is_same(training, record, report) for _ in range(last)]
+        return _compare_losses(training, record, report, last)
+    verdicts = [_compare_next_epoch(training, record, report) for _ in range(last)]
     same = all(verdicts)
     if record and record.weights_digest and training.finished:
         weights_are_same = record.weights_digest == training.weights_digest
@@ -153,12 +153,14 @@ def _train_again(
     for line in training.steps.warnings:
         report(f"{line}: its bits are not those of a record whose steps were")
     if record and not same:
-        for line in differing_circumstances(record, device):
+        for line in list_environment_differences(record, device):
             report(line)
     return same
 
 
-def _epoch_is_same(training: Trial, record: Record | None, report: Callable[[str], None]) -> bool:
+def _compare_next_epoch(
+    training: Trial, record: Record | None, report: Callable[[str], None]
+) -> bool:
     metrics = training.run_epoch()
     begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
     if record is None or metrics.epoch > len(record.epochs):
@@ -169,7 +171,7 @@ def _epoch_is_same(training: Trial, record: Record | None, report: Callable[[str
     return not found
 
 
-def _losses_are_alike(
+def _compare_losses(
     training: Trial, record: Record, report: Callable[[str], None], num_epochs: int
 ) -> bool:
     """Train a trial alone whose record is of a group; return whether the losses are close."""

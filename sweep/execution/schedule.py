@@ -59,7 +59,7 @@ class Schedule:
             costs: how long an epoch takes, as far as this round has shown.
         """
         shares = {trial.trial_id: self.shares[trial.trial_id][1:] for trial in trials}
-        return _place(self.plan, self.gpu_shares, self.is_remote, trials, shares, costs)
+        return _build_schedule(self.plan, self.gpu_shares, self.is_remote, trials, shares, costs)
 
 
 def make_schedule(
@@ -77,7 +77,7 @@ def make_schedule(
     gpu_shares = measure_gpu_shares(plan, capacity, on_message, report_stage, is_remote=remote)
     trials = plan.missing()
     shares = {trial.trial_id: tuple(gpu_shares.shares(trial)) for trial in trials}
-    return _place(plan, gpu_shares, remote, trials, shares, plan.costs)
+    return _build_schedule(plan, gpu_shares, remote, trials, shares, plan.costs)
 
 
 def check_cluster(plan: Plan, cluster: Cluster, report_stage: ReportStage) -> Capacity:
@@ -95,7 +95,7 @@ def check_cluster(plan: Plan, cluster: Cluster, report_stage: ReportStage) -> Ca
     return capacity
 
 
-def _place(
+def _build_schedule(
     plan: Plan,
     gpu_shares: GpuShares,
     is_remote: bool,

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray import tune
 
-from sweep.execution.assignment import assignments_of
+from sweep.execution.assignment import parse_assignments
 from sweep.execution.attempt import Attempt, Terminated
 from sweep.execution.trial_group import TrialGroup
 from sweep.execution.trial_writer import SupersededError
@@ -35,7 +35,7 @@ class TrialTrainable(tune.Trainable):
         """Read the assignments; training begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
         logging.captureWarnings(True)  # they go into the trial's log
-        self.assignments = assignments_of(config)
+        self.assignments = parse_assignments(config)
         self.width = config["width"]
         self.group: TrialGroup | None = None
         self.reported_at: float | None = None

@@ -78,15 +78,15 @@ class TrialGroup:
 
     def _advance(self, running: list[Attempt]) -> list[Attempt]:
         """Train a chunk of steps of the trials that are furthest behind, until all are level."""
-        behind = min(_position(attempt) for attempt in running)
-        together = [attempt for attempt in running if _position(attempt) == behind]
+        behind = min(_training_position(attempt) for attempt in running)
+        together = [attempt for attempt in running if _training_position(attempt) == behind]
         if self._is_separate or len(together) == 1 or self._width == 1:
             return [attempt for attempt in together if attempt.advance()]
         return self._advance_side_by_side(together)
 
     def _advance_side_by_side(self, together: list[Attempt]) -> list[Attempt]:
         try:
-            lockstep = self._lockstep_of(together)
+            lockstep = self._get_lockstep(together)
             progress = lockstep.advance()
         except Terminated:
             raise
@@ -96,11 +96,11 @@ class TrialGroup:
             return []
         for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):
             if num_networks > 1:
-                attempt.note_fused(num_networks)
+                attempt.record_fused(num_networks)
         pairs = list(zip(together, progress, strict=True))
         return [attempt for attempt, what in pairs if attempt.commit_progress(what)]
 
-    def _lockstep_of(self, together: list[Attempt]) -> LockstepTraining:
+    def _get_lockstep(self, together: list[Attempt]) -> LockstepTraining:
         from trainables.fused.lockstep import LockstepTraining
 
         trials = [attempt.trial for attempt in together if attempt.trial is not None]
@@ -114,6 +114,6 @@ class TrialGroup:
             attempt.restart("side by side they failed")
 
 
-def _position(attempt: Attempt) -> tuple[int, int]:
+def _training_position(attempt: Attempt) -> tuple[int, int]:
     trial = attempt.trial
     return (trial.epoch, trial.steps_into_epoch) if trial is not None else (0, 0)

@@ -58,17 +58,17 @@ class TrialWriter:
 
     def settle(self) -> None:
         """Wait until every file is on the disk; raises the error of one that cannot be written."""
-        self._write_last()
-        self._wait_for(set(self._writes))
+        self._write_last_checkpoint()
+        self._wait_for_writes(set(self._writes))
 
     def settle_reported(self) -> None:
         """Wait until the files that the driver reads are written; raises the error of one."""
         if CHECKPOINT in self._reported:
-            self._write_last()
-        self._wait_for(self._reported & set(self._writes))
-        self._write_last()
+            self._write_last_checkpoint()
+        self._wait_for_writes(self._reported & set(self._writes))
+        self._write_last_checkpoint()
 
-    def _wait_for(self, those: set[str]) -> None:
+    def _wait_for_writes(self, those: set[str]) -> None:
         wait(self._writes[what] for what in those)
         for what in those:
             self._writes[what].result()
@@ -91,7 +91,7 @@ class TrialWriter:
 
     def record(self, record: Record) -> Future[None]:
         """Begin to write the record as it is now; the future is done when it is on the disk."""
-        return self._write(RECORD, partial(self._folder.save_json, record.to_json()))
+        return self._submit_write(RECORD, partial(self._folder.save_json, record.to_json()))
 
     def checkpoint(self, trial: Trial) -> None:
         """Begin to write a checkpoint of the trial in its present state."""
@@ -109,7 +109,7 @@ class TrialWriter:
                 self._cost_s,
             )
 
-        self._write(CHECKPOINT, write)
+        self._submit_write(CHECKPOINT, write)
 
     def last_checkpoint(self, trial: Trial) -> None:
         """Have a finished trial's checkpoint written after the driver is told of its outcome."""
@@ -121,7 +121,7 @@ class TrialWriter:
 
     def correct_examples(self, bits: bytes) -> None:
         """Begin to write which test examples were right (`Trial.correct_bits`)."""
-        self._write(CORRECT, partial(self._folder.save_correct, bits))
+        self._submit_write(CORRECT, partial(self._folder.save_correct, bits))
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
         """Return whether a checkpoint is due: at an epoch's end sooner than within it."""
@@ -130,18 +130,18 @@ class TrialWriter:
             pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
         return time.monotonic() - self._last > pause
 
-    def _write_last(self) -> None:
+    def _write_last_checkpoint(self) -> None:
         write, self._write_later = self._write_later, None
         if write is not None:
-            self._write(CHECKPOINT, write)
+            self._submit_write(CHECKPOINT, write)
 
-    def _write(self, what: str, write: Callable[[], None]) -> Future[None]:
+    def _submit_write(self, what: str, write: Callable[[], None]) -> Future[None]:
         if what in self._writes:
             self._writes[what].result()
-        self._writes[what] = _writers().submit(write)
+        self._writes[what] = _writer_threads().submit(write)
         return self._writes[what]
 
 
 @lru_cache(maxsize=1)
-def _writers() -> ThreadPoolExecutor:
+def _writer_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(NUM_WRITERS, thread_name_prefix="commits")

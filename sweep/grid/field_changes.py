@@ -27,7 +27,7 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
         if path[0] == "factors":  # whose names have dots themselves
             path = ["factors", ".".join(path[1:])] if path[1:] else path
             source.replaced_factors.update(path[1:])
-        elif name in _mapping(source.data.get("factors")):
+        elif name in _as_mapping(source.data.get("factors")):
             raise RefusedError(f"--set {name}: it is a factor here; set factors.{name}=[...]")
         if not sign or not all(part.replace("_", "").isalnum() for part in name.split(".")):
             raise RefusedError(
@@ -36,7 +36,7 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
         _set_field(source, tuple(path), parse_value(text, f"--set {name}"))
 
 
-def _mapping(value: object) -> dict[str, object]:
+def _as_mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 

@@ -139,11 +139,11 @@ def _find_replacements(
         small: the trials that are trained in their place.
     """
     pairs = [(trial.spec, shrink_trial(trial.spec)) for trial in full]
-    yield from _compare("data", pairs, _data_choice)
-    yield from _compare("model", pairs, lambda s: ModelChoice(s.model.name, s.model.width))
-    yield from _compare("train.epochs", pairs, lambda s: s.train.epochs)
-    yield from _compare("train.optimizer.lr", pairs, _learning_rate)
-    yield from _compare("norm.num_groups", pairs, lambda s: s.norm.options.get("num_groups"))
+    yield from _compare_field("data", pairs, _data_choice)
+    yield from _compare_field("model", pairs, lambda s: ModelChoice(s.model.name, s.model.width))
+    yield from _compare_field("train.epochs", pairs, lambda s: s.train.epochs)
+    yield from _compare_field("train.optimizer.lr", pairs, _learning_rate)
+    yield from _compare_field("norm.num_groups", pairs, lambda s: s.norm.options.get("num_groups"))
     dropped = {one.train.watch for one, other in pairs if one.train.watch != other.train.watch}
     if dropped:
         yield Replacement("train.watch", tuple(sorted(map(str, dropped))), None)
@@ -154,7 +154,7 @@ def _find_replacements(
         yield Replacement("trials", (len(full),), len(small))
 
 
-def _compare(
+def _compare_field(
     field: str, pairs: Sequence[tuple[TrialSpec, TrialSpec]], get: Callable[[TrialSpec], Value]
 ) -> Iterator[Replacement]:
     """Yield each new value of a field with all the old ones that it stands for."""

@@ -52,7 +52,7 @@ def check_feasibility(grid: Grid) -> FeasibleGrid:
             `infeasible: skip`; and for a grid of which no cell is left.
     """
     reasons = find_infeasible_cells(grid.trials)
-    lines = _lines(reasons.values())
+    lines = _format_reasons(reasons.values())
     if reasons and not grid.skip_infeasible:
         refused = {trial.norm for trial, _ in reasons.values()}
         works = {t.norm for t in grid.trials if _id_without_seed(t) not in reasons}
@@ -68,11 +68,11 @@ def check_feasibility(grid: Grid) -> FeasibleGrid:
         trials=kept,
         left_out=(*grid.left_out, *group_infeasible_cells(reasons.values())),
         skipped=tuple(lines),
-        not_fusable=_reasons_not_fusable(grid, kept),
+        not_fusable=_find_reasons_not_fusable(grid, kept),
     )
 
 
-def _lines(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
+def _format_reasons(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
     """Return a line per norm and reason, with all batch sizes that it concerns."""
     sizes: dict[tuple[str, str], list[int]] = {}
     for trial, reason in reasons:
@@ -108,7 +108,9 @@ def find_infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[Gri
     return dict(reversed(reasons.items()))
 
 
-def _reasons_not_fusable(grid: Grid, trials: Iterable[GridTrial]) -> dict[tuple[str, Variant], str]:
+def _find_reasons_not_fusable(
+    grid: Grid, trials: Iterable[GridTrial]
+) -> dict[tuple[str, Variant], str]:
     """Return why the seeds of a (norm, variant) cannot be trained as one network.
 
     Each is tried once, at its smallest batch size, and only where the grid asks for it.

@@ -44,18 +44,18 @@ def count_resumed_trials(plan: Plan) -> Resumption:
         record = plan.records.get(trial.trial_id)
         if record is None or plan.folder.trial(trial.trial_id).newest_checkpoint() is None:
             continue
-        reasons[trial.trial_id] = restart_reason(plan, trial, record)
+        reasons[trial.trial_id] = find_restart_reason(plan, trial, record)
     num_resumed = sum(reason is None for reason in reasons.values())
     return Resumption(
         num_done=len(plan.grid.trials) - len(missing),
         num_resumed=num_resumed,
         num_restarted=len(reasons) - num_resumed,
         num_new=len(missing) - len(reasons),
-        restart_reasons=tuple(_distinct(reasons.values())),
+        restart_reasons=tuple(_list_distinct(reasons.values())),
     )
 
 
-def restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
+def find_restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
     """Return which custom code or data has changed since the record's last attempt, or None.
 
     A worker that resumes the trial finds the same change, and begins from the first epoch.
@@ -72,5 +72,5 @@ def restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
     return None
 
 
-def _distinct(reasons: Iterable[str | None]) -> list[str]:
+def _list_distinct(reasons: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(reason for reason in reasons if reason is not None))

@@ -44,7 +44,7 @@ def group_seeds(
         return makespan(map(seconds, groups), slots)
 
     def sized(size: int) -> list[SeedGroup]:
-        return _in_groups_of(size, plan.grid, trials, seconds)
+        return _group_by_size(size, plan.grid, trials, seconds)
 
     wanted = plan.grid.resources.seeds_per_trainable
     if wanted != "auto":
@@ -59,7 +59,7 @@ def group_seeds(
     return single
 
 
-def _in_groups_of(
+def _group_by_size(
     size: int,
     grid: FeasibleGrid,
     trials: Sequence[GridTrial],
@@ -72,12 +72,12 @@ def _in_groups_of(
         (number, group)
         for (norm, variant, _), members in cells.items()
         for number, group in enumerate(
-            _chunks(members, 1 if (norm, variant) in grid.not_fusable else size)
+            _split_into_groups(members, 1 if (norm, variant) in grid.not_fusable else size)
         )
     ]
     ranked.sort(key=lambda pair: (pair[0], -seconds(pair[1])))
     return [group for _, group in ranked]
 
 
-def _chunks(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
+def _split_into_groups(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
     return [tuple(members[at : at + size]) for at in range(0, len(members), size)]

@@ -28,7 +28,7 @@ def unequal_training_warnings(grid: Grid) -> list[str]:
     A data set is named where cells see different shares of it; an option that counts steps, where
     training is shorter than its warm-up or its averages need.
     """
-    return [*_shares_of_data(grid), *_counts_in_steps(grid)]
+    return [*_find_unequal_data_shares(grid), *_find_long_step_counts(grid)]
 
 
 def images_per_epoch(spec: TrialSpec) -> int:
@@ -42,7 +42,7 @@ def num_batches(spec: TrialSpec) -> int:
     return spec.train.epochs * images_per_epoch(spec) // spec.batch_size
 
 
-def _shares_of_data(grid: Grid) -> Iterator[str]:
+def _find_unequal_data_shares(grid: Grid) -> Iterator[str]:
     found: dict[DataSpec, dict[tuple[str, int], int]] = {}
     for trial in grid.trials:
         is_stated = trial.spec.train.optimizer_batch_size is not None
@@ -61,7 +61,9 @@ def _shares_of_data(grid: Grid) -> Iterator[str]:
         )
         accumulates = any(named == ACCUMULATED for named, _ in images)
         dropped = "incomplete optimizer step" if accumulates else "short batch"
-        shares = _listed([f"{num:,} {named} {size}" for (named, size), num in images.items()])
+        shares = _join_with_and(
+            [f"{num:,} {named} {size}" for (named, size), num in images.items()]
+        )
         first, name, rest = shares.partition(ACCUMULATED)  # which is named in full once
         shares = f"{first}{name}{rest.replace(ACCUMULATED, 'with')}"
         yield (
@@ -70,39 +72,42 @@ def _shares_of_data(grid: Grid) -> Iterator[str]:
         )
 
 
-def _counts_in_steps(grid: Grid) -> Iterator[str]:
+def _find_long_step_counts(grid: Grid) -> Iterator[str]:
     """Yield a line for each warm-up that never ends, and each average that stays near its start."""
     lines: dict[str, dict[str, None]] = {}
     for trial in grid.trials:
         total = num_batches(trial.spec)
         noun = "batch" if total == 1 else "batches"
         where = f"batch size {trial.spec.batch_size} ({total:,} {noun} in all)"
-        for text in (*_warm_ups(trial, total), *_averages(trial, total)):
+        for text in (
+            *_find_endless_warm_ups(trial, total),
+            *_find_unsettled_averages(trial, total),
+        ):
             lines.setdefault(text, {})[where] = None
     for text, places in lines.items():
-        yield text.replace("{places}", _listed(list(places)))
+        yield text.replace("{places}", _join_with_and(list(places)))
 
 
-def _warm_ups(trial: GridTrial, total: int) -> Iterator[str]:
+def _find_endless_warm_ups(trial: GridTrial, total: int) -> Iterator[str]:
     options = trial.spec.norm.options
-    steps = {k: v for k, v in options.items() if k.endswith("_steps") and _is_count(v)}
+    steps = {k: v for k, v in options.items() if k.endswith("_steps") and _is_positive_int(v)}
     warm_up = int(steps.pop("warmup_steps", 0) or 0)
     if warm_up >= total:
         yield (
-            f"{_named(trial)}: warmup_steps={warm_up} counts batches, and the warm-up never ends "
-            f"at {{places}}"
+            f"{_name_norm(trial)}: warmup_steps={warm_up} counts batches, and the warm-up never "
+            f"ends at {{places}}"
         )
         return
     for name, value in steps.items():
         if warm_up + int(value or 0) >= total:
             first = f" after a warm-up of {warm_up}" if warm_up else ""
             yield (
-                f"{_named(trial)}: {name}={value} counts batches{first}, and they never end at "
+                f"{_name_norm(trial)}: {name}={value} counts batches{first}, and they never end at "
                 f"{{places}}"
             )
 
 
-def _averages(trial: GridTrial, total: int) -> Iterator[str]:
+def _find_unsettled_averages(trial: GridTrial, total: int) -> Iterator[str]:
     norm = trial.spec.norm
     momentum = norm.options.get("momentum")
     if isinstance(momentum, bool) or not isinstance(momentum, float | int) or ":" in norm.name:
@@ -111,19 +116,19 @@ def _averages(trial: GridTrial, total: int) -> Iterator[str]:
     is_used = norm.name in TRAIN_WITH_AVERAGES or "ema" in tests
     if is_used and norm.name not in WITHOUT_BIAS and 0 < momentum < 1 and momentum * total < 1:
         yield (
-            f"{_named(trial)}: momentum={momentum:g} averages over about {1 / momentum:,.0f} "
+            f"{_name_norm(trial)}: momentum={momentum:g} averages over about {1 / momentum:,.0f} "
             f"batches, so that the averages are still near their start values after training at "
             f"{{places}}"
         )
 
 
-def _is_count(value: object) -> bool:
+def _is_positive_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _named(trial: GridTrial) -> str:
+def _name_norm(trial: GridTrial) -> str:
     return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _join_with_and(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

@@ -55,7 +55,7 @@ class ChildProcess(Generic[Answer]):
         context = multiprocessing.get_context("spawn")
         self._pipe, child_pipe = context.Pipe()
         self._process = context.Process(
-            target=_run,
+            target=_run_target,
             args=(log_options(), target, child_pipe, *arguments),
             kwargs=named,
             daemon=True,
@@ -103,7 +103,7 @@ class ChildProcess(Generic[Answer]):
         atexit.unregister(self.kill)
 
 
-def _run(
+def _run_target(
     logs: LogOptions,
     target: Callable[Concatenate[Connection, Arguments], None],
     pipe: Connection,

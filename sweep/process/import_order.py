@@ -48,10 +48,12 @@ def put_working_folder_last() -> None:
             sys.path.insert(0, home)
             inherited = os.environ.get("PYTHONPATH")
             os.environ["PYTHONPATH"] = home + (os.pathsep + inherited if inherited else "")
-        for name, file in _imported_from(here):
-            _refuse(name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`")
-    for name, file in _modules_before_the_program(home):
-        _refuse(name, file, "rename it, or take its folder out of PYTHONPATH")
+        for name, file in _list_modules_imported_from(here):
+            _exit_with_refusal(
+                name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`"
+            )
+    for name, file in _find_shadowing_files(home):
+        _exit_with_refusal(name, file, "rename it, or take its folder out of PYTHONPATH")
     os.environ["PYTHONSAFEPATH"] = "1"  # child processes do not look into the working folder
 
 
@@ -60,7 +62,7 @@ def put_custom_modules_last(folders: Iterable[str]) -> None:
     sys.path += [folder for folder in folders if folder not in sys.path]
 
 
-def _refuse(name: str, file: str, remedy: str) -> NoReturn:
+def _exit_with_refusal(name: str, file: str, remedy: str) -> NoReturn:
     module = (
         f"norm-sweep's package {name!r}"
         if name in PROJECT_PACKAGES
@@ -72,7 +74,7 @@ def _refuse(name: str, file: str, remedy: str) -> NoReturn:
     sys.exit(2)
 
 
-def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
+def _list_modules_imported_from(folder: str) -> Iterator[tuple[str, str]]:
     """Yield Python's modules that were loaded from the folder before the program began."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -80,7 +82,7 @@ def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
             yield name, file
 
 
-def _modules_before_the_program(home: str) -> Iterator[tuple[str, str]]:
+def _find_shadowing_files(home: str) -> Iterator[tuple[str, str]]:
     """Yield files that `sys.path` has before the program's or Python's modules of the same name."""
     python = os.path.dirname(os.__file__)
     before_python = True
@@ -88,7 +90,7 @@ def _modules_before_the_program(home: str) -> Iterator[tuple[str, str]]:
         if folder == home:
             return
         before_python = before_python and folder != python
-        for name, file in _modules_in(folder):
+        for name, file in _list_shadowing_files_in(folder):
             if name in PROJECT_PACKAGES or (before_python and _shadows_a_library(name, file)):
                 yield name, file
 
@@ -99,7 +101,7 @@ def _shadows_a_library(name: str, file: str) -> bool:
     return name in sys.stdlib_module_names and name not in UNUSED
 
 
-def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
+def _list_shadowing_files_in(folder: str) -> Iterator[tuple[str, str]]:
     """Yield name and file of a folder's modules that are named like one of the program's."""
     try:
         entries = sorted(os.listdir(folder))

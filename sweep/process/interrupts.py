@@ -93,7 +93,7 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
         if stop is None or len(asked) > 1:
             _exit_now()
         else:
-            _print(b"interrupted: trials are being put aside; once more to end at once\n")
+            _write_to_stderr(b"interrupted: trials are being put aside; once more to end at once\n")
             in_vain = threading.Timer(LONGEST_STOP_S, _exit_now)
             in_vain.daemon = True
             in_vain.start()
@@ -131,7 +131,7 @@ def detach_from_closed_terminal() -> None:
                 os.close(nowhere)
 
 
-def _print(line: bytes) -> None:
+def _write_to_stderr(line: bytes) -> None:
     with suppress(OSError):  # nobody is left to read it
         os.write(2, line)
 
@@ -141,5 +141,5 @@ def _exit_now() -> None:
         sys.stdout.flush()
         if sys.stdout.isatty():
             os.write(1, SHOW_CURSOR)
-    _print(b"interrupted; run the same command again to go on\n")
+    _write_to_stderr(b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)

@@ -128,15 +128,15 @@ class DriverLease:
     def renew(self) -> None:
         """Write a heartbeat into the lease file; set `lost` if the lease is no longer this one."""
         try:
-            current = _read(self.folder)
+            current = _read_holder(self.folder)
         except FileNotFoundError:
-            self._lose(_describe_loss(self.folder))
+            self._mark_lost(_describe_loss(self.folder))
         except OSError as error:
             logger.warning("the lease cannot be read, next heartbeat soon: %s", error)
             return
         else:
             if current is not None and current.token != self.token:
-                self._lose(
+                self._mark_lost(
                     f"a `run` on {current.host} (process {current.pid}) has taken the sweep over"
                 )
         if not self.lost:
@@ -146,7 +146,7 @@ class DriverLease:
             except OSError as error:
                 logger.warning("the lease cannot be renewed, next heartbeat soon: %s", error)
 
-    def _lose(self, why: str) -> None:
+    def _mark_lost(self, why: str) -> None:
         if self.lost is None:
             logger.error("the lease is lost: %s", why)
         self.lost = why
@@ -212,7 +212,7 @@ def require_no_driver(folder: SweepFolder) -> None:
 def current_holder(folder: SweepFolder) -> Holder | None:
     """Return the holder of the lease; None if there is none, or the file cannot be read."""
     try:
-        return _read(folder)
+        return _read_holder(folder)
     except OSError:
         return None
 
@@ -229,7 +229,7 @@ def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders
         FileNotFoundError: there is no lease: the driver has ended, or its storage is gone.
     """
     try:
-        holder = _read(folder)
+        holder = _read_holder(folder)
     except FileNotFoundError:
         raise FileNotFoundError(_describe_loss(folder)) from None
     except OSError:
@@ -246,7 +246,7 @@ def _describe_loss(folder: SweepFolder) -> str:
     return f"{folder.storage.uri} has disappeared, or its {LEASE_FILE} was deleted"
 
 
-def _read(folder: SweepFolder) -> Holder | None:
+def _read_holder(folder: SweepFolder) -> Holder | None:
     """Return the holder that the lease file describes; None if the file describes none."""
     content = folder.storage.read(LEASE_FILE)
     try:

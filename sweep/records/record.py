@@ -187,14 +187,14 @@ def _typed_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the objects in place of the fields whose JSON is an object, a list or an outcome."""
     return {
         "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
-        "attempts": [AttemptInfo.from_json(attempt) for attempt in _list_of(data, "attempts")],
-        "epochs": [EpochRecord.from_json(epoch) for epoch in _list_of(data, "epochs")],
+        "attempts": [AttemptInfo.from_json(attempt) for attempt in _get_list(data, "attempts")],
+        "epochs": [EpochRecord.from_json(epoch) for epoch in _get_list(data, "epochs")],
         "provenance": Provenance.from_json(data.get("provenance", {})),
         "error": TrialError(**data["error"]) if data.get("error") else None,
     }
 
 
-def _list_of(data: Mapping[str, Any], name: str) -> list[object]:
+def _get_list(data: Mapping[str, Any], name: str) -> list[object]:
     value = data.get(name, [])
     if not isinstance(value, list):
         raise ValueError(f"expected a list of {name}, found {value!r}")
@@ -285,7 +285,7 @@ class TrialFolder:
         for epoch, steps in self._checkpoints():
             self.storage.delete(_checkpoint_name(epoch, steps))
 
-    def disposable(self) -> list[str]:
+    def list_disposable_files(self) -> list[str]:
         """Return the names of checkpoints, and of temporary files that a killed worker left."""
         checkpoints = [_checkpoint_name(*mark) for mark in self._checkpoints()]
         return checkpoints + [name for name in self.storage.names() if name.endswith(".tmp")]
@@ -294,7 +294,7 @@ class TrialFolder:
         """Write which test examples are classified correctly (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)
 
-    def correct(self) -> bytes | None:
+    def load_correct(self) -> bytes | None:
         """Return what `save_correct` has written, None if there is no such file."""
         try:
             return self.storage.read(CORRECT)

@@ -39,7 +39,7 @@ class Artifacts:
             self._grid_yaml = format_resolved_grid(self.grid)
         self.client.log_text(run_id, record.to_json().decode(), RECORD)
         self.client.log_text(run_id, self._grid_yaml, GRID)
-        correct = folder.correct()
+        correct = folder.load_correct()
         if correct is not None:
             self._log_bytes(run_id, correct, CORRECT)
         if self.grid.log_models and record.outcome is Outcome.COMPLETED:

@@ -56,7 +56,7 @@ def serve_exporter(driver: Connection, grid: Grid, driver_pid: int) -> None:
             break
         exports.export_if_due()
     if not exports.is_driven():
-        exports.show_as_killed()
+        exports.mark_runs_killed()
 
 
 @dataclass
@@ -110,7 +110,7 @@ class _ContinuousExport:
             self.waiting.discard(record.trial_id)
         self.waiting.clear()
 
-    def show_as_killed(self) -> None:
+    def mark_runs_killed(self) -> None:
         """Show in MLflow what a dead driver left running as killed, unless another one drives."""
         folder = sweep_folder(self.grid)
         try:

@@ -10,7 +10,7 @@ from sweep.planning.cost import Cell, cell_of
 from sweep.records.record import Record
 from sweep.tracking.cells import CellResults, Spread
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.notes import NOTE, experiment_note, replace_section, run_note
+from sweep.tracking.notes import NOTE, format_experiment_note, format_run_note, replace_section
 from sweep.tracking.runs import Runs
 from sweep.tracking.store import ignore_unsupported
 
@@ -34,7 +34,7 @@ class NoteWriter:
 
     def write_experiment_note(self) -> None:
         """Write the experiment's note, unless the experiment has it."""
-        section = experiment_note(self.grid, self.link)
+        section = format_experiment_note(self.grid, self.link)
         current = self.client.get_experiment(self.link.experiment_id).tags.get(NOTE, "")
         note = replace_section(current, f"{SECTION} {self.grid.name}", section)
         if note != current:
@@ -71,4 +71,4 @@ class NoteWriter:
                     self.client.set_tag(state.run_id, NOTE, state.tags[NOTE])
 
     def _run_section(self, trial: GridTrial, spread: Spread | None) -> str:
-        return run_note(self.grid, self.link, self.runs, self.cells, trial, spread)
+        return format_run_note(self.grid, self.link, self.runs, self.cells, trial, spread)

@@ -105,7 +105,7 @@ class Tracker:
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
         tags = run_tags(record, trial, self.grid.name)
         tags |= {CELL: trial.cell_name, COLOUR: self.colours[trial.norm]}
-        digest = _digest(record, status, tags)
+        digest = _compute_digest(record, status, tags)
         state = self.runs.find_run(record)
         if state and state.tags.get(DIGEST) == digest:
             return False
@@ -163,7 +163,7 @@ class Tracker:
             self.client.log_batch(run_id, params=chunk)
 
 
-def _digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
+def _compute_digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
     """Return 16 hex digits that name all that a run shows."""
     content = record.to_json() + status.encode() + json.dumps(tags, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]

@@ -90,7 +90,7 @@ def measure_gpu_shares(
     cells = unmeasured_cells(plan, plan.missing(), known)
     why_not = reason_not_measured(plan, capacity, cells) if cells else None
     if cells and why_not is None:
-        setup = _Measuring(grid, capacity, is_remote, on_message, report_stage)
+        setup = _MeasurementSetup(grid, capacity, is_remote, on_message, report_stage)
         for trial, probe in _measure_cells(setup, cells):
             name = trial.name.rpartition("-s")[0]
             known[workload_id(grid, trial)] = CellMeasurement(probe, setting, name)
@@ -105,7 +105,7 @@ def measure_gpu_shares(
     return GpuShares(grid, capacity, per_gpu)
 
 
-class _Measuring(NamedTuple):
+class _MeasurementSetup(NamedTuple):
     grid: FeasibleGrid
     capacity: Capacity
     is_remote: bool
@@ -117,7 +117,7 @@ class _Measuring(NamedTuple):
 
 
 def _measure_cells(
-    setup: _Measuring, cells: Sequence[GridTrial]
+    setup: _MeasurementSetup, cells: Sequence[GridTrial]
 ) -> Iterator[tuple[GridTrial, ThroughputProbe]]:
     """Yield the probe of each cell that can be measured, on a GPU that is held meanwhile."""
     import ray

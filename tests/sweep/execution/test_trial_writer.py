@@ -77,7 +77,7 @@ def test_training_does_not_wait_for_the_disk_but_whoever_is_told_does(
     commits.settle()
     assert commits.is_reported
     assert folder.load() == begun()
-    assert folder.correct() == b"bits"
+    assert folder.load_correct() == b"bits"
     assert dict(folder.checkpoints(up_to=1)) == {"checkpoint-000001.pt": b"state 1"}
 
 
