@@ -162,6 +162,7 @@ def reproduce(
     lines: list[str] = []
 
     def report(line: str) -> None:
+        """Keep a line of the result, and send it to the observer."""
         lines.append(line)
         send_message(on_event, Level.INFO, line)
 
@@ -203,6 +204,6 @@ def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
 
 @contextmanager
 def _raising_sweep_errors_only() -> Iterator[None]:
-    """Restore the environment when the block ends, and raise `SweepError`s alone."""
+    """Within the block, turn errors into `SweepError`s; restore the environment after it."""
     with restored_environment(), raise_sweep_errors():
         yield

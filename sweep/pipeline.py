@@ -68,7 +68,7 @@ ABANDON_EXPORT_S = 0.1
 
 
 class _TrainingResult(NamedTuple):
-    """What a training has come to; the fields are those of `RunResult`."""
+    """The result of training a plan; the fields are those of `RunResult`."""
 
     export: ExportResult
     ended: frozenset[str] = frozenset()
@@ -119,6 +119,7 @@ def run(
 def _run_stages(
     grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
 ) -> RunResult:
+    """Run all stages of `run`, from the records to the export, and return the result."""
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
     require_no_connection()
     require_reachable(address)
@@ -168,6 +169,7 @@ def rehearse(
 def _rehearse_stages(
     grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
 ) -> Rehearsal:
+    """Run the stages of `rehearse`: all checks of a run, without training."""
     require_no_driver(sweep_folder(grid))
     require_no_connection()
     require_reachable(address)
@@ -227,6 +229,7 @@ def try_cells(
 def _train_plan(
     plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
 ) -> _TrainingResult:
+    """Start Ray, train the plan's missing trials, and export them to MLflow."""
     signals, state = StopSignals(), None
     on_stage = partial(report_stage, on_event)
     try:
@@ -263,6 +266,7 @@ def _train_plan(
 
 
 def _connect_to_ray(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
+    """Return a connection to the Ray cluster at `address`, or to a Ray started on this machine."""
     with report_stage(on_event, Stage.START_RAY, "starting Ray"):
         modules = find_custom_modules(plan.grid.import_paths)
         return Cluster(address, modules, partial(send_message, on_event, Level.INFO))

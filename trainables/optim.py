@@ -85,7 +85,7 @@ def learning_rate_at(spec: TrialSpec, epoch: int) -> float:
 
 
 def _lr_scaling_factor(spec: TrialSpec) -> float:
-    """Return the factor of `lr_scaling` for the optimizer batch size."""
+    """Return the factor by which `lr_scaling` multiplies the learning rate."""
     scaling, reference = spec.train.lr_scaling, spec.train.reference_batch_size
     if scaling == "none":
         return 1.0
@@ -98,7 +98,7 @@ def _lr_scaling_factor(spec: TrialSpec) -> float:
 
 
 def _schedule_factor(spec: TrialSpec, epoch: int) -> float:
-    """Return the factor of the schedule in the epoch."""
+    """Return the factor by which the schedule multiplies the learning rate in an epoch."""
     schedule = spec.train.schedule
     if schedule.name == "multistep":
         return float(schedule.gamma ** sum(epoch > milestone for milestone in schedule.milestones))

@@ -25,7 +25,7 @@ def are_all_at_chance(findings: Findings) -> bool:
 
 
 def describe_bounds(findings: Findings) -> list[str]:
-    """Return sentences on norms at chance, or without an error, at every batch size."""
+    """Return sentences on norms at a bound of the error, chance or 0, at every batch size."""
     comparison = findings.comparison
     nothing = list_norms_at_chance(comparison)
     if are_all_at_chance(findings):

@@ -26,6 +26,7 @@ MIN_PANEL_COLUMNS = 70
 
 
 def _print_version(asked: bool) -> None:
+    """Print the version and end the command, if `--version` was typed."""
     if asked:
         from sweep.records.provenance import code_version
 
@@ -34,7 +35,7 @@ def _print_version(asked: bool) -> None:
 
 
 def create_app(name: str) -> typer.Typer:
-    """Return a command line without commands, with `-h`, `--help` and `--version`."""
+    """Return a typer app without commands, with `-h`, `--help` and `--version`."""
     columns = shutil.get_terminal_size().columns
     narrow = {"terminal_width": columns} if columns < MIN_PANEL_COLUMNS else {}
     made = typer.Typer(
@@ -72,7 +73,7 @@ app.command(name="check-norm")(author.check_norm)
 
 
 def main(commands: typer.Typer = app) -> None:
-    """Run the command that is typed and end the process with its exit code."""
+    """Run the command that was typed and end the process with the command's exit code."""
     open_standard_streams()
     interrupts.install_handlers()
     move_password_to_environment()
@@ -101,7 +102,8 @@ def main(commands: typer.Typer = app) -> None:
 def open_standard_streams() -> None:
     """Open the null device for each standard stream that the caller has closed (`>&-`).
 
-    The next file to be opened would otherwise get the stream's number, and what is printed.
+    The next file that the program opens would otherwise get the number of the closed stream, and
+    everything that is printed would be written into this file.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -127,7 +129,10 @@ def _run_for_exit_code(commands: typer.Typer) -> int:
 
 
 def format_usage_error(error: Exception) -> str:
-    """Return `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`."""
+    """Return a mistyped command's error as one line, with the command that shows the options.
+
+    Example: `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`.
+    """
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "norm-sweep"

@@ -18,12 +18,16 @@ TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
 def _complete_example_names() -> list[str]:
+    """Return the names of the example grids, for a shell to complete."""
+
     from sweep.grid.examples import example_names
 
     return example_names()
 
 
 def _complete_norm_names() -> list[str]:
+    """Return the names of the registered norms, for a shell to complete."""
+
     import normmods
 
     return list(normmods.names())
@@ -139,7 +143,11 @@ def check_norm(
 
 
 def _import_from_working_folder(norm: str) -> None:
-    """Let `module:attr` be imported from the working folder; raises `RefusedError`."""
+    """Put the working folder on `sys.path` for a norm named `module:attr`.
+
+    Raises:
+        RefusedError: another module would be imported by this name.
+    """
     from sweep.grid.shadowed_modules import describe_shadowed_module
     from sweep.process.import_order import put_custom_modules_last
 

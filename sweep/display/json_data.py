@@ -22,7 +22,10 @@ from sweep.records.trial_log import find_log
 
 
 def build_plan_data(plan: Plan, slots: int) -> dict[str, Any]:
-    """Return the sweep, its cells and what is missing; forecasts are None before any was timed."""
+    """Return the JSON data of `plan --json`: the sweep, its cells and the missing trials.
+
+    Forecasts of time are None before any epoch or step was timed.
+    """
     missing = plan.missing()
     seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else None
     return {
@@ -39,7 +42,7 @@ def build_plan_data(plan: Plan, slots: int) -> dict[str, Any]:
 
 
 def build_status_data(states: TrialStates, holder: Holder | None) -> dict[str, Any]:
-    """Return the sweep, its cells, its driver, and every trial that has a record."""
+    """Return the JSON data of `status --json`: the sweep, its driver, trials with a record."""
     alive = holder if holder and not holder.is_dead() else None
     begun = [trial for trial in states.grid.trials if trial.trial_id in states.records]
     return {
@@ -54,6 +57,7 @@ def build_status_data(states: TrialStates, holder: Holder | None) -> dict[str, A
 
 
 def _build_sweep_data(states: TrialStates) -> dict[str, Any]:
+    """Return the JSON object of a sweep: names, counts of trials by outcome, and cells."""
     grid = states.grid
     outcomes = Counter(outcome.value for t in grid.trials if (outcome := states.outcome(t)))
     cells: dict[tuple[str, Variant, int], list[GridTrial]] = {}
@@ -73,6 +77,7 @@ def _build_sweep_data(states: TrialStates) -> dict[str, Any]:
 
 
 def _build_cell_data(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
+    """Return the JSON object of a cell: its levels, seeds done and mean test error (percent)."""
     first = trials[0]
     outcomes = [states.outcome(trial) for trial in trials]
     errors = [
@@ -97,6 +102,7 @@ def _build_level_data(trial: GridTrial) -> dict[str, Any]:
 
 
 def _build_trial_data(trial: GridTrial) -> dict[str, Any]:
+    """Return the JSON object of a trial: its id, its name and its levels."""
     return {
         "trial_id": trial.trial_id,
         "name": trial.name,
@@ -112,6 +118,7 @@ def _build_trial_data(trial: GridTrial) -> dict[str, Any]:
 def _build_progress_data(
     states: TrialStates, trial: GridTrial, holder: Holder | None
 ) -> dict[str, Any]:
+    """Return the JSON object of a trial's record: outcome, epochs, test error, attempts."""
     record = states.records[trial.trial_id]
     last = record.last_attempt
     return {

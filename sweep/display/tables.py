@@ -140,7 +140,7 @@ def print_locations(
 
 
 def print_preset(console: Console, grid: Grid) -> None:
-    """Print what a preset replaced: its numbers are none of those that the grid is after."""
+    """Print what a preset replaced, since its results are none of the full grid's."""
     if grid.preset:
         print_line(console, f"{grid.preset.title.upper()}: {grid.preset.detail}", "yellow")
 
@@ -226,6 +226,7 @@ def cell_table(states: TrialStates) -> Table:
 
 
 def _format_seed_counts(states: TrialStates, trials: list[GridTrial]) -> Text:
+    """Return a cell of the table: seeds done of all, how many diverged, how many failed."""
     outcomes = [states.outcome(trial) for trial in trials]
     done = sum(outcome is not None for outcome in outcomes)
     text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")

@@ -50,10 +50,10 @@ class Terminated(SystemExit):
 
 
 class Attempt:
-    """Trains a trial from its last checkpoint on and commits every epoch to its record.
+    """One attempt at a trial: trains it from its last checkpoint on and records every epoch.
 
-    An error of the trial itself becomes its outcome. Errors of the storage are raised, since
-    nothing could be recorded, and so is `SupersededError`.
+    An error of the trial itself becomes the trial's outcome. Errors of the storage are raised,
+    since no outcome could be recorded, and so is `SupersededError`.
 
     Attributes:
         record: the trial's record as this attempt has committed it.
@@ -102,7 +102,7 @@ class Attempt:
             self.writer.settle()
 
     def restart(self, why: str) -> None:
-        """End this attempt for the reason `why`; the next step resumes the trial."""
+        """End this attempt for the reason `why`; the next `step` begins a new attempt."""
         self.messages.warning("attempt %s ends: %s", self._attempt_id, why)
         self.writer.settle()
         if self.info is not None:
@@ -111,7 +111,7 @@ class Attempt:
         self.release()
 
     def release(self) -> None:
-        """Drop the model and the optimizer, and finish the trial's log."""
+        """Drop the model and the optimizer from memory, and close the trial's log."""
         self.log.finish()
         self.trial = None
         trim_allocator_memory(self.assignment.device, self.resident)
@@ -158,10 +158,11 @@ class Attempt:
             self.usage = ProcessUsage(assignment.device)
 
     def _resume(self, trial: Trial) -> None:
-        """Load the trial's newest whole checkpoint, if there is one; a line names damaged ones.
+        """Load the trial's newest undamaged checkpoint, if there is one; notify of damaged ones.
 
-        Epochs of another layer, model or data set than today's are deleted, so that no trial is
-        half of one and half of another; the driver has said so (`sweep.planning.continuation`).
+        If the custom layer, model or data set has changed since the recorded epochs, these epochs
+        are deleted and the trial starts anew: no trial mixes two versions of the code. The driver
+        has told the user (`sweep.planning.resumption`).
         """
         from trainables import CheckpointDamaged
 
@@ -189,6 +190,7 @@ class Attempt:
         return source_has_changed or before.data not in (None, trial.dataset.digest)
 
     def _record_attempt(self, trial: Trial) -> None:
+        """Add this attempt and its provenance to the trial's record, and write the record."""
         if self.assignment.driver:
             read_orders(self.sweep, self.assignment.driver)  # raises where the storage is gone
         record, sizes = self.record, trial.dimensions
@@ -216,6 +218,7 @@ class Attempt:
         self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
 
     def _log_lost_attempt(self) -> None:
+        """Log a warning if the previous attempt has no end: its process was lost."""
         earlier = self.record.last_attempt
         if earlier is not None and earlier.ended is None:
             self.messages.warning(
@@ -225,6 +228,7 @@ class Attempt:
             )
 
     def _log_start(self, info: AttemptInfo) -> None:
+        """Log where this attempt starts: host, process, device, version, epoch and step."""
         self.messages.info(
             "attempt %s starts on %s, process %d, device %s, with %s, at epoch %d, step %d",
             info.id,
@@ -282,18 +286,21 @@ class Attempt:
             self._set_info(replace(self.info, fused=fused))
 
     def _set_info(self, info: AttemptInfo) -> None:
-        """Replace what the record says of this attempt, which is the record's last one."""
+        """Set this attempt's entry, the last one, in the trial's record."""
         self.info = self.record.attempts[-1] = info
 
     def _notify(self, line: str) -> None:
-        """Have the driver show the user this line, once, and log it."""
+        """Add a line for the user, once, and log it; the driver shows the line."""
         if line not in self.notices:
             self.notices.append(line)
             self.messages.warning("%s", line)
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
-        """Within the block the trial's errors become its outcome; a checkpoint's are raised."""
+        """Within the block, record an exception as the trial's outcome.
+
+        `Terminated`, and errors of a checkpoint, are raised.
+        """
         import torch
 
         from trainables import CheckpointDamaged, CheckpointTooNew
@@ -313,6 +320,7 @@ class Attempt:
             self.commit_outcome(Outcome.FAILED, error)
 
     def _commit_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
+        """Record an epoch; write a checkpoint if one is due, or complete the trial."""
         self._require_current()
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         self.messages.info(
@@ -335,11 +343,13 @@ class Attempt:
             self.writer.record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
+        """Begin to write a checkpoint, if no later attempt at the trial has begun."""
         self._require_current()
         self.writer.checkpoint(trial)
 
     @property
     def _attempt_id(self) -> str | None:
+        """Id of this attempt; None before it is recorded."""
         return self.info.id if self.info else None
 
     def _require_current(self) -> None:
@@ -367,6 +377,7 @@ class Attempt:
         self._record_outcome(outcome, error)
 
     def _record_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Write the outcome, and the error if any, to the record, and release the model."""
         record = self.record
         record.outcome = outcome
         if self.trial is not None:

@@ -79,12 +79,14 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
 
 
 def max_seeds_side_by_side(grid: Grid) -> int | None:
-    """Return how many seeds a worker trains side by side; None for the fastest number."""
+    """Return how many seeds a worker trains as one network; None for the fastest number."""
     wanted = grid.resources.seeds_per_trainable
     return None if wanted == "auto" else wanted
 
 
 def _run_tune(schedule: Schedule, driver_token: str) -> None:
+    """Run Ray Tune on the groups of the schedule, one Tune trial per group, until it ends."""
+
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -146,9 +148,10 @@ def _run_tune(schedule: Schedule, driver_token: str) -> None:
 
 @contextmanager
 def imports_out_of_garbage_collection() -> Iterator[None]:
-    """Within the block the garbage collector skips the objects of imported modules, for speed.
+    """Within the block, exclude the objects of imported modules from garbage collection, for speed.
 
-    They are given back at the end: libraries print errors where Python cannot collect them at exit.
+    At the end they are collected again: libraries print errors where Python cannot collect them at
+    exit.
     """
     gc.freeze()
     try:
@@ -158,6 +161,7 @@ def imports_out_of_garbage_collection() -> Iterator[None]:
 
 
 def _make_assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
+    """Return the assignment that tells a worker how to train the trial in this round."""
     plan, grid = schedule.plan, schedule.plan.grid
     record = plan.records.get(trial.trial_id)
     return Assignment(
@@ -183,4 +187,5 @@ def _make_assignment(schedule: Schedule, trial: GridTrial, driver_token: str) ->
 
 
 def _trial_id(trial: Any) -> str:
+    """Return the id of the first trial that a Tune trial trains, as the Tune trial's name."""
     return trial_ids(trial.config)[0]

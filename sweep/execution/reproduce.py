@@ -28,10 +28,10 @@ epochs have left of a loss may differ by any factor."""
 
 
 def find_trial(grid: Grid, wanted: str) -> GridTrial:
-    """Return the trial with this id, beginning of an id, or name (`groupnorm-bs008-s2`).
+    """Return the trial of the grid with this id, beginning of an id, or name.
 
     Raises:
-        RefusedError: no trial, or more than one, is meant.
+        RefusedError: no trial, or more than one, fits `wanted`.
     """
     found = [t for t in grid.trials if wanted == t.name or t.trial_id.startswith(wanted)]
     if len(found) == 1:
@@ -44,7 +44,7 @@ def find_trial(grid: Grid, wanted: str) -> GridTrial:
 
 
 def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[str]:
-    """Return `train_loss 0.71 (recorded 0.72)` for each value whose bits differ."""
+    """Return `train_loss 0.71 (recorded 0.72)` for each metric with other bits than recorded."""
     return [
         f"{name} {value!r} (recorded {recorded.values.get(name)!r})"
         for name, value in metrics.values().items()
@@ -53,7 +53,7 @@ def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[st
 
 
 def list_environment_differences(record: Record, device: str) -> Iterator[str]:
-    """Yield a line for each version or device that differs from the record's."""
+    """Yield a line for each package version or device that differs from the record's."""
     here = collect_provenance(device)
     for name in ("code_version", "python", "platform", "device"):
         now, before = getattr(here, name), getattr(record.provenance, name)
@@ -125,6 +125,8 @@ def train_steps(
 def _train_again(
     states: TrialStates, trial: GridTrial, report: Callable[[str], None], num_epochs: int | None
 ) -> bool:
+    """Train the trial for `num_epochs` and return whether each epoch has the bits of the record."""
+
     import torch
 
     from trainables import Trial
@@ -161,6 +163,7 @@ def _train_again(
 def _compare_next_epoch(
     training: Trial, record: Record | None, report: Callable[[str], None]
 ) -> bool:
+    """Train one epoch, report a line, and return whether its metrics have the record's bits."""
     metrics = training.run_epoch()
     begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
     if record is None or metrics.epoch > len(record.epochs):
@@ -174,7 +177,7 @@ def _compare_next_epoch(
 def _compare_losses(
     training: Trial, record: Record, report: Callable[[str], None], num_epochs: int
 ) -> bool:
-    """Train a trial alone whose record is of a group; return whether the losses are close."""
+    """Train alone a trial that was recorded side by side; return whether the losses are close."""
     report(
         f"its record is of {record.fused} seeds side by side; alone it comes to other bits, and to "
         f"losses alike"

@@ -48,11 +48,11 @@ class Schedule:
 
     @property
     def extensible(self) -> frozenset[str]:
-        """Ids of the trials that get more of a node in a later round, if memory runs out."""
+        """Ids of the trials that get a larger share in a later round if they run out of memory."""
         return frozenset(trial_id for trial_id, shares in self.shares.items() if len(shares) > 1)
 
     def next_round(self, trials: Sequence[GridTrial], costs: CostModel) -> Schedule:
-        """Return the schedule of trials that ran out of memory, with the next larger shares.
+        """Return the schedule of trials that ran out of memory, with their next larger shares.
 
         Args:
             trials: the trials, all of them `extensible`.
@@ -81,7 +81,7 @@ def make_schedule(
 
 
 def check_cluster(plan: Plan, cluster: Cluster, report_stage: ReportStage) -> Capacity:
-    """Return what there is to train on.
+    """Return the CPUs and GPUs to train on, after checks of the nodes.
 
     Raises:
         RefusedError: if a trial fits on no node, or a node cannot train the plan's trials.
@@ -103,6 +103,7 @@ def _build_schedule(
     shares: Mapping[str, tuple[Share, ...]],
     costs: CostModel,
 ) -> Schedule:
+    """Return the schedule of these trials, with the slots and groups that follow from shares."""
     first = {trial_id: some[0] for trial_id, some in shares.items()}
     slots = gpu_shares.slots(plan, first, costs)
     groups = tuple(group_seeds(plan, trials, slots, costs))

@@ -43,7 +43,7 @@ class TrialGroup:
         return not self.running
 
     def step(self) -> list[Attempt]:
-        """Train until something was committed; return the attempts of which something was."""
+        """Train until an epoch or outcome is committed; return the attempts that committed one."""
         while running := self.running:
             if running[0].is_stop_requested():
                 for attempt in running:
@@ -61,7 +61,7 @@ class TrialGroup:
         return []
 
     def settle(self) -> None:
-        """Wait until all files are written; raises the error of one that cannot be."""
+        """Wait until all files of the attempts are written; raise the error of a failed write."""
         for attempt in self.attempts:
             attempt.writer.settle()
 
@@ -77,7 +77,7 @@ class TrialGroup:
             attempt.release()
 
     def _advance(self, running: list[Attempt]) -> list[Attempt]:
-        """Train a chunk of steps of the trials that are furthest behind, until all are level."""
+        """Train the trials with the fewest steps for a chunk, until all are at the same step."""
         behind = min(_training_position(attempt) for attempt in running)
         together = [attempt for attempt in running if _training_position(attempt) == behind]
         if self._is_separate or len(together) == 1 or self._width == 1:
@@ -85,6 +85,10 @@ class TrialGroup:
         return self._advance_side_by_side(together)
 
     def _advance_side_by_side(self, together: list[Attempt]) -> list[Attempt]:
+        """Train trials at the same step for a chunk; return the attempts that committed an epoch.
+
+        If training together fails, each trial is trained separately from now on.
+        """
         try:
             lockstep = self._get_lockstep(together)
             progress = lockstep.advance()
@@ -101,6 +105,8 @@ class TrialGroup:
         return [attempt for attempt, what in pairs if attempt.commit_progress(what)]
 
     def _get_lockstep(self, together: list[Attempt]) -> LockstepTraining:
+        """Return the `LockstepTraining` of these attempts' trials, rebuilt if they have changed."""
+
         from trainables.fused.lockstep import LockstepTraining
 
         trials = [attempt.trial for attempt in together if attempt.trial is not None]
@@ -109,11 +115,13 @@ class TrialGroup:
         return self._lockstep
 
     def _train_separately(self, together: list[Attempt]) -> None:
+        """Restart each attempt, and train the trials one by one from now on."""
         self._is_separate, self._lockstep = True, None
         for attempt in together:
             attempt.restart("side by side they failed")
 
 
 def _training_position(attempt: Attempt) -> tuple[int, int]:
+    """Return the attempt's finished epochs and the steps into the next one."""
     trial = attempt.trial
     return (trial.epoch, trial.steps_into_epoch) if trial is not None else (0, 0)

@@ -28,15 +28,15 @@ NUM_WRITERS = 3
 
 
 class SupersededError(Exception):
-    """Raised where another worker has the trial: this one or its driver was taken for dead."""
+    """Another worker trains the trial, because this worker or its driver was taken for dead."""
 
 
 class TrialWriter:
-    """Writes the files of one trial for one attempt.
+    """Writes the files of one trial in threads, for one attempt.
 
-    Training does not wait for the disk: only the next commit does, and `settle`, which raise the
-    error of a write. A record may name epochs that its checkpoints
-    do not hold yet; those are trained again, to the same bits.
+    Training does not wait for the disk: only the next write of the same kind and `settle` wait, and
+    raise the error of a write. A record may name epochs for which there is no checkpoint yet; after
+    a crash these epochs are trained again, to the same bits.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class TrialWriter:
         self._write_last_checkpoint()
 
     def _wait_for_writes(self, those: set[str]) -> None:
+        """Wait for the pending writes of these kinds, and raise the error of a failed one."""
         wait(self._writes[what] for what in those)
         for what in those:
             self._writes[what].result()
@@ -99,6 +100,7 @@ class TrialWriter:
         epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
 
         def write() -> None:
+            """Save the checkpoint, and store how many seconds this took."""
             self._folder.save_checkpoint(epoch, steps, content)
             self._cost_s = time.monotonic() - start
             logger.debug(
@@ -112,9 +114,10 @@ class TrialWriter:
         self._submit_write(CHECKPOINT, write)
 
     def last_checkpoint(self, trial: Trial) -> None:
-        """Have a finished trial's checkpoint written after the driver is told of its outcome."""
+        """Schedule a finished trial's checkpoint, written after the driver knows the outcome."""
 
         def write() -> None:
+            """Save the checkpoint of the finished trial."""
             self._folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
 
         self._write_later = write
@@ -131,11 +134,13 @@ class TrialWriter:
         return time.monotonic() - self._last > pause
 
     def _write_last_checkpoint(self) -> None:
+        """Begin to write the checkpoint that `last_checkpoint` scheduled, if there is one."""
         write, self._write_later = self._write_later, None
         if write is not None:
             self._submit_write(CHECKPOINT, write)
 
     def _submit_write(self, what: str, write: Callable[[], None]) -> Future[None]:
+        """Run `write` in a thread, after a pending write of the same kind `what`."""
         if what in self._writes:
             self._writes[what].result()
         self._writes[what] = _writer_threads().submit(write)
@@ -144,4 +149,5 @@ class TrialWriter:
 
 @lru_cache(maxsize=1)
 def _writer_threads() -> ThreadPoolExecutor:
+    """Return the threads that write the files of this process's trials."""
     return ThreadPoolExecutor(NUM_WRITERS, thread_name_prefix="commits")

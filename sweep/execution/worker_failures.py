@@ -12,7 +12,11 @@ from trainables.spec import Outcome
 
 
 def format_recovery(state: SweepState, trial_id: str, error: object) -> str:
-    """`groupnorm-bs8-s2: its worker died; it goes on from what is kept (epoch 3 of 9 was done)`."""
+    """Return the notice that a trial lost its worker and from which epoch it resumes.
+
+    Example: `groupnorm-bs8-s2: its worker died; it goes on from what is kept (epoch 3 of 9 was
+    done)`.
+    """
     trial = state.states[trial_id]
     if is_memory_kill(error):
         what = "Ray has ended its worker, since the machine ran out of memory"

@@ -35,6 +35,7 @@ class Losses:
         return self._counts[first]
 
     def _newest_position(self, trial_id: str) -> Mark:
+        """Return epoch and step of the newest checkpoint, or the last known ones on an error."""
         try:
             return self.folder.trial(trial_id).newest_checkpoint() or (0, 0)
         except OSError:  # a storage that cannot be read just now

@@ -141,6 +141,7 @@ class _FactorsReader:
         """Return the whole numbers of a list, each within the bounds of the annotated `kind`."""
 
         def read(loc: Loc, value: Any) -> Any:
+            """Return the number if it is valid; else add a problem and return `_ABSENT`."""
             wrong = _describe_wrong_number(value, kind)
             if wrong:
                 self.source.add_problem(loc, f"{wrong}, found {format_value(value)}")
@@ -183,7 +184,7 @@ class _FactorsReader:
 
 @lru_cache
 def _adapter(kind: Any) -> TypeAdapter[int]:
-    """Return pydantic's checker of an annotated whole number."""
+    """Return the pydantic type adapter of an annotated whole number."""
     return TypeAdapter(kind)
 
 

@@ -37,11 +37,12 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
 
 
 def _as_mapping(value: object) -> dict[str, object]:
+    """Return `value` if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def _set_field(source: Source, path: Loc, value: object) -> None:
-    """Set the value at a place, and forget the lines of what was there: the value has none."""
+    """Set the value at a place of the grid's data, and drop the line numbers of the old value."""
     section = source.data
     for length, part in enumerate(path[:-1], start=1):
         section = section.setdefault(part, {})

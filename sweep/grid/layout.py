@@ -198,7 +198,7 @@ class Tracking(Section):
 
 
 class SectionSchema:
-    """Annotation of plain data that gives the data the JSON schema of a section's class.
+    """Annotation of a plain-data field that gives the field the JSON schema of a section's class.
 
     Attributes:
         section: the class.

@@ -239,4 +239,5 @@ def _may_take_root(name: str) -> bool:
 
 
 def _as_mapping(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}

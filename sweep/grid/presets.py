@@ -32,10 +32,11 @@ SMALL_SEEDS = 3
 
 
 def apply_preset(grid: Grid, preset: Preset) -> Grid:
-    """Return the grid, or the grid made small under a name and an experiment of its own.
+    """Return the grid unchanged, or a small grid with its own name and experiment.
 
-    Labels say what is trained: an extra factor over something that was replaced shows the levels
-    that are left, or goes where one is left. Trials that have become the same are one.
+    The labels of the small trials state their small values: an extra factor over a replaced field
+    has the levels that are left, and is dropped if one level is left. Of trials that became equal,
+    one is kept.
 
     Raises:
         RefusedError: the grid trains nothing.
@@ -157,7 +158,7 @@ def _find_replacements(
 def _compare_field(
     field: str, pairs: Sequence[tuple[TrialSpec, TrialSpec]], get: Callable[[TrialSpec], Value]
 ) -> Iterator[Replacement]:
-    """Yield each new value of a field with all the old ones that it stands for."""
+    """Yield a replacement for each new value of a field, with the old values it replaces."""
     replaced: dict[Value, dict[Value, None]] = {}
     for full, small in pairs:
         if get(full) != get(small):
@@ -167,7 +168,7 @@ def _compare_field(
 
 
 def _learning_rate(spec: TrialSpec) -> float:
-    """Return the learning rate to the digits that messages show."""
+    """Return the learning rate, rounded as messages show it."""
     return float(f"{spec.train.optimizer.lr:g}")
 
 

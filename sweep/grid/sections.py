@@ -60,5 +60,5 @@ def read_valid_part(spec_class: type, data: Any, error: ValidationError) -> Any:
 
 @lru_cache
 def _adapter(spec_class: type) -> TypeAdapter[Any]:
-    """Return pydantic's reader of a spec class."""
+    """Return the pydantic type adapter of a spec class."""
     return TypeAdapter(spec_class)

@@ -95,7 +95,7 @@ def _list_texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
 
 
 def _find_module_file(name: str, folders: Sequence[str]) -> Path | None:
-    """Return the module's file, or the package's folder, of this name in the first folder."""
+    """Return the file or package folder of a module in the first folder that has one."""
     for folder in map(Path, folders):
         for file in (folder / name / "__init__.py", folder / f"{name}.py"):
             if file.is_file():

@@ -33,9 +33,10 @@ def shrink_trial(spec: TrialSpec) -> TrialSpec:
 
     A user's own model is not changed, and of a user's own data set a part is kept.
 
-    NormLevel, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
-    layer that the small network lacks. The groups of a norm shrink with the width, so that a
-    layer has as many channels a group as before: 32 groups of 8 channels would be InstanceNorm.
+    Norm, batch size, seed, optimizer batch size and the recorded metrics stay the same, except for
+    a watched layer that the small network lacks. The groups of a norm shrink with the width, so
+    that a layer has as many channels a group as before: 32 groups of 8 channels would be
+    InstanceNorm.
     """
     data, model = shrink_data(spec.data), shrink_model(spec.model)
     is_other = (data.name, model.name) != (spec.data.name, spec.model.name)

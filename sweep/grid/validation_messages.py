@@ -113,7 +113,7 @@ def _describe_alternatives(union: Any) -> str:
 
 
 def _name_values(schema: dict[str, Any]) -> list[str]:
-    """Return in words which values a JSON schema without parts accepts."""
+    """Return in words which values a simple JSON schema (without objects) accepts."""
     if "const" in schema or "enum" in schema:
         return [format_value(value) for value in schema.get("enum", [schema.get("const")])]
     kind = schema.get("type")
@@ -146,6 +146,7 @@ def _describe_expected(finding: Any) -> str:
 
 
 def _format_number(number: float) -> str:
+    """Return a number as text: whole numbers with separators of thousands."""
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
@@ -163,7 +164,7 @@ def format_value(value: object) -> str:
 
 
 def suggest_dotted_name(name: str, value: object, known: Iterable[str]) -> str | None:
-    """Return the advice to write `train.epochs: 4` where a mapping stands for its fields.
+    """Return the advice to write `train.epochs: 4`, where a mapping stands in place of its fields.
 
     None where the value is no mapping, or no known field lies below the name.
     """
@@ -182,7 +183,7 @@ def first_repeated(values: object) -> Any:
 
 
 def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
-    """Return names of the fields that a mapping at the place `loc` below `root` may have."""
+    """Return the names of the fields of the mapping at the place `loc` below the class `root`."""
     fields = _fields(root)
     for part in loc:
         if isinstance(part, str) and part in fields:

@@ -58,7 +58,7 @@ def format_level(level: Any) -> str:
 
 
 def level_key(value: Any) -> Any:
-    """Return something hashable that equals another value's exactly if the values are equal.
+    """Return a hashable key of a value: two keys are equal exactly if the values are equal.
 
     Texts and truth values do not equal numbers.
     """

@@ -209,9 +209,9 @@ class _YamlReader:
 
     @contextmanager
     def guarded(self, node: yaml.Node, loc: Loc) -> Iterator[None]:
-        """Count a node while its content is read, and refuse a node that holds itself.
+        """Count a node while the block reads its content; refuse a node that holds itself.
 
-        Aliases can make millions of values of a few nodes.
+        Aliases can make millions of values from a few nodes.
         """
         self.num_values += 1
         if id(node) in self.open_nodes or self.num_values > MAX_VALUES:

@@ -53,12 +53,15 @@ def count_added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
 
 
 def _format_model(spec: ModelSpec) -> str:
+    """Return a model's name with the options that its spec states."""
     sizes = {} if spec.width is None else {"width": spec.width}
     stated = ", ".join(f"{name} {value}" for name, value in {**sizes, **spec.options}.items())
     return f"{spec.name}, {stated}" if stated else spec.name
 
 
 def _count_parameters(trial: GridTrial) -> int:
+    """Return the number of parameters of the trial's model."""
+
     import trainables
 
     try:

@@ -62,6 +62,8 @@ def time_cells(
 
 
 def _time_cell(grid: FeasibleGrid, trials: Sequence[GridTrial]) -> CellTime:
+    """Return the seconds of an epoch of a cell, from steps that are timed in this process."""
+
     from trainables.timing import time_epoch, time_widths
 
     device = "cpu" if grid.resources.gpu == 0 else None

@@ -33,7 +33,7 @@ class FeasibleGrid(Grid):
 
     @staticmethod
     def of(grid: Grid, **changes: Any) -> FeasibleGrid:
-        """Return the parsed grid as a feasible one, with some of its fields changed."""
+        """Return a `FeasibleGrid` with the fields of `grid`, some of them changed."""
         parsed = {item.name: getattr(grid, item.name) for item in fields(Grid)}
         return FeasibleGrid(**{**parsed, **changes})
 

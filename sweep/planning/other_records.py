@@ -27,6 +27,7 @@ def other_record_notes(states: TrialStates) -> list[str]:
 
 
 def _find_records_of_other_settings(states: TrialStates) -> Iterator[str]:
+    """Yield a line on stored trials whose settings are none of the grid's."""
     ids = {trial.trial_id for trial in states.grid.trials}
     place = states.folder.storage.below("trials")
     others = [name for name in place.names() if name not in ids and not name.startswith(".")]
@@ -49,6 +50,7 @@ def _find_records_of_other_settings(states: TrialStates) -> Iterator[str]:
 
 
 def _find_records_in_other_sweeps(states: TrialStates) -> Iterator[str]:
+    """Yield a line for each sweep of another name that has records of missing trials."""
     missing = [trial.trial_id for trial in states.missing() if trial.trial_id not in states.records]
     if not missing:
         return
@@ -66,6 +68,7 @@ def _find_records_in_other_sweeps(states: TrialStates) -> Iterator[str]:
 
 
 def _format_found_trials(found: Iterable[Record], num_missing: int) -> str:
+    """Return the beginning of a sentence: how many of the missing trials were found elsewhere."""
     records = list(found)
     num_done = sum(record.outcome is not None for record in records)
     are = "is" if len(records) == 1 else "are"
@@ -76,7 +79,7 @@ def _format_found_trials(found: Iterable[Record], num_missing: int) -> str:
 
 
 def _collect_field_values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """Return the values of each field of some specs, as text."""
+    """Return the values of each field of some specs, as text, by the field's name."""
     found: dict[str, set[str]] = {}
     for spec in specs:
         for name, value in flatten_params(spec):
@@ -85,5 +88,6 @@ def _collect_field_values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[s
 
 
 def _format_field_values(values: set[str]) -> str:
+    """Return the values, sorted and joined by `/`, of many only the first ones."""
     shown = sorted(values)[:MAX_VALUES_SHOWN]
     return "/".join(shown) + ("/…" if len(values) > MAX_VALUES_SHOWN else "")

@@ -14,14 +14,14 @@ from trainables.spec import is_custom
 
 @dataclass(frozen=True)
 class Resumption:
-    """Counts of a plan's trials, by how a run goes on with them.
+    """Counts of a plan's trials by how a run continues them.
 
     Attributes:
         num_done: trials that have an outcome.
-        num_resumed: trials that go on from their last checkpoint.
+        num_resumed: trials that continue from their last checkpoint.
         num_restarted: trials with a checkpoint that begin again from the first epoch.
         num_new: trials without a checkpoint.
-        restart_reasons: what has changed since the trials that begin again were trained.
+        restart_reasons: what has changed since the restarted trials were trained.
     """
 
     num_done: int
@@ -73,4 +73,5 @@ def find_restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | N
 
 
 def _list_distinct(reasons: Iterable[str | None]) -> list[str]:
+    """Return the reasons without None and without repetition, in order."""
     return list(dict.fromkeys(reason for reason in reasons if reason is not None))

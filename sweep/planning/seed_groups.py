@@ -38,12 +38,15 @@ def group_seeds(
     costs = costs or plan.costs
 
     def seconds(group: SeedGroup) -> float:
+        """Return the expected seconds of a group."""
         return sum(costs.remaining_s(trial, plan.epochs_done(trial)) for trial in group)
 
     def sweep_s(groups: Sequence[SeedGroup]) -> float:
+        """Return the expected seconds of the sweep with these groups."""
         return makespan(map(seconds, groups), slots)
 
     def sized(size: int) -> list[SeedGroup]:
+        """Return the trials in groups of at most `size`."""
         return _group_by_size(size, plan.grid, trials, seconds)
 
     wanted = plan.grid.resources.seeds_per_trainable
@@ -65,6 +68,7 @@ def _group_by_size(
     trials: Sequence[GridTrial],
     seconds: Callable[[SeedGroup], float],
 ) -> list[SeedGroup]:
+    """Return each cell's trials in groups of at most `size`, in the order to start them."""
     cells: dict[Cell, list[GridTrial]] = {}
     for trial in trials:
         cells.setdefault(cell_of(trial), []).append(trial)
@@ -80,4 +84,5 @@ def _group_by_size(
 
 
 def _split_into_groups(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
+    """Return the trials of a cell in consecutive groups of `size`."""
     return [tuple(members[at : at + size]) for at in range(0, len(members), size)]

@@ -23,10 +23,10 @@ TRAIN_WITH_AVERAGES = ("batchrenorm", "batchchannelnorm", "mabn")
 
 
 def unequal_training_warnings(grid: Grid) -> list[str]:
-    """Return a line for each data set and option by which cells train unequally.
+    """Return warnings on data sets and norm options that make cells train unequally.
 
-    A data set is named where cells see different shares of it; an option that counts steps, where
-    training is shorter than its warm-up or its averages need.
+    A line names a data set if cells see different shares of it, and an option that counts steps if
+    training is shorter than the warm-up or the averages need.
     """
     return [*_find_unequal_data_shares(grid), *_find_long_step_counts(grid)]
 
@@ -43,6 +43,7 @@ def num_batches(spec: TrialSpec) -> int:
 
 
 def _find_unequal_data_shares(grid: Grid) -> Iterator[str]:
+    """Yield a warning for each data set of which cells train on different numbers of images."""
     found: dict[DataSpec, dict[tuple[str, int], int]] = {}
     for trial in grid.trials:
         is_stated = trial.spec.train.optimizer_batch_size is not None
@@ -73,7 +74,7 @@ def _find_unequal_data_shares(grid: Grid) -> Iterator[str]:
 
 
 def _find_long_step_counts(grid: Grid) -> Iterator[str]:
-    """Yield a line for each warm-up that never ends, and each average that stays near its start."""
+    """Yield a warning for each warm-up that never ends and average that stays near its start."""
     lines: dict[str, dict[str, None]] = {}
     for trial in grid.trials:
         total = num_batches(trial.spec)
@@ -89,6 +90,7 @@ def _find_long_step_counts(grid: Grid) -> Iterator[str]:
 
 
 def _find_endless_warm_ups(trial: GridTrial, total: int) -> Iterator[str]:
+    """Yield a warning for each count of steps that is not over after `total` batches."""
     options = trial.spec.norm.options
     steps = {k: v for k, v in options.items() if k.endswith("_steps") and _is_positive_int(v)}
     warm_up = int(steps.pop("warmup_steps", 0) or 0)
@@ -108,6 +110,7 @@ def _find_endless_warm_ups(trial: GridTrial, total: int) -> Iterator[str]:
 
 
 def _find_unsettled_averages(trial: GridTrial, total: int) -> Iterator[str]:
+    """Yield a warning if moving averages stay near their start values in `total` batches."""
     norm = trial.spec.norm
     momentum = norm.options.get("momentum")
     if isinstance(momentum, bool) or not isinstance(momentum, float | int) or ":" in norm.name:
@@ -123,12 +126,15 @@ def _find_unsettled_averages(trial: GridTrial, total: int) -> Iterator[str]:
 
 
 def _is_positive_int(value: object) -> bool:
+    """Return whether a value is a whole number above 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _name_norm(trial: GridTrial) -> str:
+    """Return the label of the trial's norm, with the variant if there is one."""
     return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm
 
 
 def _join_with_and(parts: Sequence[str]) -> str:
+    """Return the parts as `a, b and c`."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

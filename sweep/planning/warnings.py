@@ -19,7 +19,7 @@ GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "g
 
 
 def grid_notes(grid: Grid) -> list[str]:
-    """Return a line for each setting without effect, likely wrong unit, and set of equal cells."""
+    """Return notes on settings without effect, likely wrong units, and cells that are equal."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
     lines = [
         line
@@ -91,6 +91,7 @@ def missing_data_notes(grid: Grid) -> list[str]:
 
 
 def _find_idle_schedule_settings(train: TrainSpec) -> Iterator[str]:
+    """Yield a note for each field of the learning rate's schedule that has no effect."""
     schedule = train.schedule
     late = [milestone for milestone in schedule.milestones if milestone >= train.epochs]
     if late:
@@ -106,6 +107,7 @@ def _find_idle_schedule_settings(train: TrainSpec) -> Iterator[str]:
 
 
 def _find_fraction_thresholds(train: TrainSpec) -> Iterator[str]:
+    """Yield a note if the threshold looks like a fraction in place of a percentage."""
     if train.threshold is not None and train.threshold < 1:
         yield (
             f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
@@ -114,7 +116,7 @@ def _find_fraction_thresholds(train: TrainSpec) -> Iterator[str]:
 
 
 def _find_unused_reference_batch_sizes(trains: Iterable[TrainSpec]) -> Iterator[str]:
-    """Yield a line for each reference batch size from which no learning rate is scaled."""
+    """Yield a note for each reference batch size that scales no learning rate."""
     stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
     used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
     for size in stated:
@@ -145,7 +147,7 @@ def _find_custom_model_warnings(grid: Grid) -> list[str]:
 
 
 def _find_reasons_not_compiled(grid: Grid) -> Iterator[str]:
-    """Yield the reasons why trials cannot be compiled, where `resources.compile` asks for it."""
+    """Yield a note on why trials cannot be compiled, if the grid asks for compilation."""
     if grid.resources.compile is False:
         return
     reasons = {reason_not_compilable(trial.spec.train) for trial in grid.trials} - {None}
@@ -157,7 +159,7 @@ def _find_reasons_not_compiled(grid: Grid) -> Iterator[str]:
 
 
 def _find_equal_cells(grid: Grid) -> Iterator[str]:
-    """Yield a line for each set of cells that are the same computation under other names."""
+    """Yield a note for each set of cells that are the same computation under other names."""
     sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for trials in _group_equal_computations(grid):
         cells = tuple(_format_norm(trial) for trial in trials)
@@ -168,6 +170,8 @@ def _find_equal_cells(grid: Grid) -> Iterator[str]:
 
 
 def _group_equal_computations(grid: Grid) -> Iterator[list[GridTrial]]:
+    """Yield the groups of trials of one seed whose setup and norm layers compute the same."""
+
     from trainables.equivalence import norm_layers_key, setup_key
 
     alike: dict[Hashable, list[GridTrial]] = defaultdict(list)
@@ -184,7 +188,7 @@ def _group_equal_computations(grid: Grid) -> Iterator[list[GridTrial]]:
 
 
 def _find_equal_training(grid: Grid) -> Iterator[str]:
-    """Yield a line for each set of norms that differ in evaluation only."""
+    """Yield a note for each set of norms that train equally and differ in evaluation only."""
     from trainables.equivalence import setup_key, training_norm_key
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
@@ -209,4 +213,5 @@ def _find_equal_training(grid: Grid) -> Iterator[str]:
 
 
 def _format_norm(trial: GridTrial) -> str:
+    """Return the label of the trial's norm, with the variant if there is one."""
     return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm

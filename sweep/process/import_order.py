@@ -31,7 +31,7 @@ UNUSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle
 
 
 def put_working_folder_last() -> None:
-    """Import the program before what lies in the working folder, here and in child processes.
+    """Make the program's modules be imported before files of the working folder, also in children.
 
     Where a grid is read, `put_custom_modules_last` appends the folder again, for custom modules.
     Ends the program with exit code 2 and one line where a file has the name of a module that the
@@ -63,6 +63,7 @@ def put_custom_modules_last(folders: Iterable[str]) -> None:
 
 
 def _exit_with_refusal(name: str, file: str, remedy: str) -> NoReturn:
+    """Print which module the file replaces and the remedy, and exit with code 2."""
     module = (
         f"norm-sweep's package {name!r}"
         if name in PROJECT_PACKAGES
@@ -83,7 +84,7 @@ def _list_modules_imported_from(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_shadowing_files(home: str) -> Iterator[tuple[str, str]]:
-    """Yield files that `sys.path` has before the program's or Python's modules of the same name."""
+    """Yield names and files that are imported in place of the program's or Python's modules."""
     python = os.path.dirname(os.__file__)
     before_python = True
     for folder in map(os.path.abspath, sys.path):
@@ -96,13 +97,14 @@ def _find_shadowing_files(home: str) -> Iterator[tuple[str, str]]:
 
 
 def _shadows_a_library(name: str, file: str) -> bool:
+    """Return whether the file replaces a library or a module of Python under this name."""
     if name in LIBRARIES:  # a package of this name may well be the library
         return os.path.basename(file) != "__init__.py"
     return name in sys.stdlib_module_names and name not in UNUSED
 
 
 def _list_shadowing_files_in(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield name and file of a folder's modules that are named like one of the program's."""
+    """Yield name and file of a folder's modules that have the name of a module in use."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:  # a folder that is not there, or an archive

@@ -31,7 +31,7 @@ _command_line_handlers: list[object] = []
 
 
 class StopSignals:
-    """Has the signals that end a process stop a sweep in order, for as long as the sweep lasts.
+    """Handlers of the signals that end a process, which stop a running sweep in order instead.
 
     In a command's process, where `install_handlers` has been called, the second signal ends the
     process. In any other process, such as a notebook's, the second signal does what it did before
@@ -56,6 +56,7 @@ class StopSignals:
         asked: list[int] = []
 
         def handle(number: int, frame: FrameType | None) -> None:
+            """Call `stop` at the first signal; at the second use the old handlers."""
             asked.append(number)
             if len(asked) == 1:
                 stop()
@@ -80,14 +81,15 @@ class StopSignals:
 def install_handlers(stop: Callable[[], None] | None = None) -> None:
     """Set the handlers of SIGINT, SIGTERM and SIGHUP; again after `ray.init`, which sets its own.
 
-    A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
+    A SIGHUP that was ignored when this process was started, as by `nohup`, stays ignored.
 
-    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once,
-    and so does the time that is set for it.
+    With `stop`, the first signal calls `stop`, which ends the sweep in order; the second signal
+    ends the process at once, and so does the end of a time limit after the first.
     """
     asked: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
+        """Call `stop` at the first signal, with a time limit; end the process at the second one."""
         asked.append(number)
         detach_from_closed_terminal()
         if stop is None or len(asked) > 1:
@@ -132,11 +134,13 @@ def detach_from_closed_terminal() -> None:
 
 
 def _write_to_stderr(line: bytes) -> None:
+    """Write a line to standard error; ignore a closed stream."""
     with suppress(OSError):  # nobody is left to read it
         os.write(2, line)
 
 
 def _exit_now() -> None:
+    """Print how to continue, and end the process at once."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         if sys.stdout.isatty():

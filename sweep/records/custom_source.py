@@ -28,6 +28,7 @@ def source_digest(names: Sequence[str], import_paths: Sequence[str]) -> str:
 
 
 def _digest_module(name: str, import_paths: Sequence[str]) -> str:
+    """Return 12 hex digits for the Python files of a module or package; empty if none is found."""
     top = name.partition(":")[0].partition(".")[0]
     for folder in map(Path, import_paths):
         package, module = folder / top, folder / f"{top}.py"

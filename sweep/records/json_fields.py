@@ -65,7 +65,7 @@ def field_names(kind: type[JsonFields]) -> tuple[str, ...]:
 
 
 def required_names(kind: type[JsonFields]) -> tuple[str, ...]:
-    """Return the names of the fields without which there is no such object."""
+    """Return the names of the fields that the JSON object must have."""
     names = field_names(kind)
     return tuple(
         item.name

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class DriverOrders(Enum):
-    """What the lease tells a worker.
+    """What the lease orders a worker to do.
 
     GO_ON: train on. STOP: suspend the trial. SUPERSEDED: another driver has the sweep; write
     nothing more.
@@ -113,20 +113,20 @@ class DriverLease:
         return self.holder.token
 
     def stop(self) -> None:
-        """Have the workers suspend their trials."""
+        """Order the workers, through the lease file, to suspend their trials."""
         if not self.holder.stopping:
             self.holder = replace(self.holder, stopping=True)
             self._wake.set()
 
     def stop_cells(self, cells: Iterable[str]) -> None:
-        """Have the workers suspend the trials of these cells, given by name."""
+        """Order the workers to suspend the trials of the cells with these names."""
         stopped = tuple(cells)
         if stopped != self.holder.stopped:
             self.holder = replace(self.holder, stopped=stopped)
             self._wake.set()
 
     def renew(self) -> None:
-        """Write a heartbeat into the lease file; set `lost` if the lease is no longer this one."""
+        """Write a heartbeat into the lease file; set `lost` if another driver holds the lease."""
         try:
             current = _read_holder(self.folder)
         except FileNotFoundError:
@@ -147,6 +147,7 @@ class DriverLease:
                 logger.warning("the lease cannot be renewed, next heartbeat soon: %s", error)
 
     def _mark_lost(self, why: str) -> None:
+        """Set why the lease was lost, and log it the first time."""
         if self.lost is None:
             logger.error("the lease is lost: %s", why)
         self.lost = why
@@ -162,6 +163,7 @@ class DriverLease:
                 self.folder.storage.delete(LEASE_FILE)
 
     def _renew_until_released(self) -> None:
+        """Renew the lease every `HEARTBEAT_S` seconds until it is released."""
         while not self._ended:
             self._wake.wait(HEARTBEAT_S)
             self._wake.clear()
@@ -218,7 +220,7 @@ def current_holder(folder: SweepFolder) -> Holder | None:
 
 
 def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders:
-    """Return what a worker is to do.
+    """Return what the driver's lease orders a worker to do.
 
     Args:
         folder: the folder of the sweep.
@@ -243,6 +245,7 @@ def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders
 
 
 def _describe_loss(folder: SweepFolder) -> str:
+    """Return the message for a lease file that has disappeared."""
     return f"{folder.storage.uri} has disappeared, or its {LEASE_FILE} was deleted"
 
 

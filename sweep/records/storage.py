@@ -145,6 +145,7 @@ class Storage:
         return sorted(self._names())
 
     def _names(self) -> Iterator[str]:
+        """Yield the names of files and folders in this folder."""
         if self.is_local:
             if Path(self.uri).is_dir():
                 yield from os.listdir(self.uri)
@@ -192,6 +193,7 @@ def _connect(uri: str, pid: int) -> tuple[Any, str]:
 
 
 def _replace_file(path: Path, content: bytes) -> None:
+    """Write a local file in one step, through a temporary file in the same folder."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -54,7 +54,7 @@ def find_log(folder: TrialFolder) -> str | None:
 
 
 def _keep_newest_half(content: bytes) -> bytes:
-    """The content, or of one that is too long the newer half, from the beginning of a line on."""
+    """Return the content; if it is too long, its newer half from the beginning of a line on."""
     if len(content) <= MAX_LOG_BYTES:
         return content
     half = content[-MAX_LOG_BYTES // 2 :]

@@ -126,7 +126,7 @@ class Cluster:
 
 
 def _mark_started_session() -> Path | None:
-    """The folder of the session that was just started, marked as this process's."""
+    """Mark the folder of the Ray session that was just started as this process's, and return it."""
     session = started_session_folder()
     if session is not None:
         mark_session(session)

@@ -16,7 +16,12 @@ LONGEST_START_S = 180.0
 
 
 def start_local_ray(init_options: dict[str, Any], on_line: Callable[[str], None]) -> None:
-    """Start Ray on this machine; if it is not up in time, once more, with a longer wait."""
+    """Start Ray on this machine; after a timeout, start it a second time with a longer wait.
+
+    Args:
+        init_options: further arguments of `ray.init`.
+        on_line: called with a line for the user before the second start.
+    """
     import ray
 
     with interrupts.hangups_blocked_for_children():

@@ -83,6 +83,7 @@ def _describe_error(folder: Path, error: OSError) -> str:
 
 
 def _describe_full_folder(folder: Path, free: int) -> str:
+    """Return the message for a temporary folder with too few bytes free."""
     return (
         f"Ray's temporary folder {folder} is full: {free / 1e6:.0f} MB are free, and "
         f"{NEEDED_BYTES / 1e6:.0f} MB are needed; delete what is not needed there, or {REMEDY}"
@@ -127,7 +128,7 @@ def remove_session(session: Path) -> None:
 
 
 def keep_session(session: Path) -> None:
-    """Unmark a session, so that its folder stays: a person wants to read the logs."""
+    """Unmark a session's folder, so that no later run deletes the logs in it."""
     with suppress(OSError):
         (session / SESSION_OWNER).unlink(missing_ok=True)
 
@@ -158,7 +159,7 @@ def _is_visible_here(owner: dict[str, object]) -> bool:
 
 
 def _read_boot_id() -> str:
-    """Return the id of the machine's boot, empty where the system has none."""
+    """Return the id of this boot of the machine, empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -48,6 +48,7 @@ class Artifacts:
                 break  # the newest, which is of the last epoch's end
 
     def _log_bytes(self, run_id: str, content: bytes, name: str, below: str | None = None) -> None:
+        """Log `content` as an artifact of the run, under this file name, in the folder `below`."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / name
             file.write_bytes(content)

@@ -49,6 +49,7 @@ def _list_splits(record: Record) -> Iterator[tuple[str, int]]:
 
 
 def _compute_digest(record: Record, source: Mapping[str, Any], split: str) -> str:
+    """Return 8 hex digits that name the data of a split."""
     bits = (record.last_attempt and record.last_attempt.data) or ""
     content = json.dumps([source, bits, split], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]

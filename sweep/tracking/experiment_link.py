@@ -13,7 +13,7 @@ from sweep.tracking.view import MODEL_TRAINING, make_view_query
 
 @dataclass(frozen=True)
 class ExperimentLink:
-    """Where an experiment can be looked at.
+    """The address of an experiment in MLflow's web pages.
 
     Attributes:
         experiment_id: MLflow's id of the experiment.

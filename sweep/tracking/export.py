@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What became of an export to MLflow.
+    """The result of an export to MLflow.
 
     Attributes:
         link: where the experiment is; None if MLflow could not be reached.

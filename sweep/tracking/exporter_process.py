@@ -102,7 +102,7 @@ class _ContinuousExport:
         self.not_before = time.monotonic() + self.pause_s
 
     def _export_waiting(self, tracker: Tracker) -> None:
-        """Export while there is a driver; the exporter of the next driver does the rest."""
+        """Export the waiting trials while the driver lives; a next driver exports the rest."""
         for record in sweep_folder(self.grid).load(sorted(self.waiting)).values():
             if not self.is_driven():
                 return
@@ -111,7 +111,10 @@ class _ContinuousExport:
         self.waiting.clear()
 
     def mark_runs_killed(self) -> None:
-        """Show in MLflow what a dead driver left running as killed, unless another one drives."""
+        """Set the MLflow runs that a dead driver left running to killed.
+
+        Nothing is done if a new driver runs the sweep.
+        """
         folder = sweep_folder(self.grid)
         try:
             tracker = self.tracker or Tracker(self.grid)
@@ -126,12 +129,13 @@ class _ContinuousExport:
 
 
 def _send(driver: Connection, result: ExportResult) -> None:
+    """Send a result to the driver; do nothing if the driver has ended."""
     with suppress(OSError):  # the driver is gone
         driver.send(result)
 
 
 def _receive_changes(driver: Connection, changed: queue.Queue[str]) -> None:
-    """Put what the driver sends into a queue, until the driver is gone."""
+    """Put the ids that the driver sends into the queue, until the driver has ended."""
     with suppress(EOFError, OSError):
         while True:
             changed.put(driver.recv())
@@ -142,10 +146,10 @@ def _receive_changes(driver: Connection, changed: queue.Queue[str]) -> None:
 
 
 def _collect_changes(changed: queue.Queue[str], waiting: set[str]) -> bool:
-    """Move ids from the queue to `waiting`, after a short wait for the first one.
+    """Move trial ids from the queue to `waiting`, after a short wait for the first one.
 
     Returns:
-        Whether the driver said `FINISH`.
+        Whether the driver sent `FINISH`.
     """
     try:
         item = changed.get(timeout=RETRY_S)

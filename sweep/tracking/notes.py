@@ -156,13 +156,14 @@ def _compare_with_cell(error: float, spread: Spread | None) -> str:
 
 
 def _format_error(result: TrialResult) -> str:
-    """Return ` 20.00 %`, or the outcome of a trial without a test error."""
+    """Return the test error as ` 20.00 %`, or the outcome of a trial without a test error."""
     if result.test_error is not None:
         return f" {result.test_error:.2f} %"
     return f" {result.outcome.value.replace('_', ' ')}" if result.outcome else ""
 
 
 def _format_links(grid: Grid, link: ExperimentLink) -> str:
+    """Return the Markdown links to the experiment's charts, or to all runs."""
     if not link.view:
         return f"- [All runs]({link.page(None)})"
     means, seeds = link.page(means_key(grid.name)), link.page(seeds_key(grid.name))
@@ -170,10 +171,12 @@ def _format_links(grid: Grid, link: ExperimentLink) -> str:
 
 
 def _reproduce_command(grid: Grid, trial: GridTrial) -> str:
+    """Return the command that trains the trial again and compares it with its record."""
     return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
 def _format_preset(grid: Grid) -> str:
+    """Return the Markdown line on the preset; empty for the full grid."""
     return f"- **Edition:** {_as_code(str(grid.preset))}\n" if grid.preset else ""
 
 

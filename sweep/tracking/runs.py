@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ExportedState:
-    """What MLflow has of a trial's run, as far as this process knows.
+    """The state of a trial's run in MLflow, as far as this process knows it.
 
     Attributes:
         run_id: MLflow's id of the run.
@@ -134,4 +134,5 @@ def end_ms(record: Record) -> int | None:
 
 
 def _to_milliseconds(time: str) -> int:
+    """Return an ISO 8601 time in milliseconds since 1970."""
     return int(datetime.fromisoformat(time).timestamp() * 1000)

@@ -131,7 +131,7 @@ class ChartView:
 
 
 def make_view_query(key: str) -> str:
-    """Return the query of an experiment's address that opens the view of this key."""
+    """Return the query part of an experiment's URL that opens the view with this key."""
     return f"{urlencode({'viewStateShareKey': key, 'compareRunsMode': 'CHART'})}&{MODEL_TRAINING}"
 
 
@@ -191,6 +191,7 @@ def _build_view_state(grid: Grid, *, grouped: bool) -> ViewState:
 
 
 def _group_by_cell() -> Grouping:
+    """Return the grouping of runs by cell, with the mean over seeds."""
     return {
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": CELL}],
@@ -229,6 +230,7 @@ def _build_charts() -> Iterator[Chart]:
 
 
 def _scatter_by_batch_size(metric: str) -> Chart:
+    """Return a scatter chart of a metric against the batch size."""
     return {
         "type": "SCATTER",
         "uuid": f"{metric}-by-size",

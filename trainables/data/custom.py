@@ -55,6 +55,7 @@ def has_root_parameter(name: str) -> bool:
 
 
 def _requires_root(name: str) -> bool:
+    """Return whether a custom data set has a parameter `root` without a default."""
     parameters = keyword_parameters(_import_dataset(name))
     return any(p.name == "root" and p.default is p.empty for p in parameters)
 
@@ -90,7 +91,7 @@ def _stated_root(name: str) -> str:
 
 
 def _facts_key(spec: DataSpec) -> Key:
-    """Return the key under which the facts of the spec's data set are kept."""
+    """Return the key of the spec's data set in this process's cache of facts."""
     return spec.name, Options(complete_data_options(spec).options), _stated_root(spec.name)
 
 

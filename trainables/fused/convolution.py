@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
 
 class FusedConvolution(nn.Module):
-    """S convolutions: `(B, S in, H, W)` to `(B, S out, H', W')`, differentiable once.
+    """S convolutions as one layer: `(B, S in, H, W)` to `(B, S out, H', W')`, differentiable once.
 
     Args:
         one: a convolution for which `is_supported_convolution` is true.

@@ -40,7 +40,7 @@ Capture: TypeAlias = Callable[[Work], Work]
 
 
 def capture_steps(work: Work) -> Work:
-    """Return a function that replays the work from a CUDA graph."""
+    """Return a function that replays the computation `work` from a captured CUDA graph."""
     current = torch.cuda.current_stream()
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(current)

@@ -87,6 +87,7 @@ _workload: Workload | None = None
 
 
 def _initialise_process(import_paths: tuple[str, ...]) -> None:
+    """Prepare a new process of the pool: end it with its parent, silence it, set import paths."""
     end_with_parent()  # a pool's process would outlive a killed parent
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what custom layers print
@@ -95,6 +96,8 @@ def _initialise_process(import_paths: tuple[str, ...]) -> None:
 
 
 def _build_workload(spec: WorkloadSpec) -> DeviceMemory:
+    """Build the workload in the pool's process, warm it up, and return the memory that it uses."""
+
     import torch
 
     from trainables.errors import describe_error
@@ -123,6 +126,8 @@ def _build_workload(spec: WorkloadSpec) -> DeviceMemory:
 
 
 def _train_workload(seconds: float) -> float:
+    """Train the workload of this process for `seconds`; return its steps per second."""
+
     from trainables.errors import describe_error
 
     global _workload
