@@ -288,7 +288,7 @@ class RenormDebias(_Renorm):
         return self._clipped_correction(mean, std, self.r_max, self.d_max)
 
     def _debiased_weight(self) -> Any:
-        """Count the batch and return its weight g_t, a float or a 0-d tensor."""
+        """Count the batch and return its weight g_t in the averages, a float or a 0-d tensor."""
         step = self.num_batches_tracked.add_(1)
         if self.momentum is None:
             return self._newest_weight_in_averages()

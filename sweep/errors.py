@@ -59,7 +59,7 @@ class StorageError(SweepError):
 
 
 class NotStartedError(RefusedError):
-    """Something that is needed, such as Ray, did not start; the same call may work later."""
+    """A service that is needed, such as Ray, did not start; a later call may succeed."""
 
     exit_code = ExitCode.INCOMPLETE
 
@@ -83,7 +83,7 @@ def raise_sweep_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One error in a grid. `line` counts from 1; 0 stands for the file as a whole."""
+    """One error in a grid, with its line from 1; line 0 stands for the whole file."""
 
     line: int
     where: str

@@ -40,7 +40,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageEnded:
-    """A stage is over, whether or not it went well."""
+    """A stage has ended, with or without an error."""
 
     stage: Stage
 
@@ -54,7 +54,7 @@ class CellsSkipped:
 
 @dataclass(frozen=True)
 class TrialsCounted:
-    """The run has counted the trials that it resumes, restarts and begins."""
+    """Before training: how many trials the run resumes, restarts and begins."""
 
     resumption: Resumption
 

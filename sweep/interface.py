@@ -179,7 +179,7 @@ def reproduce(
 
 
 def without_infeasible_cells(grid: Grid) -> Grid:
-    """Return the grid without the cells that it skips as infeasible, where it skips any."""
+    """Return the grid; if it says `infeasible: skip`, without the cells that cannot be trained."""
     from sweep.planning.feasibility import FeasibleGrid, check_feasibility
 
     if isinstance(grid, FeasibleGrid) or not grid.skip_infeasible:
@@ -188,7 +188,7 @@ def without_infeasible_cells(grid: Grid) -> Grid:
 
 
 def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
-    """Time a few steps of every cell on this machine, and keep the times beside the records."""
+    """Time a few steps of every cell on this machine, and store the times beside the records."""
     from sweep.planning.calibration import save_times, time_cells
     from sweep.planning.feasibility import require_data
     from sweep.planning.trial_states import sweep_folder

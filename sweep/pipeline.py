@@ -155,7 +155,7 @@ def rehearse(
 ) -> Rehearsal:
     """Check everything that `run` checks before it trains, and train nothing.
 
-    Ray is started, or asked, for what there is to train on; nothing is written but a probe.
+    Ray is started, or a cluster asked, for its CPUs and GPUs; nothing is written but a test file.
     Arguments and exceptions are those of `run`.
 
     Returns:
@@ -194,11 +194,11 @@ def _rehearse_stages(
 def try_cells(
     grid: Grid, on_event: OnEvent, *, meanwhile: Callable[[], object] = lambda: None
 ) -> FeasibleGrid:
-    """Return the grid without the cells that cannot be trained.
+    """Return the grid without the cells that cannot be trained; report these and other notes.
 
     Args:
         grid: the parsed grid.
-        on_event: receives which cells are skipped, and what else to know of the grid.
+        on_event: receives which cells are skipped, and notes and warnings on the grid.
         meanwhile: is called while another process tries the cells.
 
     Raises:

@@ -24,7 +24,7 @@ ALT = (
 
 @dataclass(frozen=True)
 class FieldLayout:
-    """Layout of a printed number where there are at most `most` columns.
+    """Layout of the numbers printed in the map's cells, for at most `most` columns.
 
     `height` is in inches per row, `between` separates the number from its half-width, `size` is in
     points, `rotation` in degrees.

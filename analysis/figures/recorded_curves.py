@@ -16,7 +16,7 @@ LOG_SCALE_RATIO = 10.0
 
 
 def describe_curves(what: str) -> str:
-    """Return the alternative text of the curves of `what`."""
+    """Return the alternative text of a figure with curves of the quantity `what`."""
     return (
         f"Curves of {what} against epoch, one panel for each batch size from large to small, one "
         "line for each trial, or for each norm's mean where there are many."

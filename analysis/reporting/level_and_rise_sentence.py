@@ -50,7 +50,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
 def _describe_least_rise(
     best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int
 ) -> str:
-    """Return a clause on the norms whose error rises least, and on the rise of the best."""
+    """Return a clause on the norms whose error rises least, and on the rise of the best norms."""
     least = min(m.rise for m in flat)
     if len(flat) == num and least <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
@@ -82,7 +82,7 @@ def _conjugate_rise(flat: Sequence[NormMeasures]) -> str:
 
 
 def _format_rise(least: float) -> str:
-    """Return words for a rise."""
+    """Return a rise in error in words: `by 3.2 points at most`, or `not at all`."""
     return (
         "not at all" if least <= ROUNDING_TOLERANCE else f"by {format_points(least)} points at most"
     )

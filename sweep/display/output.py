@@ -14,7 +14,7 @@ class TerminalSafeStdout:
     """Standard output that discards what is printed once its terminal was closed."""
 
     def write(self, text: str) -> int:
-        """Write as `sys.stdout.write`; discard everything once the terminal has gone away."""
+        """Write as `sys.stdout.write`; discard everything once the terminal was closed."""
         try:
             return sys.stdout.write(text)
         except OSError as error:

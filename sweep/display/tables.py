@@ -32,7 +32,7 @@ MAX_TRIAL_ROWS = 20
 
 
 def print_plan(console: Console, plan: Plan, slots: int, gpu_sharing: str | None = None) -> None:
-    """Print the cells with their seeds done, what is left to train, and how GPUs are shared."""
+    """Print the cells with their seeds done, the missing trials, and how GPUs are shared."""
     grid, missing = plan.grid, plan.missing()
     print_preset(console, grid)
     print_cells(console, plan)
@@ -90,7 +90,7 @@ def print_resumption(console: Console, resumption: Resumption) -> None:
 def print_outcome(
     console: Console, *, before: TrialStates, after: TrialStates, stops: Sequence[Stop]
 ) -> None:
-    """Print how many trials a run has trained, what has stopped it, and which trials failed."""
+    """Print how many trials a run trained, which errors stopped cells, and which trials failed."""
     print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")

@@ -45,7 +45,7 @@ def watch_status(console: Console, read_status: Callable[[], SweepStatus]) -> Sw
 
 
 def state_from_records(status: SweepStatus) -> SweepState:
-    """Return the state of the sweep as its records tell it."""
+    """Return the sweep's state (for the live view) that follows from the records of its trials."""
     state = SweepState(status.states)
     alive = status.holder if status.is_running else None
     for trial_id, record in status.states.records.items():

@@ -215,7 +215,7 @@ class Attempt:
         self._log_start(self.info)
         self._record_compilation()
         # The log has a folder to be written into once the record is there.
-        self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
+        self.writer.write_record(record).add_done_callback(lambda _: self.log.write_later())
 
     def _log_lost_attempt(self) -> None:
         """Log a warning if the previous attempt has no end: its process was lost."""
@@ -334,18 +334,18 @@ class Attempt:
         )
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
-            self.writer.correct_examples(trial.correct_bits())
-            self.writer.last_checkpoint(trial)
+            self.writer.write_correct_examples(trial.correct_bits())
+            self.writer.write_last_checkpoint_later(trial)
             self._record_outcome(Outcome.COMPLETED)
         else:
             if self.writer.checkpoint_is_due(within_epoch=False):
-                self.writer.checkpoint(trial)
-            self.writer.record(self.record)
+                self.writer.write_checkpoint(trial)
+            self.writer.write_record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
         """Begin to write a checkpoint, if no later attempt at the trial has begun."""
         self._require_current()
-        self.writer.checkpoint(trial)
+        self.writer.write_checkpoint(trial)
 
     @property
     def _attempt_id(self) -> str | None:
@@ -367,7 +367,7 @@ class Attempt:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
             self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
-            self.writer.record(self.record)
+            self.writer.write_record(self.record)
         self.release()
         self.log.settle(LOG_UPLOAD_S)
 
@@ -394,5 +394,5 @@ class Attempt:
         else:
             self.messages.info("attempt %s ends: %s", self._attempt_id, outcome)
             self.folder.delete_traceback()
-        self.writer.record(record)
+        self.writer.write_record(record)
         self.release()

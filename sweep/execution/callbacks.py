@@ -64,9 +64,9 @@ class RunListener:
     node_is_lost: bool = False
 
     def should_end(self) -> bool:
-        """Return whether the sweep is to end now: it stops, and no trial is running any more.
+        """Return whether Tune's run is to end: the sweep is stopping and no trial is running.
 
-        After `SHUTDOWN_S` it ends in any case.
+        After `SHUTDOWN_S` seconds of stopping the run ends in any case.
         """
         self._update_tracking_error()
         if not self.state.failure:

@@ -65,12 +65,14 @@ class Schedule:
 def make_schedule(
     plan: Plan, cluster: Cluster, on_message: OnMessage, report_stage: ReportStage
 ) -> Schedule:
-    """Measure how trials share GPUs, where that is worth while, and place the plan's trials.
+    """Return the schedule of the plan's trials, after measuring how many trials share a GPU.
+
+    The measurement is left out where it takes longer than it saves.
 
     Args:
         plan: what is to be trained.
         cluster: the connection to Ray; its nodes have been checked (`check_cluster`).
-        on_message: receives what a person should know.
+        on_message: receives messages for the user.
         report_stage: a context manager that describes a measurement to a person.
     """
     capacity, remote = usable_capacity(plan.grid, cluster, on_message), cluster.is_remote

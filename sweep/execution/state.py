@@ -35,7 +35,7 @@ def stopped_line(cell: str, error: str) -> str:
 
 @dataclass
 class SweepState:
-    """The state of a sweep and of every trial of its plan, as the driver knows it.
+    """The driver's state of a sweep and of each of its trials.
 
     Attributes:
         plan: the trials and their records when the run began.
@@ -173,7 +173,7 @@ class SweepState:
 
     @property
     def running(self) -> list[TrialState]:
-        """Trials in training, the longest in it first."""
+        """Trials in training, the one that started first at the beginning."""
         return sorted((s for s in self.states.values() if s.is_running), key=lambda s: s.since)
 
     def num(self, *outcomes: Outcome) -> int:

@@ -90,11 +90,11 @@ class TrialWriter:
         if there.attempts[-1].id != attempt_id:
             raise SupersededError(f"trial {there.trial_id} is another worker's now")
 
-    def record(self, record: Record) -> Future[None]:
+    def write_record(self, record: Record) -> Future[None]:
         """Begin to write the record as it is now; the future is done when it is on the disk."""
         return self._submit_write(RECORD, partial(self._folder.save_json, record.to_json()))
 
-    def checkpoint(self, trial: Trial) -> None:
+    def write_checkpoint(self, trial: Trial) -> None:
         """Begin to write a checkpoint of the trial in its present state."""
         start = self._last = time.monotonic()
         epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
@@ -113,7 +113,7 @@ class TrialWriter:
 
         self._submit_write(CHECKPOINT, write)
 
-    def last_checkpoint(self, trial: Trial) -> None:
+    def write_last_checkpoint_later(self, trial: Trial) -> None:
         """Schedule a finished trial's checkpoint, written after the driver knows the outcome."""
 
         def write() -> None:
@@ -122,19 +122,19 @@ class TrialWriter:
 
         self._write_later = write
 
-    def correct_examples(self, bits: bytes) -> None:
+    def write_correct_examples(self, bits: bytes) -> None:
         """Begin to write which test examples were right (`Trial.correct_bits`)."""
         self._submit_write(CORRECT, partial(self._folder.save_correct, bits))
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
-        """Return whether a checkpoint is due: at an epoch's end sooner than within it."""
+        """Return whether to write a checkpoint now; the wait is shorter at the end of an epoch."""
         pause = CHECKPOINT_MIN_S
         if within_epoch:
             pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
         return time.monotonic() - self._last > pause
 
     def _write_last_checkpoint(self) -> None:
-        """Begin to write the checkpoint that `last_checkpoint` scheduled, if there is one."""
+        """Begin to write the scheduled last checkpoint, if there is one."""
         write, self._write_later = self._write_later, None
         if write is not None:
             self._submit_write(CHECKPOINT, write)

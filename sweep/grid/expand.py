@@ -179,7 +179,7 @@ class _Expander:
         self.check_repeated_items(name, value, loc)
 
     def check_repeated_items(self, name: str, value: Any, loc: Loc) -> None:
-        """Add a problem for an item that stands twice in a list whose order means nothing."""
+        """Add a problem for an item that occurs twice in a list whose order has no meaning."""
         is_unordered = name.removeprefix("train.") in UNORDERED_LISTS
         if is_unordered and (item := first_repeated(value)) is not None:
             self.source.add_problem(loc, f"listed twice: {format_value(item)}")
@@ -307,7 +307,7 @@ class _Expander:
 
 
 def _is_known_name(section: str, name: str) -> bool:
-    """Return whether a data set or model has this name, or may have it as a user's own."""
+    """Return whether a data set or model is registered, or is a user's own (`module:attr`)."""
     return name in KNOWN_NAMES[section] or is_custom(name)
 
 

@@ -150,7 +150,7 @@ class _FactorsReader:
         return self.read_levels(name, listed, read)
 
     def read_seeds(self, listed: Any) -> tuple[int, ...]:
-        """Return the seeds of a list, or those that their number stands for: 3 is `[0, 1, 2]`."""
+        """Return the seeds of a list; a number n stands for the seeds 0 to n - 1."""
         if isinstance(listed, list):
             return self.read_numbers("seed", listed, Seed)
         if _describe_wrong_number(listed, NumSeeds):

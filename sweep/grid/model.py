@@ -104,13 +104,13 @@ class Grid:
 
     @property
     def file_identity(self) -> dict[str, str]:
-        """What `analysis` compares a grid's file with: its digest and the options `--set`."""
+        """Digest of the grid's file and options `--set`, by which `analysis` recognises it."""
         words = [word for change in self.changes for word in ("--set", change)]
         return {"digest": self.digest, "changes": shlex.join(words)[:MAX_CHANGES_LENGTH]}
 
     @property
     def arguments(self) -> str:
-        """What to type after a command for it to read this grid: the file and the options."""
+        """The arguments with which a command reads this grid: its file and the options."""
         words = [str(self.path), *(["--scale", "small"] if self.preset else [])]
         words += [word for change in self.changes for word in ("--set", change)]
         return shlex.join(words)

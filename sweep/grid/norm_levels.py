@@ -21,7 +21,7 @@ class NormLevel:
 
     Attributes:
         spec: the norm with all its options.
-        label: what tells the norm from the grid's other norms.
+        label: text by which the grid's norms differ: the name, with options where needed.
         label_options: names of the options that the label states.
     """
 

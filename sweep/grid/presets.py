@@ -84,7 +84,7 @@ def _find_data_parts(spec: DataSpec) -> tuple[DataPart, ...]:
 
 
 def _shrink_trials(grid: Grid, full: Sequence[GridTrial]) -> list[GridTrial]:
-    """Return each trial made small, with the labels of what it has become."""
+    """Return the small version of each trial, with labels that state its small values."""
     specs = [shrink_trial(trial.spec) for trial in full]
     kept_factors = [
         name

@@ -100,9 +100,9 @@ def _scale_groups(norm: NormSpec, full: int, small: int) -> NormSpec:
 def _shorten_training(
     spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float
 ) -> TrainSpec:
-    """Return how a trial trains on other data with another network, in at most `MAX_EPOCHS`.
+    """Return the training spec for the small data and network, in at most `MAX_EPOCHS` epochs.
 
-    The learning rate is multiplied by `lr_share`; a watched layer that the other network lacks is
+    The learning rate is multiplied by `lr_share`; a watched layer that the small network lacks is
     not watched.
     """
     train = spec.train

@@ -40,10 +40,10 @@ def validation_problems(
     prefix: Loc = (),
     known_fields: Iterable[str] = (),
 ) -> Iterable[Problem]:
-    """Yield a problem for each finding of pydantic.
+    """Yield a problem of the grid for each error that pydantic found.
 
     Args:
-        error: the findings.
+        error: pydantic's errors.
         source: the grid, which knows the lines.
         root: the class that the data were checked by.
         prefix: the place of these data in the grid.
@@ -86,10 +86,10 @@ def suggest_field(key: str, known: Sequence[str], known_fields: Iterable[str]) -
 
 
 def _find_union(root: Any, loc: Loc) -> tuple[Loc, Any]:
-    """Return the place of a finding's field, and the field's type if it is a union.
+    """Return the location of the field in a pydantic error, and the field's type if it is a union.
 
-    pydantic adds a name of the union's member to the place, such as `literal['auto']`. Where the
-    finding is of no union, the place is returned as it is, and None.
+    pydantic adds a name of the union's member to the location, such as `literal['auto']`. If the
+    error is of no union, the location is returned unchanged, with None.
     """
     annotation = root
     for i, part in enumerate(loc):
@@ -126,7 +126,7 @@ def _name_values(schema: dict[str, Any]) -> list[str]:
 
 
 def _describe_expected(finding: Any) -> str:
-    """Return what pydantic expected in a finding: `expected a whole number`."""
+    """Return what pydantic expected in an error: `expected a whole number`."""
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "string_too_short":
         return "expected a text that is not empty"

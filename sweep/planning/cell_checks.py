@@ -21,12 +21,12 @@ from sweep.process.child_process import ChildProcess, end_with_parent
 
 @dataclass(frozen=True)
 class CellFindings:
-    """The feasible grid, and what its author should know of its cells before they are trained.
+    """The feasible grid, with warnings and notes on its cells.
 
     Attributes:
         grid: the grid without the cells that cannot be trained.
         warnings: what is likely to spoil a comparison, a line each.
-        notes: what else is worth knowing, a line each.
+        notes: other peculiarities of the cells, a line each.
     """
 
     grid: FeasibleGrid

@@ -167,7 +167,7 @@ def require_undamaged_data(grid: Grid) -> None:
 
 
 def _require_same_everywhere(grid: Grid) -> None:
-    """Raise `RefusedError` for a custom data set that another process reads differently."""
+    """Raise `RefusedError` for a custom data set that another process reads with other bits."""
     from trainables import DataUnavailable, data
 
     for spec in custom_data_sets(grid):
@@ -185,6 +185,6 @@ def custom_data_sets(grid: Grid) -> list[DataSpec]:
 
 
 def _id_without_seed(trial: GridTrial) -> object:
-    """Return the same value for all seeds of a cell."""
+    """Return an id of a trial's cell, the same for all seeds."""
     spec = replace(trial.spec, seed=0)
     return spec.trial_id

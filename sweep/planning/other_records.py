@@ -22,7 +22,11 @@ MAX_VALUES_SHOWN = 3
 
 
 def other_record_notes(states: TrialStates) -> list[str]:
-    """Return a line for trials of other settings, and one for each sweep with missing trials."""
+    """Return notes on stored records that this grid does not use.
+
+    They are records of trials with other settings, and records of the grid's missing trials in
+    sweeps of other names.
+    """
     return [*_find_records_of_other_settings(states), *_find_records_in_other_sweeps(states)]
 
 

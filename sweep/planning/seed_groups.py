@@ -25,9 +25,9 @@ def group_seeds(
 ) -> list[SeedGroup]:
     """Return the trials in groups of at most `seeds_per_trainable`, in the order to start them.
 
-    The first seeds of every cell come before further ones, and of those the longest. `auto` takes
-    the largest groups that leave no slot idle. Trials whose seeds cannot be trained as one network
-    (`FeasibleGrid.not_fusable`) have a group each.
+    The first seeds of every cell come before further seeds, and among these the longest trials.
+    `auto` takes the largest groups that leave no slot idle. Trials whose seeds cannot be trained as
+    one network (`FeasibleGrid.not_fusable`) have a group each.
 
     Args:
         plan: the plan whose trials these are.

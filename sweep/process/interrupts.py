@@ -49,7 +49,7 @@ class StopSignals:
             install_handlers()
 
     def stop_with(self, stop: Callable[[], None]) -> None:
-        """Have the first signal call `stop`; in a thread other than the main one do nothing."""
+        """Call `stop` at the first signal from now on; outside the main thread do nothing."""
         if self._is_command:
             install_handlers(stop)
             return
@@ -69,7 +69,7 @@ class StopSignals:
                 signal.signal(number, handle)
 
     def restore(self) -> None:
-        """Set the handlers that there were before."""
+        """Set the signal handlers that were in force before the sweep."""
         if self._is_command:
             install_handlers()
             return
@@ -110,9 +110,10 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
 @contextmanager
 def hangups_blocked_for_children() -> Iterator[None]:
-    """Within the block processes are started with SIGHUP blocked, which a closed terminal sends.
+    """Within the block, new processes start with SIGHUP blocked, which a closed terminal sends.
 
-    They inherit the blocked signal. This process receives one that arrives meanwhile at the end.
+    Child processes inherit the blocked signal. A SIGHUP that arrives during the block reaches this
+    process at the end of the block.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:

@@ -22,7 +22,7 @@ for _package in LOGGED_PACKAGES:  # else Python prints warnings to standard erro
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What `--verbose` and `--log-file` say.
+    """The logging options of a command, `--verbose` and `--log-file`.
 
     Attributes:
         verbose: whether messages of level INFO and above go to standard error.
@@ -50,7 +50,7 @@ class UtcFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to the `sys.stderr` of the moment, which a live view replaces while it is shown."""
+    """A log handler that writes to the current `sys.stderr`, which a live view may replace."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self, logging.INFO)

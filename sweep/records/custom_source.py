@@ -17,7 +17,7 @@ def source_digest(names: Sequence[str], import_paths: Sequence[str]) -> str:
     Only the files of the named modules and packages are digested, not those that they import.
 
     Args:
-        own: a user's layers, models and data sets, each as `package.module:attr`.
+        names: a user's layers, models and data sets, each as `package.module:attr`.
         import_paths: folders in which the modules are looked for, in this order.
 
     Returns:

@@ -72,7 +72,7 @@ class Holder:
 
     @property
     def who(self) -> str:
-        """The holder in words: `on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
+        """Description of the driver: `on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
         return f"on {self.host}, process {self.pid}, since {self.since}"
 
     @property
@@ -81,7 +81,7 @@ class Holder:
         return time.time() - self.beat > DEAD_AFTER_S
 
     def is_dead(self) -> bool:
-        """Whether the holder is silent, or a process of this host that has ended."""
+        """Whether the driver's heartbeat has stopped, or its process on this host has ended."""
         is_gone = self.host == socket.gethostname() and self.started != process_start(self.pid)
         return is_gone or self.is_silent
 

@@ -77,7 +77,7 @@ class Capacity:
         return [node for node in self.all_nodes if node.get("GPU")]
 
     def without_gpus(self) -> Capacity:
-        """Return the capacity of the same nodes, if none of them had a GPU."""
+        """Return the capacity of the same nodes as if none of them had a GPU."""
         return Capacity(
             *(
                 [{kind: n for kind, n in node.items() if kind != "GPU"} for node in nodes]

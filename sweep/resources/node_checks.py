@@ -34,7 +34,7 @@ GPU_WAIT_S = 30.0
 
 @dataclass(frozen=True)
 class Node:
-    """A node by Ray's id, and by host name and address."""
+    """A node of the cluster: Ray's id, host name and address."""
 
     node_id: str
     name: str
@@ -161,7 +161,7 @@ def _software_differences(
 
 @contextmanager
 def _marker_file(plan: Plan) -> Iterator[NodeRequirements]:
-    """Within the block, keep a marker in the storage; yield what each node needs."""
+    """Within the block, a marker file is in the storage; yield what each node needs."""
     from trainables import data
 
     grid, storage = plan.grid, plan.folder.storage

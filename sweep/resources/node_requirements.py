@@ -51,7 +51,7 @@ def missing_requirements(needs: NodeRequirements, reply: str) -> list[str]:
 
 
 def read_with_retries(storage: Storage, name: str) -> bytes | None:
-    """Return a file that another node has written; None if it is not there in time."""
+    """Return a file that another node writes; None if the file is not there in time."""
     deadline = time.monotonic() + READ_TIMEOUT_S
     while True:
         try:

@@ -45,7 +45,7 @@ class Cluster:
     Args:
         address: address of the cluster; None: start Ray on this machine.
         custom_modules: files and package folders whose Python files are copied to a cluster.
-        say: called with a line that a person should read.
+        on_line: called with a line that a person should read.
 
     Attributes:
         is_remote: whether this is a cluster.

@@ -23,10 +23,10 @@ MODEL = "model"
 
 
 class Artifacts:
-    """Logs the artifacts of finished trials.
+    """Logs artifacts to the runs of finished trials.
 
-    These are the record, the grid, which test examples were right and, where the grid asks for
-    them, the weights.
+    The artifacts are the record, the grid, which test examples were right and, where the grid asks
+    for them, the weights.
     """
 
     def __init__(self, client: MlflowClient, grid: Grid) -> None:

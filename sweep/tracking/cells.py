@@ -81,7 +81,7 @@ class CellResults:
         return self._results.get(trial.trial_id, TrialResult())
 
     def spread(self, cell: Cell) -> Spread | None:
-        """Return mean and standard deviation over a cell's results; None while there is none."""
+        """Return mean and standard deviation of a cell's errors; None if no trial has a result."""
         results = [self.result(trial) for trial in self._trials[cell]]
         errors = [result.test_error for result in results if result.test_error is not None]
         if not errors:

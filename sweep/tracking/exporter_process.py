@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def serve_exporter(driver: Connection, grid: Grid, driver_pid: int) -> None:
-    """Export the trials that the driver names, until it says `FINISH` or is gone.
+    """Export the trials whose ids the driver sends, until it sends `FINISH` or has ended.
 
     Args:
         driver: pipe from which ids of trials come and into which `ExportResult`s go.
@@ -80,7 +80,7 @@ class _ContinuousExport:
     is_reported: bool = False
 
     def export_if_due(self) -> None:
-        """Export the waiting trials, unless none waits or an error is too recent."""
+        """Export the waiting trials, if there are any and the pause after an error is over."""
         if not self.waiting or time.monotonic() < self.not_before:
             return
         try:

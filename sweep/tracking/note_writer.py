@@ -33,7 +33,7 @@ class NoteWriter:
         self.cells = CellResults(grid.trials)
 
     def write_experiment_note(self) -> None:
-        """Write the experiment's note, unless the experiment has it."""
+        """Write the experiment's note, unless the experiment has this note already."""
         section = format_experiment_note(self.grid, self.link)
         current = self.client.get_experiment(self.link.experiment_id).tags.get(NOTE, "")
         note = replace_section(current, f"{SECTION} {self.grid.name}", section)
