@@ -54,7 +54,11 @@ class BatchStatisticsNorm(RunningStatisticsNorm):
         self.eval_statistics = require_one_of("eval_statistics", eval_statistics, self.eval_choices)
 
     def _check_precise(self, x: Tensor) -> None:
-        """Raise `ValueError` if precise statistics were never computed, if values are known."""
+        """Raise `ValueError` if precise statistics were never computed.
+
+        Nothing is checked while torch traces, compiles or transforms the layer: buffers have no
+        values.
+        """
         if is_recorded(x) or x.is_meta or torch.compiler.is_compiling() or is_transformed():
             return
         if int(self.precise_count) == 0:

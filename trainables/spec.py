@@ -275,7 +275,7 @@ class TrainSpec(Spec):
 
 @spec_class
 class TrialSpec(Spec):
-    """One trial: a cell (a norm at a batch size) with a seed, and all that decides its result."""
+    """The spec of one trial: norm, batch size, seed, and all else that decides its result."""
 
     norm: Annotated[NormSpec, Field(description="The norm, with all its options.")]
     batch_size: Annotated[Count, Field(description="Images that share statistics.")]

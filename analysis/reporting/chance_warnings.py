@@ -89,7 +89,7 @@ def _find_highest_above_chance(findings: Findings, norms: Sequence[str]) -> floa
 
 
 def _suggest_check(findings: Findings, norms: Sequence[str]) -> str:
-    """Return a sentence on what to check first: the column of errors, or the learning rate."""
+    """Return a sentence that suggests to check the column of errors, or the learning rate."""
     highest = _find_highest_above_chance(findings, norms)
     if highest and not findings.comparison.made_by_sweep:
         return (

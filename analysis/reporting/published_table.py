@@ -34,7 +34,7 @@ _NOTE = (
 
 
 def tabulate_published(findings: Findings) -> pd.DataFrame:
-    """Return one row per printed value: the measured one, the difference, and whether it fits."""
+    """Return one row per printed value: the measured value, the difference, and agreement."""
     return pd.DataFrame.from_records(
         [
             {

@@ -44,8 +44,8 @@ class RepeatedErrors:
         self._struck: dict[str, list[TrialState]] = {}
         self._untried = [s.trial for s in self.states.values() if s.outcome is None]
 
-    def note(self, state: TrialState, error: str) -> list[str]:
-        """Count the error that has ended a trial; return the names of the cells to stop."""
+    def count_error(self, state: TrialState, error: str) -> list[str]:
+        """Count the traceback that ended a trial; return the names of the cells to stop."""
         struck = self._struck.setdefault(error, [])
         struck.append(state)
         if len(struck) < REPEATED_ERRORS:

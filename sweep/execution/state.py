@@ -125,7 +125,7 @@ class SweepState:
             state.is_running, state.error = False, error
             self.on_end(state)
             if error:
-                for cell in self.repeated.note(state, error):
+                for cell in self.repeated.count_error(state, error):
                     self.notice(stopped_line(cell, error))
 
     def interrupt(self) -> None:

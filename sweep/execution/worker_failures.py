@@ -29,7 +29,7 @@ def format_recovery(state: SweepState, trial_id: str, error: object) -> str:
 
 
 def record_worker_death(state: SweepState, trial_id: str, error: object) -> None:
-    """Record the outcome of a trial whose workers have all died, in the driver."""
+    """Record, in the driver, the outcome of a trial whose workers have all died."""
     outcome = Outcome.OUT_OF_MEMORY if is_memory_kill(error) else Outcome.FAILED
     folder = state.plan.folder.trial(trial_id)
     trial = state.states[trial_id]

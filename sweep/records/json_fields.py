@@ -39,7 +39,7 @@ class JsonFields:
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Return the object that a JSON object holds; raise `ValueError` for anything else."""
+        """Return an instance from a parsed JSON object; raise `ValueError` for other data."""
         if not isinstance(data, dict):
             raise ValueError(f"expected a JSON object, found {data!r}")
         names = field_names(cls)

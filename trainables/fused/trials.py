@@ -80,7 +80,7 @@ class FusedTrials:
 
     @property
     def finished(self) -> bool:
-        """Whether no trial is left in training, or no epoch."""
+        """Whether no trial is left in training, or all epochs have run."""
         return not self.trials or self.trials[0].finished
 
     def advance(self) -> list[Progress]:

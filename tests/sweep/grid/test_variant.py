@@ -11,7 +11,8 @@ from small_grids import SMALL, factors, load
 from analysis.statistics.strata import parse_levels
 from sweep.display.json_data import build_plan_data
 from sweep.grid.variant import Variant, format_level
-from sweep.planning.plan import make_plan, save_expected
+from sweep.planning.plan import make_plan
+from sweep.planning.trial_states import save_expected
 from sweep.tracking.tags import experiment_tags
 
 AWKWARD = ["stem, train.optimizer.lr=0.5", "a=b", '"quoted"', "plain"]
