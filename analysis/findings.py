@@ -135,7 +135,7 @@ class Findings:
 
     @property
     def _times_as_printed(self) -> pd.DataFrame | None:
-        """Times, if the threshold is the papers'; else None."""
+        """Times to the threshold if it is the one of the papers, so that these can be compared."""
         return self.times if self.threshold == EPOCHS_TO_ERROR else None
 
 

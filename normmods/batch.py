@@ -14,7 +14,7 @@ from normmods.running import RunningStatisticsNorm
 
 
 def require_batch_values(x: Tensor) -> None:
-    """Raise `ValueError` for one value a channel: a batch of 1 on a 1x1 map has no variance."""
+    """Raise `ValueError` if each channel has a single value, as a batch of 1 on a 1x1 map."""
     if not is_recorded(x) and x.shape[0] * x.shape[2] * x.shape[3] == 1:
         raise ValueError(
             "`B * H * W > 1` must hold for statistics of the batch, but got one value a channel: "

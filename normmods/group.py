@@ -45,7 +45,7 @@ def choose_num_groups(
 
 
 def require_group_values(x: Tensor, num_groups: int) -> None:
-    """Raise `ValueError` for one value a group and example: standardised, all are zero."""
+    """Raise `ValueError` if each group of an example has one value, which would become 0."""
     if not is_recorded(x) and x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
         raise ValueError(
             "`(C / num_groups) * H * W > 1` must hold, but got one value a group: "

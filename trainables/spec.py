@@ -41,7 +41,7 @@ def is_custom(name: str) -> bool:
 
 
 class Outcome(StrEnum):
-    """How a trial ended. Only `FAILED` and `OUT_OF_MEMORY` are accidents."""
+    """How a trial ended. Only `FAILED` and `OUT_OF_MEMORY` are errors."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"

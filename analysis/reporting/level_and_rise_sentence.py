@@ -88,7 +88,7 @@ def _format_rise(least: float) -> str:
 
 
 def _join_names(measures: Sequence[NormMeasures]) -> str:
-    """Return the names of the norms."""
+    """Return the names of the norms, joined for a sentence."""
     return join_words([m.norm for m in measures], MAX_NORMS_NAMED)
 
 

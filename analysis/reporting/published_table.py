@@ -95,7 +95,7 @@ def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell,
 
 
 def _format_run_interval(pair: PublishedPair, digits: int) -> str:
-    """Return the interval of one more run; empty where missing."""
+    """Return the interval within which one further run would lie; empty where missing."""
     if np.isnan(pair.run_half_width):
         return ""
     low, high = pair.measured.value - pair.run_half_width, pair.measured.value + pair.run_half_width

@@ -121,5 +121,5 @@ def _has_all_diverged(cell: Cell) -> bool:
 
 
 def _make_missing_mean(mean: SeedMean) -> SeedMean:
-    """Return a missing mean over the same number of seeds."""
+    """Return a `SeedMean` over the same number of seeds whose value and interval are missing."""
     return SeedMean(np.nan, np.nan, np.nan, mean.num)

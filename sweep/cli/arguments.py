@@ -104,7 +104,7 @@ def complete_trial_names(ctx: typer.Context) -> list[str]:
 
 
 def console() -> Console:
-    """Return the console that a command prints to."""
+    """Return the console on which a command prints."""
     from sweep.display.output import PipeSafeConsole
 
     return PipeSafeConsole()

@@ -121,7 +121,7 @@ def format_stop(states: TrialStates, stop: Stop) -> str:
 def print_locations(
     console: Console, states: TrialStates, export: ExportResult, *, is_reported: bool
 ) -> None:
-    """Print where records and MLflow runs are, and what to type for a report, if there is none."""
+    """Print where records and MLflow runs are, and how to get a report if there is none."""
     rows = [("records", states.folder.storage.uri)]
     if not is_reported and states.num(Outcome.COMPLETED):
         source = states.folder.storage.uri if export.error else states.grid.experiment

@@ -25,7 +25,7 @@ class LeftOut:
 
 
 def find_excluded_cells(factors: Factors, trials: Iterable[GridTrial]) -> tuple[LeftOut, ...]:
-    """Return the cells that the factors cross and of which no trial is among the grid's trials."""
+    """Return the cells that the factors make but of which the grid excludes every trial."""
     kept = {(trial.norm, trial.variant, trial.spec.batch_size) for trial in trials}
     crossed = {(c.norm.label, c.variant, c.batch_size): EXCLUDED for c in factors.cross()}
     return _group_by_reason((*cell, why) for cell, why in crossed.items() if cell not in kept)

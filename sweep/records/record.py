@@ -78,7 +78,7 @@ class Record:
 
     @staticmethod
     def of(spec: TrialSpec) -> Record:
-        """Return the record of a trial that has not begun."""
+        """Return a new record for a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
     def set_preset(self, changes: PresetChanges | None) -> None:

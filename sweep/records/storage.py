@@ -34,7 +34,7 @@ class Storage:
 
     @staticmethod
     def at(location: str) -> Storage:
-        """Return the storage at a path, relative or absolute, or at a URI.
+        """Return the storage for a path, relative or absolute, or for a URI.
 
         Raises:
             RefusedError: the URI holds credentials.
@@ -57,7 +57,7 @@ class Storage:
         return "://" not in self.uri
 
     def below(self, *parts: str) -> Storage:
-        """Return a subfolder; raise `ValueError` if a part is not a plain name, such as `..`."""
+        """Return the storage of a subfolder; raise `ValueError` for a part such as `..`."""
         for part in parts:
             if part in ("", ".", "..") or PurePosixPath(part).name != part:
                 raise ValueError(f"expected the plain name of a file or folder, got {part!r}")

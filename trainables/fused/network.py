@@ -134,7 +134,7 @@ class FusedNetwork:
         """Return the record of one wide tensor and the models' tensors."""
 
         def split_by_model(together: Tensor) -> Tensor:
-            """Return a view of `(S, ...)` whose parts have the shape of a model's tensor."""
+            """Return a view of the fused tensor, `(S, ...)`, with a model's tensor in each part."""
             return together.view(self.num_networks, *parts[0].shape)
 
         return SharedTensor(whole, tuple(parts), getattr(wide, "split_by_model", split_by_model))
