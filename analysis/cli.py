@@ -82,11 +82,13 @@ def run_command_line() -> None:
 
 
 def _log_to_stderr(is_wanted: bool) -> None:
+    """Log to standard error, if `--verbose` was typed."""
     if is_wanted:
         log_to_stderr()
 
 
 def _log_to_file(path: Path | None) -> Path | None:
+    """Log to the file of `--log-file`, and return its path."""
     if path is not None:
         try:
             log_to_file(path)

@@ -44,7 +44,7 @@ class Findings:
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, ...]]:
-        """Values of each setting that occur in the trials, numbers by size."""
+        """Values that each setting has in the trials, by its name; numbers in ascending order."""
         table = self.trial_settings
         found = {str(key): sorted(set(table[key]) - {""}, key=_get_value_sort_key) for key in table}
         return {key: tuple(values) for key, values in found.items() if values}
@@ -135,7 +135,7 @@ class Findings:
 
     @property
     def _times_as_printed(self) -> pd.DataFrame | None:
-        """Times, if the threshold is the papers'; else None."""
+        """Times to the threshold if it is the one of the papers, so that these can be compared."""
         return self.times if self.threshold == EPOCHS_TO_ERROR else None
 
 
@@ -156,7 +156,7 @@ def compute_findings(results: Results, options: ReportOptions) -> tuple[Findings
 
 
 def _get_value_sort_key(text: str) -> tuple[float, str]:
-    """Return the sort key of a setting's value: numbers by size, then text."""
+    """Return the sort key of a setting's value: numbers by their value, then text."""
     try:
         return float(text), text
     except ValueError:

@@ -45,6 +45,7 @@ def log_to_file(path: Path) -> None:
 
 
 def _add_handler(logger: logging.Logger, handler: logging.Handler, level: int) -> None:
+    """Add a handler of this level to a logger, with this program's format."""
     handler.setFormatter(PrintableFormatter(FORMAT))
     handler.setLevel(level)
     logger.addHandler(handler)

@@ -12,8 +12,10 @@ from analysis.errors import AnalysisError
 class ReportOptions:
     """Choices of a report's reader; None leaves one to the sweep or to its default.
 
-    Attributes: reference: norm that the others are compared with. margin: difference in error that
-    counts as none, percentage points. threshold: test error in percent; the time to it is measured.
+    Attributes:
+        reference: norm that the others are compared with.
+        margin: difference in error that counts as none, percentage points.
+        threshold: test error in percent; the time to it is measured.
     """
 
     reference: str | None = None

@@ -118,7 +118,7 @@ EXPECTED_COLUMNS = tuple(
 
 @dataclass(frozen=True)
 class UntrainedCells:
-    """A norm at batch sizes that the grid crosses but does not train, with the reason."""
+    """A norm at batch sizes that the grid's factors make but nobody trains, with the reason."""
 
     sweep: str
     norm: str
@@ -145,18 +145,24 @@ class PresetInfo:
 class Results:
     """The trials of one source, as data frames, with what is known about them.
 
-    Attributes: name: name of the experiment, sweep or file. trials: one row per trial, the columns
-    of `TRIAL_COLUMNS`. epochs: one row per trial and finished epoch, the columns of
-    `EPOCH_COLUMNS`. expected: one row per trial that the grid asks for, the columns of
-    `EXPECTED_COLUMNS`. settings: one row per trial and one column per setting (`train.epochs`,
-    ...), as text, indexed by `trial_id`. has_grid: whether a grid says which trials are expected.
-    made_by_sweep: false for a table of other origin, where a seed need not give every norm the same
-    start. untrained: cells that the grid crosses but does not train. reference: norm that the sweep
-    declares as the reference, if it does. warnings: lines for the report and the terminal. notes:
-    lines for the report on rows or columns that were not used. packages: version of each package
-    that trials were trained with. correct: by `trial_id` which test examples were right after the
-    last epoch, shape `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that
-    stored it. presets: explanation of each value of the column `edition` of `trials`.
+    Attributes:
+        name: name of the experiment, sweep or file.
+        trials: one row per trial, the columns of `TRIAL_COLUMNS`.
+        epochs: one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`.
+        expected: one row per trial that the grid asks for, the columns of `EXPECTED_COLUMNS`.
+        settings: one row per trial and one column per setting (`train.epochs`, ...), as text,
+            indexed by `trial_id`.
+        has_grid: whether a grid says which trials are expected.
+        made_by_sweep: false for a table of other origin, where a seed need not give every norm the
+            same start.
+        untrained: cells that the grid crosses but does not train.
+        reference: norm that the sweep declares as the reference, if it does.
+        warnings: lines for the report and the terminal.
+        notes: lines for the report on rows or columns that were not used.
+        packages: version of each package that trials were trained with.
+        correct: by `trial_id` which test examples were right after the last epoch, shape
+            `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that stored it.
+        presets: explanation of each value of the column `edition` of `trials`.
     """
 
     name: str

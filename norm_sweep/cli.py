@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.cli import app as analysis
 from sweep.cli.app import app as sweep
-from sweep.cli.app import new_app
+from sweep.cli.app import create_app
 
-app = new_app("norm-sweep")
+app = create_app("norm-sweep")
 app.registered_commands += [*sweep.registered_commands, *analysis.registered_commands]

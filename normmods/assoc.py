@@ -67,7 +67,7 @@ class AssocNorm(Norm):
         ValueError: in the constructor, an option out of range; in `forward`, an input that is
             not floating (B, C, H, W) or has one value a group.
 
-    Example:
+    Examples:
         >>> AssocNorm(64, num_groups=8)(torch.randn(2, 64, 4, 4)).shape
         torch.Size([2, 64, 4, 4])
     """

@@ -41,7 +41,7 @@ def associate_normalize(
     bias: Tensor | None,
     form: FormulaOptions,
 ) -> Tensor:
-    """Return the layer's output, (B, C, H, W), for `x` in the dtype of the parameters."""
+    """Return AssocNorm's output, (B, C, H, W), for `x` in the dtype of the parameters."""
     groups = torch.unflatten(x, 1, (form.num_groups, -1))
     var, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0)
     key_of_weight, key_of_bias = (var, mean) if form.swapped else (mean, var)
@@ -71,12 +71,12 @@ def apply_maps(rows: Tensor, maps: Tensor, networks: int) -> Tensor:
 
 
 def split_networks(rows: Tensor, networks: int) -> Tensor:
-    """Return (..., B, S I) rows as (..., S, B, I)."""
+    """Return the rows of S = `networks` networks, (..., B, S I), as (..., S, B, I)."""
     return torch.unflatten(rows, -1, (networks, -1)).transpose(-3, -2)
 
 
 def join_networks(rows: Tensor) -> Tensor:
-    """Return (..., S, B, O) rows as (..., B, S O)."""
+    """Return the rows of S networks, (..., S, B, O), side by side as (..., B, S O)."""
     return rows.transpose(-3, -2).flatten(-2)
 
 

@@ -50,7 +50,7 @@ class Associate(Function):
         bias: Tensor | None,
         form: FormulaOptions,
     ) -> Tensor:
-        """Return the layer's output, contiguous."""
+        """Return AssocNorm's output for `x`, contiguous, and keep what the backward pass needs."""
         batch, channels, height, width = x.shape
         y, mean, rstd = torch.native_group_norm(
             x, None, None, batch, channels, height * width, form.num_groups, form.eps
@@ -179,9 +179,11 @@ def _identity_statistics(zeros: Tensor) -> tuple[Tensor, Tensor, bool, float, fl
 def _combine_learned_stacked(
     decoded: Tensor, learned: Tensor | None, entry: str, channels: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the activated values and the stacked scale and shift, (2, B * C), of `decoded`.
+    """Return the values of sigmoid and tanh, and AssocNorm's scale and shift, stacked (2, B * C).
 
-    The stacked form of `normmods.assoc_formula._combine_learned`; `decoded` is (2, B, N).
+    Computed from the autoencoder's result `decoded`, (2, B, N), and the parameters `learned`. The
+    backward pass needs the first value. The stacked form of
+    `normmods.assoc_formula._combine_learned`.
     """
     if learned is None:
         activated = _activate_(decoded)

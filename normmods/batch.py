@@ -14,7 +14,7 @@ from normmods.running import RunningStatisticsNorm
 
 
 def require_batch_values(x: Tensor) -> None:
-    """Raise `ValueError` for one value a channel: a batch of 1 on a 1x1 map has no variance."""
+    """Raise `ValueError` if each channel has a single value, as a batch of 1 on a 1x1 map."""
     if not is_recorded(x) and x.shape[0] * x.shape[2] * x.shape[3] == 1:
         raise ValueError(
             "`B * H * W > 1` must hold for statistics of the batch, but got one value a channel: "
@@ -54,7 +54,11 @@ class BatchStatisticsNorm(RunningStatisticsNorm):
         self.eval_statistics = require_one_of("eval_statistics", eval_statistics, self.eval_choices)
 
     def _check_precise(self, x: Tensor) -> None:
-        """Raise `ValueError` if precise statistics were never computed, if values are known."""
+        """Raise `ValueError` if precise statistics were never computed.
+
+        Nothing is checked while torch traces, compiles or transforms the layer: buffers have no
+        values.
+        """
         if is_recorded(x) or x.is_meta or torch.compiler.is_compiling() or is_transformed():
             return
         if int(self.precise_count) == 0:
@@ -94,7 +98,7 @@ class BatchNorm(BatchStatisticsNorm):
         running_mean: moving average of the batch means, (C,).
         running_var: moving average of the unbiased batch variances, (C,).
 
-    Example:
+    Examples:
         >>> layer = BatchNorm(8)
         >>> layer(torch.randn(4, 8, 6, 6)).mean((0, 2, 3)).abs().max() < 1e-5
         tensor(True)

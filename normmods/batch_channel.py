@@ -48,7 +48,7 @@ class BatchChannelNorm(RunningStatisticsNorm):
         ValueError: an option is out of range; an input is not floating (B, C, H, W), has one
             value a group, or, without `estimate`, one value a channel in training.
 
-    Example:
+    Examples:
         >>> BatchChannelNorm(64, num_groups=16)(torch.randn(2, 64, 8, 8)).shape
         torch.Size([2, 64, 8, 8])
     """

@@ -33,7 +33,7 @@ class NormReport:
     Attributes:
         properties: the properties in the order in which they were checked.
 
-    Example:
+    Examples:
         >>> report = check_norm("groupnorm", num_channels=8)
         >>> report.passed, report.failed
         (True, ())
@@ -81,7 +81,7 @@ def check_norm(
     Returns:
         For each property whether it holds, and in a line what was measured.
 
-    Example:
+    Examples:
         >>> print(check_norm("groupnorm").properties[0])
         pass  shape              kept at 3 sizes
     """

@@ -78,18 +78,20 @@ def _trace_run(
     origin = _OriginTracker()
 
     def note_convolution(path: str) -> Callable[..., None]:
-        """Return a note that records the convolution at `path` as the origin of its outputs."""
+        """Return a callback that records the convolution at `path` as the origin of its outputs."""
 
         def note(_inputs: list[Tensor], outputs: list[Tensor]) -> None:
+            """Record the convolution as the origin of each of its outputs."""
             for output in outputs:
                 origin.record(output, Origin(frozenset((path,))))
 
         return note
 
     def note_norm(path: str) -> Callable[..., None]:
-        """Return a note that appends the origin of a norm's input to `found`."""
+        """Return a callback that appends the origin of the input of the norm `path` to `found`."""
 
         def note(inputs: list[Tensor], outputs: list[Tensor]) -> None:
+            """Append the origin of the norm's input to `found`; its outputs have no origin."""
             found.setdefault(path, []).append(origin.find(inputs[0]) if inputs else NO_ORIGIN)
             for output in outputs:
                 origin.record(output, NO_ORIGIN)
@@ -111,12 +113,13 @@ def _trace_run(
 def _call_notes(
     notes: list[tuple[nn.Module, Callable[..., None]]], origin: _OriginTracker
 ) -> Iterator[None]:
-    """Within the block, call each layer's note with the inputs and outputs of every call."""
+    """Within the block, call each layer's callback in `notes` after every call of the layer."""
 
     def wrap_forward(forward: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
         """Return `forward` followed by a call of `note` with inputs and outputs."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            """Call `forward`, then `note` with the tensors of its inputs and outputs."""
             inputs = find_tensors((args, kwargs))
             outputs = forward(*args, **kwargs)
             note(inputs, find_tensors(outputs))

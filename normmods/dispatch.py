@@ -47,7 +47,7 @@ def dispatch_input(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, T
 
 
 def is_recorded(x: Tensor) -> bool:
-    """Whether `torch.fx` or `torch.jit.trace` records operations: `x` has no fixed shape."""
+    """Whether `torch.fx` or `torch.jit.trace` is recording operations: `x` has no fixed shape."""
     return isinstance(x, Proxy) or _is_traced()
 
 
@@ -58,7 +58,10 @@ def is_transformed() -> bool:
 
 
 def needs_reference(x: Tensor) -> bool:
-    """Whether `x` needs plain operations: native kernels are for eager tensors on a CPU."""
+    """Whether the layer must use plain operations, since the native kernel cannot take `x`.
+
+    Native kernels are for eager tensors on a CPU.
+    """
     return (
         is_recorded(x)
         or x.device.type != "cpu"
@@ -71,7 +74,7 @@ def needs_reference(x: Tensor) -> bool:
 def differentiable_gradients(
     formula: Callable[..., Tensor], inputs: Sequence[Tensor | None], grad: Tensor
 ) -> list[Tensor | None]:
-    """Return gradients of `formula(*inputs)` by autograd, themselves differentiable, by input.
+    """Return the gradient of each input of `formula(*inputs)`, itself differentiable.
 
     For a hand-written backward pass with grad mode on (`create_graph=True`): its own arithmetic may
     be done in place, which autograd cannot differentiate.
@@ -94,7 +97,10 @@ def _is_recomputed() -> bool:
 
 
 def _record_layer(layer: Norm, x: Any, forward: Callable[[Any, Tensor], Tensor]) -> Tensor:
-    """Return the proxy of the layer as one node, or of its operations if the layer is the root."""
+    """Return the output of the layer in a `torch.fx` graph.
+
+    The layer is one node of the graph; if it is itself the root, its operations are recorded.
+    """
     if x.tracer.root is not layer:
         node: Tensor = x.tracer.create_proxy(
             "call_module", x.tracer.path_of_module(layer), (x,), {}

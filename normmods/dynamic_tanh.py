@@ -24,7 +24,7 @@ class DynamicTanh(Norm):
     Raises:
         ValueError: an input is not floating (B, C, H, W).
 
-    Example:
+    Examples:
         >>> layer = DynamicTanh(8)
         >>> layer(torch.zeros(2, 8, 4, 4)).abs().max().item()
         0.0

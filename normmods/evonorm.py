@@ -41,7 +41,7 @@ class EvoNormB0(BatchStatisticsNorm):
         ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
             value a channel where the batch's statistics are used.
 
-    Example:
+    Examples:
         >>> layer = EvoNormB0(8)
         >>> layer(torch.randn(4, 8, 6, 6)).shape, layer.replaces_activation
         (torch.Size([4, 8, 6, 6]), True)
@@ -118,7 +118,7 @@ class EvoNormS0(Norm):
         ValueError: an option is out of range; an input is not floating (B, C, H, W) or has one
             value a group.
 
-    Example:
+    Examples:
         >>> EvoNormS0(48).num_groups
         24
     """

@@ -35,7 +35,7 @@ class FilterResponse(Norm):
         return self._normalize(x).to(x.dtype)
 
     def _normalize(self, x: Tensor) -> Tensor:
-        """Return y in the dtype of the parameters."""
+        """Return the normalized, scaled and shifted `x` in the dtype of the parameters."""
         values = x.to(self.weight.dtype)
         power = values.square().mean((2, 3), keepdim=True) + self.eps
         if self.learned_eps is not None:
@@ -66,7 +66,7 @@ class FilterResponseNorm(FilterResponse):
     Raises:
         ValueError: an option is out of range; an input is not floating (B, C, H, W).
 
-    Example:
+    Examples:
         >>> layer = FilterResponseNorm(8)
         >>> layer(torch.randn(2, 8, 4, 4)).min().item() >= 0  # the threshold starts at 0
         True

@@ -29,7 +29,7 @@ class GhostBatchNorm(BatchNorm):
         momentum: weight of the newest part in the running statistics.
         eval_statistics: as for `BatchNorm`.
 
-    Example:
+    Examples:
         >>> x = torch.randn(8, 4, 6, 6)
         >>> parts = torch.cat([BatchNorm(4)(part) for part in x.split(2)])
         >>> torch.allclose(GhostBatchNorm(4, ghost_size=2)(x), parts, atol=1e-6)

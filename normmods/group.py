@@ -45,7 +45,7 @@ def choose_num_groups(
 
 
 def require_group_values(x: Tensor, num_groups: int) -> None:
-    """Raise `ValueError` for one value a group and example: standardised, all are zero."""
+    """Raise `ValueError` if each group of an example has one value, which would become 0."""
     if not is_recorded(x) and x.shape[1] == num_groups and x.shape[2] == 1 and x.shape[3] == 1:
         raise ValueError(
             "`(C / num_groups) * H * W > 1` must hold, but got one value a group: "
@@ -72,7 +72,7 @@ class GroupNorm(Norm):
         fewer_groups: False refuses a `num_groups` that does not divide C.
         eps: added to the variance.
 
-    Example:
+    Examples:
         >>> layer = GroupNorm(48, num_groups=32)
         >>> layer.num_groups, layer(torch.randn(2, 48, 4, 4)).shape
         (16, torch.Size([2, 48, 4, 4]))
@@ -121,7 +121,7 @@ class InstanceNorm(GroupNorm):
         num_channels: channels of the input, C.
         eps: added to the variance.
 
-    Example:
+    Examples:
         >>> x = torch.randn(2, 8, 4, 4)
         >>> torch.allclose(InstanceNorm(8)(x), torch.nn.functional.instance_norm(x), atol=1e-5)
         True
@@ -143,7 +143,7 @@ class LayerNorm(GroupNorm):
     Raises:
         ValueError: an input is not floating (B, C, H, W) or has one value an example.
 
-    Example:
+    Examples:
         >>> LayerNorm(8).num_groups
         1
     """

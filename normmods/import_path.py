@@ -50,7 +50,7 @@ def import_callable(path: str, *, label: str, wanted: str) -> Callable[..., Any]
 
 
 def _is_built(found: object) -> bool:
-    """Whether the object is a layer or model, not its class; then torch has been imported."""
+    """Return whether the object is an `nn.Module`, not its class; does not import torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(found, torch.nn.Module)
 

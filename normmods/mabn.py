@@ -62,7 +62,7 @@ class MovingAverageBatchNorm(RunningStatisticsNorm):
         ValueError: in the constructor, an option out of range; in `forward`, an input that is
             not floating (B, C, H, W), or a convolution that is not prepared.
 
-    Example:
+    Examples:
         >>> layers = torch.nn.Conv2d(3, 8, 3), MovingAverageBatchNorm(8)
         >>> prepare(torch.nn.Sequential(*layers))(torch.randn(2, 3, 9, 9)).shape
         torch.Size([2, 8, 7, 7])
@@ -164,21 +164,18 @@ def _copy_for_backward(values: Tensor) -> Tensor:
 
 @_copy_for_backward.register_fake
 def _(values: Tensor) -> Tensor:
+    """Return an empty tensor like `values`: the copy's shape, for torch's compiler."""
     return torch.empty_like(values)
 
 
 class _Normalize(Function):
-    """r z = r * x / std, whose gradient uses the averaged psi instead of the batch's.
-
-    The backward pass has a count of its own: a compiled pass that read the forward's count would
-    find it already increased.
-    """
+    """MABN's normalization r * x / std, whose gradient uses the averaged psi, not the batch's."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, std: Tensor, r: Tensor, layer: MovingAverageBatchNorm
     ) -> Tensor:
-        """Return r z and keep what the backward pass needs."""
+        """Return r * x / std, and keep what the backward pass needs."""
         normalized = x * to_channels(r / std)
         ctx.layer = layer
         ctx.save_for_backward(normalized, std, r)

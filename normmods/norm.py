@@ -50,7 +50,7 @@ class Norm(nn.Module):
         ValueError: `num_channels` is not positive, or `eps` negative; in `forward`, an input that
             is not floating (B, C, H, W) in one of the dtypes above.
 
-    Example:
+    Examples:
         >>> class Scale(Norm):
         ...     def forward(self, x):
         ...         self._check(x)
@@ -154,7 +154,7 @@ class Norm(nn.Module):
             )
 
     def _count_empty_batch(self) -> None:
-        """Update the state for a training batch without values: by default, not at all."""
+        """Update the state after a training batch without examples; by default change nothing."""
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Norm:
         """Move or cast the tensors as torch does, but keep float32 instead of half precision."""

@@ -24,7 +24,7 @@ def added_parameters(name: str, channels: Iterable[int], /, **options: OptionVal
     Raises:
         NormError: the name or an option is wrong.
 
-    Example:
+    Examples:
         >>> added_parameters("groupnorm", [16, 32])
         0
         >>> added_parameters("dynamictanh", [16, 32])

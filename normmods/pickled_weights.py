@@ -24,7 +24,7 @@ def make_picklable(module: nn.Module) -> None:
 
 
 def _reduce(module: nn.Module, _protocol: Any) -> tuple[Any, ...]:
-    """Return how to build the module again: its original class, tensors' names and state."""
+    """Return what `pickle` needs to rebuild the module: original class, names, state."""
     kind = parametrize.type_before_parametrizations(module)
     return _without_state, (kind, tuple(module.parametrizations)), module.__dict__  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ def eval_choices(model: nn.Module) -> tuple[str, ...]:
     Args:
         model: a model, or a single layer.
 
-    Example:
+    Examples:
         >>> eval_choices(BatchNorm(8)), eval_choices(GroupNorm(8))
         (('ema', 'precise', 'batch'), ())
     """
@@ -45,7 +45,7 @@ def using_eval_statistics(model: nn.Module, choice: str) -> Iterator[None]:
     Raises:
         ValueError: `model` has no such layer, or one that does not offer `choice`.
 
-    Example:
+    Examples:
         >>> layer = BatchNorm(8).eval()
         >>> with using_eval_statistics(layer, "batch"):
         ...     layer.eval_statistics
@@ -86,7 +86,7 @@ def recompute_precise(model: nn.Module, batches: Iterable[Tensor]) -> None:
     Raises:
         ValueError: `batches` is empty.
 
-    Example:
+    Examples:
         >>> layer, x = BatchNorm(8), torch.randn(64, 8, 4, 4)
         >>> recompute_precise(layer, x.split(16))
         >>> torch.allclose(layer.precise_mean, x.mean((0, 2, 3)), atol=1e-6)

@@ -118,7 +118,7 @@ averaged alike, as in torch's BatchNorm; without `renormalize_after` mabn never 
 def names() -> tuple[str, ...]:
     """Return the registered names, in the order of the table.
 
-    Example:
+    Examples:
         >>> names()[:3]
         ('batchnorm', 'groupnorm', 'instancenorm')
     """
@@ -137,7 +137,7 @@ def options(name: str) -> Options:
     Raises:
         NormError: the name cannot be resolved.
 
-    Example:
+    Examples:
         >>> dict(options("groupnorm"))
         {'num_groups': 32, 'fewer_groups': True, 'eps': 1e-05}
     """
@@ -162,7 +162,7 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
     Raises:
         NormError: the name cannot be resolved, an option is unknown, or a required one is missing.
 
-    Example:
+    Examples:
         >>> complete_options("groupnorm", {"num_groups": 8})
         {'num_groups': 8, 'fewer_groups': True, 'eps': 1e-05}
     """
@@ -223,7 +223,7 @@ def recorded_options(name: str, complete: Mapping[str, OptionValue]) -> dict[str
         name: a registered name, or `package.module:attr`.
         complete: all options, as `complete_options` returns them.
 
-    Example:
+    Examples:
         >>> complete = complete_options("assocnorm", {})
         >>> "encoder_init" in complete, "encoder_init" in recorded_options("assocnorm", complete)
         (True, False)
@@ -245,7 +245,7 @@ def load(name: str) -> Callable[..., nn.Module]:
     Raises:
         NormError: the name cannot be resolved; the subclass says why.
 
-    Example:
+    Examples:
         >>> load("groupnorm")(64, num_groups=8).num_groups
         8
     """
@@ -280,7 +280,7 @@ def build(name: str, num_channels: int, /, **given: OptionValue) -> nn.Module:
             whole number.
         ValueError: the layer refuses a value; it says which and why.
 
-    Example:
+    Examples:
         >>> build("groupnorm", 64, num_groups=8)
         GroupNorm(64, num_groups=8, eps=1e-05)
         >>> build("torch.nn:BatchNorm2d", 64).num_features

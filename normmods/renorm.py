@@ -158,7 +158,7 @@ class BatchRenorm(_Renorm):
         ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
             value a channel where the batch's statistics are used.
 
-    Example:
+    Examples:
         >>> layer = BatchRenorm(8, r_max=3.0, d_max=5.0)
         >>> layer(torch.randn(4, 8, 6, 6)).shape
         torch.Size([4, 8, 6, 6])
@@ -251,7 +251,7 @@ class RenormDebias(_Renorm):
         ValueError: an option is out of range; an input is not floating (B, C, H, W), or has one
             value a channel where the batch's statistics are used.
 
-    Example:
+    Examples:
         >>> layer, plain, x = RenormDebias(8), BatchNorm(8), torch.randn(4, 8, 6, 6)
         >>> torch.allclose(layer(x), plain(x), atol=1e-5)  # the first batch has r = 1 and d = 0
         True
@@ -288,7 +288,7 @@ class RenormDebias(_Renorm):
         return self._clipped_correction(mean, std, self.r_max, self.d_max)
 
     def _debiased_weight(self) -> Any:
-        """Count the batch and return its weight g_t, a float or a 0-d tensor."""
+        """Count the batch and return its weight g_t in the averages, a float or a 0-d tensor."""
         step = self.num_batches_tracked.add_(1)
         if self.momentum is None:
             return self._newest_weight_in_averages()

@@ -64,11 +64,7 @@ class RunningStatisticsNorm(Norm, _BatchNorm):
 
     @property
     def num_features(self) -> int:  # type: ignore[override]
-        """The channels, as torch's `convert_sync_batchnorm` reads them.
-
-        Raises:
-            TypeError: torch's `SyncBatchNorm` would compute something else than this layer.
-        """
+        """Number of channels, under the name that torch's `convert_sync_batchnorm` reads."""
         if not self._matches_synchronized():
             raise TypeError(
                 f"torch's SyncBatchNorm computes batch normalization with moving averages, but "

@@ -39,7 +39,7 @@ class SwitchableNorm(BatchStatisticsNorm):
             value a channel where the batch's statistics are used; `precise` before
             `normmods.recompute_precise`.
 
-    Example:
+    Examples:
         >>> layer = SwitchableNorm(8)
         >>> recompute_precise(layer, [torch.randn(32, 8, 4, 4) for _ in range(10)])
         >>> with using_eval_statistics(layer, "precise"):

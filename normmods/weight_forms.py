@@ -63,7 +63,7 @@ class GroupNormWS(GroupNorm):
     Raises:
         ValueError: as `GroupNorm`; `normmods.prepare` has not been called on the model.
 
-    Example:
+    Examples:
         >>> layers = torch.nn.Conv2d(3, 8, 3), GroupNormWS(8, num_groups=4)
         >>> model = prepare(torch.nn.Sequential(*layers))
         >>> weight = model[0].weight  # standardized: mean 0 over each output channel
@@ -100,7 +100,7 @@ def prepare(model: nn.Module, example: Tensor | None = None) -> nn.Module:
         ValueError: two norms follow one convolution, or none follows any; without an `example`
             also where the convolution registered before a norm has another number of channels.
 
-    Example:
+    Examples:
         >>> layers = torch.nn.Conv2d(3, 8, 3), GroupNormWS(8, num_groups=4)
         >>> model = prepare(torch.nn.Sequential(*layers), torch.zeros(2, 3, 32, 32))
         >>> model(torch.randn(2, 3, 32, 32)).shape

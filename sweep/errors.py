@@ -14,7 +14,7 @@ UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def escape_invisible(text: str) -> str:
-    """Return the text with invisible characters written out (`\\x1b`), but line ends and tabs."""
+    r"""Return the text with control characters as escapes (`\x1b`), except line ends and tabs."""
     return "".join(
         f"\\x{ord(c):02x}" if unicodedata.category(c) in UNSEEN and c not in "\n\t" else c
         for c in text
@@ -51,7 +51,7 @@ class SweepError(Exception):
 
 
 class RefusedError(SweepError):
-    """The command or the function cannot do what is asked; nothing was started."""
+    """A check failed before anything was started; the messages say what to change."""
 
 
 class StorageError(SweepError):
@@ -59,16 +59,16 @@ class StorageError(SweepError):
 
 
 class NotStartedError(RefusedError):
-    """Something that is needed, such as Ray, did not start; the same call may work later."""
+    """A service that is needed, such as Ray, did not start; a later call may succeed."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 @contextmanager
 def raise_sweep_errors() -> Iterator[None]:
-    """Turn errors of files and storage, and a `sys.exit` of custom code, into `SweepError`s.
+    """Within the block, raise errors of files and a `sys.exit` of custom code as `SweepError`s.
 
-    `BrokenPipeError` is left: it says that nobody reads what is printed.
+    `BrokenPipeError` is raised unchanged: it says that nobody reads what is printed.
     """
     try:
         yield
@@ -83,7 +83,7 @@ def raise_sweep_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One error in a grid. `line` counts from 1; 0 stands for the file as a whole."""
+    """One error in a grid, with its line from 1; line 0 stands for the whole file."""
 
     line: int
     where: str
@@ -111,7 +111,7 @@ class GridError(RefusedError):
 
 
 def suggest_nearest(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean 'x'?` for the closest known word, else a list of the known words."""
+    """Return `; did you mean 'x'?` for the known word closest to `word`, else a list of them."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"

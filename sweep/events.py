@@ -40,7 +40,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageEnded:
-    """A stage is over, whether or not it went well."""
+    """A stage has ended, with or without an error."""
 
     stage: Stage
 
@@ -54,7 +54,7 @@ class CellsSkipped:
 
 @dataclass(frozen=True)
 class TrialsCounted:
-    """A run has counted the trials that it resumes, restarts and begins."""
+    """Before training: how many trials the run resumes, restarts and begins."""
 
     resumption: Resumption
 
@@ -106,7 +106,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class Noticed:
-    """Something happened while trials train that a person should know, such as a lost worker."""
+    """An incident while trials train that the user should know of, such as a lost worker."""
 
     text: str
 
@@ -149,14 +149,15 @@ def report_stage(on_event: OnEvent, stage: Stage, description: str) -> Iterator[
 
 @contextmanager
 def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
-    """Report the training's start, each epoch and outcome within the block, and the end.
+    """Send the events of training: its start, each epoch and outcome within the block, and its end.
 
-    An error of the observer stops the sweep in order, and is raised when the block ends: Tune would
-    take it for one of its own.
+    An error that the observer raises stops the sweep in order, and is raised when the block ends:
+    Tune would take the error for one of its own.
     """
     errors: list[Exception] = []
 
     def send(event: Event) -> None:
+        """Send an event to the observer; an error of the observer stops the sweep and is kept."""
         try:
             on_event(event)
         except Exception as error:
@@ -164,7 +165,7 @@ def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
             state.failure = state.failure or f"on_event raised {type(error).__name__}: {error}"
 
     state.on_epoch = lambda trial: send(EpochEnded(trial.trial, trial.epochs, trial.test_error))
-    state.on_end = lambda trial: send(trial_ended(state, trial))
+    state.on_end = lambda trial: send(make_trial_ended(state, trial))
     state.on_notice = lambda line: send(Noticed(line))
     on_event(TrainingStarted(state))
     yield
@@ -173,8 +174,8 @@ def report_training(on_event: OnEvent, state: SweepState) -> Iterator[None]:
     on_event(TrainingEnded(state))
 
 
-def trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
-    """Return the event of a trial that has just ended."""
+def make_trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
+    """Return the event of a trial that has just got its outcome."""
     return TrialEnded(
         trial=trial.trial,
         outcome=trial.outcome or Outcome.FAILED,
@@ -187,5 +188,5 @@ def trial_ended(state: SweepState, trial: TrialState) -> TrialEnded:
 
 
 def send_message(on_event: OnEvent, level: Level, text: str) -> None:
-    """Report a line for a person."""
+    """Send the observer a message of this level."""
     on_event(Message(level, text))

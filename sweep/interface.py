@@ -89,7 +89,7 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
         format_share_forecast,
     )
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         feasible = try_cells(grid, on_event)
         if calibrate:
             _calibrate(feasible, on_event)
@@ -109,7 +109,7 @@ def status(grid: Grid) -> SweepStatus:
     from sweep.planning.trial_states import read_trial_states
     from sweep.records.lease import current_holder
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         states = read_trial_states(without_infeasible_cells(grid), with_damaged=True)
         return SweepStatus(states, current_holder(states.folder))
 
@@ -127,7 +127,7 @@ def sync(grid: Grid) -> SyncResult:
     from sweep.records.lease import current_holder, hold_lease
     from sweep.tracking.export import export_all
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         states = read_trial_states(without_infeasible_cells(grid))
         holder = current_holder(states.folder)
         has_dead_driver = holder is not None and holder.is_dead()  # may have left open MLflow runs
@@ -164,10 +164,11 @@ def reproduce(
     lines: list[str] = []
 
     def report(line: str) -> None:
+        """Keep a line of the result, and send it to the observer."""
         lines.append(line)
         send_message(on_event, Level.INFO, line)
 
-    with _library_call():
+    with _raising_sweep_errors_only():
         found = reproduction.find_trial(grid, trial)
         require_data(grid, download=True)
         states = read_trial_states(grid)
@@ -180,7 +181,7 @@ def reproduce(
 
 
 def without_infeasible_cells(grid: Grid) -> Grid:
-    """Return the grid without the cells that it skips as infeasible, where it skips any."""
+    """Return the grid; if it says `infeasible: skip`, without the cells that cannot be trained."""
     from sweep.planning.feasibility import FeasibleGrid, check_feasibility
 
     if isinstance(grid, FeasibleGrid) or not grid.skip_infeasible:
@@ -189,7 +190,7 @@ def without_infeasible_cells(grid: Grid) -> Grid:
 
 
 def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
-    """Time a few steps of every cell on this machine, and keep the times beside the records."""
+    """Time a few steps of every cell on this machine, and store the times beside the records."""
     from sweep.planning.calibration import save_times, time_cells
     from sweep.planning.feasibility import require_data
     from sweep.planning.trial_states import sweep_folder
@@ -204,7 +205,7 @@ def _calibrate(feasible: FeasibleGrid, on_event: OnEvent) -> None:
 
 
 @contextmanager
-def _library_call() -> Iterator[None]:
-    """Restore the environment when the block ends, and raise `SweepError`s alone."""
+def _raising_sweep_errors_only() -> Iterator[None]:
+    """Within the block, turn errors into `SweepError`s; restore the environment after it."""
     with restored_environment(), raise_sweep_errors():
         yield

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much a message matters."""
+    """The severity of a message."""
 
     INFO = "info"
     NOTE = "note"

@@ -67,8 +67,8 @@ ABANDON_EXPORT_S = 0.1
 """How long a sweep that ends in an error waits for MLflow."""
 
 
-class _Training(NamedTuple):
-    """What a training has come to; the fields are those of `RunResult`."""
+class _TrainingResult(NamedTuple):
+    """The result of training a plan; the fields are those of `RunResult`."""
 
     export: ExportResult
     ended: frozenset[str] = frozenset()
@@ -113,10 +113,13 @@ def run(
     """
     again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
-        return _run(grid, on_event, address, again)
+        return _run_stages(grid, on_event, address, again)
 
 
-def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]) -> RunResult:
+def _run_stages(
+    grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
+) -> RunResult:
+    """Run all stages of `run`, from the records to the export, and return the result."""
     require_no_driver(sweep_folder(grid))  # at once, and not after checks that take long
     require_no_connection()
     require_reachable(address)
@@ -138,7 +141,7 @@ def _run(grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Out
             training = _train_plan(plan, on_event, address, lease)
         else:
             save_expected(states)
-            training = _Training(export_all(states.grid))
+            training = _TrainingResult(export_all(states.grid))
     after = read_states_after(states, training.ended)
     return RunResult(states, after, training.export, training.stops, training.is_interrupted)
 
@@ -152,7 +155,7 @@ def rehearse(
 ) -> Rehearsal:
     """Check everything that `run` checks before it trains, and train nothing.
 
-    Ray is started, or asked, for what there is to train on; nothing is written but a probe.
+    Ray is started, or a cluster asked, for its CPUs and GPUs; nothing is written but a test file.
     Arguments and exceptions are those of `run`.
 
     Returns:
@@ -160,12 +163,13 @@ def rehearse(
     """
     again = parse_outcomes(list(retry))
     with restored_environment(), raise_sweep_errors():
-        return _rehearse(grid, on_event, address, again)
+        return _rehearse_stages(grid, on_event, address, again)
 
 
-def _rehearse(
+def _rehearse_stages(
     grid: Grid, on_event: OnEvent, address: str | None, retry: Iterable[Outcome]
 ) -> Rehearsal:
+    """Run the stages of `rehearse`: all checks of a run, without training."""
     require_no_driver(sweep_folder(grid))
     require_no_connection()
     require_reachable(address)
@@ -178,7 +182,7 @@ def _rehearse(
         with report_stage(on_event, Stage.CHECK_DATA, "checking the data"):
             require_undamaged_data(plan.grid)
     plan.folder.storage.require_writable()
-    cluster = _connect(plan, on_event, address)
+    cluster = _connect_to_ray(plan, on_event, address)
     try:
         capacity = check_cluster(plan, cluster, partial(report_stage, on_event, Stage.CHECK_NODES))
         slots = capacity.slots(capacity.shares(plan.grid)[0])
@@ -190,11 +194,11 @@ def _rehearse(
 def try_cells(
     grid: Grid, on_event: OnEvent, *, meanwhile: Callable[[], object] = lambda: None
 ) -> FeasibleGrid:
-    """Return the grid without the cells that cannot be trained.
+    """Return the grid without the cells that cannot be trained; report these and other notes.
 
     Args:
         grid: the parsed grid.
-        on_event: receives which cells are skipped, and what else to know of the grid.
+        on_event: receives which cells are skipped, and notes and warnings on the grid.
         meanwhile: is called while another process tries the cells.
 
     Raises:
@@ -224,12 +228,13 @@ def try_cells(
 
 def _train_plan(
     plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
-) -> _Training:
+) -> _TrainingResult:
+    """Start Ray, train the plan's missing trials, and export them to MLflow."""
     signals, state = StopSignals(), None
     on_stage = partial(report_stage, on_event)
     try:
         with preload_workers(plan.grid, len(plan.missing())):
-            cluster = _connect(plan, on_event, address)
+            cluster = _connect_to_ray(plan, on_event, address)
         try:
             signals.keep_command_handlers()
             check_cluster(plan, cluster, partial(on_stage, Stage.CHECK_NODES))
@@ -255,12 +260,13 @@ def _train_plan(
             export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
     finally:
         signals.restore()
-    return _Training(
+    return _TrainingResult(
         export, state.ended_trial_ids, tuple(state.repeated.stops()), state.interrupted
     )
 
 
-def _connect(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
+def _connect_to_ray(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:
+    """Return a connection to the Ray cluster at `address`, or to a Ray started on this machine."""
     with report_stage(on_event, Stage.START_RAY, "starting Ray"):
         modules = find_custom_modules(plan.grid.import_paths)
         return Cluster(address, modules, partial(send_message, on_event, Level.INFO))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialSummary:
-    """How one trial stands.
+    """Outcome, epochs and test error of one trial.
 
     Attributes:
         trial: the trial: its spec, norm, variant and id.
@@ -84,11 +84,11 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has come to.
+    """The result of a run: the trials before and after, and the export to MLflow.
 
     Attributes:
-        before: how the trials stood before the run.
-        states: how they stand after the run.
+        before: the states of the trials before the run.
+        states: the states of the trials after the run.
         export: what became of the export to MLflow: a link to the experiment, or an error.
         stops: errors that ended several trials, and have stopped cells or the sweep.
         is_interrupted: whether Ctrl-C or another signal has stopped the run.
@@ -102,7 +102,7 @@ class RunResult:
 
     @property
     def trials(self) -> tuple[TrialSummary, ...]:
-        """How each trial stands after the run, in the grid's order."""
+        """A summary of each trial after the run, in the grid's order."""
         return summarise_trials(self.states)
 
     @property
@@ -128,7 +128,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """How a sweep stands, by its records.
+    """The status of a sweep, read from its records.
 
     Attributes:
         states: the trials with their records.
@@ -140,7 +140,7 @@ class SweepStatus:
 
     @property
     def trials(self) -> tuple[TrialSummary, ...]:
-        """How each trial stands, in the grid's order."""
+        """A summary of each trial, in the grid's order."""
         return summarise_trials(self.states)
 
     @property
@@ -156,7 +156,7 @@ class SweepStatus:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a synchronisation with MLflow has come to.
+    """The result of bringing MLflow up to date with the records.
 
     Attributes:
         export: the link to the experiment, or the error if MLflow cannot be reached.
@@ -169,7 +169,7 @@ class SyncResult:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What a trial has come to when it was trained again.
+    """The result of training a trial again.
 
     Attributes:
         trial: the trial.
@@ -183,7 +183,7 @@ class Reproduction:
 
 
 def summarise_trials(states: TrialStates) -> tuple[TrialSummary, ...]:
-    """Return how each trial of the grid stands, in the grid's order."""
+    """Return a summary of each trial of the grid, in the grid's order."""
     summaries = []
     for trial in states.grid.trials:
         record = states.records.get(trial.trial_id)

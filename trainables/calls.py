@@ -71,6 +71,7 @@ def record_calls(layers: Mapping[str, nn.Module], calls: CallRecorder) -> Iterat
         forward = layer.forward
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            """Call `forward` and record the call."""
             return calls.record_call(path, layer, forward, *args, **kwargs)
 
         return call

@@ -23,7 +23,7 @@ _FORMAT = re.compile(rb"norm-sweep checkpoint ([0-9]{1,9})\n")
 
 
 class TrialState(TypedDict):
-    """Everything that the rest of a trial depends on.
+    """The state of a trial from which its further training follows completely.
 
     `current` is the state of the epoch in training, None between epochs. `compiled` are the ranges
     of steps that ran compiled (see `trainables.stepping`).

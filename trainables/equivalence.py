@@ -40,7 +40,7 @@ the momentum of averages that training does not use, or on which statistics the 
 
 
 def training_norm_key(norm: NormSpec) -> Hashable:
-    """Return a key of what training depends on in a norm: its name and options used in training.
+    """Return a key of the norm's name and of its options that training uses.
 
     Two norms with equal keys train to the same parameters, bit by bit, if the `setup_key`s agree.
     """

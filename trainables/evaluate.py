@@ -175,7 +175,7 @@ def _evaluation(logits: Tensor, dataset: Dataset) -> Evaluation:
     correct = logits.argmax(1) == labels
     return Evaluation(
         loss=loss.item(),
-        error=_percent(~correct),
+        error=_mean_percent(~correct),
         top5_error=_top5_error(logits, labels) if dataset.num_classes >= TOP5_CLASSES else None,
         correct=correct,
     )
@@ -184,10 +184,10 @@ def _evaluation(logits: Tensor, dataset: Dataset) -> Evaluation:
 def _top5_error(logits: Tensor, labels: Tensor) -> float:
     """Return the percentage of examples whose label is not among the five largest logits."""
     first_five = logits.topk(5, dim=1).indices
-    return _percent((first_five != labels[:, None]).all(1))
+    return _mean_percent((first_five != labels[:, None]).all(1))
 
 
-def _percent(share: Tensor) -> float:
+def _mean_percent(share: Tensor) -> float:
     """Return the mean of a bool tensor in percent."""
     return 100 * share.double().mean().item()
 

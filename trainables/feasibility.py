@@ -59,7 +59,7 @@ def check_feasibility(spec: TrialSpec) -> Dimensions:
             `trainables.models.custom`; the message names the layer.
         DataUnavailable: a custom data set breaks the rules of `trainables.data.custom`.
 
-    Example:
+    Examples:
         >>> spec = TrialSpec(
         ...     norm=NormSpec(name="groupnorm", options={"num_groups": 4}),
         ...     batch_size=8,

@@ -127,7 +127,7 @@ def _is_named_norm(layer: nn.Module) -> bool:
 
 
 def _abbreviate(names: list[str]) -> str:
-    """Return at most 8 names separated by commas, and the number of further ones."""
+    """Return at most 8 names separated by commas, followed by the number of further names."""
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 

@@ -14,7 +14,7 @@ from trainables.spec import TrainSpec
 
 
 class Mean:
-    """The mean of tensors of one shape, summed in float64 on their device without a wait."""
+    """A running mean of tensors of one shape, summed in float64 on their device without a wait."""
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
@@ -124,10 +124,10 @@ def layer_at(model: nn.Module, path: str) -> nn.Module:
 
 
 class TrainingObserver:
-    """The metrics that `extra_metrics` and `watch` of a spec ask for, over an epoch.
+    """Context manager that records the metrics `extra_metrics` and `watch` of a spec over an epoch.
 
-    A context manager, within which the model is observed; it may be entered again. Of S networks
-    side by side each one is observed.
+    The model is observed within the block, which may be entered again. Of S networks side by side
+    each one is observed.
     """
 
     def __init__(self, model: nn.Module, spec: TrainSpec, *, num_networks: int = 1) -> None:

@@ -81,11 +81,11 @@ def learning_rate_at(spec: TrialSpec, epoch: int) -> float:
     `multistep` drops after a milestone: with milestones 150 and 250, epochs 1 to 150 run at lr,
     151 to 250 at lr gamma. `cosine` falls from lr in epoch 1 to what would be 0 after the last.
     """
-    return spec.train.optimizer.lr * _scale(spec) * _decay(spec, epoch)
+    return spec.train.optimizer.lr * _lr_scaling_factor(spec) * _schedule_factor(spec, epoch)
 
 
-def _scale(spec: TrialSpec) -> float:
-    """Return the factor of `lr_scaling` for the optimizer batch size."""
+def _lr_scaling_factor(spec: TrialSpec) -> float:
+    """Return the factor by which `lr_scaling` multiplies the learning rate."""
     scaling, reference = spec.train.lr_scaling, spec.train.reference_batch_size
     if scaling == "none":
         return 1.0
@@ -97,8 +97,8 @@ def _scale(spec: TrialSpec) -> float:
     return ratio if scaling == "linear" else math.sqrt(ratio)
 
 
-def _decay(spec: TrialSpec, epoch: int) -> float:
-    """Return the factor of the schedule in the epoch."""
+def _schedule_factor(spec: TrialSpec, epoch: int) -> float:
+    """Return the factor by which the schedule multiplies the learning rate in an epoch."""
     schedule = spec.train.schedule
     if schedule.name == "multistep":
         return float(schedule.gamma ** sum(epoch > milestone for milestone in schedule.milestones))

@@ -41,7 +41,7 @@ def is_custom(name: str) -> bool:
 
 
 class Outcome(StrEnum):
-    """How a trial ended. Only `FAILED` and `OUT_OF_MEMORY` are accidents."""
+    """How a trial ended. Only `FAILED` and `OUT_OF_MEMORY` are errors."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
@@ -275,7 +275,7 @@ class TrainSpec(Spec):
 
 @spec_class
 class TrialSpec(Spec):
-    """One trial: a cell (a norm at a batch size) with a seed, and all that decides its result."""
+    """The spec of one trial: norm, batch size, seed, and all else that decides its result."""
 
     norm: Annotated[NormSpec, Field(description="The norm, with all its options.")]
     batch_size: Annotated[Count, Field(description="Images that share statistics.")]
@@ -307,11 +307,11 @@ class TrialSpec(Spec):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """One finished epoch. Errors in percent, losses in nats, times in seconds.
+    """Metrics of one finished epoch: errors in percent, losses in nats, times in seconds.
 
     Attributes:
         epoch: counts from 1.
-        train_loss: mean over the epoch's steps, while the weights move; so is `train_error`.
+        train_loss: mean over the epoch's steps, while the weights change; so is `train_error`.
         num_updates: optimizer steps since the trial began.
         extra: the metrics that the spec asks for and the data set has, by name.
     """
@@ -336,7 +336,7 @@ class EpochMetrics:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dimensions:
-    """Counts of a trial that follow from its spec once the model and the data are known."""
+    """Numbers of classes, examples, parameters and optimizer steps of a trial."""
 
     num_classes: int
     num_train: int
@@ -364,6 +364,7 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
 
 
 def _to_plain(value: Any) -> Any:
+    """Return a value of a spec as dictionaries, lists and scalars."""
     if dataclasses.is_dataclass(value):
         return spec_to_dict(value)
     if isinstance(value, Mapping):
@@ -389,4 +390,5 @@ def spec_from_dict(data: Mapping[str, Any]) -> TrialSpec:
 
 @lru_cache
 def _trial_spec_adapter() -> TypeAdapter[TrialSpec]:
+    """Return the pydantic type adapter of `TrialSpec`."""
     return TypeAdapter(TrialSpec)

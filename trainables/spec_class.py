@@ -26,7 +26,7 @@ _Class = TypeVar("_Class")
 
 
 class Spec:
-    """Base of the specs: says to type checkers that each of them is a dataclass."""
+    """Base class of the specs, which tells type checkers that each spec is a dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -35,7 +35,7 @@ class Spec:
     frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field, Field)
 )
 def spec_class(cls: type[_Class]) -> type[_Class]:
-    """Make a frozen pydantic dataclass of a class, and list its fields in the docstring.
+    """Return the class as a frozen pydantic dataclass, its fields listed in the docstring.
 
     The types are checked strictly: no text is taken for a number, no unknown field is accepted.
     """

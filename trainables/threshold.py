@@ -10,7 +10,7 @@ them gives the time."""
 
 
 class TimeToThreshold:
-    """Epochs, updates and seconds of training until the test error reaches a threshold.
+    """Records the epochs, updates and seconds until the test error reaches a threshold.
 
     Args:
         threshold: test error in percent; None records nothing.

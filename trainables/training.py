@@ -66,7 +66,7 @@ def train(
         CheckpointTooNew: a newer version of the program wrote the checkpoint.
         ValueError: a wrong spec, or the checkpoint of another trial.
 
-    Example:
+    Examples:
         >>> spec = TrialSpec(
         ...     norm=NormSpec(name="batchnorm"),
         ...     batch_size=8,
@@ -114,7 +114,7 @@ class Trial:
         Infeasible: a spec that cannot be trained.
         DataUnavailable: the data set is not in the root.
 
-    Example:
+    Examples:
         >>> spec = TrialSpec(
         ...     norm=NormSpec(name="batchnorm"),
         ...     batch_size=8,

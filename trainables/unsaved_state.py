@@ -39,22 +39,22 @@ def describe_unsaved_state(spec: TrialSpec) -> list[str]:
         return []
     for size in dict.fromkeys((min(spec.batch_size, FEW_IMAGES), spec.batch_size)):
         try:
-            return _describe(spec, size)
+            return _compare_networks(spec, size)
         except Exception:  # the cell's own check says what is wrong
             continue
     return []
 
 
-def _describe(spec: TrialSpec, batch_size: int) -> list[str]:
+def _compare_networks(spec: TrialSpec, batch_size: int) -> list[str]:
     """Return the lines of `describe_unsaved_state` from batches of `batch_size` images."""
     data = dataset_info(spec.data)
-    (trained, norms), (resumed, _) = _build(spec, data), _build(spec, data)
-    _train(trained, spec, (batch_size, *data.shape), batch=0)
+    (trained, norms), (resumed, _) = _build_model(spec, data), _build_model(spec, data)
+    _run_batch(trained, spec, (batch_size, *data.shape), batch=0)
     resumed.load_state_dict(trained.state_dict())
-    differing = set(_differing(trained, resumed))
+    differing = set(_find_differing_attributes(trained, resumed))
     for model in (trained, resumed):
-        _train(model, spec, (batch_size, *data.shape), batch=1)
-    names = [found for found in _differing(trained, resumed) if found in differing]
+        _run_batch(model, spec, (batch_size, *data.shape), batch=1)
+    names = [found for found in _find_differing_attributes(trained, resumed) if found in differing]
     paths = dict(trained.named_modules())
     in_norms = {part for norm in norms for part in norm.modules()}
     groups: dict[tuple[str, str, bool], dict[str, list[str]]] = {}
@@ -65,10 +65,10 @@ def _describe(spec: TrialSpec, batch_size: int) -> list[str]:
         is_buffer = name in layer._non_persistent_buffers_set
         layers = groups.setdefault((whose, type(layer).__name__, is_buffer), {})
         layers.setdefault(path or "the model", []).append(name)
-    return [_line(*key, layers) for key, layers in groups.items()]
+    return [_format_warning(*key, layers) for key, layers in groups.items()]
 
 
-def _build(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn.Module]]:
+def _build_model(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn.Module]]:
     """Return the spec's model as a trial builds it, and the norm layers in it."""
     norms = SeededNorms(spec.norm, seed=spec.seed)
     with SeededGlobalRng(spec.seed, "init"):
@@ -80,46 +80,46 @@ def _build(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn.Modul
 
 
 @torch.no_grad()
-def _train(model: nn.Module, spec: TrialSpec, shape: tuple[int, ...], *, batch: int) -> None:
+def _run_batch(model: nn.Module, spec: TrialSpec, shape: tuple[int, ...], *, batch: int) -> None:
     """Run the model in training mode on the random batch of this number."""
     images = torch.randn(shape, generator=seeded_generator(spec.seed, "norm", "resuming", batch))
     with SeededGlobalRng(spec.seed, "norm", "resuming", batch):
         model.train()(images)
 
 
-def _differing(first: nn.Module, second: nn.Module) -> Iterator[tuple[str, str]]:
+def _find_differing_attributes(first: nn.Module, second: nn.Module) -> Iterator[tuple[str, str]]:
     """Yield (path, name) of the attributes, but parameters and saved buffers, that differ."""
     others = dict(second.named_modules())
     for path, layer in first.named_modules():
         if path not in others:
             continue
-        ours, theirs = _unsaved(layer), _unsaved(others[path])
-        yield from ((path, name) for name in ours if not _equal(ours[name], theirs.get(name)))
+        ours, theirs = _get_unsaved_attributes(layer), _get_unsaved_attributes(others[path])
+        yield from ((path, name) for name in ours if not _are_equal(ours[name], theirs.get(name)))
 
 
-def _unsaved(layer: nn.Module) -> dict[str, Any]:
+def _get_unsaved_attributes(layer: nn.Module) -> dict[str, Any]:
     """Return the layer's attributes and buffers that `state_dict` leaves out, by name."""
     of_torch = vars(nn.Module())
     plain = {name: value for name, value in vars(layer).items() if name not in of_torch}
     return plain | {name: layer._buffers.get(name) for name in layer._non_persistent_buffers_set}
 
 
-def _equal(first: Any, second: Any) -> bool:
+def _are_equal(first: Any, second: Any) -> bool:
     """Whether two attributes hold the same numbers; other things than numbers count as equal."""
     numbers = bool | int | float | complex | np.ndarray | np.generic | torch.Tensor
     if isinstance(first, nn.Module):
         return True
     if isinstance(first, numbers) and isinstance(second, numbers):
-        return _close(torch.as_tensor(first), torch.as_tensor(second))
+        return _are_close(torch.as_tensor(first), torch.as_tensor(second))
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         keys = first.keys() | second.keys()
-        return all(_equal(first.get(key), second.get(key)) for key in keys)
+        return all(_are_equal(first.get(key), second.get(key)) for key in keys)
     if isinstance(first, list | tuple | deque) and isinstance(second, list | tuple | deque):
-        return len(first) == len(second) and all(map(_equal, first, second))
+        return len(first) == len(second) and all(map(_are_equal, first, second))
     return (first is None) == (second is None)
 
 
-def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
+def _are_close(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Whether two tensors are equal, or, if floating, differ by rounding alone."""
     if first.shape != second.shape:
         return False
@@ -132,7 +132,7 @@ def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
     )
 
 
-def _line(whose: str, kind: str, is_buffer: bool, layers: Mapping[str, list[str]]) -> str:
+def _format_warning(whose: str, kind: str, is_buffer: bool, layers: Mapping[str, list[str]]) -> str:
     """Return the warning about one kind of layer and the attributes that a resumed trial loses.
 
     Args:

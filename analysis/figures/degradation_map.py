@@ -24,7 +24,7 @@ ALT = (
 
 @dataclass(frozen=True)
 class FieldLayout:
-    """Layout of a printed number where there are at most `most` columns.
+    """Layout of the numbers printed in the map's cells, for at most `most` columns.
 
     `height` is in inches per row, `between` separates the number from its half-width, `size` is in
     points, `rotation` in degrees.
@@ -102,7 +102,7 @@ def _label_axes(axes: Axes, norms: list[str], sizes: list[str]) -> None:
 def _print_field(
     axes: Axes, position: tuple[int, int], field: SeedMean, shade: float, layout: FieldLayout
 ) -> None:
-    """Print a mean and its half-width in one field of the map."""
+    """Print a mean and its half-width in one cell of the map."""
     if np.isnan(field.value):
         axes.text(*position, "–", ha="center", va="center", color=MUTED_COLOUR)
         return

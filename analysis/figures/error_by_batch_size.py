@@ -139,7 +139,7 @@ def _draw_line_labels(
 
 
 def _place_labels(wished: Sequence[float], gap: float) -> list[float]:
-    """Return label places as fractions of the axes' height, kept within it."""
+    """Return the labels' heights as fractions of the axes, at least `gap` apart."""
     placed = spread_positions(wished, gap)
     over = max(0.0, max(placed) - 1.0)
     under = max(0.0, -min(placed))

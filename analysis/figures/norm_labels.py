@@ -14,7 +14,7 @@ CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def make_figure_labels(norms: Sequence[str]) -> list[str]:
-    r"""Return labels for a figure: short, of letters that the font has, and no two equal.
+    r"""Return distinct short labels for norms in a figure, of letters that its font has.
 
     A letter without a glyph, or a control character, is written as its number (`\\u7fa4`).
     """
@@ -40,7 +40,7 @@ def _escape_missing_glyphs(name: str) -> str:
 
 
 def _shorten(name: str) -> str:
-    """Return `name` without its middle where too long: options that distinguish norms come last."""
+    """Return a long name with its middle replaced by an ellipsis; its end holds the options."""
     return (
         f"{name[:10]}…{name[11 - MAX_LABEL_LETTERS :]}" if len(name) > MAX_LABEL_LETTERS else name
     )

@@ -16,7 +16,7 @@ LOG_SCALE_RATIO = 10.0
 
 
 def describe_curves(what: str) -> str:
-    """Return the alternative text of the curves of `what`."""
+    """Return the alternative text of a figure with curves of the quantity `what`."""
     return (
         f"Curves of {what} against epoch, one panel for each batch size from large to small, one "
         "line for each trial, or for each norm's mean where there are many."
@@ -39,7 +39,7 @@ def describe_watched_layer(findings: Findings) -> str:
 
 
 def _format_axis(axes: Axes, lowest: float, highest: float) -> None:
-    """Set a log scale where values are positive and span more than `LOG_SCALE_RATIO` to one."""
+    """Set a log scale on the y axis if values are positive and span more than `LOG_SCALE_RATIO`."""
     if 0 < lowest * LOG_SCALE_RATIO < highest:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -49,7 +49,10 @@ def render_figure(figure: Figure, form: Format) -> bytes:
 
 
 def _fix_layout(figure: Figure) -> None:
-    """Compute the layout on the first call: it takes longer than drawing, and formats share it."""
+    """Compute the figure's layout once, at the first call, for all file formats.
+
+    The layout takes longer to compute than the drawing.
+    """
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

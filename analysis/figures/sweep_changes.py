@@ -21,7 +21,10 @@ ALT = (
 
 
 def draw_sweep_changes(changes: SweepChanges) -> Figure:
-    """Return the figure of after minus before (points): each norm's AUEC, then its batch sizes."""
+    """Return the figure of each norm's change in error between two sweeps, points.
+
+    The change is after minus before: of AUEC first, then at each batch size.
+    """
     norms = list(dict.fromkeys(change.norm for change in changes.changes))
     by_norm = assign_styles(norms)
     rows = sorted(

@@ -38,7 +38,7 @@ def find_published_values(trials: pd.DataFrame) -> list[PublishedValue]:
 
 
 def simplify_norm_label(label: str) -> str:
-    """Return a norm's label as the papers print it: its name and options other than theirs."""
+    """Return a norm's label with only those options that differ from the papers'."""
     name, _, options = label.removesuffix(")").partition("(")
     further = [option for option in options.split(", ") if option and option not in PAPER_OPTIONS]
     return f"{name}({', '.join(further)})" if further else name

@@ -18,7 +18,7 @@ MISSING_MEAN = SeedMean(np.nan, np.nan, np.nan, 0)
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """A printed value, in one or more tables, and what trials of `norm` measured.
+    """A printed value of one or more tables, and the measured value of `norm`.
 
     `measured` is missing where trials ended without the measure; `reached` of `ended` have it.
     """
@@ -42,7 +42,7 @@ class PublishedPair:
     def run_half_width(self) -> float:
         """Half the width of the 95 % interval of one further run, as the printed value is one.
 
-        The mean's, widened for a new draw by the square root of the number of seeds plus one.
+        The interval of the mean, widened by the square root of the number of seeds plus one.
         """
         return float(self.measured.half_width * np.sqrt(self.measured.num + 1))
 

@@ -23,9 +23,12 @@ EPOCHS_TO_ERROR = 40.0
 class PublishedValue:
     """A printed value: an error in percent, or epochs to `EPOCHS_TO_ERROR`.
 
-    Attributes: paper: key of `PAPERS`. table: name of the table. model: name of the network. norm:
-    name, with options that differ from the paper's. is_approximate: whether the paper itself gives
-    a rough value.
+    Attributes:
+        paper: key of `PAPERS`.
+        table: name of the table.
+        model: name of the network.
+        norm: name, with options that differ from the paper's.
+        is_approximate: whether the paper itself gives a rough value.
     """
 
     paper: str

@@ -81,7 +81,7 @@ def _describe_best_norm(comparison: Comparison, best: BestNorm, batch_size: int)
 
 
 def describe_reversed_means(best: BestNorm) -> str:
-    """Return a clause on norms that are better than the best over the seeds in common."""
+    """Return a clause on norms with a lower mean than the best norm over the seeds in common."""
     return f"the error of {best.norm} is higher than that of {join_words(best.sign_reversed)}"
 
 

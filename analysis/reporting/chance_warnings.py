@@ -25,7 +25,7 @@ def are_all_at_chance(findings: Findings) -> bool:
 
 
 def describe_bounds(findings: Findings) -> list[str]:
-    """Return sentences on norms at chance, or without an error, at every batch size."""
+    """Return sentences on norms at a bound of the error, chance or 0, at every batch size."""
     comparison = findings.comparison
     nothing = list_norms_at_chance(comparison)
     with_result = _limit_to_results(findings, nothing)
@@ -105,7 +105,7 @@ def _find_highest_above_chance(findings: Findings, norms: Sequence[str]) -> floa
 
 
 def _suggest_check(findings: Findings, norms: Sequence[str]) -> str:
-    """Return a sentence on what to check first: the column of errors, or the learning rate."""
+    """Return a sentence that suggests to check the column of errors, or the learning rate."""
     highest = _find_highest_above_chance(findings, norms)
     if highest and not findings.comparison.made_by_sweep:
         return (

@@ -32,7 +32,7 @@ def render_html(page: ReportPage, svg: Mapping[str, bytes]) -> str:
 
 
 def insert_line_breaks(name: str) -> Markup:
-    """Return `name` with places for a line break: between words, else within them."""
+    """Return `name` with HTML line-break opportunities between words, else within them."""
     from markupsafe import Markup
 
     words = re.split(r"(?=\()|(?<=[,_:.])", name) if len(name) > MAX_WORD_LETTERS else [name]

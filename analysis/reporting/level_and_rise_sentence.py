@@ -18,12 +18,11 @@ MAX_NORMS_NAMED = 3
 
 
 def describe_level_and_rise(findings: Findings) -> list[str]:
-    """Return a sentence on the lowest AUEC and the least worst rise; empty with fewer than two
-    norms.
+    """Return a sentence on the norms with the lowest AUEC and with the smallest worst rise.
 
-    Two axes, since a norm may be worse everywhere and yet rise least. Norms whose rise is printed
-    as the same number are named together. A norm at chance at some batch size, or without an error,
-    is not praised for not rising.
+    Empty with fewer than two norms. Two axes, since a norm may be worse everywhere and yet rise
+    least. Norms whose rise is printed as the same number are named together. A norm at chance at
+    some batch size, or without an error, is not named for not rising.
     """
     comparison = findings.comparison
     known = [
@@ -50,7 +49,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
 def _describe_least_rise(
     best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int
 ) -> str:
-    """Return a clause on the norms whose error rises least, and on the rise of the best."""
+    """Return a clause on the norms whose error rises least, and on the rise of the best norms."""
     least = min(m.rise for m in flat)
     if len(flat) == num and least <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
@@ -82,14 +81,14 @@ def _conjugate_rise(flat: Sequence[NormMeasures]) -> str:
 
 
 def _format_rise(least: float) -> str:
-    """Return words for a rise."""
+    """Return a rise in error in words: `by 3.2 points at most`, or `not at all`."""
     return (
         "not at all" if least <= ROUNDING_TOLERANCE else f"by {format_points(least)} points at most"
     )
 
 
 def _join_names(measures: Sequence[NormMeasures]) -> str:
-    """Return the names of the norms."""
+    """Return the names of the norms, joined for a sentence."""
     return join_words([m.norm for m in measures], MAX_NORMS_NAMED)
 
 
@@ -99,7 +98,7 @@ def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
 
 
 def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
-    """Return the norms whose worst rise is the lowest, or is printed as the same number."""
+    """Return the norms with the smallest worst rise, or with one that is printed alike."""
     lowest = min((m.rise for m in measures), default=np.nan)
     return [m for m in measures if format_number(m.rise) == format_number(lowest)]
 

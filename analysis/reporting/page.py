@@ -201,7 +201,7 @@ def _describe_too_few_blocks(ranks: Ranks) -> str:
 
 
 def _build_harm_sections(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:
-    """Yield a section on statistics or SGD per pair of halves in the grid."""
+    """Yield a section on harm by statistics or by SGD for each pair of halves in the grid."""
     items = separate_harm([item.comparison for item in all_findings])
     for item in items:
         yield ReportSection(

@@ -34,7 +34,7 @@ _NOTE = (
 
 
 def tabulate_published(findings: Findings) -> pd.DataFrame:
-    """Return one row per printed value: the measured one, the difference, and whether it fits."""
+    """Return one row per printed value: the measured value, the difference, and agreement."""
     return pd.DataFrame.from_records(
         [
             {
@@ -95,7 +95,7 @@ def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell,
 
 
 def _format_run_interval(pair: PublishedPair, digits: int) -> str:
-    """Return the interval of one more run; empty where missing."""
+    """Return the interval within which one further run would lie; empty where missing."""
     if np.isnan(pair.run_half_width):
         return ""
     low, high = pair.measured.value - pair.run_half_width, pair.measured.value + pair.run_half_width

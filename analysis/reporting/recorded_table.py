@@ -26,7 +26,10 @@ _METRICS = {
 
 
 def tabulate_recorded(findings: Findings) -> pd.DataFrame:
-    """Return one row per metric, norm and batch size: its last epoch's mean over seeds."""
+    """Return the mean over seeds of each recorded metric in the last epoch.
+
+    One row per metric, norm and batch size.
+    """
     return pd.DataFrame.from_records(
         [
             {

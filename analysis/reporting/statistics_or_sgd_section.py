@@ -17,7 +17,7 @@ MAX_SENTENCES = 6
 
 
 def tabulate_harm(harms: Sequence[SeparatedHarm]) -> pd.DataFrame:
-    """Return one row per norm: its rise in error and the two parts of it, points."""
+    """Return one row per norm: its rise in error and the parts from statistics and SGD, points."""
     return pd.DataFrame.from_records(
         [
             {
@@ -45,7 +45,7 @@ def _list_columns(mean: SeedMean) -> dict[str, float]:
 
 
 def describe_harm(harm: SeparatedHarm) -> list[str]:
-    """Return sentences on the two halves, on each norm, and on divergence."""
+    """Return sentences on the two halves of the grid, on each norm's rise, and on divergence."""
     lines = [
         "Each cell was trained twice: in one half the optimizer steps after each batch, in the "
         f"other after {harm.rises[0].num_examples} examples, however few share statistics."
@@ -105,7 +105,7 @@ def _describe_significance(mean: SeedMean) -> str:
 
 
 def build_harm_table(harm: SeparatedHarm) -> PageTable:
-    """Return the page table of whole rises and their parts."""
+    """Return the page table of each norm's rise in error, and its parts from statistics and SGD."""
     examples = harm.rises[0].num_examples
     return PageTable(
         "Rise of error with a small batch: statistics or SGD",

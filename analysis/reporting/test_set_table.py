@@ -23,7 +23,10 @@ def tabulate_test_set_contrasts(findings: Findings) -> pd.DataFrame:
 
 
 def build_test_set_table(findings: Findings) -> PageTable | None:
-    """Return the page table of these differences; None where no trial stored correct examples."""
+    """Return the page table of AUEC differences with their intervals over seeds and test examples.
+
+    None where no trial stored which test examples were right.
+    """
     found = findings.test_set_contrasts
     if not found:
         return None

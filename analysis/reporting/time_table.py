@@ -88,6 +88,9 @@ def _build_time_cell(row: dict[Any, Any] | None) -> TableCell:
 
 
 def _format_work(row: dict[Any, Any], prefix: str) -> str:
-    """Return updates and seconds; seconds are left out if missing, as where all trials diverged."""
+    """Return the optimizer updates and seconds of a cell as text.
+
+    Seconds are left out if missing, as where all trials diverged.
+    """
     updates, seconds = row[f"{prefix}_updates"], row[f"{prefix}_seconds"]
     return f"{updates:,.0f} updates" + ("" if np.isnan(seconds) else f"\n{seconds:,.1f} s")

@@ -50,7 +50,7 @@ def describe_coverage(comparison: Comparison) -> list[str]:
 
 
 def describe_untrained(comparison: Comparison) -> list[str]:
-    """Return a sentence per reason on cells that the grid crosses but does not train."""
+    """Return a sentence per reason on cells that the grid's factors make but nobody trains."""
     return [
         f"Not trained: {item.norm} at batch size{'s'[: len(item.batch_sizes) > 1]} "
         f"{join_words(item.batch_sizes)}: {item.reason}."

@@ -64,7 +64,10 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
 
 
 def _render_recorded_tables(all_findings: Sequence[Findings]) -> dict[str, str]:
-    """Return CSV files that need requested metrics, a threshold, stored examples or a paper."""
+    """Return the CSV tables that only some sweeps have, by path.
+
+    They need requested metrics, a threshold, stored examples or a paper's values.
+    """
     frames: dict[str, Callable[[Findings], pd.DataFrame]] = {
         "times": tabulate_times,
         "statistics": tabulate_test_statistics,

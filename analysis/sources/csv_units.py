@@ -20,9 +20,10 @@ GROUP_COLUMNS = ["dataset", "edition", "model"]
 
 @dataclass(frozen=True)
 class _Suspect:
-    """Rows whose errors may be fractions, with a name and rows to compare them with.
+    """Rows whose errors may be fractions although the column is in percent.
 
-    `is_refused` is whether fractions are so likely that the file is refused.
+    Has a name for the rows and other rows to compare them with. `is_refused` is whether fractions
+    are so likely that the file is refused.
     """
 
     name: str
@@ -100,7 +101,10 @@ def _warn_if_all_small(rows: pd.DataFrame, path: Path) -> str:
 
 
 def _check_suspects(rows: pd.DataFrame, path: Path) -> Iterator[str]:
-    """Yield a warning, or raise, for the suspected rows of one data set and network."""
+    """Yield a warning for rows whose errors may be fractions; raise if fractions are likely.
+
+    The rows are those of one data set and network.
+    """
     for suspect in _find_suspects(rows):
         middle, beside = (
             part["test_error"].median() for part in (suspect.rows, suspect.neighbour_rows)
@@ -119,7 +123,10 @@ def _check_suspects(rows: pd.DataFrame, path: Path) -> Iterator[str]:
 
 
 def _find_suspects(rows: pd.DataFrame) -> Iterator[_Suspect]:
-    """Yield suspected norms (with variants), else seeds of a norm, else batch sizes."""
+    """Yield groups of rows whose errors may be fractions and not percent.
+
+    The groups are norms (with variants); if none is suspected, seeds of a norm; else batch sizes.
+    """
     told: set[str] = set()
     blocks = find_suspected_sizes(rows)
     for (norm, variant), own in rows.groupby(["norm", "variant"], sort=False):
@@ -144,12 +151,11 @@ def _find_suspects(rows: pd.DataFrame) -> Iterator[_Suspect]:
 def _compare_suspected_sizes(
     suspected: SuspectedSizes, name: str, rows: pd.DataFrame, all_suspected: list[SuspectedSizes]
 ) -> _Suspect | None:
-    """Return the suspect for batch sizes of a norm, compared with other norms there; None if
-    cleared.
+    """Return the batch sizes as rows whose errors may be fractions; None if they are cleared.
 
-    Other norms far above, or suspected as well, confirm the suspicion; other norms as low clear it.
-    Errors that rise as the batch shrinks are what norms differ in, so the largest sizes alone are
-    no reason to refuse the file.
+    Errors of other norms at these batch sizes that are far above, or suspected as well, confirm the
+    suspicion; other norms as low clear it. Errors that rise as the batch shrinks are what norms
+    differ in, so the largest sizes alone are no reason to refuse the file.
     """
     is_here = rows["batch_size"].isin(suspected.sizes) & (rows["variant"] == suspected.variant)
     others = rows[is_here & (rows["norm"] != suspected.norm) & rows["test_error"].notna()]

@@ -39,14 +39,17 @@ _SORT = ["variant", "norm", "batch_size", "seed", "trial_id"]
 class RawResults:
     """Content of a source, as its reader found it.
 
-    Attributes: name: name of the experiment, sweep or file. rows: one mapping per trial, without
-    its curves. curves: one row per trial and epoch, with `trial_id`, `epoch` and the metrics.
-    expected: trials that a grid asks for; empty where there is no grid. settings: settings of each
-    trial as text, by trial id. correct: which test examples were right, packed, by trial id.
-    grid_states: by sweep what is stored about the grid file of its last run. packages: versions of
-    each package over all trials.
-
     The other attributes are as in `Results`.
+
+    Attributes:
+        name: name of the experiment, sweep or file.
+        rows: one mapping per trial, without its curves.
+        curves: one row per trial and epoch, with `trial_id`, `epoch` and the metrics.
+        expected: trials that a grid asks for; empty where there is no grid.
+        settings: settings of each trial as text, by trial id.
+        correct: which test examples were right, packed, by trial id.
+        grid_states: by sweep what is stored about the grid file of its last run.
+        packages: versions of each package over all trials.
     """
 
     name: str

@@ -10,10 +10,11 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class SuspectedSizes:
-    """Neighbouring batch sizes of a norm whose errors are at most 1 and far below its others.
+    """Adjacent batch sizes of a norm whose errors may be fractions and not percent.
 
-    `rows` are the trials at `sizes`, `neighbour_rows` those at the next larger and smaller batch
-    size. `holds_largest` is whether the norm's largest batch size is among `sizes`.
+    Their errors are at most 1 and far below those at the norm's other batch sizes. `rows` are the
+    trials at `sizes`, `neighbour_rows` those at the next larger and smaller batch size.
+    `holds_largest` is whether the norm's largest batch size is among `sizes`.
     """
 
     norm: str
@@ -37,7 +38,7 @@ def look_like_fractions(rows: pd.DataFrame, other_rows: pd.DataFrame) -> bool:
 
 
 def find_suspected_sizes(rows: pd.DataFrame) -> list[SuspectedSizes]:
-    """Return the suspected batch sizes of every norm and variant in one data set and network."""
+    """Return, for each norm and variant, batch sizes whose errors may be fractions, not percent."""
     found = []
     for (norm, variant), own in rows[rows["test_error"].notna()].groupby(["norm", "variant"]):
         highest = own.groupby("batch_size")["test_error"].max().sort_index(ascending=False)

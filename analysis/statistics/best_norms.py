@@ -20,11 +20,13 @@ ValuesByColumn = Mapping[int | None, Mapping[str, "pd.Series[float]"]]
 class BestNorm:
     """The norm with the lowest mean, and the norms that the seeds do not separate from it.
 
-    Attributes: norm: label of the norm with the lowest mean. not_separated: norms without a
-    significant difference from it, or with a reversed sign. untested: those of `not_separated` with
-    too few seeds in common for a test. tied: those of `not_separated` with an equal mean.
-    sign_reversed: norms with a lower mean over the seeds in common; means over different seeds are
-    not comparable, whatever the paired test gives.
+    Attributes:
+        norm: label of the norm with the lowest mean.
+        not_separated: norms without a significant difference from it, or with a reversed sign.
+        untested: those of `not_separated` with too few seeds in common for a test.
+        tied: those of `not_separated` with an equal mean.
+        sign_reversed: norms with a lower mean over the seeds in common; means over different seeds
+            are not comparable, whatever the paired test gives.
     """
 
     norm: str

@@ -138,7 +138,10 @@ def _average_wrong_by_seed(
 
 
 def _unpack_wrong(packed: PackedBits | None, examples: int, error: float) -> Floats | None:
-    """Return 1 where wrong, else 0; None without a file, or if its length or error disagrees."""
+    """Return for each test example 1 if classified wrongly, else 0.
+
+    None without a file, or if its number of examples or its error is not that of the trial.
+    """
     if packed is None or len(packed) != -(-examples // 8):
         return None
     wrong = (1 - np.unpackbits(packed, count=examples)).astype(np.float64)

@@ -11,7 +11,7 @@ import pandas as pd
 def find_identical_networks(
     trials: pd.DataFrame, norms: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Return groups of `norms` that are one network, cell by cell and seed by seed.
+    """Return groups of `norms` whose trials trained to the same weights, seed by seed.
 
     Their completed trials have equal weights and equal test errors: GroupNorm with a group for each
     channel is InstanceNorm, say. Trials without a `weights_digest` are no evidence, and one pair
@@ -22,11 +22,10 @@ def find_identical_networks(
 
 
 def find_equal_training(trials: pd.DataFrame, norms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return groups of `norms` of equal training, cell by cell and seed by seed, with unequal
-    tests.
+    """Return groups of `norms` with equal training losses, but unequal test errors.
 
-    Their completed trials have equal training losses, to the last digit, and some have other test
-    errors: they differ in their test statistics, say. Trials without a loss are no evidence.
+    All completed trials are compared by cell and seed, losses to the last digit; some test errors
+    differ: the norms differ in their test statistics, say. Trials without a loss are no evidence.
     """
     known = trials[(trials["outcome"] == "completed") & trials["train_loss"].notna()]
     same = find_identical_networks(trials, norms)

@@ -26,9 +26,11 @@ MIN_BLOCKS = 6
 class Ranks:
     """Mean rank of each norm over blocks, with Friedman's test.
 
-    Attributes: mean: mean rank by norm (1 is the lowest error), best first. p: Friedman's p.
-    groups: the longest runs of norms that are not separated from one another. num_blocks: number of
-    (data set, network) pairs.
+    Attributes:
+        mean: mean rank by norm (1 is the lowest error), best first.
+        p: Friedman's p.
+        groups: the longest runs of norms that are not separated from one another.
+        num_blocks: number of (data set, network) pairs.
     """
 
     mean: dict[str, float]

@@ -28,9 +28,10 @@ OPTIMIZER_STEP_FACTOR = "train.optimizer_batch_size"
 class SeparatedRise:
     """A norm's rise in error from the largest common batch size to the smallest, in points.
 
-    `total` is with a step after each batch, `statistics` with a step after `num_examples` examples,
-    `sgd` the first minus the second, paired by seed. Where every trial at the smallest batch size
-    diverged in both halves (`at_chance`), the two parts are missing.
+    `total` is the rise if every batch ends in an optimizer step; `statistics` the rise if a step
+    always averages `num_examples` examples, so that only the batch statistics shrink; `sgd` the
+    first minus the second, paired by seed. Where every trial at the smallest batch size diverged in
+    both halves (`at_chance`), the two parts are missing.
     """
 
     norm: str
@@ -57,8 +58,9 @@ class SeparatedHarm:
 
 
 def separate_harm(comparisons: Sequence[Comparison]) -> tuple[SeparatedHarm, ...]:
-    """Return the rises of each pair of comparisons that separates the two harms; empty without
-    pairs.
+    """Return each norm's rise in error, split into the parts from batch statistics and from SGD.
+
+    One item per pair of comparisons that differ in the optimizer's step alone; empty without pairs.
     """
     pairs = []
     for first in comparisons:
@@ -119,5 +121,5 @@ def _has_all_diverged(cell: Cell) -> bool:
 
 
 def _make_missing_mean(mean: SeedMean) -> SeedMean:
-    """Return a missing mean over the same number of seeds."""
+    """Return a `SeedMean` over the same number of seeds whose value and interval are missing."""
     return SeedMean(np.nan, np.nan, np.nan, mean.num)

@@ -25,7 +25,7 @@ def format_stratum(stratum: Mapping[str, str]) -> str:
 
 
 def _describe_optimizer_step(match: re.Match[str]) -> str:
-    """Return words for a level of `train.optimizer_batch_size`."""
+    """Return a level of `train.optimizer_batch_size` in words."""
     level = match.group(1)
     return f"optimizer steps after {'each batch' if level == 'null' else f'{level} examples'}"
 

@@ -82,7 +82,10 @@ def compute_times_to_threshold(
 
 
 def _find_first_held(below: npt.NDArray[np.bool_]) -> int | None:
-    """Return the index of the first run of evaluations below that is long enough, or None."""
+    """Return the index at which the error first stays below the threshold for long enough, or None.
+
+    `below` says of each evaluation whether its error is at or below the threshold.
+    """
     if len(below) < NUM_HELD_EVALUATIONS:
         return None
     starts = np.flatnonzero(

@@ -20,12 +20,14 @@ from analysis.statistics.robustness import compute_auec, tabulate_norm_errors
 class Change:
     """A norm's error after minus before, percentage points; AUEC where `batch_size` is None.
 
-    Attributes: before, after: means (percent) over the seeds of the difference: those in common
-    where it is paired, else each sweep's own. difference: after minus before; Welch's where fewer
-    than three seeds are in common. is_paired: whether the difference is paired by seed. p_adjusted:
-    p adjusted by Holm. diverged_before, diverged_after: trials at chance error among those
-    compared. drops_seeds: whether the difference is paired and a seed of one sweep alone is left
-    out.
+    Attributes:
+        before, after: means (percent) over the seeds of the difference: those in common where it is
+            paired, else each sweep's own.
+        difference: after minus before; Welch's where fewer than three seeds are in common.
+        is_paired: whether the difference is paired by seed.
+        p_adjusted: p adjusted by Holm.
+        diverged_before, diverged_after: trials at chance error among those compared.
+        drops_seeds: whether the difference is paired and a seed of one sweep alone is left out.
     """
 
     norm: str
@@ -49,11 +51,13 @@ class Change:
 class SweepChanges:
     """The changes of one comparison that exists in both sweeps.
 
-    Attributes: label: data set, network and variant. changes: the changes, AUEC first. unmatched:
-    cells and seeds that only one sweep has, in words. mismatch: words on data sets, networks or
-    variants that differ; empty where they agree. shared_sizes: batch sizes that AUEC is taken over,
-    where those of the sweeps differ. family_size: number of declared changes, of all comparisons,
-    adjusted together.
+    Attributes:
+        label: data set, network and variant.
+        changes: the changes, AUEC first.
+        unmatched: cells and seeds that only one sweep has, in words.
+        mismatch: words on data sets, networks or variants that differ; empty where they agree.
+        shared_sizes: batch sizes that AUEC is taken over, where those of the sweeps differ.
+        family_size: number of declared changes, of all comparisons, adjusted together.
     """
 
     label: str

@@ -26,6 +26,7 @@ MIN_PANEL_COLUMNS = 70
 
 
 def _print_version(asked: bool) -> None:
+    """Print the version and end the command, if `--version` was typed."""
     if asked:
         from sweep.records.provenance import code_version
 
@@ -33,8 +34,8 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def new_app(name: str) -> typer.Typer:
-    """Return a command line without commands, with `-h`, `--help` and `--version`."""
+def create_app(name: str) -> typer.Typer:
+    """Return a typer app without commands, with `-h`, `--help` and `--version`."""
     columns = shutil.get_terminal_size().columns
     narrow = {"terminal_width": columns} if columns < MIN_PANEL_COLUMNS else {}
     made = typer.Typer(
@@ -62,7 +63,7 @@ def new_app(name: str) -> typer.Typer:
     return made
 
 
-app = new_app("sweep")
+app = create_app("sweep")
 for command in (
     *(author.init, inspect.plan, train.run, inspect.status, maintain.sync),
     *(train.reproduce, author.parameters, maintain.gc, author.schema),
@@ -72,14 +73,14 @@ app.command(name="check-norm")(author.check_norm)
 
 
 def main(commands: typer.Typer = app) -> None:
-    """Run the command that is typed and end the process with its exit code."""
+    """Run the command that was typed and end the process with the command's exit code."""
     open_standard_streams()
     interrupts.install_handlers()
     move_password_to_environment()
     code = int(ExitCode.DONE)
     try:
         try:
-            code = _exit_code_of(commands)
+            code = _run_for_exit_code(commands)
         finally:
             interrupts.detach_from_closed_terminal()
             sys.stdout.flush()
@@ -101,7 +102,8 @@ def main(commands: typer.Typer = app) -> None:
 def open_standard_streams() -> None:
     """Open the null device for each standard stream that the caller has closed (`>&-`).
 
-    The next file to be opened would otherwise get the stream's number, and what is printed.
+    The next file that the program opens would otherwise get the number of the closed stream, and
+    everything that is printed would be written into this file.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -112,7 +114,7 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _exit_code_of(commands: typer.Typer) -> int:
+def _run_for_exit_code(commands: typer.Typer) -> int:
     """Run the command and return its exit code; a wrong option is a line on stderr and code 2."""
     try:
         return int(commands(standalone_mode=False) or 0)
@@ -122,12 +124,15 @@ def _exit_code_of(commands: typer.Typer) -> int:
             logger.exception("the command failed")
             raise
         if type(error).__name__ != "NoArgsIsHelpError":  # the help has been shown
-            typer.echo(escape_invisible(usage_line(error)), err=True)
+            typer.echo(escape_invisible(format_usage_error(error)), err=True)
         return ExitCode.REFUSED
 
 
-def usage_line(error: Exception) -> str:
-    """Return `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`."""
+def format_usage_error(error: Exception) -> str:
+    """Return a mistyped command's error as one line, with the command that shows the options.
+
+    Example: `norm-sweep run: No such option: --repot … (`… -h` shows what there is)`.
+    """
     said = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "norm-sweep"

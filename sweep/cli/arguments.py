@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def complete_files(incomplete: str) -> list[str]:
-    """Return the YAML files and folders that begin with what is typed."""
+    """Return the YAML files and folders whose names begin with what was typed."""
     found = glob.glob(f"{glob.escape(incomplete)}*")
     folders = [f"{path}/" for path in found if os.path.isdir(path)]
     return sorted(folders + [path for path in found if path.endswith((".yaml", ".yml"))])
@@ -48,11 +48,13 @@ Changes = Annotated[
 
 
 def _log_to_stderr(is_wanted: bool) -> None:
+    """Log to standard error, if `--verbose` was typed."""
     if is_wanted:
         log_to_stderr()
 
 
 def _log_to_file(path: Path | None) -> Path | None:
+    """Log to the file of `--log-file`, and return its path."""
     if path is not None:
         try:
             log_to_file(path)
@@ -94,7 +96,7 @@ def load_grid_argument(path: Path, scale: str = "full", changes: list[str] | Non
 
 
 def complete_trial_names(ctx: typer.Context) -> list[str]:
-    """Return the names of the trials of the grid that is typed before, for a shell to complete."""
+    """Return the names of the trials of the grid on the command line, for a shell to complete."""
     try:
         return [trial.name for trial in load_grid_argument(Path(ctx.params["grid"])).trials]
     except (RefusedError, KeyError, TypeError):
@@ -102,7 +104,7 @@ def complete_trial_names(ctx: typer.Context) -> list[str]:
 
 
 def console() -> Console:
-    """Return the console that a command prints to."""
+    """Return the console on which a command prints."""
     from sweep.display.output import PipeSafeConsole
 
     return PipeSafeConsole()

@@ -17,13 +17,17 @@ from sweep.errors import ExitCode, RefusedError
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
-def _examples() -> list[str]:
+def _complete_example_names() -> list[str]:
+    """Return the names of the example grids, for a shell to complete."""
+
     from sweep.grid.examples import example_names
 
     return example_names()
 
 
-def _norms() -> list[str]:
+def _complete_norm_names() -> list[str]:
+    """Return the names of the registered norms, for a shell to complete."""
+
     import normmods
 
     return list(normmods.names())
@@ -35,7 +39,7 @@ def init(
         str,
         typer.Option(
             help="A grid that comes with the program: quickstart, assocnorm-table3.",
-            autocompletion=_examples,
+            autocompletion=_complete_example_names,
         ),
     ] = "",
     verbose: Verbose = False,
@@ -90,7 +94,7 @@ def check_norm(
         typer.Argument(
             metavar="NORM",
             help="module:attr, or a registered norm's name.",
-            autocompletion=_norms,
+            autocompletion=_complete_norm_names,
         ),
     ],
     options: Annotated[
@@ -139,7 +143,11 @@ def check_norm(
 
 
 def _import_from_working_folder(norm: str) -> None:
-    """Let `module:attr` be imported from the working folder; raises `RefusedError`."""
+    """Put the working folder on `sys.path` for a norm named `module:attr`.
+
+    Raises:
+        RefusedError: another module would be imported by this name.
+    """
     from sweep.grid.shadowed_modules import describe_shadowed_module
     from sweep.process.import_order import put_custom_modules_last
 

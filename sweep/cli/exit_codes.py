@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn a `SweepError` within the block into lines on stderr and its exit code."""
+    """Within the block, print a `SweepError` on stderr and exit with its code."""
     try:
         with raise_sweep_errors():
             yield
@@ -32,7 +32,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def run_exit_code(result: RunResult, *, is_reported: bool = True) -> ExitCode:
-    """Return the exit code of a run: by its records, its export and whether its report is there."""
+    """Return the exit code of a run, from its outcomes, its export and its report."""
     if result.num_missing:
         return ExitCode.INCOMPLETE
     if result.num_failed:

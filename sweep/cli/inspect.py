@@ -43,7 +43,7 @@ def plan(
       norm-sweep plan grid.yaml --set factors.seed=10 --json
     """
     with exit_on_error():
-        from sweep.display.json_data import plan_data
+        from sweep.display.json_data import build_plan_data
         from sweep.display.observer import live_display
         from sweep.display.output import stderr_console
         from sweep.display.tables import print_plan
@@ -56,7 +56,7 @@ def plan(
             with live_display(screen) as on_event:
                 found = plan_grid(read, on_event=on_event, calibrate=calibrate)
         if as_json:
-            print(json.dumps(plan_data(found.plan, found.slots), indent=1))
+            print(json.dumps(build_plan_data(found.plan, found.slots), indent=1))
         else:
             print_plan(screen, found.plan, found.slots, found.gpu_sharing)
 
@@ -83,7 +83,7 @@ def status(
       norm-sweep status grid.yaml --json
     """
     with exit_on_error():
-        from sweep.display.json_data import status_data
+        from sweep.display.json_data import build_status_data
         from sweep.display.status import print_status
         from sweep.display.watch import watch_status
         from sweep.interface import status as read_status
@@ -96,7 +96,7 @@ def status(
             read = without_infeasible_cells(load_grid_argument(grid, scale, changes))
         found = read_status(read)
         if as_json:
-            print(json.dumps(status_data(found.states, found.holder), indent=1))
+            print(json.dumps(build_status_data(found.states, found.holder), indent=1))
         else:
             if watch:
                 found = watch_status(console(), lambda: read_status(read))

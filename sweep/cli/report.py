@@ -28,9 +28,9 @@ def require_report_folder(report: Path) -> None:
 
 
 def write_report(result: RunResult, out: Path, console: Console) -> bool:
-    """Have a process of the analysis write a report; return whether it did.
+    """Run the analysis in a child process to write a report; return whether it succeeded.
 
-    Where no trial has a result there is none to write: a line says so, and True is returned.
+    Where no trial has a result, no report is written: a line says so, and True is returned.
     """
     states = result.states
     if not states.num(Outcome.COMPLETED, Outcome.DIVERGED):

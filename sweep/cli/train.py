@@ -135,5 +135,6 @@ def reproduce(
 
 
 def _print_message(event: Event) -> None:
+    """Print the text of an event that is a `Message`; ignore every other event."""
     if isinstance(event, Message):
         print(event.text, flush=True)

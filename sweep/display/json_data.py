@@ -21,13 +21,16 @@ from sweep.records.lease import Holder
 from sweep.records.trial_log import find_log
 
 
-def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
-    """Return the sweep, its cells and what is missing; forecasts are None before any was timed."""
+def build_plan_data(plan: Plan, slots: int) -> dict[str, Any]:
+    """Return the JSON data of `plan --json`: the sweep, its cells and the missing trials.
+
+    Forecasts of time are None before any epoch or step was timed.
+    """
     missing = plan.missing()
     seconds = [plan.remaining_s(trial) for trial in missing] if plan.costs.is_measured else None
     return {
-        **_sweep(plan),
-        "missing": [_trial(trial) for trial in missing],
+        **_build_sweep_data(plan),
+        "missing": [_build_trial_data(trial) for trial in missing],
         "slots": slots,
         "left_s": None if seconds is None else makespan(seconds, slots),
         "occupations": [
@@ -38,20 +41,23 @@ def plan_data(plan: Plan, slots: int) -> dict[str, Any]:
     }
 
 
-def status_data(states: TrialStates, holder: Holder | None) -> dict[str, Any]:
-    """Return the sweep, its cells, its driver, and every trial that has a record."""
+def build_status_data(states: TrialStates, holder: Holder | None) -> dict[str, Any]:
+    """Return the JSON data of `status --json`: the sweep, its driver, trials with a record."""
     alive = holder if holder and not holder.is_dead() else None
     begun = [trial for trial in states.grid.trials if trial.trial_id in states.records]
     return {
-        **_sweep(states),
+        **_build_sweep_data(states),
         "running": alive.who if alive else None,
         "died": holder.who if holder and not alive else None,
-        "trials": [_trial(trial) | _progress(states, trial, alive) for trial in begun],
+        "trials": [
+            _build_trial_data(trial) | _build_progress_data(states, trial, alive) for trial in begun
+        ],
         "not_readable": list(states.damaged.values()),
     }
 
 
-def _sweep(states: TrialStates) -> dict[str, Any]:
+def _build_sweep_data(states: TrialStates) -> dict[str, Any]:
+    """Return the JSON object of a sweep: names, counts of trials by outcome, and cells."""
     grid = states.grid
     outcomes = Counter(outcome.value for t in grid.trials if (outcome := states.outcome(t)))
     cells: dict[tuple[str, Variant, int], list[GridTrial]] = {}
@@ -66,11 +72,12 @@ def _sweep(states: TrialStates) -> dict[str, Any]:
         "num_trials": len(grid.trials),
         "num_missing": sum(states.outcome(trial) is None for trial in grid.trials),
         "outcomes": dict(sorted(outcomes.items())),
-        "cells": [_cell(states, trials) for trials in cells.values()],
+        "cells": [_build_cell_data(states, trials) for trials in cells.values()],
     }
 
 
-def _cell(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
+def _build_cell_data(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
+    """Return the JSON object of a cell: its levels, seeds done and mean test error (percent)."""
     first = trials[0]
     outcomes = [states.outcome(trial) for trial in trials]
     errors = [
@@ -81,7 +88,7 @@ def _cell(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
     return {
         "norm": first.norm,
         "variant": str(first.variant),
-        **_levels(first),
+        **_build_level_data(first),
         "batch_size": first.spec.batch_size,
         "num_seeds": len(trials),
         "num_done": sum(outcome is not None for outcome in outcomes),
@@ -89,25 +96,29 @@ def _cell(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:
     }
 
 
-def _levels(trial: GridTrial) -> dict[str, Any]:
+def _build_level_data(trial: GridTrial) -> dict[str, Any]:
     """Return the levels of the extra factors as data, where the grid has any."""
     return {"levels": dict(trial.variant)} if trial.variant else {}
 
 
-def _trial(trial: GridTrial) -> dict[str, Any]:
+def _build_trial_data(trial: GridTrial) -> dict[str, Any]:
+    """Return the JSON object of a trial: its id, its name and its levels."""
     return {
         "trial_id": trial.trial_id,
         "name": trial.name,
         "norm": trial.norm,
         "variant": str(trial.variant),
-        **_levels(trial),
+        **_build_level_data(trial),
         "batch_size": trial.spec.batch_size,
         "seed": trial.spec.seed,
         "epochs": trial.spec.train.epochs,
     }
 
 
-def _progress(states: TrialStates, trial: GridTrial, holder: Holder | None) -> dict[str, Any]:
+def _build_progress_data(
+    states: TrialStates, trial: GridTrial, holder: Holder | None
+) -> dict[str, Any]:
+    """Return the JSON object of a trial's record: outcome, epochs, test error, attempts."""
     record = states.records[trial.trial_id]
     last = record.last_attempt
     return {

@@ -52,7 +52,7 @@ def describe_error(traceback: str, outcome: Outcome) -> str:
 
 
 class LiveView:
-    """The live view of a sweep's state; calling it gives the next frame."""
+    """The live view of a sweep's state; a call returns the next frame."""
 
     def __init__(self, state: SweepState, console: Console) -> None:
         self.state = state

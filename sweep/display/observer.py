@@ -72,7 +72,7 @@ def notebook_progress(console: Console | None = None) -> OnEvent:
 
 
 class EventDisplay:
-    """Shows each event on a console. In a terminal stages spin, and trials have a live view."""
+    """Shows events on a console: in a terminal a spinner per stage, a live view of trials."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -100,6 +100,7 @@ class EventDisplay:
         self._live.close()
 
     def _show_stage(self, event: StageStarted | StageEnded) -> None:
+        """Start or stop the spinner of a stage; without a terminal print at most a line."""
         if not self.console.is_terminal:
             if isinstance(event, StageStarted) and event.stage is Stage.CHECK_CELLS:
                 print_line(self.console, event.description)
@@ -109,6 +110,7 @@ class EventDisplay:
             self._live.enter_context(self.console.status(describe_stage(event)))
 
     def _show_training(self, event: TrainingStarted | TrainingEnded) -> None:
+        """Start the live view, or end it with a summary; without a terminal print a line."""
         state = event.state
         is_start = isinstance(event, TrainingStarted)
         if not self.console.is_terminal:
@@ -132,6 +134,7 @@ class EventDisplay:
             print_line(self.console, line)
 
     def _show_progress(self, event: TrialEnded | Noticed | EpochEnded) -> None:
+        """Print a line for a trial that ended, or for a notice, where there is no live view."""
         if self.console.is_terminal:
             return  # the live view shows the state
         if isinstance(event, TrialEnded):

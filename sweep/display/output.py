@@ -11,10 +11,10 @@ from rich.console import Console
 
 
 class TerminalSafeStdout:
-    """Standard output that raises no error when its terminal has gone away."""
+    """Standard output that discards what is printed once its terminal was closed."""
 
     def write(self, text: str) -> int:
-        """Write as `sys.stdout.write`; discard everything once the terminal has gone away."""
+        """Write as `sys.stdout.write`; discard everything once the terminal was closed."""
         try:
             return sys.stdout.write(text)
         except OSError as error:
@@ -33,7 +33,7 @@ class TerminalSafeStdout:
 
 
 class PipeSafeConsole(Console):
-    """A console that discards its output, without an error, when the reader of a pipe has gone."""
+    """A console that discards its output, without an error, when the reader of a pipe has ended."""
 
     def __init__(self) -> None:
         super().__init__(file=cast(IO[str], TerminalSafeStdout()))
@@ -45,6 +45,7 @@ class PipeSafeConsole(Console):
 
 
 def _discard_if_terminal_gone(error: OSError) -> None:
+    """Discard all further output if the error says that the terminal was closed; else raise it."""
     if error.errno != errno.EIO:
         raise error
     discard_stdout()

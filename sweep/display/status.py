@@ -59,7 +59,7 @@ def describe_driver(states: TrialStates, holder: Holder | None) -> Iterator[str]
 
 
 def is_running(record: Record, holder: Holder | None) -> bool:
-    """Return whether the trial is in training now, under this driver."""
+    """Return whether a worker of the driver `holder` is training the trial now."""
     last = record.last_attempt
     if holder is None or last is None or record.outcome is not None:
         return False

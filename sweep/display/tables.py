@@ -32,7 +32,7 @@ MAX_TRIAL_ROWS = 20
 
 
 def print_plan(console: Console, plan: Plan, slots: int, gpu_sharing: str | None = None) -> None:
-    """Print the cells with their seeds done, what is left to train, and how GPUs are shared."""
+    """Print the cells with their seeds done, the missing trials, and how GPUs are shared."""
     grid, missing = plan.grid, plan.missing()
     print_preset(console, grid)
     print_cells(console, plan)
@@ -90,7 +90,7 @@ def print_resumption(console: Console, resumption: Resumption) -> None:
 def print_outcome(
     console: Console, *, before: TrialStates, after: TrialStates, stops: Sequence[Stop]
 ) -> None:
-    """Print how many trials a run has trained, what has stopped it, and which trials failed."""
+    """Print how many trials a run trained, which errors stopped cells, and which trials failed."""
     print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")
@@ -121,7 +121,7 @@ def format_stop(states: TrialStates, stop: Stop) -> str:
 def print_locations(
     console: Console, states: TrialStates, export: ExportResult, *, is_reported: bool
 ) -> None:
-    """Print where records and MLflow runs are, and what to type for a report, if there is none."""
+    """Print where records and MLflow runs are, and how to get a report if there is none."""
     rows = [("records", states.folder.storage.uri)]
     if not is_reported and states.num(Outcome.COMPLETED):
         source = states.folder.storage.uri if export.error else states.grid.experiment
@@ -140,7 +140,7 @@ def print_locations(
 
 
 def print_preset(console: Console, grid: Grid) -> None:
-    """Print what a preset replaced: its numbers are none of those that the grid is after."""
+    """Print what a preset replaced, since its results are none of the full grid's."""
     if grid.preset:
         print_line(console, f"{grid.preset.title.upper()}: {grid.preset.detail}", "yellow")
 
@@ -218,12 +218,15 @@ def cell_table(states: TrialStates) -> Table:
         table.add_column(str(size), justify="right", no_wrap=True)
     for (norm, variant), row in rows.items():
         label = f"{norm} · {variant}" if variant else norm
-        cells = [_seeds(states, row[size]) if size in row else Text("–") for size in sizes]
+        cells = [
+            _format_seed_counts(states, row[size]) if size in row else Text("–") for size in sizes
+        ]
         table.add_row(Text(label), *cells)
     return table
 
 
-def _seeds(states: TrialStates, trials: list[GridTrial]) -> Text:
+def _format_seed_counts(states: TrialStates, trials: list[GridTrial]) -> Text:
+    """Return a cell of the table: seeds done of all, how many diverged, how many failed."""
     outcomes = [states.outcome(trial) for trial in trials]
     done = sum(outcome is not None for outcome in outcomes)
     text = Text(f"{done}/{len(trials)}", style="green" if done == len(trials) else "")

@@ -11,7 +11,7 @@ from rich.live import Live
 
 from sweep.display.live_view import LiveView, format_trial_end, print_line
 from sweep.display.status import is_running
-from sweep.events import trial_ended
+from sweep.events import make_trial_ended
 from sweep.execution.state import SweepState
 from sweep.results import SweepStatus
 
@@ -19,15 +19,16 @@ REFRESH_S = 2.0
 
 
 def watch_status(console: Console, read_status: Callable[[], SweepStatus]) -> SweepStatus:
-    """Show the status until nobody runs the sweep, and return the last one.
+    """Show the sweep's status until no driver runs the sweep, and return the last status.
 
-    In a terminal it is a live view, anywhere else a line for each trial that ends.
+    In a terminal the status is a live view, anywhere else a line for each trial that ends.
     """
     status = read_status()
     state = state_from_records(status)
     view = LiveView(state, console)
 
     def render() -> RenderableType:
+        """Return the next frame of the live view."""
         return view()
 
     is_live = console.is_terminal
@@ -39,12 +40,12 @@ def watch_status(console: Console, read_status: Callable[[], SweepStatus]) -> Sw
             before, state = state, state_from_records(status)
             view.state = state
             if not is_live:
-                _print_ends(console, before, state)
+                _print_trial_ends(console, before, state)
     return status
 
 
 def state_from_records(status: SweepStatus) -> SweepState:
-    """Return the state of the sweep as far as its records have it."""
+    """Return the sweep's state (for the live view) that follows from the records of its trials."""
     state = SweepState(status.states)
     alive = status.holder if status.is_running else None
     for trial_id, record in status.states.records.items():
@@ -56,8 +57,9 @@ def state_from_records(status: SweepStatus) -> SweepState:
     return state
 
 
-def _print_ends(console: Console, before: SweepState, now: SweepState) -> None:
+def _print_trial_ends(console: Console, before: SweepState, now: SweepState) -> None:
+    """Print a line for each trial that has an outcome in `now` and none in `before`."""
     for trial_id, trial in now.states.items():
         if trial.outcome is not None and before.states[trial_id].outcome is None:
             before.states[trial_id] = trial  # so that each trial is counted in its turn
-            print_line(console, format_trial_end(trial_ended(before, trial)))
+            print_line(console, format_trial_end(make_trial_ended(before, trial)))

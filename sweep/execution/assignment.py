@@ -50,21 +50,21 @@ class Assignment:
     log_models: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the assignment and the trial's id as plain values, for a Tune trial's config."""
+        """Return the assignment as plain values, with the trial's id, for a Tune trial's config."""
         preset = self.preset.to_dict() if self.preset else None
         plain = {**vars(self), "spec": spec_to_dict(self.spec), "preset": preset}
         return {"trial_id": self.spec.trial_id, **plain}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Assignment:
-        """Return the assignment of which `to_dict` returned these values."""
+        """Return the assignment from the plain values that `to_dict` returned."""
         plain = {key: value for key, value in data.items() if key != "trial_id"}
         preset = PresetChanges.from_dict(data["preset"]) if data["preset"] else None
         return Assignment(**{**plain, "spec": spec_from_dict(data["spec"]), "preset": preset})
 
 
-def assignments_of(config: Mapping[str, Any]) -> list[Assignment]:
-    """Return the assignments of a Tune trial, which its config holds as JSON."""
+def parse_assignments(config: Mapping[str, Any]) -> list[Assignment]:
+    """Return the assignments that a Tune trial's config holds as JSON texts."""
     return [Assignment.from_dict(plain) for plain in json.loads(config["assignments"])]
 
 

@@ -50,10 +50,10 @@ class Terminated(SystemExit):
 
 
 class Attempt:
-    """Trains a trial from its last checkpoint on and commits every epoch to its record.
+    """One attempt at a trial: trains it from its last checkpoint on and records every epoch.
 
-    An error of the trial itself becomes its outcome. Errors of the storage are raised, since
-    nothing could be recorded, and so is `SupersededError`.
+    An error of the trial itself becomes the trial's outcome. Errors of the storage are raised,
+    since no outcome could be recorded, and so is `SupersededError`.
 
     Attributes:
         record: the trial's record as this attempt has committed it.
@@ -102,7 +102,7 @@ class Attempt:
             self.writer.settle()
 
     def restart(self, why: str) -> None:
-        """End this attempt for the reason `why`; the next step resumes the trial."""
+        """End this attempt for the reason `why`; the next `step` begins a new attempt."""
         self.messages.warning("attempt %s ends: %s", self._attempt_id, why)
         self.writer.settle()
         if self.info is not None:
@@ -111,7 +111,7 @@ class Attempt:
         self.release()
 
     def release(self) -> None:
-        """Drop the model and the optimizer, and finish the trial's log."""
+        """Drop the model and the optimizer from memory, and close the trial's log."""
         self.log.finish()
         self.trial = None
         trim_allocator_memory(self.assignment.device, self.resident)
@@ -158,10 +158,11 @@ class Attempt:
             self.usage = ProcessUsage(assignment.device)
 
     def _resume(self, trial: Trial) -> None:
-        """Load the trial's newest whole checkpoint, if there is one; a line names damaged ones.
+        """Load the trial's newest undamaged checkpoint, if there is one; notify of damaged ones.
 
-        Epochs of another layer, model or data set than today's are deleted, so that no trial is
-        half of one and half of another; the driver has said so (`sweep.planning.continuation`).
+        If the custom layer, model or data set has changed since the recorded epochs, these epochs
+        are deleted and the trial starts anew: no trial mixes two versions of the code. The driver
+        has told the user (`sweep.planning.resumption`).
         """
         from trainables import CheckpointDamaged
 
@@ -189,6 +190,7 @@ class Attempt:
         return source_has_changed or before.data not in (None, trial.dataset.digest)
 
     def _record_attempt(self, trial: Trial) -> None:
+        """Add this attempt and its provenance to the trial's record, and write the record."""
         if self.assignment.driver:
             read_orders(self.sweep, self.assignment.driver)  # raises where the storage is gone
         record, sizes = self.record, trial.dimensions
@@ -211,11 +213,12 @@ class Attempt:
         )
         record.attempts.append(self.info)
         self._log_start(self.info)
-        self._note_compilation()
+        self._record_compilation()
         # The log has a folder to be written into once the record is there.
-        self.writer.record(record).add_done_callback(lambda _: self.log.write_later())
+        self.writer.write_record(record).add_done_callback(lambda _: self.log.write_later())
 
     def _log_lost_attempt(self) -> None:
+        """Log a warning if the previous attempt has no end: its process was lost."""
         earlier = self.record.last_attempt
         if earlier is not None and earlier.ended is None:
             self.messages.warning(
@@ -225,6 +228,7 @@ class Attempt:
             )
 
     def _log_start(self, info: AttemptInfo) -> None:
+        """Log where this attempt starts: host, process, device, version, epoch and step."""
         self.messages.info(
             "attempt %s starts on %s, process %d, device %s, with %s, at epoch %d, step %d",
             info.id,
@@ -253,17 +257,17 @@ class Attempt:
         Returns:
             Whether an epoch or an outcome was committed, not a checkpoint alone.
         """
-        self._note_compilation()
+        self._record_compilation()
         if isinstance(progress, Diverged):
             self.commit_outcome(Outcome.DIVERGED)
         elif self.trial is not None and progress is not None:
-            self._commit(self.trial, progress)
+            self._commit_epoch(self.trial, progress)
             return True
         elif self.trial is not None and self.writer.checkpoint_is_due(within_epoch=True):
             self._write_checkpoint(self.trial)
         return self.is_done
 
-    def _note_compilation(self) -> None:
+    def _record_compilation(self) -> None:
         """Record which steps ran compiled or from a CUDA graph, and notify why others did not."""
         if self.trial is None:
             return
@@ -275,25 +279,28 @@ class Attempt:
         for line in steps.warnings:
             self._notify(line)
 
-    def note_fused(self, num_networks: int) -> None:
+    def record_fused(self, num_networks: int) -> None:
         """Record that the trial has been trained as one network with others."""
         if self.info is not None:
             fused = max(num_networks, self.info.fused or 1)
             self._set_info(replace(self.info, fused=fused))
 
     def _set_info(self, info: AttemptInfo) -> None:
-        """Replace what the record says of this attempt, which is the record's last one."""
+        """Set this attempt's entry, the last one, in the trial's record."""
         self.info = self.record.attempts[-1] = info
 
     def _notify(self, line: str) -> None:
-        """Have the driver show the user this line, once, and log it."""
+        """Add a line for the user, once, and log it; the driver shows the line."""
         if line not in self.notices:
             self.notices.append(line)
             self.messages.warning("%s", line)
 
     @contextmanager
     def record_trial_errors(self) -> Iterator[None]:
-        """Within the block the trial's errors become its outcome; a checkpoint's are raised."""
+        """Within the block, record an exception as the trial's outcome.
+
+        `Terminated`, and errors of a checkpoint, are raised.
+        """
         import torch
 
         from trainables import CheckpointDamaged, CheckpointTooNew
@@ -312,7 +319,8 @@ class Attempt:
         except (Exception, SystemExit) as error:
             self.commit_outcome(Outcome.FAILED, error)
 
-    def _commit(self, trial: Trial, metrics: EpochMetrics) -> None:
+    def _commit_epoch(self, trial: Trial, metrics: EpochMetrics) -> None:
+        """Record an epoch; write a checkpoint if one is due, or complete the trial."""
         self._require_current()
         self.record.add_epoch(metrics, self.usage.read() if self.usage else None)
         self.messages.info(
@@ -326,20 +334,22 @@ class Attempt:
         )
         if trial.finished:
             self.record.weights_digest = trial.weights_digest
-            self.writer.correct_examples(trial.correct_bits())
-            self.writer.last_checkpoint(trial)
-            self._close(Outcome.COMPLETED)
+            self.writer.write_correct_examples(trial.correct_bits())
+            self.writer.write_last_checkpoint_later(trial)
+            self._record_outcome(Outcome.COMPLETED)
         else:
             if self.writer.checkpoint_is_due(within_epoch=False):
-                self.writer.checkpoint(trial)
-            self.writer.record(self.record)
+                self.writer.write_checkpoint(trial)
+            self.writer.write_record(self.record)
 
     def _write_checkpoint(self, trial: Trial) -> None:
+        """Begin to write a checkpoint, if no later attempt at the trial has begun."""
         self._require_current()
-        self.writer.checkpoint(trial)
+        self.writer.write_checkpoint(trial)
 
     @property
     def _attempt_id(self) -> str | None:
+        """Id of this attempt; None before it is recorded."""
         return self.info.id if self.info else None
 
     def _require_current(self) -> None:
@@ -357,16 +367,17 @@ class Attempt:
             if why == "interrupted":
                 self._write_checkpoint(self.trial)
             self._set_info(replace(self.info, ended=utc_now(), stopped_for=why))
-            self.writer.record(self.record)
+            self.writer.write_record(self.record)
         self.release()
         self.log.settle(LOG_UPLOAD_S)
 
     def commit_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Commit the trial's outcome, with the error that it ended in, if any."""
         self._require_current()
-        self._close(outcome, error)
+        self._record_outcome(outcome, error)
 
-    def _close(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def _record_outcome(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Write the outcome, and the error if any, to the record, and release the model."""
         record = self.record
         record.outcome = outcome
         if self.trial is not None:
@@ -383,5 +394,5 @@ class Attempt:
         else:
             self.messages.info("attempt %s ends: %s", self._attempt_id, outcome)
             self.folder.delete_traceback()
-        self.writer.record(record)
+        self.writer.write_record(record)
         self.release()

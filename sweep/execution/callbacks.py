@@ -64,9 +64,9 @@ class RunListener:
     node_is_lost: bool = False
 
     def should_end(self) -> bool:
-        """Return whether the sweep is to end now: it stops, and no trial is running any more.
+        """Return whether Tune's run is to end: the sweep is stopping and no trial is running.
 
-        After `SHUTDOWN_S` it ends in any case.
+        After `SHUTDOWN_S` seconds of stopping the run ends in any case.
         """
         self._update_tracking_error()
         if not self.state.failure:
@@ -86,7 +86,11 @@ class RunListener:
         return [trial_id for trial_id in ids if self.state.states[trial_id].outcome is None]
 
     def record_lost_trial(self, trial_id: str, error: Exception | str | None) -> None:
-        """Record a trial that has lost its workers, or have it trained with more memory."""
+        """Record the outcome of a trial that lost its workers too often.
+
+        If memory ran out and a larger share is possible, the trial waits for the next round
+        instead.
+        """
         logger.warning("trial %s is given up: %s", trial_id, error)
         cause = str(getattr(error, "cause", error) or "its worker was lost").strip()
         if not is_lost_worker(error):
@@ -106,13 +110,16 @@ class RunListener:
         return self.losses.count(left) <= LOST_WORKERS
 
     def _update_tracking_error(self) -> None:
-        """Note in the state when MLflow goes out of reach, and when it is reached again."""
+        """Set or clear the state's tracking error when MLflow becomes unreachable or reachable."""
         news = self.exporter.poll_reachability()
         if news is not None:
             self.state.set_tracking_error(news.error)
 
     def _lost_node(self) -> str | None:
-        """Return a sentence where Ray's node on this machine has died: Tune would wait for ever."""
+        """Return the failure message if Ray's node on this machine has died, else None.
+
+        Tune would wait for the node for ever.
+        """
         if time.monotonic() - self.node_checked_at < NODE_CHECK_S:
             return None
         self.node_checked_at = time.monotonic()
@@ -127,7 +134,7 @@ _listeners: list[RunListener] = []
 
 @contextmanager
 def receive_tune_events(listener: RunListener) -> Iterator[None]:
-    """Within the block the listener gets Tune's events."""
+    """Within the block, send Tune's events to the listener."""
     _listeners.append(listener)
     try:
         yield
@@ -136,15 +143,18 @@ def receive_tune_events(listener: RunListener) -> Iterator[None]:
 
 
 def may_recover(tune_trial: Any) -> bool:
-    """Return whether every listener lets a Tune trial that has lost its worker have another one."""
+    """Return whether every listener allows a Tune trial that lost its worker to get another one."""
     return all(listener.may_recover(tune_trial) for listener in _listeners)
 
 
 class TuneCallbacks(Callback):
-    """Passes starts, results and losses on; raises nothing, since that would end the sweep."""
+    """Tune's callbacks, which pass starts, results and losses of trials on to the listeners.
+
+    They must not raise: an exception would end the sweep.
+    """
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note that a worker has taken the trials, for the first time or after a loss."""
+        """Mark the trials of a Tune trial as running."""
         for listener in _listeners:
             for trial_id in listener.unfinished_trials(trial):
                 logger.info("trial %s is with a worker", trial_id)
@@ -153,7 +163,7 @@ class TuneCallbacks(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note the epochs and outcomes that a worker has committed, or that it has suspended."""
+        """Update the state by the epochs, outcomes and suspensions that a worker reports."""
         for listener in _listeners:
             state = listener.state
             if result["failure"]:
@@ -167,7 +177,7 @@ class TuneCallbacks(Callback):
             listener.lease.stop_cells(state.repeated.stopped)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note that trials have lost their worker and get another one."""
+        """Count the lost worker and notify the user that the trials get another one."""
         for listener in _listeners:
             state = listener.state
             state.num_lost_workers += not state.is_stopping
@@ -177,7 +187,7 @@ class TuneCallbacks(Callback):
                     state.notice(format_recovery(state, trial_id, last_trial_error(trial)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note that trials have lost their worker too often."""
+        """Record trials that have lost their worker too often."""
         for listener in _listeners:
             listener.state.num_lost_workers += not listener.state.is_stopping
             for trial_id in listener.unfinished_trials(trial):
@@ -185,6 +195,7 @@ class TuneCallbacks(Callback):
 
 
 def _apply_report(state: SweepState, trial_id: str, report: dict[str, Any]) -> None:
+    """Update the state of one trial by a worker's report (`describe_attempt`)."""
     logger.debug("trial %s: %s epochs, outcome %s", trial_id, report["epochs"], report["outcome"])
     for line in report["notices"]:
         state.notice(line)
@@ -204,7 +215,7 @@ def _apply_report(state: SweepState, trial_id: str, report: dict[str, Any]) -> N
 
 
 class SweepStopper(Stopper):
-    """Ends Tune's run when a listener asks for that."""
+    """Tune's stopper: ends the run when a listener asks for the end."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Return False: no single trial is stopped."""

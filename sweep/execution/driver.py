@@ -59,7 +59,7 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
         listener = RunListener(state, exporter, lease, losses, can_grow=schedule.extensible)
         with receive_tune_events(listener):
             try:
-                _tune(schedule, lease.token)
+                _run_tune(schedule, lease.token)
             except Exception as error:  # Tune's own: what trials raise is in their records
                 logger.exception("Tune raised an error")
                 state.failure = state.failure or f"Ray: {describe_error(error)}"
@@ -79,12 +79,14 @@ def train(schedule: Schedule, state: SweepState, exporter: Exporter, lease: Driv
 
 
 def max_seeds_side_by_side(grid: Grid) -> int | None:
-    """Return how many seeds a worker trains side by side; None for the fastest number."""
+    """Return how many seeds a worker trains as one network; None for the fastest number."""
     wanted = grid.resources.seeds_per_trainable
     return None if wanted == "auto" else wanted
 
 
-def _tune(schedule: Schedule, driver_token: str) -> None:
+def _run_tune(schedule: Schedule, driver_token: str) -> None:
+    """Run Ray Tune on the groups of the schedule, one Tune trial per group, until it ends."""
+
     from ray import tune
     from ray.tune import (
         CheckpointConfig,
@@ -101,7 +103,7 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
 
     # As text: of a grid search over anything else Tune makes a deep copy for every trial.
     assignments = [
-        json.dumps([_assignment(schedule, trial, driver_token).to_dict() for trial in group])
+        json.dumps([_make_assignment(schedule, trial, driver_token).to_dict() for trial in group])
         for group in schedule.groups
     ]
     shares = {trial_id: schedule.share(trial_id) for trial_id in schedule.shares}
@@ -146,9 +148,10 @@ def _tune(schedule: Schedule, driver_token: str) -> None:
 
 @contextmanager
 def imports_out_of_garbage_collection() -> Iterator[None]:
-    """Within the block the garbage collector skips the objects of imported modules, for speed.
+    """Within the block, exclude the objects of imported modules from garbage collection, for speed.
 
-    They are given back at the end: libraries print errors where Python cannot collect them at exit.
+    At the end they are collected again: libraries print errors where Python cannot collect them at
+    exit.
     """
     gc.freeze()
     try:
@@ -157,7 +160,8 @@ def imports_out_of_garbage_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
+def _make_assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assignment:
+    """Return the assignment that tells a worker how to train the trial in this round."""
     plan, grid = schedule.plan, schedule.plan.grid
     record = plan.records.get(trial.trial_id)
     return Assignment(
@@ -183,4 +187,5 @@ def _assignment(schedule: Schedule, trial: GridTrial, driver_token: str) -> Assi
 
 
 def _trial_id(trial: Any) -> str:
+    """Return the id of the first trial that a Tune trial trains, as the Tune trial's name."""
     return trial_ids(trial.config)[0]

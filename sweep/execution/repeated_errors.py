@@ -15,7 +15,7 @@ REPEATED_ERRORS = 3
 
 @dataclass(frozen=True)
 class Stop:
-    """A traceback that has stopped cells, given by name, or with `is_sweep` the whole sweep."""
+    """A traceback that stopped the cells with these names, or, with `is_sweep`, the whole sweep."""
 
     error: str
     cells: tuple[str, ...]
@@ -24,15 +24,16 @@ class Stop:
 
 @dataclass
 class RepeatedErrors:
-    """Counts equal tracebacks over the trials of a sweep.
+    """Counts equal tracebacks over the trials of a sweep, and decides which cells to stop.
 
-    A cell is stopped where an error has ended three trials of the sweep, one of them the cell's,
-    and no trial of the cell has come further. The sweep is stopped where no trial at all has, and
-    the error is not of one norm, one batch size or one further level alone.
+    A cell is stopped if one traceback has ended three trials of the sweep, one of them in this
+    cell, and no trial of the cell has trained for more epochs. The sweep is stopped if no trial at
+    all has trained for more epochs, and the failed trials differ in norm, batch size and further
+    levels.
 
     Attributes:
-        stopped: by name of a cell the traceback that has stopped it.
-        ended_by: the traceback that ends the sweep, None while it goes on.
+        stopped: the traceback that stopped a cell, by the cell's name.
+        ended_by: the traceback that ends the sweep; None while the sweep continues.
     """
 
     states: Mapping[str, TrialState]
@@ -43,23 +44,23 @@ class RepeatedErrors:
         self._struck: dict[str, list[TrialState]] = {}
         self._untried = [s.trial for s in self.states.values() if s.outcome is None]
 
-    def note(self, state: TrialState, error: str) -> list[str]:
-        """Count the error that has ended a trial; return the names of the cells to stop."""
+    def count_error(self, state: TrialState, error: str) -> list[str]:
+        """Count the traceback that ended a trial; return the names of the cells to stop."""
         struck = self._struck.setdefault(error, [])
         struck.append(state)
         if len(struck) < REPEATED_ERRORS:
             return []
         furthest = max(other.epochs for other in struck)
         cells = dict.fromkeys(other.trial.cell_name for other in struck)
-        healthy = {s.trial.cell_name for s in self.states.values() if _is_beyond(s, furthest)}
+        healthy = {s.trial.cell_name for s in self.states.values() if _has_more_epochs(s, furthest)}
         new = [cell for cell in cells if cell not in healthy and cell not in self.stopped]
         self.stopped |= dict.fromkeys(new, error)
-        if not healthy and _is_everywhere([s.trial for s in struck], self._untried):
+        if not healthy and _varies_in_every_factor([s.trial for s in struck], self._untried):
             self.ended_by = error
         return new
 
     def stops(self) -> list[Stop]:
-        """Return what was stopped, one `Stop` for each traceback."""
+        """Return a `Stop` for each traceback that stopped cells or the sweep."""
         if self.ended_by is not None:
             return [Stop(self.ended_by, (), is_sweep=True)]
         return [
@@ -68,20 +69,23 @@ class RepeatedErrors:
         ]
 
 
-def _is_beyond(state: TrialState, epochs: int) -> bool:
-    """Return whether a trial has a result, or is in training beyond this number of epochs."""
+def _has_more_epochs(state: TrialState, epochs: int) -> bool:
+    """Return whether a trial has a result, or is in training after more than `epochs`."""
     if state.outcome is None:
         return state.epochs > epochs
     return state.outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
 
 
-def _is_everywhere(struck: Iterable[GridTrial], asked: Iterable[GridTrial]) -> bool:
-    """Return whether the failed trials vary in each of norm, variant and batch size that varies."""
-    levels_struck, levels_asked = (
+def _varies_in_every_factor(failed: Iterable[GridTrial], all_trials: Iterable[GridTrial]) -> bool:
+    """Return whether the failed trials differ in each factor in which all trials differ.
+
+    The factors are the norm, the variant and the batch size.
+    """
+    levels_failed, all_levels = (
         list(zip(*((t.norm, t.variant, t.spec.batch_size) for t in trials), strict=True))
-        for trials in (struck, asked)
+        for trials in (failed, all_trials)
     )
     return all(
         len(set(some)) >= min(2, len(set(every)))
-        for some, every in zip(levels_struck, levels_asked, strict=True)
+        for some, every in zip(levels_failed, all_levels, strict=True)
     )

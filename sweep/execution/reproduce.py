@@ -28,10 +28,10 @@ epochs have left of a loss may differ by any factor."""
 
 
 def find_trial(grid: Grid, wanted: str) -> GridTrial:
-    """Return the trial with this id, beginning of an id, or name (`groupnorm-bs008-s2`).
+    """Return the trial of the grid with this id, beginning of an id, or name.
 
     Raises:
-        RefusedError: no trial, or more than one, is meant.
+        RefusedError: no trial, or more than one, fits `wanted`.
     """
     found = [t for t in grid.trials if wanted == t.name or t.trial_id.startswith(wanted)]
     if len(found) == 1:
@@ -44,7 +44,7 @@ def find_trial(grid: Grid, wanted: str) -> GridTrial:
 
 
 def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[str]:
-    """Return `train_loss 0.71 (recorded 0.72)` for each value whose bits differ."""
+    """Return `train_loss 0.71 (recorded 0.72)` for each metric with other bits than recorded."""
     return [
         f"{name} {value!r} (recorded {recorded.values.get(name)!r})"
         for name, value in metrics.values().items()
@@ -52,8 +52,8 @@ def compare_with_record(metrics: EpochMetrics, recorded: EpochRecord) -> list[st
     ]
 
 
-def differing_circumstances(record: Record, device: str) -> Iterator[str]:
-    """Yield a line for each version or device that differs from the record's."""
+def list_environment_differences(record: Record, device: str) -> Iterator[str]:
+    """Yield a line for each package version or device that differs from the record's."""
     here = collect_provenance(device)
     for name in ("code_version", "python", "platform", "device"):
         now, before = getattr(here, name), getattr(record.provenance, name)
@@ -125,6 +125,8 @@ def train_steps(
 def _train_again(
     states: TrialStates, trial: GridTrial, report: Callable[[str], None], num_epochs: int | None
 ) -> bool:
+    """Train the trial for `num_epochs` and return whether each epoch has the bits of the record."""
+
     import torch
 
     from trainables import Trial
@@ -143,8 +145,8 @@ def _train_again(
     if record is None:
         report("it has no record: there is nothing to compare with")
     if record and record.fused:
-        return _losses_are_alike(training, record, report, last)
-    verdicts = [_epoch_is_same(training, record, report) for _ in range(last)]
+        return _compare_losses(training, record, report, last)
+    verdicts = [_compare_next_epoch(training, record, report) for _ in range(last)]
     same = all(verdicts)
     if record and record.weights_digest and training.finished:
         weights_are_same = record.weights_digest == training.weights_digest
@@ -153,12 +155,15 @@ def _train_again(
     for line in training.steps.warnings:
         report(f"{line}: its bits are not those of a record whose steps were")
     if record and not same:
-        for line in differing_circumstances(record, device):
+        for line in list_environment_differences(record, device):
             report(line)
     return same
 
 
-def _epoch_is_same(training: Trial, record: Record | None, report: Callable[[str], None]) -> bool:
+def _compare_next_epoch(
+    training: Trial, record: Record | None, report: Callable[[str], None]
+) -> bool:
+    """Train one epoch, report a line, and return whether its metrics have the record's bits."""
     metrics = training.run_epoch()
     begin = f"epoch {metrics.epoch}: test error {metrics.test_error:.2f} %"
     if record is None or metrics.epoch > len(record.epochs):
@@ -169,10 +174,10 @@ def _epoch_is_same(training: Trial, record: Record | None, report: Callable[[str
     return not found
 
 
-def _losses_are_alike(
+def _compare_losses(
     training: Trial, record: Record, report: Callable[[str], None], num_epochs: int
 ) -> bool:
-    """Train a trial alone whose record is of a group; return whether the losses are close."""
+    """Train alone a trial that was recorded side by side; return whether the losses are close."""
     report(
         f"its record is of {record.fused} seeds side by side; alone it comes to other bits, and to "
         f"losses alike"

@@ -48,40 +48,42 @@ class Schedule:
 
     @property
     def extensible(self) -> frozenset[str]:
-        """Ids of the trials that get more of a node in a later round, if memory runs out."""
+        """Ids of the trials that get a larger share in a later round if they run out of memory."""
         return frozenset(trial_id for trial_id, shares in self.shares.items() if len(shares) > 1)
 
     def next_round(self, trials: Sequence[GridTrial], costs: CostModel) -> Schedule:
-        """Return the schedule of trials that ran out of memory, with the next larger shares.
+        """Return the schedule of trials that ran out of memory, with their next larger shares.
 
         Args:
             trials: the trials, all of them `extensible`.
             costs: how long an epoch takes, as far as this round has shown.
         """
         shares = {trial.trial_id: self.shares[trial.trial_id][1:] for trial in trials}
-        return _place(self.plan, self.gpu_shares, self.is_remote, trials, shares, costs)
+        return _build_schedule(self.plan, self.gpu_shares, self.is_remote, trials, shares, costs)
 
 
 def make_schedule(
     plan: Plan, cluster: Cluster, on_message: OnMessage, report_stage: ReportStage
 ) -> Schedule:
-    """Measure how trials share GPUs, where that is worth while, and place the plan's trials.
+    """Return the schedule of the plan's trials, after measuring how many trials share a GPU.
+
+    The measurement is left out where it takes longer than it saves.
 
     Args:
         plan: what is to be trained.
         cluster: the connection to Ray; its nodes have been checked (`check_cluster`).
-        on_message: receives what a person should know.
+        on_message: receives messages for the user.
         report_stage: a context manager that describes a measurement to a person.
     """
     capacity, remote = usable_capacity(plan.grid, cluster, on_message), cluster.is_remote
     gpu_shares = measure_gpu_shares(plan, capacity, on_message, report_stage, is_remote=remote)
     trials = plan.missing()
     shares = {trial.trial_id: tuple(gpu_shares.shares(trial)) for trial in trials}
-    return _place(plan, gpu_shares, remote, trials, shares, plan.costs)
+    return _build_schedule(plan, gpu_shares, remote, trials, shares, plan.costs)
 
 
 def check_cluster(plan: Plan, cluster: Cluster, report_stage: ReportStage) -> Capacity:
-    """Return what there is to train on.
+    """Return the CPUs and GPUs to train on, after checks of the nodes.
 
     Raises:
         RefusedError: if a trial fits on no node, or a node cannot train the plan's trials.
@@ -95,7 +97,7 @@ def check_cluster(plan: Plan, cluster: Cluster, report_stage: ReportStage) -> Ca
     return capacity
 
 
-def _place(
+def _build_schedule(
     plan: Plan,
     gpu_shares: GpuShares,
     is_remote: bool,
@@ -103,6 +105,7 @@ def _place(
     shares: Mapping[str, tuple[Share, ...]],
     costs: CostModel,
 ) -> Schedule:
+    """Return the schedule of these trials, with the slots and groups that follow from shares."""
     first = {trial_id: some[0] for trial_id, some in shares.items()}
     slots = gpu_shares.slots(plan, first, costs)
     groups = tuple(group_seeds(plan, trials, slots, costs))

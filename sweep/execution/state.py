@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def format_tracking_error(error: str) -> str:
-    """Return the line that is shown while MLflow is out of reach."""
+    """Return the line that is shown while MLflow cannot be reached."""
     return f"MLflow cannot be reached, training goes on: {error}"
 
 
@@ -35,7 +35,7 @@ def stopped_line(cell: str, error: str) -> str:
 
 @dataclass
 class SweepState:
-    """The state of a sweep and of every trial of its plan, as the driver knows it.
+    """The driver's state of a sweep and of each of its trials.
 
     Attributes:
         plan: the trials and their records when the run began.
@@ -80,7 +80,7 @@ class SweepState:
         self.repeated = RepeatedErrors(self.states)
 
     def start(self, trial_id: str) -> None:
-        """Note that a worker has taken the trial; while the sweep stops, none trains it."""
+        """Mark the trial as running; while the sweep stops, do nothing."""
         if not self.is_stopping:
             state = self.states[trial_id]
             state.is_running, state.since = True, time.monotonic()
@@ -95,7 +95,7 @@ class SweepState:
         error: str | None,
         place: str | None = None,
     ) -> None:
-        """Note the epochs and the outcome of a trial that a worker has committed.
+        """Record the epochs and the outcome of a trial that a worker has committed.
 
         Args:
             trial_id: the trial.
@@ -125,7 +125,7 @@ class SweepState:
             state.is_running, state.error = False, error
             self.on_end(state)
             if error:
-                for cell in self.repeated.note(state, error):
+                for cell in self.repeated.count_error(state, error):
                     self.notice(stopped_line(cell, error))
 
     def interrupt(self) -> None:
@@ -133,30 +133,30 @@ class SweepState:
         self.interrupted = True
 
     def suspend(self, trial_id: str, *, out_of_memory: bool = False) -> None:
-        """Note that the trial has stopped without an outcome.
+        """Record that the trial has stopped without an outcome.
 
-        With `out_of_memory` it is trained again with a larger share of the device.
+        With `out_of_memory` the trial waits for a round with a larger share of the device.
         """
         self.states[trial_id].is_running = False
         if out_of_memory:
             self.out_of_memory.add(trial_id)
 
     def notice(self, line: str) -> None:
-        """Show the user a line, once."""
+        """Add a line for the user, unless the same line was added before."""
         if line not in self.notices:
             logger.warning("%s", line)
             self.notices.append(line)
             self.on_notice(line)
 
     def set_tracking_error(self, error: str | None) -> None:
-        """Note why MLflow is out of reach, or with None that it is reached again."""
+        """Set why MLflow cannot be reached; None if it can be reached."""
         line = format_tracking_error(error) if error else "MLflow is reached again"
         logger.warning("%s", line)
         self.tracking_error = error
         self.on_notice(line)
 
     def mark_lost(self, trial_id: str, why: str) -> None:
-        """Note that Tune has given the trial up after its worker was lost, and why."""
+        """Record that Tune has given the trial up after its worker was lost, and why."""
         state = self.states[trial_id]
         state.is_running = False
         self.notice(f"{state.trial.name} was given up: {why}")
@@ -173,7 +173,7 @@ class SweepState:
 
     @property
     def running(self) -> list[TrialState]:
-        """Trials in training, the longest in it first."""
+        """Trials in training, the one that started first at the beginning."""
         return sorted((s for s in self.states.values() if s.is_running), key=lambda s: s.since)
 
     def num(self, *outcomes: Outcome) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray import tune
 
-from sweep.execution.assignment import assignments_of
+from sweep.execution.assignment import parse_assignments
 from sweep.execution.attempt import Attempt, Terminated
 from sweep.execution.trial_group import TrialGroup
 from sweep.execution.trial_writer import SupersededError
@@ -26,23 +26,23 @@ REPORT_SHARE = 0.005
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains one epoch or several per step; gives Tune no checkpoints, since records have them."""
+    """The Tune trainable of a group of trials, which has its checkpoints in the trials' folders."""
 
     former: TrialGroup | None = None
     """The trials trained before, whose last checkpoint may not be on the disk yet."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Read the assignments; training begins with the first step."""
+        """Read the assignments from the config; training begins with the first step."""
         signal.signal(signal.SIGTERM, _terminate)
         logging.captureWarnings(True)  # they go into the trial's log
-        self.assignments = assignments_of(config)
+        self.assignments = parse_assignments(config)
         self.width = config["width"]
         self.group: TrialGroup | None = None
         self.reported_at: float | None = None
         self.report_every_s = REPORT_EVERY_S
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Read the next assignments, in the same process; return True, for success."""
+        """Read the assignments of another Tune trial in this process; return True for success."""
         if self.group is not None:
             self.group.release()
         freeze_imported_objects()
@@ -51,7 +51,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Wait until the last trial's weights and log are written; its record is already."""
+        """Wait until the last trial's weights and log are written."""
         if self.group is not None:
             with suppress(OSError):
                 self.group.settle()
@@ -99,7 +99,7 @@ class TrialTrainable(tune.Trainable):
 
 
 def describe_attempt(attempt: Attempt) -> dict[str, Any]:
-    """Return the report on a trial to the driver, as plain values."""
+    """Return a trial's progress as plain values, for the worker's report to the driver."""
     record = attempt.record
     host = attempt.info.host if attempt.info else None
     return {
@@ -123,7 +123,7 @@ def format_storage_error(error: Exception) -> str:
 
 @lru_cache(maxsize=1)
 def freeze_imported_objects() -> None:
-    """Exclude all present objects from garbage collection, once a process.
+    """Exclude all present objects from garbage collection, once in a process.
 
     Called before the second trial: to traverse the imported modules' objects takes 50 ms each time.
     """
@@ -131,4 +131,5 @@ def freeze_imported_objects() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    """Raise `Terminated`; the handler of SIGTERM."""
     raise Terminated(1)

@@ -43,7 +43,7 @@ class TrialGroup:
         return not self.running
 
     def step(self) -> list[Attempt]:
-        """Train until something was committed; return the attempts of which something was."""
+        """Train until an epoch or outcome is committed; return the attempts that committed one."""
         while running := self.running:
             if running[0].is_stop_requested():
                 for attempt in running:
@@ -61,7 +61,7 @@ class TrialGroup:
         return []
 
     def settle(self) -> None:
-        """Wait until all files are written; raises the error of one that cannot be."""
+        """Wait until all files of the attempts are written; raise the error of a failed write."""
         for attempt in self.attempts:
             attempt.writer.settle()
 
@@ -77,16 +77,20 @@ class TrialGroup:
             attempt.release()
 
     def _advance(self, running: list[Attempt]) -> list[Attempt]:
-        """Train a chunk of steps of the trials that are furthest behind, until all are level."""
-        behind = min(_position(attempt) for attempt in running)
-        together = [attempt for attempt in running if _position(attempt) == behind]
+        """Train the trials with the fewest steps for a chunk, until all are at the same step."""
+        behind = min(_training_position(attempt) for attempt in running)
+        together = [attempt for attempt in running if _training_position(attempt) == behind]
         if self._is_separate or len(together) == 1 or self._width == 1:
             return [attempt for attempt in together if attempt.advance()]
         return self._advance_side_by_side(together)
 
     def _advance_side_by_side(self, together: list[Attempt]) -> list[Attempt]:
+        """Train trials at the same step for a chunk; return the attempts that committed an epoch.
+
+        If training together fails, each trial is trained separately from now on.
+        """
         try:
-            lockstep = self._lockstep_of(together)
+            lockstep = self._get_lockstep(together)
             progress = lockstep.advance()
         except Terminated:
             raise
@@ -96,11 +100,13 @@ class TrialGroup:
             return []
         for attempt, num_networks in zip(together, lockstep.side_by_side, strict=True):
             if num_networks > 1:
-                attempt.note_fused(num_networks)
+                attempt.record_fused(num_networks)
         pairs = list(zip(together, progress, strict=True))
         return [attempt for attempt, what in pairs if attempt.commit_progress(what)]
 
-    def _lockstep_of(self, together: list[Attempt]) -> LockstepTraining:
+    def _get_lockstep(self, together: list[Attempt]) -> LockstepTraining:
+        """Return the `LockstepTraining` of these attempts' trials, rebuilt if they have changed."""
+
         from trainables.fused.lockstep import LockstepTraining
 
         trials = [attempt.trial for attempt in together if attempt.trial is not None]
@@ -109,11 +115,13 @@ class TrialGroup:
         return self._lockstep
 
     def _train_separately(self, together: list[Attempt]) -> None:
+        """Restart each attempt, and train the trials one by one from now on."""
         self._is_separate, self._lockstep = True, None
         for attempt in together:
             attempt.restart("side by side they failed")
 
 
-def _position(attempt: Attempt) -> tuple[int, int]:
+def _training_position(attempt: Attempt) -> tuple[int, int]:
+    """Return the attempt's finished epochs and the steps into the next one."""
     trial = attempt.trial
     return (trial.epoch, trial.steps_into_epoch) if trial is not None else (0, 0)

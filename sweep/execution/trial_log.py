@@ -19,12 +19,12 @@ MAX_PENDING_LINES = 10_000
 
 
 class TrialLog(logging.Handler):
-    """Appends messages to a trial's log, in a thread of its own, for as long as it is open.
+    """Appends log messages to a trial's log file, in a thread, from `open` to `finish`.
 
-    It takes this program's messages of level INFO and above and the warnings of libraries, unless
-    they belong to another trial that the same process trains. On an object store, which cannot
-    append, the lines are written when the log is closed. An error of the storage loses lines and
-    nothing else: the record is what a trial depends on.
+    The log receives this program's messages of level INFO and above and the warnings of libraries,
+    unless they belong to another trial that the same process trains. On an object store, which
+    cannot append, the lines are written when the log is closed. After an error of the storage the
+    lines are lost, and the trial goes on: only the record is needed to resume.
     """
 
     def __init__(self, folder: TrialFolder, trial_id: str) -> None:
@@ -38,10 +38,11 @@ class TrialLog(logging.Handler):
         self.addFilter(self._is_of_this_trial)
 
     def _is_of_this_trial(self, record: logging.LogRecord) -> bool:
+        """Return whether a log message belongs to this trial, or to none."""
         return getattr(record, "trial_id", self._trial_id) == self._trial_id
 
     def open(self) -> None:
-        """Take the process's messages from now on."""
+        """Begin to receive the process's log messages."""
         for name in LOGGED_PACKAGES:
             logger = logging.getLogger(name)
             if logger.getEffectiveLevel() > logging.INFO:
@@ -49,7 +50,7 @@ class TrialLog(logging.Handler):
         logging.getLogger().addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the message's lines for the thread that writes."""
+        """Queue the message's lines for the thread that writes the file."""
         try:
             text = self.format(record)
         except Exception:
@@ -61,25 +62,26 @@ class TrialLog(logging.Handler):
             self.write_later()
 
     def finish(self) -> None:
-        """Take no further messages, and begin to write what is left."""
+        """Stop receiving messages, and begin to write the queued lines."""
         logging.getLogger().removeHandler(self)
         self.write_later()
 
     def settle(self, timeout_s: float) -> None:
-        """Wait until what was logged is written, or could not be; no longer than `timeout_s`."""
+        """Wait up to `timeout_s` until the queued lines are written, or the write has failed."""
         self.write_later()
         if self._write is not None:
             with suppress(TimeoutError):
                 self._write.result(timeout_s)
 
     def write_later(self) -> None:
-        """Have the thread write what is pending; returns at once."""
+        """Have the thread write the queued lines; return at once."""
         with self._pending_lock:
             if self._pending and not self._is_writing:
                 self._is_writing = True
                 self._write = _log_writer().submit(self._write_pending)
 
     def _write_pending(self) -> None:
+        """Write the queued lines until none is left; if the storage fails, keep them queued."""
         while True:
             with self._pending_lock:
                 lines = list(self._pending)
@@ -100,4 +102,5 @@ class TrialLog(logging.Handler):
 
 @lru_cache(maxsize=1)
 def _log_writer() -> ThreadPoolExecutor:
+    """Return the thread that writes the logs of this process."""
     return ThreadPoolExecutor(1, thread_name_prefix="trial-log")

@@ -11,11 +11,11 @@ from sweep.resources.ray_compat import trials_with_starting_worker
 
 
 class OrderedScheduler(FIFOScheduler):
-    """Starts the trials in their order, each on the worker that is being started for it.
+    """A Tune scheduler that starts trials in the given order, each on the worker started for it.
 
     Tune's own scheduler gives the first pending trial to any free worker and ends the worker that
-    is being started for that trial. Where trials take less time than the start of a worker, a
-    second worker never starts, and one slot of several trains all trials.
+    is being started for this trial. Where trials take less time than the start of a worker, a
+    second worker then never starts, and one slot of several trains all trials.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:

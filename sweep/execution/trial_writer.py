@@ -28,15 +28,15 @@ NUM_WRITERS = 3
 
 
 class SupersededError(Exception):
-    """Raised where another worker has the trial: this one or its driver was taken for dead."""
+    """Another worker trains the trial, because this worker or its driver was taken for dead."""
 
 
 class TrialWriter:
-    """Writes the files of one trial for one attempt.
+    """Writes the files of one trial in threads, for one attempt.
 
-    Training does not wait for the disk: only the next commit does, and `settle`, which raise the
-    error of a write. A record may name epochs that its checkpoints
-    do not hold yet; those are trained again, to the same bits.
+    Training does not wait for the disk: only the next write of the same kind and `settle` wait, and
+    raise the error of a write. A record may name epochs for which there is no checkpoint yet; after
+    a crash these epochs are trained again, to the same bits.
     """
 
     def __init__(
@@ -58,17 +58,18 @@ class TrialWriter:
 
     def settle(self) -> None:
         """Wait until every file is on the disk; raises the error of one that cannot be written."""
-        self._write_last()
-        self._wait_for(set(self._writes))
+        self._write_last_checkpoint()
+        self._wait_for_writes(set(self._writes))
 
     def settle_reported(self) -> None:
         """Wait until the files that the driver reads are written; raises the error of one."""
         if CHECKPOINT in self._reported:
-            self._write_last()
-        self._wait_for(self._reported & set(self._writes))
-        self._write_last()
+            self._write_last_checkpoint()
+        self._wait_for_writes(self._reported & set(self._writes))
+        self._write_last_checkpoint()
 
-    def _wait_for(self, those: set[str]) -> None:
+    def _wait_for_writes(self, those: set[str]) -> None:
+        """Wait for the pending writes of these kinds, and raise the error of a failed one."""
         wait(self._writes[what] for what in those)
         for what in those:
             self._writes[what].result()
@@ -89,16 +90,17 @@ class TrialWriter:
         if there.attempts[-1].id != attempt_id:
             raise SupersededError(f"trial {there.trial_id} is another worker's now")
 
-    def record(self, record: Record) -> Future[None]:
+    def write_record(self, record: Record) -> Future[None]:
         """Begin to write the record as it is now; the future is done when it is on the disk."""
-        return self._write(RECORD, partial(self._folder.save_json, record.to_json()))
+        return self._submit_write(RECORD, partial(self._folder.save_json, record.to_json()))
 
-    def checkpoint(self, trial: Trial) -> None:
+    def write_checkpoint(self, trial: Trial) -> None:
         """Begin to write a checkpoint of the trial in its present state."""
         start = self._last = time.monotonic()
         epoch, steps, content = trial.epoch, trial.steps_into_epoch, trial.state()
 
         def write() -> None:
+            """Save the checkpoint, and store how many seconds this took."""
             self._folder.save_checkpoint(epoch, steps, content)
             self._cost_s = time.monotonic() - start
             logger.debug(
@@ -109,39 +111,43 @@ class TrialWriter:
                 self._cost_s,
             )
 
-        self._write(CHECKPOINT, write)
+        self._submit_write(CHECKPOINT, write)
 
-    def last_checkpoint(self, trial: Trial) -> None:
-        """Have a finished trial's checkpoint written after the driver is told of its outcome."""
+    def write_last_checkpoint_later(self, trial: Trial) -> None:
+        """Schedule a finished trial's checkpoint, written after the driver knows the outcome."""
 
         def write() -> None:
+            """Save the checkpoint of the finished trial."""
             self._folder.save_checkpoint(trial.epoch, trial.steps_into_epoch, trial.state())
 
         self._write_later = write
 
-    def correct_examples(self, bits: bytes) -> None:
+    def write_correct_examples(self, bits: bytes) -> None:
         """Begin to write which test examples were right (`Trial.correct_bits`)."""
-        self._write(CORRECT, partial(self._folder.save_correct, bits))
+        self._submit_write(CORRECT, partial(self._folder.save_correct, bits))
 
     def checkpoint_is_due(self, *, within_epoch: bool) -> bool:
-        """Return whether a checkpoint is due: at an epoch's end sooner than within it."""
+        """Return whether to write a checkpoint now; the wait is shorter at the end of an epoch."""
         pause = CHECKPOINT_MIN_S
         if within_epoch:
             pause = max(self._every_s, self._cost_s / CHECKPOINT_SHARE)
         return time.monotonic() - self._last > pause
 
-    def _write_last(self) -> None:
+    def _write_last_checkpoint(self) -> None:
+        """Begin to write the scheduled last checkpoint, if there is one."""
         write, self._write_later = self._write_later, None
         if write is not None:
-            self._write(CHECKPOINT, write)
+            self._submit_write(CHECKPOINT, write)
 
-    def _write(self, what: str, write: Callable[[], None]) -> Future[None]:
+    def _submit_write(self, what: str, write: Callable[[], None]) -> Future[None]:
+        """Run `write` in a thread, after a pending write of the same kind `what`."""
         if what in self._writes:
             self._writes[what].result()
-        self._writes[what] = _writers().submit(write)
+        self._writes[what] = _writer_threads().submit(write)
         return self._writes[what]
 
 
 @lru_cache(maxsize=1)
-def _writers() -> ThreadPoolExecutor:
+def _writer_threads() -> ThreadPoolExecutor:
+    """Return the threads that write the files of this process's trials."""
     return ThreadPoolExecutor(NUM_WRITERS, thread_name_prefix="commits")

@@ -12,7 +12,11 @@ from trainables.spec import Outcome
 
 
 def format_recovery(state: SweepState, trial_id: str, error: object) -> str:
-    """`groupnorm-bs8-s2: its worker died; it goes on from what is kept (epoch 3 of 9 was done)`."""
+    """Return the notice that a trial lost its worker and from which epoch it resumes.
+
+    Example: `groupnorm-bs8-s2: its worker died; it goes on from what is kept (epoch 3 of 9 was
+    done)`.
+    """
     trial = state.states[trial_id]
     if is_memory_kill(error):
         what = "Ray has ended its worker, since the machine ran out of memory"
@@ -25,7 +29,7 @@ def format_recovery(state: SweepState, trial_id: str, error: object) -> str:
 
 
 def record_worker_death(state: SweepState, trial_id: str, error: object) -> None:
-    """Record the outcome of a trial whose workers have all died, in the driver."""
+    """Record, in the driver, the outcome of a trial whose workers have all died."""
     outcome = Outcome.OUT_OF_MEMORY if is_memory_kill(error) else Outcome.FAILED
     folder = state.plan.folder.trial(trial_id)
     trial = state.states[trial_id]

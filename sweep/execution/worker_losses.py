@@ -27,14 +27,15 @@ class Losses:
     def count(self, trial_ids: Sequence[str]) -> int:
         """Count a loss of the trials' worker; return the losses since the last progress."""
         first = trial_ids[0]
-        marks = {trial_id: self._mark(trial_id) for trial_id in trial_ids}
+        marks = {trial_id: self._newest_position(trial_id) for trial_id in trial_ids}
         further = any(mark > self._reached.get(key, (-1, -1)) for key, mark in marks.items())
         for key, mark in marks.items():
             self._reached[key] = max(mark, self._reached.get(key, mark))
         self._counts[first] = 1 if further else self._counts.get(first, 0) + 1
         return self._counts[first]
 
-    def _mark(self, trial_id: str) -> Mark:
+    def _newest_position(self, trial_id: str) -> Mark:
+        """Return epoch and step of the newest checkpoint, or the last known ones on an error."""
         try:
             return self.folder.trial(trial_id).newest_checkpoint() or (0, 0)
         except OSError:  # a storage that cannot be read just now

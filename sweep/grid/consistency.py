@@ -51,7 +51,7 @@ def _find_training_contradictions(train: TrainSpec) -> Iterator[tuple[Loc, str]]
 
 
 def find_uneven_steps(train: TrainSpec, batch_size: int) -> Iterator[tuple[Loc, str]]:
-    """Yield an optimizer step that is no whole number of batches, with its place in the grid."""
+    """Yield an error, with its place, if `optimizer_batch_size` is no multiple of `batch_size`."""
     accumulated = train.optimizer_batch_size
     if accumulated and accumulated % batch_size:
         what = f"expected a multiple of the batch size {batch_size}, found {accumulated}"

@@ -35,7 +35,7 @@ UNORDERED_LISTS = ("eval_statistics", "extra_metrics")
 
 @dataclass(frozen=True)
 class GridTrial:
-    """A trial of a grid.
+    """A trial of a grid: its spec, and the labels of its levels.
 
     Attributes:
         spec: what decides the trial's result.
@@ -63,6 +63,7 @@ class GridTrial:
         return self._format_name("")
 
     def _format_name(self, seed: str) -> str:
+        """Return the trial's name with `seed` as its seed part."""
         name = f"{self.norm}-bs{self.spec.batch_size:03d}{seed}"
         return f"{name}-{self.variant}" if self.variant else name
 
@@ -84,7 +85,7 @@ class Expansion:
 
 
 def expand(source: Source, factors: Factors) -> Expansion:
-    """Return the grid's trials; what is wrong is added to the grid's problems."""
+    """Return the grid's trials and warnings; errors are added to the problems of `source`."""
     expander = _Expander(source, factors)
     expander.check_template()
     expander.check_values()
@@ -178,7 +179,7 @@ class _Expander:
         self.check_repeated_items(name, value, loc)
 
     def check_repeated_items(self, name: str, value: Any, loc: Loc) -> None:
-        """Add a problem for an item that stands twice in a list whose order means nothing."""
+        """Add a problem for an item that occurs twice in a list whose order has no meaning."""
         is_unordered = name.removeprefix("train.") in UNORDERED_LISTS
         if is_unordered and (item := first_repeated(value)) is not None:
             self.source.add_problem(loc, f"listed twice: {format_value(item)}")
@@ -207,7 +208,10 @@ class _Expander:
             self.source.add_problem(("exclude",), "leaves no trial")
 
     def is_explained(self, rule: Rule) -> bool:
-        """Return whether a rule has a problem already, or names levels that were replaced."""
+        """Return whether a rule without trials needs no further problem.
+
+        Such a rule has a problem already, or names levels that the command has replaced.
+        """
         place = format_location(rule.loc)
         has_problem = any(problem.where.startswith(place) for problem in self.source.problems)
         return has_problem or not all(map(self.reader.is_complete, rule.when))
@@ -303,7 +307,7 @@ class _Expander:
 
 
 def _is_known_name(section: str, name: str) -> bool:
-    """Return whether a data set or model has this name, or may have it as a user's own."""
+    """Return whether a data set or model is registered, or is a user's own (`module:attr`)."""
     return name in KNOWN_NAMES[section] or is_custom(name)
 
 

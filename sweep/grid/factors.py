@@ -141,6 +141,7 @@ class _FactorsReader:
         """Return the whole numbers of a list, each within the bounds of the annotated `kind`."""
 
         def read(loc: Loc, value: Any) -> Any:
+            """Return the number if it is valid; else add a problem and return `_ABSENT`."""
             wrong = _describe_wrong_number(value, kind)
             if wrong:
                 self.source.add_problem(loc, f"{wrong}, found {format_value(value)}")
@@ -149,7 +150,7 @@ class _FactorsReader:
         return self.read_levels(name, listed, read)
 
     def read_seeds(self, listed: Any) -> tuple[int, ...]:
-        """Return the seeds of a list, or those that their number stands for: 3 is `[0, 1, 2]`."""
+        """Return the seeds of a list; a number n stands for the seeds 0 to n - 1."""
         if isinstance(listed, list):
             return self.read_numbers("seed", listed, Seed)
         if _describe_wrong_number(listed, NumSeeds):
@@ -183,7 +184,7 @@ class _FactorsReader:
 
 @lru_cache
 def _adapter(kind: Any) -> TypeAdapter[int]:
-    """Return pydantic's checker of an annotated whole number."""
+    """Return the pydantic type adapter of an annotated whole number."""
     return TypeAdapter(kind)
 
 

@@ -27,7 +27,7 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
         if path[0] == "factors":  # whose names have dots themselves
             path = ["factors", ".".join(path[1:])] if path[1:] else path
             source.replaced_factors.update(path[1:])
-        elif name in _mapping(source.data.get("factors")):
+        elif name in _as_mapping(source.data.get("factors")):
             raise RefusedError(f"--set {name}: it is a factor here; set factors.{name}=[...]")
         if not sign or not all(part.replace("_", "").isalnum() for part in name.split(".")):
             raise RefusedError(
@@ -36,12 +36,13 @@ def apply_changes(source: Source, changes: Iterable[str]) -> None:
         _set_field(source, tuple(path), parse_value(text, f"--set {name}"))
 
 
-def _mapping(value: object) -> dict[str, object]:
+def _as_mapping(value: object) -> dict[str, object]:
+    """Return `value` if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def _set_field(source: Source, path: Loc, value: object) -> None:
-    """Set the value at a place, and forget the lines of what was there: the value has none."""
+    """Set the value at a place of the grid's data, and drop the line numbers of the old value."""
     section = source.data
     for length, part in enumerate(path[:-1], start=1):
         section = section.setdefault(part, {})

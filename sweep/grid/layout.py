@@ -37,7 +37,7 @@ JsonSchema = dict[str, Any]
 
 
 class Section(BaseModel):
-    """A part of a grid: no unknown keys, no silent conversion of types."""
+    """Base of the grid's sections, which rejects unknown keys and converts no value silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -198,7 +198,7 @@ class Tracking(Section):
 
 
 class SectionSchema:
-    """Annotation of plain data that gives the data the JSON schema of a section's class.
+    """Annotation of a plain-data field that gives the field the JSON schema of a section's class.
 
     Attributes:
         section: the class.
@@ -289,7 +289,7 @@ class Layout(Section):
 
 
 def describe_long_path(path: str) -> str | None:
-    """Return what was expected of a path that no file system takes; None for any other path."""
+    """Return the error message for a path too long for file systems; None for any other path."""
     if max(len(part.encode(errors="replace")) for part in path.split("/")) > LONGEST_NAME:
         return f"expected a path whose parts have at most {LONGEST_NAME} bytes each"
     if len(path.encode(errors="replace")) > LONGEST_PATH:

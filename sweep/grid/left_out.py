@@ -25,15 +25,15 @@ class LeftOut:
 
 
 def find_excluded_cells(factors: Factors, trials: Iterable[GridTrial]) -> tuple[LeftOut, ...]:
-    """Return the cells that the factors cross and of which no trial is among the grid's trials."""
+    """Return the cells that the factors make but of which the grid excludes every trial."""
     kept = {(trial.norm, trial.variant, trial.spec.batch_size) for trial in trials}
     crossed = {(c.norm.label, c.variant, c.batch_size): EXCLUDED for c in factors.cross()}
-    return _group((*cell, why) for cell, why in crossed.items() if cell not in kept)
+    return _group_by_reason((*cell, why) for cell, why in crossed.items() if cell not in kept)
 
 
 def group_infeasible_cells(reasons: Iterable[tuple[GridTrial, str]]) -> tuple[LeftOut, ...]:
     """Return the cells of the trials that cannot be trained, each with its reason."""
-    return _group((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
+    return _group_by_reason((t.norm, t.variant, t.spec.batch_size, why) for t, why in reasons)
 
 
 def left_out_as_json(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def left_out_as_json(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:
     ]
 
 
-def _group(cells: Iterable[tuple[str, Variant, int, str]]) -> tuple[LeftOut, ...]:
+def _group_by_reason(cells: Iterable[tuple[str, Variant, int, str]]) -> tuple[LeftOut, ...]:
     """Return one item for each norm, variant and reason, however many batch sizes it concerns."""
     sizes: dict[tuple[str, Variant, str], dict[int, None]] = {}
     for norm, variant, size, why in cells:

@@ -34,7 +34,7 @@ def read_mapping(grid: Mapping[str, Any]) -> Source:
 
 
 def _plain(value: Any, loc: Loc, problems: list[Problem]) -> Any:
-    """Return the value as JSON has it; what JSON has not is added to the problems."""
+    """Return a value converted to JSON's types; a value without such a type adds a problem."""
     if len(loc) > DEEPEST:
         problems.append(Problem(0, format_location(loc[:3]), "nested too deeply"))
         return None

@@ -104,13 +104,13 @@ class Grid:
 
     @property
     def file_identity(self) -> dict[str, str]:
-        """What `analysis` compares a grid's file with: its digest and the options `--set`."""
+        """Digest of the grid's file and options `--set`, by which `analysis` recognises it."""
         words = [word for change in self.changes for word in ("--set", change)]
         return {"digest": self.digest, "changes": shlex.join(words)[:MAX_CHANGES_LENGTH]}
 
     @property
     def arguments(self) -> str:
-        """What to type after a command for it to read this grid: the file and the options."""
+        """The arguments with which a command reads this grid: its file and the options."""
         words = [str(self.path), *(["--scale", "small"] if self.preset else [])]
         words += [word for change in self.changes for word in ("--set", change)]
         return shlex.join(words)
@@ -145,7 +145,7 @@ def load_grid(
     report_shadowed_modules(source, import_paths)
     data_root = _read_data_root(source)
     layout = _read_layout(source)
-    factors = read_factors(source, _mapping(source.data.get("factors")))
+    factors = read_factors(source, _as_mapping(source.data.get("factors")))
     expansion = expand(source, factors)
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
@@ -190,7 +190,7 @@ def _check_reference(source: Source, reference: str | None, labels: list[str]) -
     if reference is None or reference in labels:
         return
     if any(p.where.startswith("factors.norm") for p in source.problems):
-        listed = _mapping(source.data.get("factors")).get("norm")
+        listed = _as_mapping(source.data.get("factors")).get("norm")
         what = describe_impossible_label(reference, listed, labels)
         if what is None:
             return
@@ -238,5 +238,6 @@ def _may_take_root(name: str) -> bool:
         return True
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _as_mapping(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}

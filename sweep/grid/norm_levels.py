@@ -21,7 +21,7 @@ class NormLevel:
 
     Attributes:
         spec: the norm with all its options.
-        label: what tells the norm from the grid's other norms.
+        label: text by which the grid's norms differ: the name, with options where needed.
         label_options: names of the options that the label states.
     """
 
@@ -109,12 +109,14 @@ def _label_with_options(spec: NormSpec, specs: Iterable[NormSpec]) -> NormLevel:
 
 
 def describe_impossible_label(label: str, listed: object, labels: Sequence[str]) -> str | None:
-    """Return what is wrong with a label that no norm of a list with mistakes can have, else None.
+    """Return an error message if no norm of the grid can have this label; None if one may.
+
+    Used where some listed norms are wrong: a wrong norm may be the one that the label means.
 
     Args:
-        label: what names a norm elsewhere in the grid.
-        listed: the list under `factors.norm` as the file has it.
-        labels: the labels of those of its norms that hold.
+        label: label that the grid uses for a norm outside `factors.norm`.
+        listed: the value of `factors.norm` in the file, which may be of any type.
+        labels: labels of the listed norms that are valid.
     """
     items = listed if isinstance(listed, list) else []
     names = [item.get("name") if isinstance(item, dict) else item for item in items]

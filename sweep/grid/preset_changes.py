@@ -49,7 +49,7 @@ Value = DataChoice | ModelChoice | int | float | str | None
 
 @dataclass(frozen=True)
 class Replacement:
-    """A value that the trials of a preset have in place of the values that the file asks for.
+    """A field's value in the trials of a preset, with the values of the full grid.
 
     Attributes:
         field: `data`, `model`, the dotted name of a field, or `seeds` and `trials` for how many
@@ -74,7 +74,7 @@ class DataPart:
 
 @dataclass(frozen=True)
 class PresetChanges:
-    """What is not as in the full sweep on all of the data.
+    """The differences between the trained trials and the full sweep on all of the data.
 
     Attributes:
         preset: the preset that was trained.
@@ -87,7 +87,7 @@ class PresetChanges:
     data_parts: tuple[DataPart, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the changes as plain data, as they are after a way through JSON."""
+        """Return the changes as plain data, equal to their value after writing and reading JSON."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -107,7 +107,7 @@ class PresetChanges:
 
     @property
     def title(self) -> str:
-        """What the changes are called: `small edition`; empty for the full grid."""
+        """Title of the changes: `small edition`; empty for the full grid."""
         return "small edition" if self.preset is Preset.SMALL else ""
 
     @property
@@ -147,6 +147,7 @@ def _describe(item: Replacement) -> Iterator[str]:
 
 
 def _format_value(value: Value) -> str:
+    """Return a value as a sentence shows it, floats in short form."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -32,10 +32,11 @@ SMALL_SEEDS = 3
 
 
 def apply_preset(grid: Grid, preset: Preset) -> Grid:
-    """Return the grid, or the grid made small under a name and an experiment of its own.
+    """Return the grid unchanged, or a small grid with its own name and experiment.
 
-    Labels say what is trained: an extra factor over something that was replaced shows the levels
-    that are left, or goes where one is left. Trials that have become the same are one.
+    The labels of the small trials state their small values: an extra factor over a replaced field
+    has the levels that are left, and is dropped if one level is left. Of trials that became equal,
+    one is kept.
 
     Raises:
         RefusedError: the grid trains nothing.
@@ -83,7 +84,7 @@ def _find_data_parts(spec: DataSpec) -> tuple[DataPart, ...]:
 
 
 def _shrink_trials(grid: Grid, full: Sequence[GridTrial]) -> list[GridTrial]:
-    """Return each trial made small, with the labels of what it has become."""
+    """Return the small version of each trial, with labels that state its small values."""
     specs = [shrink_trial(trial.spec) for trial in full]
     kept_factors = [
         name
@@ -139,11 +140,11 @@ def _find_replacements(
         small: the trials that are trained in their place.
     """
     pairs = [(trial.spec, shrink_trial(trial.spec)) for trial in full]
-    yield from _compare("data", pairs, _data_choice)
-    yield from _compare("model", pairs, lambda s: ModelChoice(s.model.name, s.model.width))
-    yield from _compare("train.epochs", pairs, lambda s: s.train.epochs)
-    yield from _compare("train.optimizer.lr", pairs, _learning_rate)
-    yield from _compare("norm.num_groups", pairs, lambda s: s.norm.options.get("num_groups"))
+    yield from _compare_field("data", pairs, _data_choice)
+    yield from _compare_field("model", pairs, lambda s: ModelChoice(s.model.name, s.model.width))
+    yield from _compare_field("train.epochs", pairs, lambda s: s.train.epochs)
+    yield from _compare_field("train.optimizer.lr", pairs, _learning_rate)
+    yield from _compare_field("norm.num_groups", pairs, lambda s: s.norm.options.get("num_groups"))
     dropped = {one.train.watch for one, other in pairs if one.train.watch != other.train.watch}
     if dropped:
         yield Replacement("train.watch", tuple(sorted(map(str, dropped))), None)
@@ -154,10 +155,10 @@ def _find_replacements(
         yield Replacement("trials", (len(full),), len(small))
 
 
-def _compare(
+def _compare_field(
     field: str, pairs: Sequence[tuple[TrialSpec, TrialSpec]], get: Callable[[TrialSpec], Value]
 ) -> Iterator[Replacement]:
-    """Yield each new value of a field with all the old ones that it stands for."""
+    """Yield a replacement for each new value of a field, with the old values it replaces."""
     replaced: dict[Value, dict[Value, None]] = {}
     for full, small in pairs:
         if get(full) != get(small):
@@ -167,7 +168,7 @@ def _compare(
 
 
 def _learning_rate(spec: TrialSpec) -> float:
-    """Return the learning rate to the digits that messages show."""
+    """Return the learning rate, rounded as messages show it."""
     return float(f"{spec.train.optimizer.lr:g}")
 
 

@@ -101,6 +101,7 @@ def _format_bounds(field: JsonSchema) -> list[str]:
 
 
 def _format_number(number: float) -> str:
+    """Return a number as text: whole numbers with separators of thousands."""
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 

@@ -117,7 +117,7 @@ class RuleReader:
         return not unknown
 
     def _override_in_file(self, loc: Loc) -> Fields:
-        """Return an override as the file has it; an empty mapping for an exclusion."""
+        """Return an override's mapping from the file; an empty mapping for an exclusion."""
         item = self.source.data[loc[0]][loc[1]]
         return item if loc[0] == "overrides" else {}
 

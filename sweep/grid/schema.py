@@ -37,6 +37,7 @@ def _inline_definitions(derived: Mapping[str, Any]) -> JsonSchema:
     definitions = derived.get("$defs", {})
 
     def resolve(value: Any) -> Any:
+        """Return a part of the schema with its references replaced and its titles removed."""
         if isinstance(value, list):
             return [resolve(item) for item in value]
         if not isinstance(value, dict):

@@ -35,8 +35,8 @@ def read_section(spec_class: type, data: Any) -> Any:
 def read_valid_part(spec_class: type, data: Any, error: ValidationError) -> Any:
     """Return the spec without the values that are wrong, or None where no spec is left.
 
-    Contradictions between the other values are found by it in the same run. A required field that
-    is missing has a value that contradicts nothing.
+    With this spec, contradictions between the valid values are found in the same run as the errors.
+    A required field that is missing gets a value that contradicts nothing.
 
     Args:
         spec_class: the class of the section.
@@ -60,5 +60,5 @@ def read_valid_part(spec_class: type, data: Any, error: ValidationError) -> Any:
 
 @lru_cache
 def _adapter(spec_class: type) -> TypeAdapter[Any]:
-    """Return pydantic's reader of a spec class."""
+    """Return the pydantic type adapter of a spec class."""
     return TypeAdapter(spec_class)

@@ -23,7 +23,7 @@ def report_shadowed_modules(source: Source, folders: Sequence[str]) -> None:
         source: the grid.
         folders: where the user's modules lie.
     """
-    for loc, value in _texts((), source.data):
+    for loc, value in _list_texts((), source.data):
         named = _IMPORT_PATH.fullmatch(value)
         what = named and describe_shadowed_module(named[1], folders)
         if what:
@@ -35,8 +35,8 @@ def describe_shadowed_module(name: str, folders: Sequence[str]) -> str | None:
 
     None where the module is imported itself, or lies in none of the folders.
     """
-    own = _file_in(name, folders)
-    found = _imported_by(name)
+    own = _find_module_file(name, folders)
+    found = _find_imported_file(name)
     if own is None or found is None or Path(found).is_relative_to(own.parent):
         return None
     return f"the name {name!r} is taken: Python imports {found} and not {own}; rename {own.name}"
@@ -60,7 +60,9 @@ def _imported_by_custom_modules(folders: Sequence[str]) -> set[str]:
         top = name.partition(".")[0]
         if top not in PROJECT_PACKAGES and _lies_in(top, module, folders):
             for value in list(vars(module).values()):
-                home = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
+                home = (
+                    value.__name__ if isinstance(value, ModuleType) else _get_defining_module(value)
+                )
                 names.add(home.partition(".")[0])
     return names - {""}
 
@@ -72,7 +74,7 @@ def _lies_in(top: str, module: ModuleType, folders: Sequence[str]) -> bool:
     return any(file == place.with_suffix(".py") or place in file.parents for place in places)
 
 
-def _module_of(value: object) -> str:
+def _get_defining_module(value: object) -> str:
     """Return the name of the module that defines a value; empty where the value does not say."""
     try:
         return str(getattr(value, "__module__", None) or "")
@@ -80,20 +82,20 @@ def _module_of(value: object) -> str:
         return ""
 
 
-def _texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
+def _list_texts(loc: Loc, value: Any) -> Iterator[tuple[Loc, str]]:
     """Yield every text of a grid's data with its place."""
     if isinstance(value, str):
         yield loc, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts((*loc, key), item)
+            yield from _list_texts((*loc, key), item)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts((*loc, index), item)
+            yield from _list_texts((*loc, index), item)
 
 
-def _file_in(name: str, folders: Sequence[str]) -> Path | None:
-    """Return the module's file, or the package's folder, of this name in the first folder."""
+def _find_module_file(name: str, folders: Sequence[str]) -> Path | None:
+    """Return the file or package folder of a module in the first folder that has one."""
     for folder in map(Path, folders):
         for file in (folder / name / "__init__.py", folder / f"{name}.py"):
             if file.is_file():
@@ -101,7 +103,7 @@ def _file_in(name: str, folders: Sequence[str]) -> Path | None:
     return None
 
 
-def _imported_by(name: str) -> str | None:
+def _find_imported_file(name: str) -> str | None:
     """Return the file or folder that Python imports by this name; None for no such module."""
     if name in sys.builtin_module_names:
         return "its own"

@@ -33,9 +33,10 @@ def shrink_trial(spec: TrialSpec) -> TrialSpec:
 
     A user's own model is not changed, and of a user's own data set a part is kept.
 
-    NormLevel, batch size, seed, optimizer batch size and what is recorded stay, but for a watched
-    layer that the small network lacks. The groups of a norm shrink with the width, so that a
-    layer has as many channels a group as before: 32 groups of 8 channels would be InstanceNorm.
+    Norm, batch size, seed, optimizer batch size and the recorded metrics stay the same, except for
+    a watched layer that the small network lacks. The groups of a norm shrink with the width, so
+    that a layer has as many channels a group as before: 32 groups of 8 channels would be
+    InstanceNorm.
     """
     data, model = shrink_data(spec.data), shrink_model(spec.model)
     is_other = (data.name, model.name) != (spec.data.name, spec.model.name)
@@ -99,9 +100,9 @@ def _scale_groups(norm: NormSpec, full: int, small: int) -> NormSpec:
 def _shorten_training(
     spec: TrialSpec, data: DataSpec, model: ModelSpec, lr_share: float
 ) -> TrainSpec:
-    """Return how a trial trains on other data with another network, in at most `MAX_EPOCHS`.
+    """Return the training spec for the small data and network, in at most `MAX_EPOCHS` epochs.
 
-    The learning rate is multiplied by `lr_share`; a watched layer that the other network lacks is
+    The learning rate is multiplied by `lr_share`; a watched layer that the small network lacks is
     not watched.
     """
     train = spec.train

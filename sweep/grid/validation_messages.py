@@ -40,10 +40,10 @@ def validation_problems(
     prefix: Loc = (),
     known_fields: Iterable[str] = (),
 ) -> Iterable[Problem]:
-    """Yield a problem for each finding of pydantic.
+    """Yield a problem of the grid for each error that pydantic found.
 
     Args:
-        error: the findings.
+        error: pydantic's errors.
         source: the grid, which knows the lines.
         root: the class that the data were checked by.
         prefix: the place of these data in the grid.
@@ -86,10 +86,10 @@ def suggest_field(key: str, known: Sequence[str], known_fields: Iterable[str]) -
 
 
 def _find_union(root: Any, loc: Loc) -> tuple[Loc, Any]:
-    """Return the place of a finding's field, and the field's type if it is a union.
+    """Return the location of the field in a pydantic error, and the field's type if it is a union.
 
-    pydantic adds a name of the union's member to the place, such as `literal['auto']`. Where the
-    finding is of no union, the place is returned as it is, and None.
+    pydantic adds a name of the union's member to the location, such as `literal['auto']`. If the
+    error is of no union, the location is returned unchanged, with None.
     """
     annotation = root
     for i, part in enumerate(loc):
@@ -113,7 +113,7 @@ def _describe_alternatives(union: Any) -> str:
 
 
 def _name_values(schema: dict[str, Any]) -> list[str]:
-    """Return in words which values a JSON schema without parts accepts."""
+    """Return in words which values a simple JSON schema (without objects) accepts."""
     if "const" in schema or "enum" in schema:
         return [format_value(value) for value in schema.get("enum", [schema.get("const")])]
     kind = schema.get("type")
@@ -126,7 +126,7 @@ def _name_values(schema: dict[str, Any]) -> list[str]:
 
 
 def _describe_expected(finding: Any) -> str:
-    """Return what pydantic expected in a finding: `expected a whole number`."""
+    """Return what pydantic expected in an error: `expected a whole number`."""
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "string_too_short":
         return "expected a text that is not empty"
@@ -146,6 +146,7 @@ def _describe_expected(finding: Any) -> str:
 
 
 def _format_number(number: float) -> str:
+    """Return a number as text: whole numbers with separators of thousands."""
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
@@ -163,7 +164,7 @@ def format_value(value: object) -> str:
 
 
 def suggest_dotted_name(name: str, value: object, known: Iterable[str]) -> str | None:
-    """Return the advice to write `train.epochs: 4` where a mapping stands for its fields.
+    """Return the advice to write `train.epochs: 4`, where a mapping stands in place of its fields.
 
     None where the value is no mapping, or no known field lies below the name.
     """
@@ -182,7 +183,7 @@ def first_repeated(values: object) -> Any:
 
 
 def keys_at(root: Any, loc: tuple[str | int, ...]) -> list[str]:
-    """Return names of the fields that a mapping at the place `loc` below `root` may have."""
+    """Return the names of the fields of the mapping at the place `loc` below the class `root`."""
     fields = _fields(root)
     for part in loc:
         if isinstance(part, str) and part in fields:

@@ -25,7 +25,7 @@ class Variant(Mapping[str, Any]):
     @staticmethod
     def of(levels: Mapping[str, Any]) -> Variant:
         """Return the variant with these levels, in their order; lists become tuples."""
-        return Variant(tuple((name, _frozen(level)) for name, level in levels.items()))
+        return Variant(tuple((name, _freeze(level)) for name, level in levels.items()))
 
     def __getitem__(self, name: str) -> Any:
         for key, level in self.items_in_order:
@@ -45,7 +45,9 @@ class Variant(Mapping[str, Any]):
         A level that could be taken for several ones, since it holds `, ` or a quotation mark at
         its beginning, is written as a JSON string.
         """
-        return ", ".join(f"{name}={_unambiguous(level)}" for name, level in self.items_in_order)
+        return ", ".join(
+            f"{name}={_quote_if_ambiguous(level)}" for name, level in self.items_in_order
+        )
 
 
 def format_level(level: Any) -> str:
@@ -56,7 +58,7 @@ def format_level(level: Any) -> str:
 
 
 def level_key(value: Any) -> Any:
-    """Return something hashable that equals another value's exactly if the values are equal.
+    """Return a hashable key of a value: two keys are equal exactly if the values are equal.
 
     Texts and truth values do not equal numbers.
     """
@@ -67,14 +69,14 @@ def level_key(value: Any) -> Any:
     return (type(value).__name__, value) if isinstance(value, bool | str) else value
 
 
-def _unambiguous(level: Any) -> str:
+def _quote_if_ambiguous(level: Any) -> str:
     """Return a level as a label holds it, quoted where it could be taken for several levels."""
     text = format_level(level)
     return json.dumps(text, ensure_ascii=False) if ", " in text or text.startswith('"') else text
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     """Return a list as a tuple, at any depth."""
     if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
+        return tuple(_freeze(item) for item in value)
     return value

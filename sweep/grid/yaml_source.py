@@ -209,9 +209,9 @@ class _YamlReader:
 
     @contextmanager
     def guarded(self, node: yaml.Node, loc: Loc) -> Iterator[None]:
-        """Count a node while its content is read, and refuse a node that holds itself.
+        """Count a node while the block reads its content; refuse a node that holds itself.
 
-        Aliases can make millions of values of a few nodes.
+        Aliases can make millions of values from a few nodes.
         """
         self.num_values += 1
         if id(node) in self.open_nodes or self.num_values > MAX_VALUES:
@@ -243,7 +243,7 @@ class _YamlReader:
             raise _yaml_error(node, f"not a usable {kind}: {str(node.value)[:40]}") from None
 
     def read_mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
-        """Return the mapping of a node; a key that stands there twice is a problem of the grid."""
+        """Return the mapping of a node; add a problem for a key that occurs twice."""
         self.report_repeated_keys([key for key, _ in node.value if key.tag != _MERGE], loc)
         result: dict[str, Any] = {}
         for key, (key_node, value_node) in self.merge_pairs(node, loc).items():

@@ -41,8 +41,8 @@ def count_added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
     reference = grid.reference or grid.trials[0].norm
     cells: dict[tuple[str, str], GridTrial] = {}
     for trial in grid.trials:
-        cells.setdefault((_model(trial.spec.model), trial.norm), trial)
-    counts = {cell: _count(trial) for cell, trial in cells.items()}
+        cells.setdefault((_format_model(trial.spec.model), trial.norm), trial)
+    counts = {cell: _count_parameters(trial) for cell, trial in cells.items()}
     alone = sorted({model for model, _ in counts if (model, reference) not in counts})
     if alone:
         raise RefusedError(f"{grid.path}: {', '.join(alone)} stands there without {reference}")
@@ -52,13 +52,16 @@ def count_added_parameters(grid: Grid) -> tuple[AddedParameters, ...]:
     )
 
 
-def _model(spec: ModelSpec) -> str:
+def _format_model(spec: ModelSpec) -> str:
+    """Return a model's name with the options that its spec states."""
     sizes = {} if spec.width is None else {"width": spec.width}
     stated = ", ".join(f"{name} {value}" for name, value in {**sizes, **spec.options}.items())
     return f"{spec.name}, {stated}" if stated else spec.name
 
 
-def _count(trial: GridTrial) -> int:
+def _count_parameters(trial: GridTrial) -> int:
+    """Return the number of parameters of the trial's model."""
+
     import trainables
 
     try:

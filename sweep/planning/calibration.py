@@ -55,13 +55,15 @@ def time_cells(
     for key, trials in cells.items():
         try:
             with report_cell(trials[0]):
-                found[key] = _time(grid, trials)
+                found[key] = _time_cell(grid, trials)
         except (Exception, SystemExit) as error:
             on_failure(f"{trials[0].name} could not be timed: {describe_error(error)}")
     return found
 
 
-def _time(grid: FeasibleGrid, trials: Sequence[GridTrial]) -> CellTime:
+def _time_cell(grid: FeasibleGrid, trials: Sequence[GridTrial]) -> CellTime:
+    """Return the seconds of an epoch of a cell, from steps that are timed in this process."""
+
     from trainables.timing import time_epoch, time_widths
 
     device = "cpu" if grid.resources.gpu == 0 else None

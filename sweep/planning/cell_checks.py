@@ -21,12 +21,12 @@ from sweep.process.child_process import ChildProcess, end_with_parent
 
 @dataclass(frozen=True)
 class CellFindings:
-    """The feasible grid, and what its author should know of its cells before they are trained.
+    """The feasible grid, with warnings and notes on its cells.
 
     Attributes:
         grid: the grid without the cells that cannot be trained.
         warnings: what is likely to spoil a comparison, a line each.
-        notes: what else is worth knowing, a line each.
+        notes: other peculiarities of the cells, a line each.
     """
 
     grid: FeasibleGrid
@@ -43,10 +43,13 @@ def check_cells(grid: Grid) -> CellFindings:
 
 
 def check_cells_in_subprocess(grid: Grid, meanwhile: Callable[[], object]) -> CellFindings:
-    """Try every cell in another process while this one calls `meanwhile`.
+    """Try every cell in another process while this process calls `meanwhile`.
 
-    The cells are tried in this process where it has PyTorch already and the grid names no custom
-    code, and where the other process is killed. Raises `RefusedError` like `check_feasibility`.
+    The cells are tried in this process instead if it has imported PyTorch and the grid names no
+    custom code, or if the other process was killed.
+
+    Raises:
+        RefusedError: as `check_feasibility`.
     """
     if "torch" in sys.modules and not any(trial.spec.custom_names for trial in grid.trials):
         meanwhile()

@@ -32,7 +32,7 @@ def delete_unneeded_checkpoints(states: TrialStates, *, delete: bool) -> Cleanup
             if states.outcome(trial) not in FINAL:
                 continue
             folder = states.folder.trial(trial.trial_id)
-            names = folder.disposable()
+            names = folder.list_disposable_files()
             num_trials += bool(names)
             for name in names:
                 num_bytes += folder.storage.size(name)

@@ -25,14 +25,18 @@ def steps_per_epoch(trial: GridTrial) -> int:
 
 @dataclass
 class _Mean:
+    """A running mean of observed seconds."""
+
     total: float = 0.0
     count: int = 0
 
     def add(self, value: float) -> None:
+        """Add one observation."""
         self.total += value
         self.count += 1
 
     def value(self) -> float:
+        """Return the mean of the observations."""
         return self.total / self.count
 
 

@@ -33,7 +33,7 @@ class FeasibleGrid(Grid):
 
     @staticmethod
     def of(grid: Grid, **changes: Any) -> FeasibleGrid:
-        """Return the parsed grid as a feasible one, with some of its fields changed."""
+        """Return a `FeasibleGrid` with the fields of `grid`, some of them changed."""
         parsed = {item.name: getattr(grid, item.name) for item in fields(Grid)}
         return FeasibleGrid(**{**parsed, **changes})
 
@@ -52,7 +52,7 @@ def check_feasibility(grid: Grid) -> FeasibleGrid:
             `infeasible: skip`; and for a grid of which no cell is left.
     """
     reasons = find_infeasible_cells(grid.trials)
-    lines = _lines(reasons.values())
+    lines = _format_reasons(reasons.values())
     if reasons and not grid.skip_infeasible:
         refused = {trial.norm for trial, _ in reasons.values()}
         works = {t.norm for t in grid.trials if _id_without_seed(t) not in reasons}
@@ -68,11 +68,11 @@ def check_feasibility(grid: Grid) -> FeasibleGrid:
         trials=kept,
         left_out=(*grid.left_out, *group_infeasible_cells(reasons.values())),
         skipped=tuple(lines),
-        not_fusable=_reasons_not_fusable(grid, kept),
+        not_fusable=_find_reasons_not_fusable(grid, kept),
     )
 
 
-def _lines(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
+def _format_reasons(reasons: Iterable[tuple[GridTrial, str]]) -> list[str]:
     """Return a line per norm and reason, with all batch sizes that it concerns."""
     sizes: dict[tuple[str, str], list[int]] = {}
     for trial, reason in reasons:
@@ -108,7 +108,9 @@ def find_infeasible_cells(trials: Iterable[GridTrial]) -> dict[object, tuple[Gri
     return dict(reversed(reasons.items()))
 
 
-def _reasons_not_fusable(grid: Grid, trials: Iterable[GridTrial]) -> dict[tuple[str, Variant], str]:
+def _find_reasons_not_fusable(
+    grid: Grid, trials: Iterable[GridTrial]
+) -> dict[tuple[str, Variant], str]:
     """Return why the seeds of a (norm, variant) cannot be trained as one network.
 
     Each is tried once, at its smallest batch size, and only where the grid asks for it.
@@ -165,7 +167,7 @@ def require_undamaged_data(grid: Grid) -> None:
 
 
 def _require_same_everywhere(grid: Grid) -> None:
-    """Raise `RefusedError` for a custom data set that another process reads differently."""
+    """Raise `RefusedError` for a custom data set that another process reads with other bits."""
     from trainables import DataUnavailable, data
 
     for spec in custom_data_sets(grid):
@@ -183,6 +185,6 @@ def custom_data_sets(grid: Grid) -> list[DataSpec]:
 
 
 def _id_without_seed(trial: GridTrial) -> object:
-    """Return the same value for all seeds of a cell."""
+    """Return an id of a trial's cell, the same for all seeds."""
     spec = replace(trial.spec, seed=0)
     return spec.trial_id

@@ -9,7 +9,7 @@ from sweep.grid.variant import Variant
 
 
 def missing_reference_warnings(grid: Grid) -> list[str]:
-    """Return a line for the batch sizes at which the reference is not trained and others are."""
+    """Return warnings of batch sizes at which other norms are trained, but not the reference."""
     norms: dict[tuple[Variant, int], set[str]] = defaultdict(set)
     for trial in grid.trials:
         norms[trial.variant, trial.spec.batch_size].add(trial.norm)

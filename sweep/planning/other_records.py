@@ -22,21 +22,26 @@ MAX_VALUES_SHOWN = 3
 
 
 def other_record_notes(states: TrialStates) -> list[str]:
-    """Return a line for trials of other settings, and one for each sweep with missing trials."""
-    return [*_of_other_settings(states), *_under_other_names(states)]
+    """Return notes on stored records that this grid does not use.
+
+    They are records of trials with other settings, and records of the grid's missing trials in
+    sweeps of other names.
+    """
+    return [*_find_records_of_other_settings(states), *_find_records_in_other_sweeps(states)]
 
 
-def _of_other_settings(states: TrialStates) -> Iterator[str]:
+def _find_records_of_other_settings(states: TrialStates) -> Iterator[str]:
+    """Yield a line on stored trials whose settings are none of the grid's."""
     ids = {trial.trial_id for trial in states.grid.trials}
     place = states.folder.storage.below("trials")
     others = [name for name in place.names() if name not in ids and not name.startswith(".")]
     if not others:
         return
     records, _ = states.folder.load_readable(others[:MAX_RECORDS_READ])
-    before = _values(record.spec for record in records.values())
-    now = _values(spec_to_dict(trial.spec) for trial in states.grid.trials)
+    before = _collect_field_values(record.spec for record in records.values())
+    now = _collect_field_values(spec_to_dict(trial.spec) for trial in states.grid.trials)
     differences = [
-        f"{name} {_listed(values)}, now {_listed(now[name])}"
+        f"{name} {_format_field_values(values)}, now {_format_field_values(now[name])}"
         for name, values in before.items()
         if name in now and values.isdisjoint(now[name])
     ]
@@ -48,7 +53,8 @@ def _of_other_settings(states: TrialStates) -> Iterator[str]:
     )
 
 
-def _under_other_names(states: TrialStates) -> Iterator[str]:
+def _find_records_in_other_sweeps(states: TrialStates) -> Iterator[str]:
+    """Yield a line for each sweep of another name that has records of missing trials."""
     missing = [trial.trial_id for trial in states.missing() if trial.trial_id not in states.records]
     if not missing:
         return
@@ -60,12 +66,13 @@ def _under_other_names(states: TrialStates) -> Iterator[str]:
         found, _ = folder.load_readable([trial for trial in missing if trial in there])
         if found:
             yield (
-                f"{_which(found.values(), len(missing))} in the sweep {name} too; "
+                f"{_format_found_trials(found.values(), len(missing))} in the sweep {name} too; "
                 f"`--set name={name}` goes on with them instead of training them again"
             )
 
 
-def _which(found: Iterable[Record], num_missing: int) -> str:
+def _format_found_trials(found: Iterable[Record], num_missing: int) -> str:
+    """Return the beginning of a sentence: how many of the missing trials were found elsewhere."""
     records = list(found)
     num_done = sum(record.outcome is not None for record in records)
     are = "is" if len(records) == 1 else "are"
@@ -75,8 +82,8 @@ def _which(found: Iterable[Record], num_missing: int) -> str:
     )
 
 
-def _values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """Return the values of each field of some specs, as text."""
+def _collect_field_values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return the values of each field of some specs, as text, by the field's name."""
     found: dict[str, set[str]] = {}
     for spec in specs:
         for name, value in flatten_params(spec):
@@ -84,6 +91,7 @@ def _values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
     return found
 
 
-def _listed(values: set[str]) -> str:
+def _format_field_values(values: set[str]) -> str:
+    """Return the values, sorted and joined by `/`, of many only the first ones."""
     shown = sorted(values)[:MAX_VALUES_SHOWN]
     return "/".join(shown) + ("/…" if len(values) > MAX_VALUES_SHOWN else "")

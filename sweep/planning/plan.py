@@ -11,7 +11,7 @@ from sweep.planning.trial_states import TrialStates, read_trial_states
 
 @dataclass(frozen=True)
 class Plan(TrialStates):
-    """The trials of a feasible grid with their records: what is missing can be trained.
+    """The trials of a feasible grid with their records; the missing ones can be trained.
 
     Attributes:
         grid: the feasible grid.

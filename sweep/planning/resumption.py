@@ -14,14 +14,14 @@ from trainables.spec import is_custom
 
 @dataclass(frozen=True)
 class Resumption:
-    """Counts of a plan's trials, by how a run goes on with them.
+    """Counts of a plan's trials by how a run continues them.
 
     Attributes:
         num_done: trials that have an outcome.
-        num_resumed: trials that go on from their last checkpoint.
+        num_resumed: trials that continue from their last checkpoint.
         num_restarted: trials with a checkpoint that begin again from the first epoch.
         num_new: trials without a checkpoint.
-        restart_reasons: what has changed since the trials that begin again were trained.
+        restart_reasons: what has changed since the restarted trials were trained.
     """
 
     num_done: int
@@ -44,18 +44,18 @@ def count_resumed_trials(plan: Plan) -> Resumption:
         record = plan.records.get(trial.trial_id)
         if record is None or plan.folder.trial(trial.trial_id).newest_checkpoint() is None:
             continue
-        reasons[trial.trial_id] = restart_reason(plan, trial, record)
+        reasons[trial.trial_id] = find_restart_reason(plan, trial, record)
     num_resumed = sum(reason is None for reason in reasons.values())
     return Resumption(
         num_done=len(plan.grid.trials) - len(missing),
         num_resumed=num_resumed,
         num_restarted=len(reasons) - num_resumed,
         num_new=len(missing) - len(reasons),
-        restart_reasons=tuple(_distinct(reasons.values())),
+        restart_reasons=tuple(_list_distinct(reasons.values())),
     )
 
 
-def restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
+def find_restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
     """Return which custom code or data has changed since the record's last attempt, or None.
 
     A worker that resumes the trial finds the same change, and begins from the first epoch.
@@ -72,5 +72,6 @@ def restart_reason(plan: Plan, trial: GridTrial, record: Record) -> str | None:
     return None
 
 
-def _distinct(reasons: Iterable[str | None]) -> list[str]:
+def _list_distinct(reasons: Iterable[str | None]) -> list[str]:
+    """Return the reasons without None and without repetition, in order."""
     return list(dict.fromkeys(reason for reason in reasons if reason is not None))

@@ -25,9 +25,9 @@ def group_seeds(
 ) -> list[SeedGroup]:
     """Return the trials in groups of at most `seeds_per_trainable`, in the order to start them.
 
-    The first seeds of every cell come before further ones, and of those the longest. `auto` takes
-    the largest groups that leave no slot idle. Trials whose seeds cannot be trained as one network
-    (`FeasibleGrid.not_fusable`) have a group each.
+    The first seeds of every cell come before further seeds, and among these the longest trials.
+    `auto` takes the largest groups that leave no slot idle. Trials whose seeds cannot be trained as
+    one network (`FeasibleGrid.not_fusable`) have a group each.
 
     Args:
         plan: the plan whose trials these are.
@@ -38,13 +38,16 @@ def group_seeds(
     costs = costs or plan.costs
 
     def seconds(group: SeedGroup) -> float:
+        """Return the expected seconds of a group."""
         return sum(costs.remaining_s(trial, plan.epochs_done(trial)) for trial in group)
 
     def sweep_s(groups: Sequence[SeedGroup]) -> float:
+        """Return the expected seconds of the sweep with these groups."""
         return makespan(map(seconds, groups), slots)
 
     def sized(size: int) -> list[SeedGroup]:
-        return _in_groups_of(size, plan.grid, trials, seconds)
+        """Return the trials in groups of at most `size`."""
+        return _group_by_size(size, plan.grid, trials, seconds)
 
     wanted = plan.grid.resources.seeds_per_trainable
     if wanted != "auto":
@@ -59,12 +62,13 @@ def group_seeds(
     return single
 
 
-def _in_groups_of(
+def _group_by_size(
     size: int,
     grid: FeasibleGrid,
     trials: Sequence[GridTrial],
     seconds: Callable[[SeedGroup], float],
 ) -> list[SeedGroup]:
+    """Return each cell's trials in groups of at most `size`, in the order to start them."""
     cells: dict[Cell, list[GridTrial]] = {}
     for trial in trials:
         cells.setdefault(cell_of(trial), []).append(trial)
@@ -72,12 +76,13 @@ def _in_groups_of(
         (number, group)
         for (norm, variant, _), members in cells.items()
         for number, group in enumerate(
-            _chunks(members, 1 if (norm, variant) in grid.not_fusable else size)
+            _split_into_groups(members, 1 if (norm, variant) in grid.not_fusable else size)
         )
     ]
     ranked.sort(key=lambda pair: (pair[0], -seconds(pair[1])))
     return [group for _, group in ranked]
 
 
-def _chunks(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
+def _split_into_groups(members: Sequence[GridTrial], size: int) -> list[SeedGroup]:
+    """Return the trials of a cell in consecutive groups of `size`."""
     return [tuple(members[at : at + size]) for at in range(0, len(members), size)]

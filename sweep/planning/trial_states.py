@@ -120,10 +120,10 @@ def parse_outcomes(names: Iterable[str], option: str = "retry") -> list[Outcome]
 
 
 def read_states_after(before: TrialStates, ended: Container[str] = ()) -> TrialStates:
-    """Read how the trials stand after they were to be trained.
+    """Return the trials' states after a run, read from the records.
 
-    A trial that was to be trained again, whose record is unchanged and that is not among those
-    that have `ended` (trial ids), was not trained: it has no outcome of this command.
+    A trial that was to be trained again counts as missing if its record is unchanged and its id is
+    not in `ended`: this run has not trained it.
     """
     after = read_trial_states(before.grid)
     untried = (

@@ -19,16 +19,20 @@ GAMMA = next(field.default for field in fields(ScheduleSpec) if field.name == "g
 
 
 def grid_notes(grid: Grid) -> list[str]:
-    """Return a line for each setting without effect, likely wrong unit, and set of equal cells."""
+    """Return notes on settings without effect, likely wrong units, and cells that are equal."""
     trains = dict.fromkeys(trial.spec.train for trial in grid.trials)
-    lines = [line for train in trains for line in (*_schedule(train), *_threshold(train))]
+    lines = [
+        line
+        for train in trains
+        for line in (*_find_idle_schedule_settings(train), *_find_fraction_thresholds(train))
+    ]
     return [
         *dict.fromkeys(lines),
-        *_reference_batch_size(trains),
-        *_custom_models(grid),
-        *_not_compiled(grid),
-        *_coincident(grid),
-        *_trained_alike(grid),
+        *_find_unused_reference_batch_sizes(trains),
+        *_find_custom_model_warnings(grid),
+        *_find_reasons_not_compiled(grid),
+        *_find_equal_cells(grid),
+        *_find_equal_training(grid),
         *find_shadowed_imports(grid.import_paths),
     ]
 
@@ -86,7 +90,8 @@ def missing_data_notes(grid: Grid) -> list[str]:
     return lines
 
 
-def _schedule(train: TrainSpec) -> Iterator[str]:
+def _find_idle_schedule_settings(train: TrainSpec) -> Iterator[str]:
+    """Yield a note for each field of the learning rate's schedule that has no effect."""
     schedule = train.schedule
     late = [milestone for milestone in schedule.milestones if milestone >= train.epochs]
     if late:
@@ -101,7 +106,8 @@ def _schedule(train: TrainSpec) -> Iterator[str]:
         )
 
 
-def _threshold(train: TrainSpec) -> Iterator[str]:
+def _find_fraction_thresholds(train: TrainSpec) -> Iterator[str]:
+    """Yield a note if the threshold looks like a fraction in place of a percentage."""
     if train.threshold is not None and train.threshold < 1:
         yield (
             f"train.threshold: {train.threshold:g} is {train.threshold:g} % of the test images; "
@@ -109,8 +115,8 @@ def _threshold(train: TrainSpec) -> Iterator[str]:
         )
 
 
-def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
-    """Yield a line for each reference batch size from which no learning rate is scaled."""
+def _find_unused_reference_batch_sizes(trains: Iterable[TrainSpec]) -> Iterator[str]:
+    """Yield a note for each reference batch size that scales no learning rate."""
     stated = dict.fromkeys(t.reference_batch_size for t in trains if t.reference_batch_size)
     used = {t.reference_batch_size for t in trains if t.lr_scaling != "none"}
     for size in stated:
@@ -121,7 +127,7 @@ def _reference_batch_size(trains: Iterable[TrainSpec]) -> Iterator[str]:
             )
 
 
-def _custom_models(grid: Grid) -> list[str]:
+def _find_custom_model_warnings(grid: Grid) -> list[str]:
     """Return a line for each peculiarity of custom models, tried at the largest batch size."""
     from trainables.inspection import find_model_warnings
 
@@ -140,8 +146,8 @@ def _custom_models(grid: Grid) -> list[str]:
     return list(dict.fromkeys([*lines, *found]))
 
 
-def _not_compiled(grid: Grid) -> Iterator[str]:
-    """Yield the reasons why trials cannot be compiled, where `resources.compile` asks for it."""
+def _find_reasons_not_compiled(grid: Grid) -> Iterator[str]:
+    """Yield a note on why trials cannot be compiled, if the grid asks for compilation."""
     if grid.resources.compile is False:
         return
     reasons = {reason_not_compilable(trial.spec.train) for trial in grid.trials} - {None}
@@ -152,18 +158,20 @@ def _not_compiled(grid: Grid) -> Iterator[str]:
         yield f"resources.compile is without effect on this machine: {missing}"
 
 
-def _coincident(grid: Grid) -> Iterator[str]:
-    """Yield a line for each set of cells that are the same computation under other names."""
+def _find_equal_cells(grid: Grid) -> Iterator[str]:
+    """Yield a note for each set of cells that are the same computation under other names."""
     sizes: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for trials in _one_computation(grid):
-        cells = tuple(_cell(trial) for trial in trials)
+    for trials in _group_equal_computations(grid):
+        cells = tuple(_format_norm(trial) for trial in trials)
         sizes[cells].append(trials[0].spec.batch_size)
     for cells, found in sizes.items():
         at = f"batch size{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
         yield f"{' and '.join(cells)} are one and the same computation at {at}"
 
 
-def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
+def _group_equal_computations(grid: Grid) -> Iterator[list[GridTrial]]:
+    """Yield the groups of trials of one seed whose setup and norm layers compute the same."""
+
     from trainables.equivalence import norm_layers_key, setup_key
 
     alike: dict[Hashable, list[GridTrial]] = defaultdict(list)
@@ -179,15 +187,15 @@ def _one_computation(grid: Grid) -> Iterator[list[GridTrial]]:
         yield from (found for found in same.values() if len(found) > 1)
 
 
-def _trained_alike(grid: Grid) -> Iterator[str]:
-    """Yield a line for each set of norms that differ in evaluation only."""
+def _find_equal_training(grid: Grid) -> Iterator[str]:
+    """Yield a note for each set of norms that train equally and differ in evaluation only."""
     from trainables.equivalence import setup_key, training_norm_key
 
     alike: dict[Hashable, dict[str, GridTrial]] = defaultdict(dict)
     for trial in grid.trials:
         if trial.spec.seed == grid.trials[0].spec.seed and not trial.spec.custom_names:
             key = (setup_key(trial.spec), training_norm_key(trial.spec.norm))
-            alike[key].setdefault(_cell(trial), trial)
+            alike[key].setdefault(_format_norm(trial), trial)
     sizes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
     for cells in alike.values():
         options = [trial.spec.norm.options for trial in cells.values()]
@@ -204,5 +212,6 @@ def _trained_alike(grid: Grid) -> Iterator[str]:
         )
 
 
-def _cell(trial: GridTrial) -> str:
+def _format_norm(trial: GridTrial) -> str:
+    """Return the label of the trial's norm, with the variant if there is one."""
     return f"{trial.norm} ({trial.variant})" if trial.variant else trial.norm

@@ -36,10 +36,10 @@ Answer = TypeVar("Answer")
 
 
 class ChildProcess(Generic[Answer]):
-    """A process that runs a function, with a pipe between the function and this process.
+    """A child process that runs a function, with a pipe to this process.
 
-    No Ctrl-C, SIGTERM or SIGHUP ends the child, since these reach every process of a terminal; it
-    is killed where this process ends by itself.
+    Ctrl-C, SIGTERM and SIGHUP, which reach every process of a terminal, do not end the child; it is
+    killed if this process ends.
 
     Args:
         target: runs in the child; its first argument is the child's end of the pipe.
@@ -55,7 +55,7 @@ class ChildProcess(Generic[Answer]):
         context = multiprocessing.get_context("spawn")
         self._pipe, child_pipe = context.Pipe()
         self._process = context.Process(
-            target=_run,
+            target=_run_target,
             args=(log_options(), target, child_pipe, *arguments),
             kwargs=named,
             daemon=True,
@@ -103,26 +103,26 @@ class ChildProcess(Generic[Answer]):
         atexit.unregister(self.kill)
 
 
-def _run(
+def _run_target(
     logs: LogOptions,
     target: Callable[Concatenate[Connection, Arguments], None],
     pipe: Connection,
     *arguments: Arguments.args,
     **named: Arguments.kwargs,
 ) -> None:
-    """Call `target` in the child, whose messages go where those of the parent go."""
+    """Call `target` in the child, with the logging options of the parent."""
     configure_logging(logs)
     target(pipe, *arguments, **named)
 
 
 @contextmanager
 def spawn_conditions() -> Iterator[None]:
-    """Within the block, have `multiprocessing` start processes as `ChildProcess` needs them.
+    """Within the block, `multiprocessing` starts processes in the way that `ChildProcess` needs.
 
-    They are born with the signals of a terminal blocked: a process that is still importing could
-    not ignore them. They do not import the main module of this process, which `spawn` asks for: a
-    script without `if __name__ == "__main__"` would run again, and a program that Python reads
-    from standard input is not there to be imported.
+    The processes start with the signals of a terminal blocked: a process that is still importing
+    could not ignore them. They do not import the main module of this process, which `spawn` asks
+    for: a script without `if __name__ == "__main__"` would run again, and a program that Python
+    reads from standard input cannot be imported.
     """
     resource_tracker.ensure_running()  # which lets the signals through again when it starts
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
@@ -141,6 +141,7 @@ def end_with_parent() -> None:
 
 
 def _wait_for_parent() -> None:
+    """Wait until the parent process ends, then end this process at once."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

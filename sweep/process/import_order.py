@@ -31,7 +31,7 @@ UNUSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle
 
 
 def put_working_folder_last() -> None:
-    """Import the program before what lies in the working folder, here and in child processes.
+    """Make the program's modules be imported before files of the working folder, also in children.
 
     Where a grid is read, `put_custom_modules_last` appends the folder again, for custom modules.
     Ends the program with exit code 2 and one line where a file has the name of a module that the
@@ -48,10 +48,12 @@ def put_working_folder_last() -> None:
             sys.path.insert(0, home)
             inherited = os.environ.get("PYTHONPATH")
             os.environ["PYTHONPATH"] = home + (os.pathsep + inherited if inherited else "")
-        for name, file in _imported_from(here):
-            _refuse(name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`")
-    for name, file in _modules_before_the_program(home):
-        _refuse(name, file, "rename it, or take its folder out of PYTHONPATH")
+        for name, file in _list_modules_imported_from(here):
+            _exit_with_refusal(
+                name, file, "rename it, or type `norm-sweep` instead of `python -m sweep`"
+            )
+    for name, file in _find_shadowing_files(home):
+        _exit_with_refusal(name, file, "rename it, or take its folder out of PYTHONPATH")
     os.environ["PYTHONSAFEPATH"] = "1"  # child processes do not look into the working folder
 
 
@@ -60,7 +62,8 @@ def put_custom_modules_last(folders: Iterable[str]) -> None:
     sys.path += [folder for folder in folders if folder not in sys.path]
 
 
-def _refuse(name: str, file: str, remedy: str) -> NoReturn:
+def _exit_with_refusal(name: str, file: str, remedy: str) -> NoReturn:
+    """Print which module the file replaces and the remedy, and exit with code 2."""
     module = (
         f"norm-sweep's package {name!r}"
         if name in PROJECT_PACKAGES
@@ -72,7 +75,7 @@ def _refuse(name: str, file: str, remedy: str) -> NoReturn:
     sys.exit(2)
 
 
-def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
+def _list_modules_imported_from(folder: str) -> Iterator[tuple[str, str]]:
     """Yield Python's modules that were loaded from the folder before the program began."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -80,27 +83,28 @@ def _imported_from(folder: str) -> Iterator[tuple[str, str]]:
             yield name, file
 
 
-def _modules_before_the_program(home: str) -> Iterator[tuple[str, str]]:
-    """Yield files that `sys.path` has before the program's or Python's modules of the same name."""
+def _find_shadowing_files(home: str) -> Iterator[tuple[str, str]]:
+    """Yield names and files that are imported in place of the program's or Python's modules."""
     python = os.path.dirname(os.__file__)
     before_python = True
     for folder in map(os.path.abspath, sys.path):
         if folder == home:
             return
         before_python = before_python and folder != python
-        for name, file in _modules_in(folder):
+        for name, file in _list_shadowing_files_in(folder):
             if name in PROJECT_PACKAGES or (before_python and _shadows_a_library(name, file)):
                 yield name, file
 
 
 def _shadows_a_library(name: str, file: str) -> bool:
+    """Return whether the file replaces a library or a module of Python under this name."""
     if name in LIBRARIES:  # a package of this name may well be the library
         return os.path.basename(file) != "__init__.py"
     return name in sys.stdlib_module_names and name not in UNUSED
 
 
-def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield name and file of a folder's modules that are named like one of the program's."""
+def _list_shadowing_files_in(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield name and file of a folder's modules that have the name of a module in use."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:  # a folder that is not there, or an archive

@@ -31,7 +31,7 @@ _command_line_handlers: list[object] = []
 
 
 class StopSignals:
-    """Has the signals that end a process stop a sweep in order, for as long as the sweep lasts.
+    """Handlers of the signals that end a process, which stop a running sweep in order instead.
 
     In a command's process, where `install_handlers` has been called, the second signal ends the
     process. In any other process, such as a notebook's, the second signal does what it did before
@@ -49,13 +49,14 @@ class StopSignals:
             install_handlers()
 
     def stop_with(self, stop: Callable[[], None]) -> None:
-        """Have the first signal call `stop`; in a thread other than the main one do nothing."""
+        """Call `stop` at the first signal from now on; outside the main thread do nothing."""
         if self._is_command:
             install_handlers(stop)
             return
         asked: list[int] = []
 
         def handle(number: int, frame: FrameType | None) -> None:
+            """Call `stop` at the first signal; at the second use the old handlers."""
             asked.append(number)
             if len(asked) == 1:
                 stop()
@@ -68,7 +69,7 @@ class StopSignals:
                 signal.signal(number, handle)
 
     def restore(self) -> None:
-        """Set the handlers that there were before."""
+        """Set the signal handlers that were in force before the sweep."""
         if self._is_command:
             install_handlers()
             return
@@ -80,20 +81,21 @@ class StopSignals:
 def install_handlers(stop: Callable[[], None] | None = None) -> None:
     """Set the handlers of SIGINT, SIGTERM and SIGHUP; again after `ray.init`, which sets its own.
 
-    A SIGHUP that whoever started this process has it ignore, as `nohup` does, stays ignored.
+    A SIGHUP that was ignored when this process was started, as by `nohup`, stays ignored.
 
-    With `stop`, the first signal calls it, for the sweep to end in order; the second ends at once,
-    and so does the time that is set for it.
+    With `stop`, the first signal calls `stop`, which ends the sweep in order; the second signal
+    ends the process at once, and so does the end of a time limit after the first.
     """
     asked: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
+        """Call `stop` at the first signal, with a time limit; end the process at the second one."""
         asked.append(number)
         detach_from_closed_terminal()
         if stop is None or len(asked) > 1:
             _exit_now()
         else:
-            _print(b"interrupted: trials are being put aside; once more to end at once\n")
+            _write_to_stderr(b"interrupted: trials are being put aside; once more to end at once\n")
             in_vain = threading.Timer(LONGEST_STOP_S, _exit_now)
             in_vain.daemon = True
             in_vain.start()
@@ -108,9 +110,10 @@ def install_handlers(stop: Callable[[], None] | None = None) -> None:
 
 @contextmanager
 def hangups_blocked_for_children() -> Iterator[None]:
-    """Within the block processes are started with SIGHUP blocked, which a closed terminal sends.
+    """Within the block, new processes start with SIGHUP blocked, which a closed terminal sends.
 
-    They inherit the blocked signal. This process receives one that arrives meanwhile at the end.
+    Child processes inherit the blocked signal. A SIGHUP that arrives during the block reaches this
+    process at the end of the block.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -131,15 +134,17 @@ def detach_from_closed_terminal() -> None:
                 os.close(nowhere)
 
 
-def _print(line: bytes) -> None:
+def _write_to_stderr(line: bytes) -> None:
+    """Write a line to standard error; ignore a closed stream."""
     with suppress(OSError):  # nobody is left to read it
         os.write(2, line)
 
 
 def _exit_now() -> None:
+    """Print how to continue, and end the process at once."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         if sys.stdout.isatty():
             os.write(1, SHOW_CURSOR)
-    _print(b"interrupted; run the same command again to go on\n")
+    _write_to_stderr(b"interrupted; run the same command again to go on\n")
     os._exit(ExitCode.INCOMPLETE)

@@ -22,7 +22,7 @@ for _package in LOGGED_PACKAGES:  # else Python prints warnings to standard erro
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What `--verbose` and `--log-file` say.
+    """The logging options of a command, `--verbose` and `--log-file`.
 
     Attributes:
         verbose: whether messages of level INFO and above go to standard error.
@@ -50,7 +50,7 @@ class UtcFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to the `sys.stderr` of the moment, which a live view replaces while it is shown."""
+    """A log handler that writes to the current `sys.stderr`, which a live view may replace."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self, logging.INFO)
@@ -66,12 +66,12 @@ _handlers: list[tuple[logging.Logger, logging.Handler]] = []
 
 
 def log_options() -> LogOptions:
-    """Return the options in force in this process, to be given to a child process."""
+    """Return this process's logging options, for a child process."""
     return _options
 
 
 def log_arguments() -> list[str]:
-    """Return the options in force as arguments of a command, for one that is started from here."""
+    """Return this process's logging options as arguments of a command that this process starts."""
     verbose = ["--verbose"] if _options.verbose else []
     return [*verbose, *(["--log-file", _options.file] if _options.file else [])]
 
@@ -87,7 +87,7 @@ def log_to_file(path: Path) -> None:
 
 
 def configure_logging(options: LogOptions) -> None:
-    """Send this process's messages where the options say, in place of what held before.
+    """Set this process's log handlers by the options, and remove the earlier handlers.
 
     Raises:
         OSError: the file cannot be opened for writing.
@@ -110,6 +110,7 @@ def configure_logging(options: LogOptions) -> None:
 
 
 def _add_handler(logger: logging.Logger, handler: logging.Handler) -> None:
+    """Add a handler to a logger, with this program's format."""
     handler.setFormatter(UtcFormatter(FORMAT))
     logger.addHandler(handler)
     _handlers.append((logger, handler))

@@ -9,10 +9,10 @@ import os
 
 
 def enter_folder(folder: str) -> None:
-    """Make `folder` this process's working folder, if this machine has such a folder.
+    """Make `folder` this process's working folder, if this machine has the folder.
 
-    A node that does not share the folder has to have the files at the same relative path below
-    the folder in which Ray was started, or at an absolute path.
+    Where nodes do not share the folder, each needs the files at the same relative path below the
+    folder in which Ray was started, or at an absolute path.
     """
     if folder and os.path.isdir(folder):
         os.chdir(folder)

@@ -12,7 +12,7 @@ StepRanges = list[list[int | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptInfo(JsonFields):
-    """One attempt at a trial, from the checkpoint that it resumed to its end.
+    """What a trial's record holds of one attempt.
 
     Attributes:
         id: 8 hex digits; a worker whose id is not the last attempt's has been superseded.

@@ -11,23 +11,24 @@ NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
 """Folders of a user's that hold results and caches, and no modules."""
 
 
-def source_digest(own: Sequence[str], import_paths: Sequence[str]) -> str:
-    """Return the digest of the Python files of the modules that `own` names.
+def source_digest(names: Sequence[str], import_paths: Sequence[str]) -> str:
+    """Return the digest of the Python files of the modules that `names` names.
 
     Only the files of the named modules and packages are digested, not those that they import.
 
     Args:
-        own: a user's layers, models and data sets, each as `package.module:attr`.
+        names: a user's layers, models and data sets, each as `package.module:attr`.
         import_paths: folders in which the modules are looked for, in this order.
 
     Returns:
         12 hexadecimal digits for each module, joined by `+`; empty where no file is found.
     """
-    digests = (_digest_of(name, import_paths) for name in own)
+    digests = (_digest_module(name, import_paths) for name in names)
     return "+".join(dict.fromkeys(digest for digest in digests if digest))
 
 
-def _digest_of(name: str, import_paths: Sequence[str]) -> str:
+def _digest_module(name: str, import_paths: Sequence[str]) -> str:
+    """Return 12 hex digits for the Python files of a module or package; empty if none is found."""
     top = name.partition(":")[0].partition(".")[0]
     for folder in map(Path, import_paths):
         package, module = folder / top, folder / f"{top}.py"

@@ -75,4 +75,5 @@ class EpochRecord:
 
 
 def _finite_or_none(value: float) -> float | None:
+    """Return the value, or None if it is NaN or infinite."""
     return value if math.isfinite(value) else None

@@ -39,7 +39,7 @@ class JsonFields:
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Return the object that a JSON object holds; raise `ValueError` for anything else."""
+        """Return an instance from a parsed JSON object; raise `ValueError` for other data."""
         if not isinstance(data, dict):
             raise ValueError(f"expected a JSON object, found {data!r}")
         names = field_names(cls)
@@ -65,7 +65,7 @@ def field_names(kind: type[JsonFields]) -> tuple[str, ...]:
 
 
 def required_names(kind: type[JsonFields]) -> tuple[str, ...]:
-    """Return the names of the fields without which there is no such object."""
+    """Return the names of the fields that the JSON object must have."""
     names = field_names(kind)
     return tuple(
         item.name

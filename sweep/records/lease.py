@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class DriverOrders(Enum):
-    """What the lease tells a worker.
+    """What the lease orders a worker to do.
 
     GO_ON: train on. STOP: suspend the trial. SUPERSEDED: another driver has the sweep; write
     nothing more.
@@ -72,7 +72,7 @@ class Holder:
 
     @property
     def who(self) -> str:
-        """The holder in words: `on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
+        """Description of the driver: `on node7, process 4711, since 2024-05-01T10:00:00+00:00`."""
         return f"on {self.host}, process {self.pid}, since {self.since}"
 
     @property
@@ -81,7 +81,7 @@ class Holder:
         return time.time() - self.beat > DEAD_AFTER_S
 
     def is_dead(self) -> bool:
-        """Whether the holder is silent, or a process of this host that has ended."""
+        """Whether the driver's heartbeat has stopped, or its process on this host has ended."""
         is_gone = self.host == socket.gethostname() and self.started != process_start(self.pid)
         return is_gone or self.is_silent
 
@@ -113,30 +113,30 @@ class DriverLease:
         return self.holder.token
 
     def stop(self) -> None:
-        """Have the workers suspend their trials."""
+        """Order the workers, through the lease file, to suspend their trials."""
         if not self.holder.stopping:
             self.holder = replace(self.holder, stopping=True)
             self._wake.set()
 
     def stop_cells(self, cells: Iterable[str]) -> None:
-        """Have the workers suspend the trials of these cells, given by name."""
+        """Order the workers to suspend the trials of the cells with these names."""
         stopped = tuple(cells)
         if stopped != self.holder.stopped:
             self.holder = replace(self.holder, stopped=stopped)
             self._wake.set()
 
     def renew(self) -> None:
-        """Write a heartbeat into the lease file; set `lost` if the lease is no longer this one."""
+        """Write a heartbeat into the lease file; set `lost` if another driver holds the lease."""
         try:
-            current = _read(self.folder)
+            current = _read_holder(self.folder)
         except FileNotFoundError:
-            self._lose(_describe_loss(self.folder))
+            self._mark_lost(_describe_loss(self.folder))
         except OSError as error:
             logger.warning("the lease cannot be read, next heartbeat soon: %s", error)
             return
         else:
             if current is not None and current.token != self.token:
-                self._lose(
+                self._mark_lost(
                     f"a `run` on {current.host} (process {current.pid}) has taken the sweep over"
                 )
         if not self.lost:
@@ -146,7 +146,8 @@ class DriverLease:
             except OSError as error:
                 logger.warning("the lease cannot be renewed, next heartbeat soon: %s", error)
 
-    def _lose(self, why: str) -> None:
+    def _mark_lost(self, why: str) -> None:
+        """Set why the lease was lost, and log it the first time."""
         if self.lost is None:
             logger.error("the lease is lost: %s", why)
         self.lost = why
@@ -162,6 +163,7 @@ class DriverLease:
                 self.folder.storage.delete(LEASE_FILE)
 
     def _renew_until_released(self) -> None:
+        """Renew the lease every `HEARTBEAT_S` seconds until it is released."""
         while not self._ended:
             self._wake.wait(HEARTBEAT_S)
             self._wake.clear()
@@ -212,13 +214,13 @@ def require_no_driver(folder: SweepFolder) -> None:
 def current_holder(folder: SweepFolder) -> Holder | None:
     """Return the holder of the lease; None if there is none, or the file cannot be read."""
     try:
-        return _read(folder)
+        return _read_holder(folder)
     except OSError:
         return None
 
 
 def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders:
-    """Return what a worker is to do.
+    """Return what the driver's lease orders a worker to do.
 
     Args:
         folder: the folder of the sweep.
@@ -229,7 +231,7 @@ def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders
         FileNotFoundError: there is no lease: the driver has ended, or its storage is gone.
     """
     try:
-        holder = _read(folder)
+        holder = _read_holder(folder)
     except FileNotFoundError:
         raise FileNotFoundError(_describe_loss(folder)) from None
     except OSError:
@@ -243,10 +245,11 @@ def read_orders(folder: SweepFolder, token: str, cell: str = "") -> DriverOrders
 
 
 def _describe_loss(folder: SweepFolder) -> str:
+    """Return the message for a lease file that has disappeared."""
     return f"{folder.storage.uri} has disappeared, or its {LEASE_FILE} was deleted"
 
 
-def _read(folder: SweepFolder) -> Holder | None:
+def _read_holder(folder: SweepFolder) -> Holder | None:
     """Return the holder that the lease file describes; None if the file describes none."""
     content = folder.storage.read(LEASE_FILE)
     try:

@@ -37,12 +37,12 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-step-(\d+))?\.pt")
 
 
 class RecordDamagedError(SweepError):
-    """Records that cannot be read: a line each, with its place, the reason and what to do."""
+    """Records cannot be read; a message per record has its place, the reason and what to do."""
 
 
 @dataclass
 class Record:
-    """What is known of a trial.
+    """The record of a trial: its spec, its epochs, its attempts and its outcome.
 
     Attributes:
         spec: the trial's spec, as the version of the program that began the trial wrote it.
@@ -78,11 +78,11 @@ class Record:
 
     @staticmethod
     def of(spec: TrialSpec) -> Record:
-        """Return the record of a trial that has not begun."""
+        """Return a new record for a trial that has not begun."""
         return Record(trial_id=spec.trial_id, spec=spec_to_dict(spec))
 
     def set_preset(self, changes: PresetChanges | None) -> None:
-        """State what is not as in the full sweep on all of the data; None: nothing."""
+        """Set what differs from the full sweep on all of the data; None: nothing differs."""
         is_small = changes is not None and changes.preset is Preset.SMALL
         self.edition = str(changes) if changes else None
         self.preset = changes.to_dict() if changes and is_small else None
@@ -184,17 +184,18 @@ def parse_record(content: bytes, place: str) -> Record:
 
 
 def _typed_fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the objects in place of the fields whose JSON is an object, a list or an outcome."""
+    """Return `data` with attempts, epochs, error, provenance and outcome as objects."""
     return {
         "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
-        "attempts": [AttemptInfo.from_json(attempt) for attempt in _list_of(data, "attempts")],
-        "epochs": [EpochRecord.from_json(epoch) for epoch in _list_of(data, "epochs")],
+        "attempts": [AttemptInfo.from_json(attempt) for attempt in _get_list(data, "attempts")],
+        "epochs": [EpochRecord.from_json(epoch) for epoch in _get_list(data, "epochs")],
         "provenance": Provenance.from_json(data.get("provenance", {})),
         "error": TrialError(**data["error"]) if data.get("error") else None,
     }
 
 
-def _list_of(data: Mapping[str, Any], name: str) -> list[object]:
+def _get_list(data: Mapping[str, Any], name: str) -> list[object]:
+    """Return the list under a key, empty if missing; raise `ValueError` for another type."""
     value = data.get(name, [])
     if not isinstance(value, list):
         raise ValueError(f"expected a list of {name}, found {value!r}")
@@ -202,7 +203,10 @@ def _list_of(data: Mapping[str, Any], name: str) -> list[object]:
 
 
 def _require_consistent(record: Record) -> None:
-    """Raise `ValueError` for what no attempt writes: copied from elsewhere, or changed by hand."""
+    """Raise `ValueError` if the record contradicts itself: spec and id, or epochs and outcome.
+
+    No attempt writes such a record; the file was copied from another trial, or edited.
+    """
     if record.spec_version == SPEC_VERSION:
         named = spec_from_dict(record.spec).trial_id
         if named != record.trial_id:
@@ -285,17 +289,17 @@ class TrialFolder:
         for epoch, steps in self._checkpoints():
             self.storage.delete(_checkpoint_name(epoch, steps))
 
-    def disposable(self) -> list[str]:
+    def list_disposable_files(self) -> list[str]:
         """Return the names of checkpoints, and of temporary files that a killed worker left."""
         checkpoints = [_checkpoint_name(*mark) for mark in self._checkpoints()]
         return checkpoints + [name for name in self.storage.names() if name.endswith(".tmp")]
 
     def save_correct(self, content: bytes) -> None:
-        """Write which test examples are classified correctly (`Trial.correct_bits`)."""
+        """Write which test examples were classified correctly (`Trial.correct_bits`)."""
         self.storage.write(CORRECT, content)
 
-    def correct(self) -> bytes | None:
-        """Return what `save_correct` has written, None if there is no such file."""
+    def load_correct(self) -> bytes | None:
+        """Return which test examples are classified correctly (`save_correct`); None if absent."""
         try:
             return self.storage.read(CORRECT)
         except FileNotFoundError:
@@ -310,12 +314,13 @@ class TrialFolder:
         self.storage.delete(TRACEBACK)
 
     def _checkpoints(self) -> list[tuple[int, int]]:
-        """Return epochs and further steps of each checkpoint, newest first."""
+        """Return the epochs and further steps of each stored checkpoint, newest first."""
         found = [_CHECKPOINT.fullmatch(name) for name in self.storage.names()]
         return sorted(((int(m[1]), int(m[2] or 0)) for m in found if m), reverse=True)
 
 
 def _checkpoint_name(epoch: int, steps: int) -> str:
+    """Return the file name of the checkpoint after `epoch` epochs and `steps` further steps."""
     within = f"-step-{steps:08d}" if steps else ""
     return f"checkpoint-{epoch:06d}{within}.pt"
 
@@ -351,6 +356,7 @@ class SweepFolder:
         return records, {key: line for key, line in loaded.items() if isinstance(line, str)}
 
     def _load_or_explain(self, trial_id: str) -> Record | str | None:
+        """Return a trial's record, None if it has none, or the message if it cannot be read."""
         try:
             return self.trial(trial_id).load()
         except RecordDamagedError as error:
@@ -367,4 +373,5 @@ def utc_now() -> str:
 
 
 def _now_ms() -> int:
+    """Return the time in milliseconds since 1970."""
     return int(datetime.now(UTC).timestamp() * 1000)

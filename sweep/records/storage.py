@@ -34,7 +34,7 @@ class Storage:
 
     @staticmethod
     def at(location: str) -> Storage:
-        """Return the storage at a path, relative or absolute, or at a URI.
+        """Return the storage for a path, relative or absolute, or for a URI.
 
         Raises:
             RefusedError: the URI holds credentials.
@@ -57,7 +57,7 @@ class Storage:
         return "://" not in self.uri
 
     def below(self, *parts: str) -> Storage:
-        """Return a subfolder; raise `ValueError` if a part is not a plain name, such as `..`."""
+        """Return the storage of a subfolder; raise `ValueError` for a part such as `..`."""
         for part in parts:
             if part in ("", ".", "..") or PurePosixPath(part).name != part:
                 raise ValueError(f"expected the plain name of a file or folder, got {part!r}")
@@ -145,6 +145,7 @@ class Storage:
         return sorted(self._names())
 
     def _names(self) -> Iterator[str]:
+        """Yield the names of files and folders in this folder."""
         if self.is_local:
             if Path(self.uri).is_dir():
                 yield from os.listdir(self.uri)
@@ -192,6 +193,7 @@ def _connect(uri: str, pid: int) -> tuple[Any, str]:
 
 
 def _replace_file(path: Path, content: bytes) -> None:
+    """Write a local file in one step, through a temporary file in the same folder."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -31,7 +31,7 @@ def append_to_log(folder: TrialFolder, content: bytes) -> bool:
         earlier = b""
         with suppress(FileNotFoundError):
             earlier = folder.storage.read(TRIAL_LOG)
-        folder.storage.write(TRIAL_LOG, _newest(earlier + content))
+        folder.storage.write(TRIAL_LOG, _keep_newest_half(earlier + content))
         return True
     try:
         with open(Path(folder.storage.uri) / TRIAL_LOG, "ab") as file:
@@ -40,7 +40,7 @@ def append_to_log(folder: TrialFolder, content: bytes) -> bool:
     except FileNotFoundError:
         return False
     if size > MAX_LOG_BYTES:
-        folder.storage.replace(TRIAL_LOG, _newest(folder.storage.read(TRIAL_LOG)))
+        folder.storage.replace(TRIAL_LOG, _keep_newest_half(folder.storage.read(TRIAL_LOG)))
     return True
 
 
@@ -53,8 +53,8 @@ def find_log(folder: TrialFolder) -> str | None:
     return f"{folder.storage.uri}/{TRIAL_LOG}" if folder.storage.size(TRIAL_LOG) else None
 
 
-def _newest(content: bytes) -> bytes:
-    """The content, or of one that is too long the newer half, from the beginning of a line on."""
+def _keep_newest_half(content: bytes) -> bytes:
+    """Return the content; if it is too long, its newer half from the beginning of a line on."""
     if len(content) <= MAX_LOG_BYTES:
         return content
     half = content[-MAX_LOG_BYTES // 2 :]

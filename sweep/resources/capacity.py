@@ -23,7 +23,7 @@ class Share:
 
     @property
     def amounts(self) -> dict[str, float]:
-        """The amount of each of Ray's resources, of those that are needed."""
+        """Amounts of Ray's resources that the share needs, by name, without those of 0."""
         return {kind: n for kind, n in (("CPU", self.cpu), ("GPU", self.gpu)) if n}
 
     def __str__(self) -> str:
@@ -66,6 +66,7 @@ class Capacity:
         return shares
 
     def _gpus_per_trial(self, grid: Grid, trials_per_gpu: int) -> float:
+        """Return the GPUs that one trial gets, a fraction if several trials share a GPU."""
         if grid.resources.gpu == "auto":
             return 1 / trials_per_gpu if self.gpu_nodes else 0.0
         return float(grid.resources.gpu)
@@ -76,7 +77,7 @@ class Capacity:
         return [node for node in self.all_nodes if node.get("GPU")]
 
     def without_gpus(self) -> Capacity:
-        """Return the capacity of the same nodes, if none of them had a GPU."""
+        """Return the capacity of the same nodes as if none of them had a GPU."""
         return Capacity(
             *(
                 [{kind: n for kind, n in node.items() if kind != "GPU"} for node in nodes]
@@ -85,7 +86,7 @@ class Capacity:
         )
 
     def most_per_gpu(self, cpu: float) -> int:
-        """Return for how many trials of `cpu` CPUs each GPU's node has the CPUs."""
+        """Return for how many trials of `cpu` CPUs beside each GPU the nodes have CPUs."""
         beside = [node.get("CPU", 0.0) / node["GPU"] for node in self.gpu_nodes]
         return int(min(beside, default=0.0) // cpu)
 

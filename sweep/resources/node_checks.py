@@ -34,7 +34,7 @@ GPU_WAIT_S = 30.0
 
 @dataclass(frozen=True)
 class Node:
-    """A node by Ray's id, and by host name and address."""
+    """A node of the cluster: Ray's id, host name and address."""
 
     node_id: str
     name: str
@@ -43,7 +43,7 @@ class Node:
 def require_nodes_ready(plan: Plan, capacity: Capacity, share: Share) -> None:
     """Check the software, GPUs, storage, modules and data of every node of the cluster.
 
-    A cluster that has no worker yet is made to start one first.
+    If the cluster has no worker node yet, a first one is requested and waited for.
 
     Raises:
         RefusedError: with a line per error, which names the nodes that have it.
@@ -133,7 +133,7 @@ def _run_on_nodes(
 
 
 def _live_nodes(resource: str | None = None) -> list[Node]:
-    """Return the live nodes; of a resource that is named, those that have some."""
+    """Return the live nodes; with `resource`, only the nodes that have some of this resource."""
     import ray
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
@@ -161,7 +161,7 @@ def _software_differences(
 
 @contextmanager
 def _marker_file(plan: Plan) -> Iterator[NodeRequirements]:
-    """Within the block, keep a marker in the storage; yield what each node needs."""
+    """Within the block, a marker file is in the storage; yield what each node needs."""
     from trainables import data
 
     grid, storage = plan.grid, plan.folder.storage
@@ -200,9 +200,11 @@ def _refuse_errors(errors: Mapping[Node, list[str]]) -> None:
 
 
 def _join_names(names: list[str]) -> str:
+    """Return up to three names of nodes, and the number of further ones."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more nodes" if len(names) > 3 else "")
 
 
 def _last_line(error: Exception) -> str:
+    """Return the last line of an error's message, or the error's type."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[-1]

@@ -18,7 +18,7 @@ READ_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class NodeRequirements:
-    """What each node needs.
+    """What each node of a cluster needs in order to train the trials.
 
     Attributes:
         sweep_uri: the sweep's folder on the storage.
@@ -51,7 +51,7 @@ def missing_requirements(needs: NodeRequirements, reply: str) -> list[str]:
 
 
 def read_with_retries(storage: Storage, name: str) -> bytes | None:
-    """Return a file that another node has written; None if it is not there in time."""
+    """Return a file that another node writes; None if the file is not there in time."""
     deadline = time.monotonic() + READ_TIMEOUT_S
     while True:
         try:
@@ -64,6 +64,7 @@ def read_with_retries(storage: Storage, name: str) -> bytes | None:
 
 
 def _check_storage(needs: NodeRequirements, reply: str) -> Iterator[str]:
+    """Yield an error if the node cannot read the driver's marker file or write its reply."""
     storage = Storage.at(needs.sweep_uri)
     try:
         marker = read_with_retries(storage, needs.marker)
@@ -79,6 +80,7 @@ def _check_storage(needs: NodeRequirements, reply: str) -> Iterator[str]:
 
 
 def _check_modules(needs: NodeRequirements) -> Iterator[str]:
+    """Yield an error for each custom module that cannot be imported on this node."""
     for name in needs.modules:
         try:
             importlib.import_module(name)
@@ -87,6 +89,8 @@ def _check_modules(needs: NodeRequirements) -> Iterator[str]:
 
 
 def _check_data(needs: NodeRequirements) -> Iterator[str]:
+    """Yield an error for each data set that this node cannot read, or reads differently."""
+
     from trainables import DataUnavailable, data
 
     for spec, digest in needs.custom_data:

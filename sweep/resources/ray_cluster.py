@@ -22,7 +22,7 @@ from sweep.resources.ray_compat import (
     job_config_without_working_folder,
     started_session_folder,
 )
-from sweep.resources.ray_start import start_here
+from sweep.resources.ray_start import start_local_ray
 from sweep.resources.temporary_folder import (
     keep_session,
     mark_session,
@@ -46,7 +46,7 @@ class Cluster:
     Args:
         address: address of the cluster; None: start Ray on this machine.
         custom_modules: files and package folders whose Python files are copied to a cluster.
-        say: called with a line that a person should read.
+        on_line: called with a line that a person should read.
 
     Attributes:
         is_remote: whether this is a cluster.
@@ -62,7 +62,7 @@ class Cluster:
         self,
         address: str | None,
         custom_modules: Sequence[Path] = (),
-        say: Callable[[str], None] = lambda line: None,
+        on_line: Callable[[str], None] = lambda line: None,
     ) -> None:
         if address and address.startswith("ray://"):
             raise RefusedError(
@@ -72,18 +72,18 @@ class Cluster:
         import_ray()
         import ray
 
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        quiet["job_config"] = job_config_without_working_folder()
+        init_options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        init_options["job_config"] = job_config_without_working_folder()
         try:
             if address:
                 with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
                     staged = stage_modules(custom_modules, Path(folder))
                     environment = {"py_modules": staged} if staged else None
-                    ray.init(address=address, runtime_env=environment, **quiet)
+                    ray.init(address=address, runtime_env=environment, **init_options)
             else:
                 remove_dead_sessions()
                 write_ray_start_file()
-                start_here(quiet, say)
+                start_local_ray(init_options, on_line)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         except SystemExit:  # SIGTERM, for which Ray has by now a handler of its own
             interrupts.install_handlers()
@@ -108,7 +108,7 @@ class Cluster:
                 f"Ray does not start on this machine: {said}{''.join(begun[:1])}"
             ) from None
         self.is_remote = address is not None
-        self.session = None if address else _session()
+        self.session = None if address else _mark_started_session()
         self.capacity = Capacity(nodes, autoscaled_nodes() if address else ())
 
     @property
@@ -127,8 +127,8 @@ class Cluster:
             remove_session(self.session)
 
 
-def _session() -> Path | None:
-    """The folder of the session that was just started, marked as this process's."""
+def _mark_started_session() -> Path | None:
+    """Mark the folder of the Ray session that was just started as this process's, and return it."""
     session = started_session_folder()
     if session is not None:
         mark_session(session)

@@ -82,7 +82,10 @@ def job_config_without_working_folder() -> Any:
     from ray.job_config import JobConfig
 
     class JobConfigWithoutWorkingFolder(JobConfig):
+        """A job config that pretends to have a working folder, so that Ray adds none."""
+
         def _runtime_env_has_working_dir(self) -> bool:
+            """Return True, which keeps Ray from adding the driver's folder."""
             return True  # what Ray asks before it adds the folder
 
     return JobConfigWithoutWorkingFolder()
@@ -111,6 +114,7 @@ def extended_node_wait(seconds: float) -> Iterator[None]:
     deadline = time.monotonic() + seconds
 
     def wait_for_node(*arguments: Any, **named: Any) -> Any:
+        """Call Ray's own function for the node again and again until it succeeds or time is up."""
         while True:
             try:
                 return get_node(*arguments, **named)
@@ -238,6 +242,7 @@ def treat_memory_kills_as_lost_workers() -> Iterator[None]:
     handle: Any = getattr(RayActorManager, "_actor_task_failed", None)
 
     def handle_as_lost(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        """Pass the error to Tune's handler, an out-of-memory error as the death of the actor."""
         if isinstance(exception, OutOfMemoryError):
             exception = RayActorError(error_msg=str(exception))
         handle(manager, tracked_actor_task, exception)

@@ -79,18 +79,21 @@ def _describe_error(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"is full; delete what is not needed there, or {REMEDY}"
     there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    whose = f"; {there} belongs to {_owner(there)}" if there.stat().st_uid != os.getuid() else ""
+    whose = (
+        f"; {there} belongs to {_find_owner(there)}" if there.stat().st_uid != os.getuid() else ""
+    )
     return f"cannot be written: {error.strerror}{whose}; {REMEDY}"
 
 
 def _describe_full_folder(folder: Path, free: int) -> str:
+    """Return the message for a temporary folder with too few bytes free."""
     return (
         f"Ray's temporary folder {folder} is full: {free / 1e6:.0f} MB are free, and "
         f"{NEEDED_BYTES / 1e6:.0f} MB are needed; delete what is not needed there, or {REMEDY}"
     )
 
 
-def _owner(path: Path) -> str:
+def _find_owner(path: Path) -> str:
     """Return the name of the user who owns a path."""
     try:
         return path.owner()
@@ -144,7 +147,7 @@ def remove_session(session: Path) -> None:
 
 
 def keep_session(session: Path) -> None:
-    """Unmark a session, so that its folder stays: a person wants to read the logs."""
+    """Unmark a session's folder, so that no later run deletes the logs in it."""
     with suppress(OSError):
         (session / SESSION_OWNER).unlink(missing_ok=True)
 
@@ -176,23 +179,28 @@ def _remove_unmarked_sessions(ray_start_file: Path, pid: int) -> None:
 
 def _identify_process(pid: int) -> dict[str, object]:
     """Return what identifies a process, also among containers and across reboots."""
-    return {"pid": pid, "started": process_start(pid), "boot": _boot(), "namespace": _namespace()}
+    return {
+        "pid": pid,
+        "started": process_start(pid),
+        "boot": _read_boot_id(),
+        "namespace": _read_pid_namespace(),
+    }
 
 
 def _is_visible_here(owner: dict[str, object]) -> bool:
     """Whether this process could see the owner of a session, if the owner ran."""
-    return owner["boot"] != _boot() or owner["namespace"] == _namespace()
+    return owner["boot"] != _read_boot_id() or owner["namespace"] == _read_pid_namespace()
 
 
-def _boot() -> str:
-    """Return the id of the machine's boot, empty where the system has none."""
+def _read_boot_id() -> str:
+    """Return the id of this boot of the machine, empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
 
 
-def _namespace() -> str:
+def _read_pid_namespace() -> str:
     """Return this process's PID namespace, which differs between containers."""
     try:
         return os.readlink("/proc/self/ns/pid")

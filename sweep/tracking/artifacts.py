@@ -23,10 +23,10 @@ MODEL = "model"
 
 
 class Artifacts:
-    """Logs the artifacts of finished trials.
+    """Logs artifacts to the runs of finished trials.
 
-    These are the record, the grid, which test examples were right and, where the grid asks for
-    them, the weights.
+    The artifacts are the record, the grid, which test examples were right and, where the grid asks
+    for them, the weights.
     """
 
     def __init__(self, client: MlflowClient, grid: Grid) -> None:
@@ -39,7 +39,7 @@ class Artifacts:
             self._grid_yaml = format_resolved_grid(self.grid)
         self.client.log_text(run_id, record.to_json().decode(), RECORD)
         self.client.log_text(run_id, self._grid_yaml, GRID)
-        correct = folder.correct()
+        correct = folder.load_correct()
         if correct is not None:
             self._log_bytes(run_id, correct, CORRECT)
         if self.grid.log_models and record.outcome is Outcome.COMPLETED:
@@ -48,6 +48,7 @@ class Artifacts:
                 break  # the newest, which is of the last epoch's end
 
     def _log_bytes(self, run_id: str, content: bytes, name: str, below: str | None = None) -> None:
+        """Log `content` as an artifact of the run, under this file name, in the folder `below`."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / name
             file.write_bytes(content)

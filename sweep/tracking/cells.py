@@ -15,7 +15,7 @@ from trainables.spec import Outcome
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended.
+    """The result of a trial: outcome, test error and error.
 
     Attributes:
         outcome: None while the trial is in training.
@@ -52,7 +52,7 @@ class Spread:
 
 
 class CellResults:
-    """The results of a grid's trials, as far as this process was told of them."""
+    """The results of a grid's trials that were set with `set_result`, by cell."""
 
     def __init__(self, trials: Iterable[GridTrial]) -> None:
         self._trials: dict[Cell, list[GridTrial]] = {}
@@ -62,14 +62,14 @@ class CellResults:
             self._trials.setdefault(cell_of(trial), []).append(trial)
 
     def set_result(self, trial: GridTrial, record: Record) -> bool:
-        """Take over the result that a record holds; return whether it differs from the former."""
+        """Set a trial's result from its record; return whether the result has changed."""
         before, now = self.result(trial), TrialResult.of(record)
         self._results[trial.trial_id] = now
         self._num_ended[cell_of(trial)] += bool(now.outcome) - bool(before.outcome)
         return before != now
 
     def cells_with_results(self) -> list[Cell]:
-        """Return the cells of which `set_result` was told."""
+        """Return the cells of which a trial has a result."""
         return list(self._num_ended)
 
     def trials(self, cell: Cell) -> list[GridTrial]:
@@ -77,11 +77,11 @@ class CellResults:
         return self._trials[cell]
 
     def result(self, trial: GridTrial) -> TrialResult:
-        """Return the result of a trial, without an outcome where `set_result` was told of none."""
+        """Return the result of a trial, one without an outcome if `set_result` has set none."""
         return self._results.get(trial.trial_id, TrialResult())
 
     def spread(self, cell: Cell) -> Spread | None:
-        """Return mean and standard deviation over a cell's results; None while there is none."""
+        """Return mean and standard deviation of a cell's errors; None if no trial has a result."""
         results = [self.result(trial) for trial in self._trials[cell]]
         errors = [result.test_error for result in results if result.test_error is not None]
         if not errors:

@@ -30,25 +30,26 @@ def dataset_inputs(record: Record) -> list[DatasetInput]:
         DatasetInput(
             Dataset(
                 name=data["name"],
-                digest=_digest(record, source, split),
+                digest=_compute_digest(record, source, split),
                 source_type="code",
                 source=json.dumps({"tags": source}, sort_keys=True),
                 profile=json.dumps({"num_examples": num, "num_classes": record.num_classes}),
             ),
             [InputTag(CONTEXT, split)],
         )
-        for split, num in _splits(record)
+        for split, num in _list_splits(record)
     ]
 
 
-def _splits(record: Record) -> Iterator[tuple[str, int]]:
+def _list_splits(record: Record) -> Iterator[tuple[str, int]]:
     """Yield name and number of examples of each split."""
     for split, num in (("train", record.num_train), ("test", record.num_test)):
         if num is not None:
             yield split, num
 
 
-def _digest(record: Record, source: Mapping[str, Any], split: str) -> str:
+def _compute_digest(record: Record, source: Mapping[str, Any], split: str) -> str:
+    """Return 8 hex digits that name the data of a split."""
     bits = (record.last_attempt and record.last_attempt.data) or ""
     content = json.dumps([source, bits, split], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -45,4 +45,5 @@ def explain_error(error: Exception) -> str:
 
 
 def _truncate(text: str) -> str:
+    """Return the text, cut to `MAX_LENGTH` characters."""
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 3] + "..."

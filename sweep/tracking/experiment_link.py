@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.tracking.view import MODEL_TRAINING, query
+from sweep.tracking.view import MODEL_TRAINING, make_view_query
 
 
 @dataclass(frozen=True)
 class ExperimentLink:
-    """Where an experiment can be looked at.
+    """The address of an experiment in MLflow's web pages.
 
     Attributes:
         experiment_id: MLflow's id of the experiment.
@@ -44,7 +44,7 @@ class ExperimentLink:
     def page(self, view: str | None) -> str:
         """Return the address, on the server, of a view; None: of MLflow's own page."""
         page = f"#/experiments/{self.experiment_id}/runs"
-        return f"{page}?{query(view)}" if view else page
+        return f"{page}?{make_view_query(view)}" if view else page
 
     def run_page(self, run_id: str) -> str:
         """Return the address, on the server, of a run's page."""

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What became of an export to MLflow.
+    """The result of an export to MLflow.
 
     Attributes:
         link: where the experiment is; None if MLflow could not be reached.
@@ -43,11 +43,11 @@ class ExportResult:
 def export_all(
     grid: Grid, tracker: Tracker | None = None, is_wanted: Callable[[], bool] = lambda: True
 ) -> ExportResult:
-    """Bring MLflow up to all records of a grid that nobody trains at present.
+    """Update MLflow from all records of a grid that no driver trains at present.
 
     Args:
         grid: the grid whose records are exported.
-        tracker: a connection to MLflow for this grid; made anew where there is none.
+        tracker: a connection to MLflow for this grid; None: connect here.
         is_wanted: asked before each record; the export ends where it returns False.
     """
     deadline = time.monotonic() + CONNECT_TIMEOUT_S

@@ -33,10 +33,11 @@ class Exporter:
         self._child = self._start_child()
 
     def _start_child(self) -> ChildProcess[ExportResult]:
+        """Return a new process that exports the grid's records."""
         return ChildProcess(serve_exporter, self._grid, os.getpid())
 
     def _send(self, item: str) -> bool:
-        """Send an item to the process, to a new one if it has died; return whether one runs."""
+        """Send an item to the exporting process, restarted if dead; return whether one runs."""
         if not self._child.is_alive and self._restarts_left:
             self._restarts_left -= 1
             logger.warning("the exporter's process has died (%d)", self._child.wait())
@@ -46,13 +47,13 @@ class Exporter:
         return self._child.is_alive
 
     def notify_change(self, trial_id: str) -> None:
-        """Have the record of a trial exported, since it has changed; return at once."""
+        """Tell the exporting process that a trial's record has changed; return at once."""
         self._send(trial_id)
 
     def poll_reachability(self) -> ExportResult | None:
-        """Return a result when MLflow has gone out of reach, with the error, or is back; else None.
+        """Return a result if MLflow has become unreachable or reachable again, else None.
 
-        Each change is returned once.
+        Each change is returned once; the result of an unreachable MLflow has the error.
         """
         try:
             return self._child.receive() if self._child.has_answer() else None

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def serve_exporter(driver: Connection, grid: Grid, driver_pid: int) -> None:
-    """Export the trials that the driver names, until it says `FINISH` or is gone.
+    """Export the trials whose ids the driver sends, until it sends `FINISH` or has ended.
 
     Args:
         driver: pipe from which ids of trials come and into which `ExportResult`s go.
@@ -56,7 +56,7 @@ def serve_exporter(driver: Connection, grid: Grid, driver_pid: int) -> None:
             break
         exports.export_if_due()
     if not exports.is_driven():
-        exports.show_as_killed()
+        exports.mark_runs_killed()
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _ContinuousExport:
     is_reported: bool = False
 
     def export_if_due(self) -> None:
-        """Export the waiting trials, unless none waits or an error is too recent."""
+        """Export the waiting trials, if there are any and the pause after an error is over."""
         if not self.waiting or time.monotonic() < self.not_before:
             return
         try:
@@ -102,7 +102,7 @@ class _ContinuousExport:
         self.not_before = time.monotonic() + self.pause_s
 
     def _export_waiting(self, tracker: Tracker) -> None:
-        """Export while there is a driver; the exporter of the next driver does the rest."""
+        """Export the waiting trials while the driver lives; a next driver exports the rest."""
         for record in sweep_folder(self.grid).load(sorted(self.waiting)).values():
             if not self.is_driven():
                 return
@@ -110,8 +110,11 @@ class _ContinuousExport:
             self.waiting.discard(record.trial_id)
         self.waiting.clear()
 
-    def show_as_killed(self) -> None:
-        """Show in MLflow what a dead driver left running as killed, unless another one drives."""
+    def mark_runs_killed(self) -> None:
+        """Set the MLflow runs that a dead driver left running to killed.
+
+        Nothing is done if a new driver runs the sweep.
+        """
         folder = sweep_folder(self.grid)
         try:
             tracker = self.tracker or Tracker(self.grid)
@@ -126,12 +129,13 @@ class _ContinuousExport:
 
 
 def _send(driver: Connection, result: ExportResult) -> None:
+    """Send a result to the driver; do nothing if the driver has ended."""
     with suppress(OSError):  # the driver is gone
         driver.send(result)
 
 
 def _receive_changes(driver: Connection, changed: queue.Queue[str]) -> None:
-    """Put what the driver sends into a queue, until the driver is gone."""
+    """Put the ids that the driver sends into the queue, until the driver has ended."""
     with suppress(EOFError, OSError):
         while True:
             changed.put(driver.recv())
@@ -142,10 +146,10 @@ def _receive_changes(driver: Connection, changed: queue.Queue[str]) -> None:
 
 
 def _collect_changes(changed: queue.Queue[str], waiting: set[str]) -> bool:
-    """Move ids from the queue to `waiting`, after a short wait for the first one.
+    """Move trial ids from the queue to `waiting`, after a short wait for the first one.
 
     Returns:
-        Whether the driver said `FINISH`.
+        Whether the driver sent `FINISH`.
     """
     try:
         item = changed.get(timeout=RETRY_S)

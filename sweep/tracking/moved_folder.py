@@ -20,7 +20,7 @@ ARTIFACTS = "mlruns"
 
 
 class MovedArtifacts(NamedTuple):
-    """Folder of the artifacts before and now; how many runs have no artifacts there."""
+    """The artifact folder before and after the move, and how many runs have no artifacts there."""
 
     before: Path
     now: Path

@@ -10,7 +10,7 @@ from sweep.planning.cost import Cell, cell_of
 from sweep.records.record import Record
 from sweep.tracking.cells import CellResults, Spread
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.notes import NOTE, experiment_note, replace_section, run_note
+from sweep.tracking.notes import NOTE, format_experiment_note, format_run_note, replace_section
 from sweep.tracking.runs import Runs
 from sweep.tracking.store import ignore_unsupported
 
@@ -33,8 +33,8 @@ class NoteWriter:
         self.cells = CellResults(grid.trials)
 
     def write_experiment_note(self) -> None:
-        """Write the experiment's note, unless the experiment has it."""
-        section = experiment_note(self.grid, self.link)
+        """Write the experiment's note, unless the experiment has this note already."""
+        section = format_experiment_note(self.grid, self.link)
         current = self.client.get_experiment(self.link.experiment_id).tags.get(NOTE, "")
         note = replace_section(current, f"{SECTION} {self.grid.name}", section)
         if note != current:
@@ -46,12 +46,12 @@ class NoteWriter:
         return replace_section("", SECTION, self._run_section(trial, None))
 
     def set_result(self, trial: GridTrial, record: Record) -> None:
-        """Take over the result of an exported record; write its cell's notes if all are there."""
+        """Set the result of an exported record; if its cell is finished, write the cell's notes."""
         if self.cells.set_result(trial, record) and self.cells.is_finished(cell_of(trial)):
             self._write_notes(cell_of(trial))
 
     def write_all(self) -> None:
-        """Bring the notes of all cells that have a result up to date, also of unfinished cells."""
+        """Update the notes of all cells that have a result, also of unfinished cells."""
         for cell in self.cells.cells_with_results():
             self._write_notes(cell)
 
@@ -71,4 +71,5 @@ class NoteWriter:
                     self.client.set_tag(state.run_id, NOTE, state.tags[NOTE])
 
     def _run_section(self, trial: GridTrial, spread: Spread | None) -> str:
-        return run_note(self.grid, self.link, self.runs, self.cells, trial, spread)
+        """Return the note of a trial's run."""
+        return format_run_note(self.grid, self.link, self.runs, self.cells, trial, spread)

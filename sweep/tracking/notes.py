@@ -38,7 +38,7 @@ def replace_section(note: str, name: str, section: str) -> str:
     return changed if len(changed) <= MAX_NOTE_LENGTH else note
 
 
-def experiment_note(grid: Grid, link: ExperimentLink) -> str:
+def format_experiment_note(grid: Grid, link: ExperimentLink) -> str:
     """Return the note of a sweep's experiment: the grid in short, links, and commands to type."""
     first = grid.trials[0].spec
     norms = list(dict.fromkeys(trial.norm for trial in grid.trials))
@@ -46,7 +46,7 @@ def experiment_note(grid: Grid, link: ExperimentLink) -> str:
     seeds = {trial.spec.seed for trial in grid.trials}
     num_seeds = count_noun(len(seeds), "seed")
     further = f", crossed with {_join_names(grid.extra_factors)}" if grid.extra_factors else ""
-    reference = f", held against {_code(grid.reference)}" if grid.reference else ""
+    reference = f", held against {_as_code(grid.reference)}" if grid.reference else ""
     first_ones = ""
     if len(grid.trials) > FETCHED_AT_ONCE:
         first_ones = (
@@ -54,12 +54,12 @@ def experiment_note(grid: Grid, link: ExperimentLink) -> str:
             f"trials the charts show the first ones, until you choose *Load more* below the list."
         )
     return f"""\
-### {_code(grid.name)}: how do {count_noun(len(norms), "norm")} hold up as the batch gets small?
+### {_as_code(grid.name)}: how do {count_noun(len(norms), "norm")} hold up as the batch gets small?
 
 - **Norms:** {_join_names(norms)}{reference}
 - **Batch sizes:** {", ".join(str(size) for size in sizes)}{further}
-- **Trials:** {len(grid.trials)}, of {num_seeds}; {_code(first.model.name)} on \
-{_code(first.data.name)}
+- **Trials:** {len(grid.trials)}, of {num_seeds}; {_as_code(first.model.name)} on \
+{_as_code(first.data.name)}
 {_format_preset(grid)}{_format_links(grid, link)}
 
 Grouped by seeds, a line or dot is a cell, that is a norm at a batch size: the mean over its seeds,
@@ -73,7 +73,7 @@ norm-sweep report {shlex.quote(grid.experiment)} --out report/{grid.name}
 ```"""
 
 
-def run_note(
+def format_run_note(
     grid: Grid,
     link: ExperimentLink,
     runs: Runs,
@@ -92,13 +92,13 @@ def run_note(
         spread: mean and standard deviation of the cell; None while it has no result.
     """
     spec = trial.spec
-    variant = f", {_code(str(trial.variant))}" if trial.variant else ""
+    variant = f", {_as_code(str(trial.variant))}" if trial.variant else ""
     return f"""\
-**{_code(trial.norm)} at batch size {spec.batch_size}{variant}, seed {spec.seed}**
+**{_as_code(trial.norm)} at batch size {spec.batch_size}{variant}, seed {spec.seed}**
 
 {_format_results(runs, link, cells, trial, spread)}
-- **Trained:** {_code(spec.model.name)} on {_code(spec.data.name)}, \
-{count_noun(spec.train.epochs, "epoch")}, in sweep {_code(grid.name)}
+- **Trained:** {_as_code(spec.model.name)} on {_as_code(spec.data.name)}, \
+{count_noun(spec.train.epochs, "epoch")}, in sweep {_as_code(grid.name)}
 {_format_links(grid, link)}
 
 Train it again and hold it against its record, bit by bit:
@@ -141,7 +141,8 @@ def _format_outcome(result: TrialResult) -> str:
     if not result.error:
         return text
     error = " ".join(result.error.split())
-    return f"{text}: {_code(error if len(error) < LONGEST_ERROR else error[:LONGEST_ERROR] + '…')}"
+    shown = error if len(error) < LONGEST_ERROR else error[:LONGEST_ERROR] + "…"
+    return f"{text}: {_as_code(shown)}"
 
 
 def _compare_with_cell(error: float, spread: Spread | None) -> str:
@@ -155,13 +156,14 @@ def _compare_with_cell(error: float, spread: Spread | None) -> str:
 
 
 def _format_error(result: TrialResult) -> str:
-    """Return ` 20.00 %`, or the outcome of a trial without a test error."""
+    """Return the test error as ` 20.00 %`, or the outcome of a trial without a test error."""
     if result.test_error is not None:
         return f" {result.test_error:.2f} %"
     return f" {result.outcome.value.replace('_', ' ')}" if result.outcome else ""
 
 
 def _format_links(grid: Grid, link: ExperimentLink) -> str:
+    """Return the Markdown links to the experiment's charts, or to all runs."""
     if not link.view:
         return f"- [All runs]({link.page(None)})"
     means, seeds = link.page(means_key(grid.name)), link.page(seeds_key(grid.name))
@@ -169,20 +171,22 @@ def _format_links(grid: Grid, link: ExperimentLink) -> str:
 
 
 def _reproduce_command(grid: Grid, trial: GridTrial) -> str:
+    """Return the command that trains the trial again and compares it with its record."""
     return f"norm-sweep reproduce {grid.arguments} {shlex.quote(trial.name)}"
 
 
 def _format_preset(grid: Grid) -> str:
-    return f"- **Edition:** {_code(str(grid.preset))}\n" if grid.preset else ""
+    """Return the Markdown line on the preset; empty for the full grid."""
+    return f"- **Edition:** {_as_code(str(grid.preset))}\n" if grid.preset else ""
 
 
 def _join_names(names: list[str] | tuple[str, ...]) -> str:
     """Return the first `MOST_LEVELS` names, and how many more there are."""
     more = f" and {len(names) - MOST_LEVELS} more" if len(names) > MOST_LEVELS else ""
-    return ", ".join(_code(name) for name in names[:MOST_LEVELS]) + more
+    return ", ".join(_as_code(name) for name in names[:MOST_LEVELS]) + more
 
 
-def _code(text: str) -> str:
+def _as_code(text: str) -> str:
     """Return the text as Markdown code, in which nothing is markup."""
     plain = re.sub(r"[`\s]+", " ", text)
     return f"`{plain}`"

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ExportedState:
-    """What MLflow has of a trial's run, as far as this process knows.
+    """The state of a trial's run in MLflow, as far as this process knows it.
 
     Attributes:
         run_id: MLflow's id of the run.
@@ -122,16 +122,17 @@ class Runs:
 
 def start_ms(record: Record) -> int | None:
     """Return when the first attempt began, in milliseconds since 1970; None before."""
-    return _ms(record.attempts[0].started) if record.attempts else None
+    return _to_milliseconds(record.attempts[0].started) if record.attempts else None
 
 
 def end_ms(record: Record) -> int | None:
     """Return when the last attempt ended, or else the last epoch, in milliseconds since 1970."""
     last = record.last_attempt
     if last and last.ended:
-        return _ms(last.ended)
+        return _to_milliseconds(last.ended)
     return record.epochs[-1].timestamp_ms if record.epochs else None
 
 
-def _ms(time: str) -> int:
+def _to_milliseconds(time: str) -> int:
+    """Return an ISO 8601 time in milliseconds since 1970."""
     return int(datetime.fromisoformat(time).timestamp() * 1000)

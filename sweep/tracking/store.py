@@ -48,7 +48,7 @@ def silence_mlflow() -> None:
 
 
 def connect_store() -> MlflowClient:
-    """Return a client of the store that MLflow's own environment variables name."""
+    """Return a client of the MLflow store that MLflow's environment variables name."""
     silence_mlflow()
     move_password_to_environment()
     import mlflow

@@ -42,11 +42,11 @@ def experiment_tags(grid: Grid) -> dict[str, str]:
         for (norm, variant, of_cell), sizes in groups.items()
         for i in range(0, len(of_cell), 500)
     ]
-    tags = dict(_in_parts(f"sweep.expected.{grid.name}", blocks))
-    tags |= _in_parts(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
+    tags = dict(_split_into_tags(f"sweep.expected.{grid.name}", blocks))
+    tags |= _split_into_tags(f"sweep.trials.{grid.name}", [trial.trial_id for trial in grid.trials])
     tags[f"sweep.grid.{grid.name}"] = json.dumps(grid.file_identity, ensure_ascii=False)
     if grid.left_out:
-        tags |= _in_parts(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid.left_out))
+        tags |= _split_into_tags(f"{LEFT_OUT}{grid.name}", left_out_as_json(grid.left_out))
     if grid.reference:
         tags[f"sweep.reference.{grid.name}"] = grid.reference
     return tags
@@ -64,7 +64,7 @@ def outdated_tags(grid: Grid, current: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _in_parts(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
+def _split_into_tags(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]]:
     """Yield tags `key`, `key:2`, … with the items as JSON lists of at most `MAX_TAG_LENGTH`."""
     part: list[str] = []
     length, number = 0, 1

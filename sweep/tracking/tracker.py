@@ -82,7 +82,7 @@ class Tracker:
         logger.info("connected to MLflow at %s, experiment %s", uri, experiment_id)
 
     def export(self, records: Iterable[Record], *, ended: bool = False) -> int:
-        """Bring MLflow up to these records.
+        """Update the MLflow runs of these records.
 
         Args:
             records: records of trials of the grid; others are ignored.
@@ -101,11 +101,11 @@ class Tracker:
         return num_exported
 
     def _export_record(self, record: Record, trial: GridTrial, ended: bool) -> bool:
-        """Bring a trial's run up to its record; return whether anything had to be written."""
+        """Update a trial's run from its record; return whether anything had to be written."""
         status = STATUS[record.outcome] if record.outcome else "KILLED" if ended else "RUNNING"
         tags = run_tags(record, trial, self.grid.name)
         tags |= {CELL: trial.cell_name, COLOUR: self.colours[trial.norm]}
-        digest = _digest(record, status, tags)
+        digest = _compute_digest(record, status, tags)
         state = self.runs.find_run(record)
         if state and state.tags.get(DIGEST) == digest:
             return False
@@ -136,13 +136,14 @@ class Tracker:
         state.tags = {**tags, DIGEST: digest, NOTE: state.tags.get(NOTE, "")}
 
     def _set_status(self, run_id: str, status: str, record: Record) -> None:
+        """Set the run to running, or to its final status with the time of its end."""
         if status == "RUNNING":
             self.client.update_run(run_id, status="RUNNING")
         else:
             self.client.set_terminated(run_id, status, end_time=end_ms(record))
 
     def _log_epochs(self, state: ExportedState, record: Record) -> None:
-        """Log the metrics of the epochs that the run has not got."""
+        """Log the metrics of the epochs that the run does not have yet."""
         from mlflow.entities import Metric
 
         metrics = [
@@ -156,6 +157,8 @@ class Tracker:
         state.num_epochs = len(record.epochs)
 
     def _log_params(self, run_id: str, record: Record) -> None:
+        """Log the fields of the record's spec as the run's params."""
+
         from mlflow.entities import Param
 
         params = [Param(key, _format_param(value)) for key, value in flatten_params(record.spec)]
@@ -163,7 +166,7 @@ class Tracker:
             self.client.log_batch(run_id, params=chunk)
 
 
-def _digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
+def _compute_digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
     """Return 16 hex digits that name all that a run shows."""
     content = record.to_json() + status.encode() + json.dumps(tags, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]
@@ -184,6 +187,7 @@ def _epoch_metrics(record: Record, epoch: EpochRecord) -> dict[str, float]:
 
 
 def _format_param(value: Any) -> str:
+    """Return a param's value as text, cut to the length that MLflow accepts."""
     text = json.dumps(value) if isinstance(value, list | dict) else str(value)
     return text if len(text) <= MAX_PARAM_LENGTH else text[:MAX_PARAM_LENGTH] + "…"
 

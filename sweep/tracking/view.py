@@ -130,8 +130,8 @@ class ChartView:
         return f"{TAG}{self.key}", json.dumps(self.state, separators=(",", ":"))
 
 
-def query(key: str) -> str:
-    """Return the query of an experiment's address that opens the view of this key."""
+def make_view_query(key: str) -> str:
+    """Return the query part of an experiment's URL that opens the view with this key."""
     return f"{urlencode({'viewStateShareKey': key, 'compareRunsMode': 'CHART'})}&{MODEL_TRAINING}"
 
 
@@ -148,8 +148,8 @@ def seeds_key(sweep: str) -> str:
 def chart_views(grid: Grid) -> tuple[ChartView, ChartView]:
     """Return the two views of a sweep: its cells, and its seeds."""
     return (
-        ChartView(means_key(grid.name), _state(grid, grouped=True)),
-        ChartView(seeds_key(grid.name), _state(grid, grouped=False)),
+        ChartView(means_key(grid.name), _build_view_state(grid, grouped=True)),
+        ChartView(seeds_key(grid.name), _build_view_state(grid, grouped=False)),
     )
 
 
@@ -159,7 +159,7 @@ def norm_colours(grid: Grid) -> dict[str, str]:
     return {norm: COLOURS[i % len(COLOURS)] for i, norm in enumerate(norms)}
 
 
-def _state(grid: Grid, *, grouped: bool) -> ViewState:
+def _build_view_state(grid: Grid, *, grouped: bool) -> ViewState:
     """Return the state of the page that shows a grid's runs, grouped by cell or each by itself."""
     all_at_once = len(grid.trials) <= FETCHED_AT_ONCE
     state: ViewState = {
@@ -173,8 +173,8 @@ def _state(grid: Grid, *, grouped: bool) -> ViewState:
         "datasetsFilter": [],
         "runsHiddenMode": "SHOW_ALL",
         "selectedColumns": COLUMNS,
-        "compareRunCharts": list(_charts()),
-        "compareRunSections": list(_sections(grouped=grouped)),
+        "compareRunCharts": list(_build_charts()),
+        "compareRunSections": list(_build_sections(grouped=grouped)),
         "isAccordionReordered": True,
         "autoRefreshEnabled": True,
         "hideEmptyCharts": True,
@@ -191,13 +191,14 @@ def _state(grid: Grid, *, grouped: bool) -> ViewState:
 
 
 def _group_by_cell() -> Grouping:
+    """Return the grouping of runs by cell, with the mean over seeds."""
     return {
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": CELL}],
     }
 
 
-def _charts() -> Iterator[Chart]:
+def _build_charts() -> Iterator[Chart]:
     """Yield the charts in their order: errors by batch size, errors by cell, learning curves."""
     yield _scatter_by_batch_size("test_error")
     yield {
@@ -229,6 +230,7 @@ def _charts() -> Iterator[Chart]:
 
 
 def _scatter_by_batch_size(metric: str) -> Chart:
+    """Return a scatter chart of a metric against the batch size."""
     return {
         "type": "SCATTER",
         "uuid": f"{metric}-by-size",
@@ -241,7 +243,7 @@ def _scatter_by_batch_size(metric: str) -> Chart:
     }
 
 
-def _sections(*, grouped: bool) -> Iterator[Section]:
+def _build_sections(*, grouped: bool) -> Iterator[Section]:
     """Yield the sections of charts.
 
     MLflow adds a chart of each further metric to the last two sections, which begin folded.

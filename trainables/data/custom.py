@@ -55,6 +55,7 @@ def has_root_parameter(name: str) -> bool:
 
 
 def _requires_root(name: str) -> bool:
+    """Return whether a custom data set has a parameter `root` without a default."""
     parameters = keyword_parameters(_import_dataset(name))
     return any(p.name == "root" and p.default is p.empty for p in parameters)
 
@@ -68,10 +69,12 @@ def complete_data_options(spec: DataSpec) -> DataSpec:
     anyway = ("root",) if _stated_root(spec.name) else ()
     if not anyway and "root" not in spec.options and _requires_root(spec.name):
         raise ValueError(
-            f"{_label(spec.name)} has a parameter 'root', its folder, and none is stated; "
+            f"{_quote_name(spec.name)} has a parameter 'root', its folder, and none is stated; "
             f"write data: {{name: {spec.name}, root: …}}"
         )
-    options = complete_options(_label(spec.name), _import_dataset(spec.name), spec.options, anyway)
+    options = complete_options(
+        _quote_name(spec.name), _import_dataset(spec.name), spec.options, anyway
+    )
     return replace(spec, options=options)
 
 
@@ -88,7 +91,7 @@ def _stated_root(name: str) -> str:
 
 
 def _facts_key(spec: DataSpec) -> Key:
-    """Return the key under which the facts of the spec's data set are kept."""
+    """Return the key of the spec's data set in this process's cache of facts."""
     return spec.name, Options(complete_data_options(spec).options), _stated_root(spec.name)
 
 
@@ -119,8 +122,8 @@ def _require_digest(spec: DataSpec, found: str) -> None:
     """Raise `DataUnavailable` if the spec states a digest other than `found`."""
     if spec.digest and found != spec.digest:
         raise DataUnavailable(
-            f"{_label(spec.name)} has other images or labels than are asked for: expected the "
-            f"digest {spec.digest}, found {found}"
+            f"{_quote_name(spec.name)} has other images or labels than are asked for: expected "
+            f"the digest {spec.digest}, found {found}"
         )
 
 
@@ -148,9 +151,9 @@ def require_repeatable_data(spec: DataSpec) -> None:
     """
     if _digest_in_new_process(spec) != custom_dataset_facts(spec).digest:
         raise DataUnavailable(
-            f"{_label(spec.name)} has other images or labels in another process: trials could not "
-            f"be compared; draw from a generator with a fixed seed, sort what comes from a set, "
-            f"and use no process id or hash of strings"
+            f"{_quote_name(spec.name)} has other images or labels in another process: trials could "
+            f"not be compared; draw from a generator with a fixed seed, sort what comes from a "
+            f"set, and use no process id or hash of strings"
         )
 
 
@@ -178,7 +181,7 @@ def _digest_in_new_process(spec: DataSpec) -> str:
     )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        raise DataUnavailable(f"{_label(spec.name)} cannot be read in another process: {why}")
+        raise DataUnavailable(f"{_quote_name(spec.name)} cannot be read in another process: {why}")
     return done.stdout.split()[-1]
 
 
@@ -189,7 +192,7 @@ def _read_once(name: str, options: Options, root: str) -> CustomData:
     before = _facts.setdefault((name, options, root), data.facts)
     if before != data.facts:
         raise DataUnavailable(
-            f"{_label(name)} has other images or labels than when it was read before: trials "
+            f"{_quote_name(name)} has other images or labels than when it was read before: trials "
             f"could not be compared; draw from a generator with a fixed seed, and leave its files "
             f"as they are while a sweep runs"
         )
@@ -201,14 +204,16 @@ def _call_dataset(name: str, options: Mapping[str, Any]) -> CustomData:
     try:
         found = _import_dataset(name)(**options)
     except Exception as error:
-        raise DataUnavailable(f"{_label(name)} cannot be read: {describe_error(error)}") from error
+        raise DataUnavailable(
+            f"{_quote_name(name)} cannot be read: {describe_error(error)}"
+        ) from error
     try:
         return validate_arrays(found)
     except ValueError as error:
-        raise DataUnavailable(f"{_label(name)}: {error}") from None
+        raise DataUnavailable(f"{_quote_name(name)}: {error}") from None
 
 
-def _label(name: str) -> str:
+def _quote_name(name: str) -> str:
     """Return the data set's name as messages give it."""
     return f"data set {name!r}"
 
@@ -216,4 +221,4 @@ def _label(name: str) -> str:
 def _import_dataset(name: str) -> Callable[..., Any]:
     """Return the callable that the name refers to; imports its module."""
     wanted = f"that returns a dict of {', '.join(KEYS)}"
-    return import_callable(name, label=_label(name), wanted=wanted)
+    return import_callable(name, label=_quote_name(name), wanted=wanted)

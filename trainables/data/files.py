@@ -58,7 +58,10 @@ def _checksums(name: str) -> dict[str, str]:
 
 
 def _idx_sizes(name: str) -> dict[str, int]:
-    """Return the bytes of Fashion-MNIST's files: a header of 16 or 8, and a byte a value."""
+    """Return the size in bytes of each of Fashion-MNIST's files.
+
+    A file has a header of 16 or 8 bytes, and a byte a value.
+    """
     if name != "fashion_mnist":
         return {}
     info = DATASETS[name]

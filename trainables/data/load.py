@@ -129,9 +129,10 @@ def _channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _take_balanced(split: Split, count: int) -> Split:
-    """Return the `count` examples that come first when classes take turns in a fixed shuffle.
+    """Return `count` examples of a split, as equally many of each class as possible.
 
-    The examples keep the split's own order, so that all of a split is the split itself.
+    They come first in a fixed shuffle in which classes take turns, and keep the split's own order,
+    so that all of a split is the split itself.
     """
     if count == len(split):
         return split

@@ -50,7 +50,7 @@ def full_dataset_info(spec: DataSpec) -> DatasetInfo:
 
 
 def dataset_info(spec: DataSpec) -> DatasetInfo:
-    """Return the data set's entry as the spec limits it; `shape` is that of a model's input.
+    """Return dimensions of the data set under the limits of the spec; `shape` is a model input's.
 
     Raises:
         ValueError: an unknown name, a limit beyond what the data set has, or images smaller than

@@ -122,7 +122,7 @@ def _describe_damage(name: str, folder: Path, error: Exception) -> str:
 
 
 def _require_trainable(name: str) -> None:
-    """Raise `DataUnavailable` for a data set of which only the dimensions are known."""
+    """Raise `DataUnavailable` for a data set without images, known by its dimensions alone."""
     if name in DATASETS and not DATASETS[name].trainable:
         raise DataUnavailable(
             f"{name} is known here by its dimensions alone: parameters can be counted, but "

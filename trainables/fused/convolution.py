@@ -19,7 +19,7 @@ torch's convolutions are slower, and the limit is this number times the stride s
 
 
 class Window(NamedTuple):
-    """The receptive fields of a convolution: square windows on a map of `(height, width)`."""
+    """Kernel size, stride and padding of a square convolution, and the size of its input map."""
 
     height: int
     width: int
@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
 
 class FusedConvolution(nn.Module):
-    """S convolutions: `(B, S in, H, W)` to `(B, S out, H', W')`, differentiable once.
+    """S convolutions as one layer: `(B, S in, H, W)` to `(B, S out, H', W')`, differentiable once.
 
     Args:
         one: a convolution for which `is_supported_convolution` is true.

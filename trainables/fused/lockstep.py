@@ -16,7 +16,7 @@ from trainables.training import Trial
 
 
 class SingleTrial:
-    """One trial with the interface of `FusedTrials`."""
+    """One trial with the methods of `FusedTrials`, for trials that are not fused."""
 
     def __init__(self, trial: Trial) -> None:
         self.trials = [trial]
@@ -27,7 +27,10 @@ class SingleTrial:
             velocity.data = velocity.data.contiguous()
 
     def pause_switching(self, is_switching_paused: bool) -> None:
-        """Pause, or resume, switching between eager and compiled steps, while widths are timed."""
+        """Set whether the trial keeps its present kind of steps, eager or compiled.
+
+        The switch is paused while the speed of different numbers of fused networks is compared.
+        """
         self.trials[0].steps.is_switching_paused = is_switching_paused
 
     def advance(self) -> list[Progress]:

@@ -116,28 +116,28 @@ class FusedNetwork:
     @torch.no_grad()
     def _share_state(self, wide: nn.Module, layers: Sequence[nn.Module]) -> None:
         """Make the layers' tensors parts of the wide layer's, and replace counters by its own."""
-        for parameter, *own in zip(
+        for parameter, *parts in zip(
             wide.parameters(), *(x.parameters() for x in layers), strict=True
         ):
-            shared = self._shared_tensor(wide, parameter, own)
-            parameter.data = shared.join(own)
+            shared = self._shared_tensor(wide, parameter, parts)
+            parameter.data = shared.join(parts)
             self.parameters.append(shared)
-        for buffer, *own in zip(wide.buffers(), *(x.buffers() for x in layers), strict=True):
+        for buffer, *parts in zip(wide.buffers(), *(x.buffers() for x in layers), strict=True):
             if buffer.dim():
-                buffer.data = self._shared_tensor(wide, buffer, own).join(own)
+                buffer.data = self._shared_tensor(wide, buffer, parts).join(parts)
                 continue
-            buffer.copy_(own[0])
-            for each in own:
+            buffer.copy_(parts[0])
+            for each in parts:
                 each.data = buffer.data
 
-    def _shared_tensor(self, wide: nn.Module, whole: T, own: Sequence[T]) -> SharedTensor[T]:
+    def _shared_tensor(self, wide: nn.Module, whole: T, parts: Sequence[T]) -> SharedTensor[T]:
         """Return the record of one wide tensor and the models' tensors."""
 
         def split_by_model(together: Tensor) -> Tensor:
-            """Return a view of `(S, ...)` whose parts have the shape of a model's tensor."""
-            return together.view(self.num_networks, *own[0].shape)
+            """Return a view of the fused tensor, `(S, ...)`, with a model's tensor in each part."""
+            return together.view(self.num_networks, *parts[0].shape)
 
-        return SharedTensor(whole, tuple(own), getattr(wide, "split_by_model", split_by_model))
+        return SharedTensor(whole, tuple(parts), getattr(wide, "split_by_model", split_by_model))
 
 
 def _widen_layer(one: nn.Module, num_networks: int) -> nn.Module:

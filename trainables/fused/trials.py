@@ -72,12 +72,15 @@ class FusedTrials:
         self.steps.restore_position(first.steps.number, first.steps.compiled)
 
     def pause_switching(self, is_switching_paused: bool) -> None:
-        """Pause, or resume, switching between eager and compiled steps, while widths are timed."""
+        """Set whether the trials keep their present kind of steps, eager or compiled.
+
+        The switch is paused while the speed of different numbers of fused networks is compared.
+        """
         self.steps.is_switching_paused = is_switching_paused
 
     @property
     def finished(self) -> bool:
-        """Whether no trial is left in training, or no epoch."""
+        """Whether no trial is left in training, or all epochs have run."""
         return not self.trials or self.trials[0].finished
 
     def advance(self) -> list[Progress]:

@@ -19,7 +19,7 @@ MAX_NETWORKS = 8
 
 
 class WidthSelector:
-    """The number of networks side by side: a fixed one, or else the fastest.
+    """Selects how many trials train as one network: a fixed number, or else the fastest.
 
     Every width is tried for some steps of the training itself, which count like all others: first
     one network at a time, then all at once, then a half, a quarter, … of them. No time is lost but

@@ -45,7 +45,11 @@ def complete_model_options(spec: ModelSpec) -> ModelSpec:
 def build_custom_model(
     spec: ModelSpec, *, in_channels: int, num_classes: int, norm: NormFactory
 ) -> nn.Module:
-    """Return the model that the callable builds; raises `Infeasible` if it returns none."""
+    """Return the model that the user's callable builds.
+
+    Raises:
+        Infeasible: the callable returns no `nn.Module`.
+    """
     from torch import nn
 
     try:

@@ -40,7 +40,7 @@ class BasicBlock(torchvision_resnet.BasicBlock):  # type: ignore[misc]
         """Return the block's output for `(B, in, H, W)`."""
         y = self.activation1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return self.relu(y + _shortcut(self, x))  # type: ignore[no-any-return]
+        return self.relu(y + _apply_shortcut(self, x))  # type: ignore[no-any-return]
 
 
 class Bottleneck(torchvision_resnet.Bottleneck):  # type: ignore[misc]
@@ -53,10 +53,10 @@ class Bottleneck(torchvision_resnet.Bottleneck):  # type: ignore[misc]
         y = self.activation1(self.bn1(self.conv1(x)))
         y = self.activation2(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return self.relu(y + _shortcut(self, x))  # type: ignore[no-any-return]
+        return self.relu(y + _apply_shortcut(self, x))  # type: ignore[no-any-return]
 
 
-def _shortcut(block: Any, x: Tensor) -> Tensor:
+def _apply_shortcut(block: Any, x: Tensor) -> Tensor:
     """Return the input of the block's sum that bypasses its convolutions."""
     return x if block.downsample is None else block.downsample(x)
 

@@ -72,9 +72,9 @@ class SmallResNet(nn.Module):
         self.conv1 = build_conv(in_channels, width, 3)
         self.norm1 = norm(width)
         self.activation1 = build_activation_after(self.norm1)
-        self.stage1 = _stage(width, width, 1, blocks=blocks_per_stage, norm=norm)
-        self.stage2 = _stage(width, 2 * width, 2, blocks=blocks_per_stage, norm=norm)
-        self.stage3 = _stage(2 * width, 4 * width, 2, blocks=blocks_per_stage, norm=norm)
+        self.stage1 = _build_stage(width, width, 1, blocks=blocks_per_stage, norm=norm)
+        self.stage2 = _build_stage(width, 2 * width, 2, blocks=blocks_per_stage, norm=norm)
+        self.stage3 = _build_stage(2 * width, 4 * width, 2, blocks=blocks_per_stage, norm=norm)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4 * width, num_classes)
 
@@ -85,7 +85,7 @@ class SmallResNet(nn.Module):
         return self.fc(self.pool(x).flatten(1))  # type: ignore[no-any-return]
 
 
-def _stage(
+def _build_stage(
     in_channels: int, out_channels: int, stride: int, *, blocks: int, norm: NormFactory
 ) -> nn.Sequential:
     """Return `blocks` basic blocks, of which the first has the stride."""

@@ -61,7 +61,7 @@ def run_batch(
 
 
 class Steps:
-    """The optimizer's steps of a trial, or of several trials side by side.
+    """Takes the optimizer's steps of a trial, or of several trials side by side, eagerly.
 
     Args:
         model: receives a batch at a time.

@@ -40,7 +40,7 @@ Capture: TypeAlias = Callable[[Work], Work]
 
 
 def capture_steps(work: Work) -> Work:
-    """Return a function that replays the work from a CUDA graph."""
+    """Return a function that replays the computation `work` from a captured CUDA graph."""
     current = torch.cuda.current_stream()
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(current)
@@ -55,7 +55,7 @@ def capture_steps(work: Work) -> Work:
 
 
 def reason_not_graphable(spec: TrialSpec, model: nn.Module) -> str | None:
-    """Return what prevents capturing a trial's steps, in a few words; None if nothing is known."""
+    """Return why a trial's steps cannot be captured in a CUDA graph; None if no reason is known."""
     if spec.train.watch is not None or spec.train.extra_metrics:
         return "`watch` and `extra_metrics` read the model at every step"
     if any("Dropout" in type(layer).__name__ for layer in model.modules()):

@@ -20,7 +20,7 @@ TIMED_S, TIMED_CHUNKS = 0.3, 3
 
 
 class Policy(Protocol):
-    """Decides before each chunk whether to compile, and is told how long the chunk took."""
+    """Decides before each chunk whether to compile it, from the times of the chunks before."""
 
     def should_compile(self, number: int) -> bool:
         """Whether step `number`, counted from 0, is to run compiled."""
@@ -100,10 +100,10 @@ class StepTimes:
 
 
 class AutoPolicy:
-    """A policy that compiles if the remaining steps repay it, and only while compiled is faster.
+    """A policy that compiles if the remaining steps save more time than compilation takes.
 
     The first steps are eager. If the speed-up is unknown, the steps are compiled if the trial would
-    lose little without any speed-up.
+    lose little without any speed-up. Compiled steps that prove slower than eager ones are given up.
 
     Args:
         num_steps: optimizer steps of the whole trial.
@@ -123,7 +123,7 @@ class AutoPolicy:
         self._is_settled = False
 
     def should_compile(self, number: int) -> bool:
-        """Decide anew before each chunk until compiled steps have been timed, then no more."""
+        """Whether compiling pays, decided anew until compiled steps have been timed."""
         step_s = self._eager.step_s
         if not self._is_compiling and not self._is_settled and step_s is not None:
             self._is_compiling = is_worth_compiling(

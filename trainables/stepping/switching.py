@@ -95,7 +95,10 @@ def build_auto_policy(cell: str, model: nn.Module, num_steps: int) -> AutoPolicy
 
 
 class SwitchingSteps(Steps):
-    """Steps that a policy switches between compiled and eager; `compiled` lists the former."""
+    """Steps that run compiled or eagerly, as a policy decides before each chunk.
+
+    `compiled` holds the ranges of the steps that ran compiled.
+    """
 
     def __init__(
         self, model: nn.Module, optimizer: Sgd, spec: TrialSpec, policy: Policy, cell: str
@@ -133,7 +136,7 @@ class SwitchingSteps(Steps):
             self.policy.observe(num_steps, seconds, compiled=self.is_compiled)
 
     def restore_position(self, number: int, compiled: Ranges) -> None:
-        """Set the position as in `Steps`; from now on the last step's way of running is kept."""
+        """Set how many steps were taken and which ran compiled; keep the kind of the last step."""
         super().restore_position(number, compiled)
         if compiled and not isinstance(self.policy, FixedRanges):
             self.policy = FixedRanges(compiled)

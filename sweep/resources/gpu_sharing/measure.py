@@ -68,13 +68,13 @@ def measure_gpu_shares(
     *,
     is_remote: bool,
 ) -> GpuShares:
-    """Return the shares of the run's trials, measured on a GPU where that is worth while.
+    """Return how many trials share a GPU in each cell, measured on a GPU if that is worth the time.
 
-    A cell that cannot be measured has a GPU to itself: no sweep fails for that.
+    A cell that cannot be measured has a GPU to itself: no sweep fails because of a measurement.
 
     Args:
         plan: what is to be trained.
-        capacity: what there is to train on.
+        capacity: the CPUs and GPUs to train on.
         on_message: called with a line that says how many trials share a GPU, and why.
         report_stage: a context manager that describes the measurement of a cell to a person.
         is_remote: whether the GPUs are a cluster's.
@@ -90,7 +90,7 @@ def measure_gpu_shares(
     cells = unmeasured_cells(plan, plan.missing(), known)
     why_not = reason_not_measured(plan, capacity, cells) if cells else None
     if cells and why_not is None:
-        setup = _Measuring(grid, capacity, is_remote, on_message, report_stage)
+        setup = _MeasurementSetup(grid, capacity, is_remote, on_message, report_stage)
         for trial, probe in _measure_cells(setup, cells):
             name = trial.name.rpartition("-s")[0]
             known[workload_id(grid, trial)] = CellMeasurement(probe, setting, name)
@@ -105,7 +105,9 @@ def measure_gpu_shares(
     return GpuShares(grid, capacity, per_gpu)
 
 
-class _Measuring(NamedTuple):
+class _MeasurementSetup(NamedTuple):
+    """What the measurements of a run have in common: the grid, the GPUs, and where to report."""
+
     grid: FeasibleGrid
     capacity: Capacity
     is_remote: bool
@@ -113,13 +115,14 @@ class _Measuring(NamedTuple):
     report_stage: ReportStage
 
     def note(self, line: str) -> None:
+        """Send the user a note."""
         self.on_message(Message(Level.NOTE, line))
 
 
 def _measure_cells(
-    setup: _Measuring, cells: Sequence[GridTrial]
+    setup: _MeasurementSetup, cells: Sequence[GridTrial]
 ) -> Iterator[tuple[GridTrial, ThroughputProbe]]:
-    """Yield the probe of each cell that can be measured, on a GPU that is held meanwhile."""
+    """Yield the probe of each cell that can be measured; a GPU is reserved for this."""
     import ray
     from ray.exceptions import RayActorError
 
@@ -148,7 +151,7 @@ def _measure_cells(
 
 
 def _workload(grid: FeasibleGrid, trial: GridTrial) -> WorkloadSpec:
-    """Return the trial, or as many seeds of its cell as a worker trains side by side."""
+    """Return the workload to measure: the trial, or the seeds of its cell that a worker trains."""
     wanted = seeds_side_by_side(grid, trial)
     number = MAX_NETWORKS if isinstance(wanted, str) else wanted
     seeds = [other.spec for other in grid.trials if cell_of(other) == cell_of(trial)]
@@ -163,5 +166,6 @@ def _workload(grid: FeasibleGrid, trial: GridTrial) -> WorkloadSpec:
 
 
 def _last_line(error: Exception) -> str:
+    """Return the last line of an error's message."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else describe_error(error)

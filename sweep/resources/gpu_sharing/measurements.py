@@ -19,7 +19,7 @@ SHARING = "sharing.json"
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a cell was measured: names of the GPUs, and the state of MPS where it is known."""
+    """Where a cell was measured: the names of the GPUs, and the state of NVIDIA's MPS if known."""
 
     gpus: str
     mps: str | None = None
@@ -35,7 +35,7 @@ class CellMeasurement:
 
 
 def workload_id(grid: FeasibleGrid, trial: GridTrial) -> str:
-    """Return a name of what a trial's cell computes, whatever its seeds and number of epochs."""
+    """Return an id of the computation of a trial's cell, whatever its seeds and epochs."""
     same = replace(trial.spec.train, epochs=1, schedule=ScheduleSpec())
     spec = replace(trial.spec, seed=0, train=same)
     graphs = "-graphs" if grid.resources.cuda_graphs else ""

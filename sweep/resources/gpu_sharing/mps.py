@@ -17,7 +17,7 @@ PIPES = "/tmp/nvidia-mps"
 
 
 class Mps(StrEnum):
-    """State of MPS: it runs, it is installed but does not run, it is not installed."""
+    """State of NVIDIA's Multi-Process Service: running, stopped, or not installed."""
 
     ON = "on"
     OFF = "off"
@@ -25,7 +25,7 @@ class Mps(StrEnum):
 
 
 def mps_state() -> Mps:
-    """Return the state of MPS, from the daemon's process id and the installed program."""
+    """Return the state of MPS, from the daemon's process and the installed program."""
     folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or PIPES)
     try:
         os.kill(int((folder / f"{CONTROL}.pid").read_text()), 0)

@@ -70,11 +70,11 @@ class ProbeProcess:
             The memory that the process then uses; `RuntimeError` where a trial does not train, and
             its subclass `BrokenProcessPool` where the process has died.
         """
-        return self._executor.submit(_prepare, workload)
+        return self._executor.submit(_build_workload, workload)
 
     def train(self, seconds: float) -> Future[float]:
         """Have the process train the prepared workload; return its steps per second."""
-        return self._executor.submit(_train, seconds)
+        return self._executor.submit(_train_workload, seconds)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -87,6 +87,7 @@ _workload: Workload | None = None
 
 
 def _initialise_process(import_paths: tuple[str, ...]) -> None:
+    """Prepare a new process of the pool: end it with its parent, silence it, set import paths."""
     end_with_parent()  # a pool's process would outlive a killed parent
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what custom layers print
@@ -94,7 +95,9 @@ def _initialise_process(import_paths: tuple[str, ...]) -> None:
     put_custom_modules_last(import_paths)
 
 
-def _prepare(spec: WorkloadSpec) -> DeviceMemory:
+def _build_workload(spec: WorkloadSpec) -> DeviceMemory:
+    """Build the workload in the pool's process, warm it up, and return the memory that it uses."""
+
     import torch
 
     from trainables.errors import describe_error
@@ -122,7 +125,9 @@ def _prepare(spec: WorkloadSpec) -> DeviceMemory:
     return workload.memory()
 
 
-def _train(seconds: float) -> float:
+def _train_workload(seconds: float) -> float:
+    """Train the workload of this process for `seconds`; return its steps per second."""
+
     from trainables.errors import describe_error
 
     global _workload

@@ -93,6 +93,7 @@ class ProbeProcessPool:
         return self._processes[:number]
 
     def _start_process(self) -> ProbeProcess:
+        """Return a new process of the pool."""
         return ProbeProcess(self._import_paths)
 
     def _wait_for(self, answer: Future[Answer]) -> Answer:

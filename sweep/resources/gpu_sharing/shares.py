@@ -47,7 +47,7 @@ class GpuShares:
         return self.capacity.shares(self.grid, number)
 
     def slots_at_first(self, plan: Plan) -> int:
-        """Return how many of the missing trials run at once, with the first share of each."""
+        """Return how many of the missing trials run at once if each has its first share."""
         return self.slots(plan, {t.trial_id: self.shares(t)[0] for t in plan.missing()})
 
     def slots(self, plan: Plan, shares: Mapping[str, Share], costs: CostModel | None = None) -> int:
@@ -83,7 +83,7 @@ def unmeasured_cells(
 
 
 def reason_not_measured(plan: Plan, capacity: Capacity, cells: Sequence[GridTrial]) -> str | None:
-    """Return why it does not pay to measure these cells; None where it pays."""
+    """Return why measuring these cells would take longer than it saves; None if it pays."""
     missing = plan.missing()
     num_gpus = int(sum(node["GPU"] for node in capacity.gpu_nodes))
     if len(missing) <= num_gpus:

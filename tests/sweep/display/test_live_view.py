@@ -18,7 +18,7 @@ from sweep.display.live_view import (
     format_trial_end,
 )
 from sweep.display.observer import live_display
-from sweep.events import report_training, trial_ended
+from sweep.events import make_trial_ended, report_training
 from sweep.execution.state import SweepState
 from trainables.spec import Outcome
 
@@ -128,7 +128,7 @@ def test_the_line_of_a_trials_end() -> None:
     state = board(grid)
     trial = grid.trials[0]
     state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.DIVERGED, None)
-    line = format_trial_end(trial_ended(state, state.states[trial.trial_id]))
+    line = format_trial_end(make_trial_ended(state, state.states[trial.trial_id]))
     assert line == "[ 1/20] batchnorm-bs016-s0 diverged: test error 7.00 %"
 
 
@@ -138,7 +138,7 @@ def test_a_failed_trial_is_told_with_its_reason() -> None:
     trial = grid.trials[0]
     traceback = "Traceback (most recent call last):\n  File ...\nRuntimeError: a bug\n"
     state.report(trial.trial_id, 3, 7.0, 0.0, Outcome.FAILED, traceback)
-    line = format_trial_end(trial_ended(state, state.states[trial.trial_id]))
+    line = format_trial_end(make_trial_ended(state, state.states[trial.trial_id]))
     assert line == "[1/8] batchnorm-bs016-s0 failed: RuntimeError: a bug"
 
 

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 from small_grids import load, record_of, save
 
-from sweep.display.json_data import status_data
+from sweep.display.json_data import build_status_data
 from sweep.display.status import print_status
 from sweep.records.trial_log import TRIAL_LOG, append_to_log
 from trainables.spec import Outcome
@@ -30,5 +30,5 @@ def test_status_names_the_log_of_a_failed_trial() -> None:
     place = f"{plan.folder.trial(logged.trial_id).storage.uri}/{TRIAL_LOG}"
     lines = [line for line in console.file.getvalue().splitlines() if TRIAL_LOG in line]
     assert [line.strip() for line in lines] == [place]
-    logs = {trial["trial_id"]: trial["log"] for trial in status_data(plan, None)["trials"]}
+    logs = {trial["trial_id"]: trial["log"] for trial in build_status_data(plan, None)["trials"]}
     assert logs == {logged.trial_id: place, unlogged.trial_id: None, done.trial_id: None}

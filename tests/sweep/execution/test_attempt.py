@@ -14,7 +14,7 @@ import pytest
 import torch
 from small_assignments import assignment, folder_of, train, without_times
 
-from sweep.execution.assignment import Assignment, assignments_of, trial_ids
+from sweep.execution.assignment import Assignment, parse_assignments, trial_ids
 from sweep.execution.attempt import Attempt
 from sweep.grid.preset_changes import Preset, PresetChanges, Replacement
 from sweep.records.attempt_info import TrialError
@@ -74,9 +74,9 @@ def test_a_trial_keeps_which_test_examples_were_right() -> None:
     record = train(given, steps=1)
     assert record.edition == "small edition: 3 seeds for 5"
     assert record.preset == changes.to_dict()
-    assert folder_of(given).correct() is None
+    assert folder_of(given).load_correct() is None
     (*_, last) = train(given).epochs
-    content = folder_of(given).correct()
+    content = folder_of(given).load_correct()
     assert content is not None
     right = np.unpackbits(np.load(io.BytesIO(content)), count=32)
     assert 100 * (1 - right.mean()) == pytest.approx(last.test_error)
@@ -295,5 +295,5 @@ def test_an_assignment_survives_the_way_to_a_worker() -> None:
     there = Assignment.from_dict(plain)
     assert replace(there, import_paths=tuple(there.import_paths)) == given
     config = {"assignments": json.dumps([plain, plain]), "width": 2}
-    assert assignments_of(config) == [there, there]
+    assert parse_assignments(config) == [there, there]
     assert trial_ids(config) == [given.spec.trial_id] * 2

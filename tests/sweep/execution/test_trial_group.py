@@ -75,7 +75,7 @@ def test_each_seed_has_the_record_that_it_has_alone(width: int) -> None:
         assert_alike(record, train(replace(each, sweep_uri=os.path.abspath("runs/alone"))))
         assert record.outcome is Outcome.COMPLETED
         assert record.weights_digest
-        assert folder_of(each).correct()
+        assert folder_of(each).load_correct()
     widths = [record.fused for record in records(given)]
     assert widths == {2: [2, 2, 2, 2], 3: [3, 3, 3, None], 4: [4, 4, 4, 4]}[width]
 

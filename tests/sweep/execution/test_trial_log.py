@@ -63,9 +63,8 @@ def test_a_second_attempt_appends_and_names_one_that_was_lost() -> None:
     lost, last = attempt.record.attempts
     lines = texts(log_of(given))
     assert sum("starts on" in line for line in lines) == 2
-    assert (
-        f"attempt {lost.id} on {lost.host} ended without a message: its process was lost"
-        in (lines)
+    assert f"attempt {lost.id} on {lost.host} ended without a message: its process was lost" in (
+        lines
     )
     (again,) = (line for line in lines if line.startswith(f"attempt {last.id} starts"))
     assert again.endswith(", at epoch 1, step 0")

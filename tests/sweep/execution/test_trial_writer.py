@@ -68,22 +68,22 @@ def test_training_does_not_wait_for_the_disk_but_whoever_is_told_does(
     folder: TrialFolder, slow: threading.Event
 ) -> None:
     commits = TrialWriter(folder, 60)
-    commits.record(begun())
-    commits.checkpoint(Small())  # type: ignore[arg-type]
-    commits.correct_examples(b"bits")
+    commits.write_record(begun())
+    commits.write_checkpoint(Small())  # type: ignore[arg-type]
+    commits.write_correct_examples(b"bits")
     assert not commits.is_reported
     assert folder.load() is None
     threading.Timer(0.2, slow.set).start()
     commits.settle()
     assert commits.is_reported
     assert folder.load() == begun()
-    assert folder.correct() == b"bits"
+    assert folder.load_correct() == b"bits"
     assert dict(folder.checkpoints(up_to=1)) == {"checkpoint-000001.pt": b"state 1"}
 
 
 def test_a_record_is_written_as_it_stood(folder: TrialFolder, slow: threading.Event) -> None:
     commits, record = TrialWriter(folder, 60), begun()
-    commits.record(record)
+    commits.write_record(record)
     record.attempts.append(AttemptInfo(id="later", started="now"))
     slow.set()
     commits.settle()
@@ -100,7 +100,7 @@ def test_a_full_disk_is_heard_of_before_the_next_commit(
     commits = TrialWriter(folder, 60)
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "write", full)
-        commits.record(begun())
+        commits.write_record(begun())
         with pytest.raises(OSError, match="No space left"):
             then(commits)
     assert not commits.is_reported
@@ -108,9 +108,9 @@ def test_a_full_disk_is_heard_of_before_the_next_commit(
 
 def test_of_two_records_the_later_one_stays(folder: TrialFolder, slow: threading.Event) -> None:
     commits = TrialWriter(folder, 60)
-    commits.record(begun())
+    commits.write_record(begun())
     threading.Timer(0.1, slow.set).start()
-    commits.record(begun("b"))
+    commits.write_record(begun("b"))
     commits.settle()
     assert folder.load() == begun("b")
     commits.require_current_attempt("b")
@@ -131,7 +131,7 @@ def test_an_epoch_ends_in_a_checkpoint_unless_it_took_less_than_a_second(
         assert commits.checkpoint_is_due(within_epoch=True) is within
     monkeypatch.setattr(TrialFolder, "save_checkpoint", write)
     clock.now = 100.0
-    commits.checkpoint(Small())  # type: ignore[arg-type]
+    commits.write_checkpoint(Small())  # type: ignore[arg-type]
     commits.settle()
     # It took two seconds: within an epoch the next one waits for a hundred.
     for clock.now, is_due in ((199.0, False), (201.0, True)):
@@ -151,8 +151,8 @@ def test_the_driver_waits_for_weights_only_if_mlflow_gets_them(
 
     monkeypatch.setattr(TrialFolder, "save_checkpoint", slow)
     commits = TrialWriter(folder, 60, reports_weights=reports_weights)
-    commits.record(begun())
-    commits.last_checkpoint(Small())  # type: ignore[arg-type]
+    commits.write_record(begun())
+    commits.write_last_checkpoint_later(Small())  # type: ignore[arg-type]
     if reports_weights:
         threading.Timer(0.1, goes_on.set).start()
     commits.settle_reported()

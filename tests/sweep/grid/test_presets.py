@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from small_grids import factors, load, make_plan
 
-from sweep.display.json_data import plan_data
+from sweep.display.json_data import build_plan_data
 from sweep.errors import RefusedError
 from sweep.grid.preset_changes import DataChoice, ModelChoice, Preset, PresetChanges
 from sweep.grid.presets import apply_preset, find_preset_changes
@@ -105,7 +105,7 @@ def test_the_changes_of_a_trial_reach_its_record_and_its_tags() -> None:
     tags = run_tags(record, trial, small.name)
     assert PresetChanges.from_dict(json.loads(tags["sweep.preset"])) == small.preset
     assert tags["sweep.edition"] == record.edition == str(small.preset)
-    assert plan_data(make_plan(small), 1)["preset"] == small.preset.to_dict()
+    assert build_plan_data(make_plan(small), 1)["preset"] == small.preset.to_dict()
 
 
 def test_a_record_of_the_full_grid_has_no_key_for_a_preset() -> None:

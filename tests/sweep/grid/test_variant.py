@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_grids import SMALL, factors, load
 
 from analysis.statistics.strata import parse_levels
-from sweep.display.json_data import plan_data
+from sweep.display.json_data import build_plan_data
 from sweep.grid.variant import Variant, format_level
 from sweep.planning.plan import make_plan
 from sweep.planning.trial_states import save_expected
@@ -65,7 +65,7 @@ def test_levels_with_commas_and_equals_signs_stay_whole_from_the_grid_to_every_o
     assert [trial.variant[name] for trial in grid.trials] == AWKWARD
     assert [trial.spec.train.watch for trial in grid.trials] == AWKWARD
     plan = make_plan(grid)
-    data = plan_data(plan, slots=1)
+    data = build_plan_data(plan, slots=1)
     for rows in (data["missing"], data["cells"]):
         assert [row["levels"] for row in rows] == [{name: level} for level in AWKWARD]
         assert len({row["variant"] for row in rows}) == len(AWKWARD)

@@ -10,7 +10,7 @@ import ray
 from ray._private import services
 
 from sweep.resources.ray_compat import extended_node_wait
-from sweep.resources.ray_start import start_here
+from sweep.resources.ray_start import start_local_ray
 
 AS_RAY_SAYS_IT = (
     "The current node timed out during startup. This could happen because some of the raylet "
@@ -35,7 +35,7 @@ def test_what_is_late_is_started_once_more_and_a_line_says_so(
 ) -> None:
     starts, said = Starts(Exception(AS_RAY_SAYS_IT)), list[str]()
     monkeypatch.setattr(ray, "init", starts)
-    start_here({}, said.append)
+    start_local_ray({}, said.append)
     assert starts.num == 2
     (line,) = said
     assert "was not up within 30 s" in line
@@ -46,7 +46,7 @@ def test_what_is_late_twice_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     starts = Starts(Exception(AS_RAY_SAYS_IT), Exception(AS_RAY_SAYS_IT))
     monkeypatch.setattr(ray, "init", starts)
     with pytest.raises(Exception, match="timed out"):
-        start_here({}, lambda line: None)
+        start_local_ray({}, lambda line: None)
     assert starts.num == 2
 
 
@@ -54,7 +54,7 @@ def test_another_error_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     starts = Starts(OSError(28, "No space left on device"))
     monkeypatch.setattr(ray, "init", starts)
     with pytest.raises(OSError, match="No space"):
-        start_here({}, lambda line: None)
+        start_local_ray({}, lambda line: None)
     assert starts.num == 1
 
 

@@ -10,7 +10,7 @@ from sweep.planning.cost import cell_of
 from sweep.records.record import Record
 from sweep.tracking.cells import CellResults, TrialResult
 from sweep.tracking.experiment_link import ExperimentLink
-from sweep.tracking.notes import MAX_NOTE_LENGTH, experiment_note, replace_section
+from sweep.tracking.notes import MAX_NOTE_LENGTH, format_experiment_note, replace_section
 from trainables.spec import Outcome
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(
@@ -92,7 +92,7 @@ def test_an_experiments_note_is_short_whatever_the_grid() -> None:
             "train.optimizer.lr": [0.1, 0.2],
         }
     )
-    note = experiment_note(grid, ExperimentLink("7", "http://127.0.0.1:1", "means-small"))
+    note = format_experiment_note(grid, ExperimentLink("7", "http://127.0.0.1:1", "means-small"))
     assert len(note) < MAX_NOTE_LENGTH / 2
     assert "how do 90 norms hold up" in note
     assert "crossed with `train.optimizer.lr`" in note
@@ -104,7 +104,7 @@ def test_a_large_sweeps_note_says_that_the_page_shows_the_first_runs_alone() -> 
     place = ExperimentLink("7", "http://tracking:5000")
     of_100 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=100))
     of_101 = load(**factors(norm=["groupnorm"], batch_size=[8], seed=101))
-    assert "Load more" not in experiment_note(of_100, place)
-    note = experiment_note(of_101, place)
+    assert "Load more" not in format_experiment_note(of_100, place)
+    note = format_experiment_note(of_101, place)
     assert "of the 101 trials the charts show the first ones" in note
     assert "reads 100 runs at a time" in note
