@@ -123,6 +123,7 @@ def test_warnings_of_libraries_are_in_it_and_messages_of_other_trials_are_not() 
     others = logging.LoggerAdapter(attempt_module.logger, {"trial_id": "other"})
     others.info("epoch 1 of 9")
     attempt.messages.info("mine")
+    attempt.writer.settle()  # the log's folder is made with the record
     attempt.release()
     attempt.log.settle(10)
     log = log_of(given)
