@@ -80,7 +80,7 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
         RefusedError: for cells that cannot be trained, unless the grid says `infeasible: skip`.
     """
     from sweep.pipeline import try_cells
-    from sweep.planning.other_records import other_record_notes
+    from sweep.planning.other_records import other_record_notes, other_seeding_warnings
     from sweep.planning.plan import make_plan
     from sweep.planning.warnings import missing_data_notes
     from sweep.resources.gpu_sharing.shares import (
@@ -96,6 +96,8 @@ def plan(grid: Grid, *, on_event: OnEvent = ignore_event, calibrate: bool = Fals
         made, num_gpus = make_plan(feasible), count_local_gpus(feasible)
         for line in (*missing_data_notes(feasible), *other_record_notes(made)):
             send_message(on_event, Level.NOTE, line)
+        for line in other_seeding_warnings(made):
+            send_message(on_event, Level.WARNING, line)
         slots = count_local_slots(made, os.cpu_count() or 1, num_gpus)
         return SweepPlan(made, slots, format_share_forecast(made, num_gpus))
 
@@ -123,6 +125,7 @@ def sync(grid: Grid) -> SyncResult:
     Raises:
         RefusedError: if the sweep is running, or there are no records yet and no driver has died.
     """
+    from sweep.planning.other_records import other_seeding_warnings
     from sweep.planning.trial_states import read_trial_states
     from sweep.records.lease import current_holder, hold_lease
     from sweep.tracking.export import export_all
@@ -132,7 +135,9 @@ def sync(grid: Grid) -> SyncResult:
         holder = current_holder(states.folder)
         has_dead_driver = holder is not None and holder.is_dead()  # may have left open MLflow runs
         if not states.records and not has_dead_driver:
-            raise RefusedError(f"{states.folder.storage.uri} holds no records yet")
+            of_other_seeding = other_seeding_warnings(states)
+            what = f"{states.folder.storage.uri} holds no records yet"
+            raise RefusedError(of_other_seeding[0] if of_other_seeding else what)
         with hold_lease(states.folder):
             return SyncResult(export_all(states.grid), len(states.records))
 
@@ -159,6 +164,7 @@ def reproduce(
     """
     from sweep.execution import reproduce as reproduction
     from sweep.planning.feasibility import require_data
+    from sweep.planning.other_records import other_seeding_warnings
     from sweep.planning.trial_states import read_trial_states
 
     lines: list[str] = []
@@ -172,6 +178,9 @@ def reproduce(
         found = reproduction.find_trial(grid, trial)
         require_data(grid, download=True)
         states = read_trial_states(grid)
+        if found.trial_id not in states.records:
+            for line in other_seeding_warnings(states):
+                send_message(on_event, Level.WARNING, line)
         report(f"{found.name} ({found.trial_id})")
         if steps is not None:
             same = reproduction.train_steps(states, found, report, steps)

@@ -36,7 +36,7 @@ from sweep.planning.feasibility import (
     require_data,
     require_undamaged_data,
 )
-from sweep.planning.other_records import other_record_notes
+from sweep.planning.other_records import other_record_notes, other_seeding_warnings
 from sweep.planning.plan import Plan, make_plan
 from sweep.planning.resumption import count_resumed_trials
 from sweep.planning.trial_states import (
@@ -126,6 +126,8 @@ def _run_stages(
     states = read_trial_states(grid, retry)
     for line in (*changed_source_notes(states), *other_record_notes(states)):
         send_message(on_event, Level.NOTE, line)
+    for line in other_seeding_warnings(states):
+        send_message(on_event, Level.WARNING, line)
     plan = None
     if states.missing():
         require_temporary_folder(address)
@@ -175,6 +177,8 @@ def _rehearse_stages(
     require_reachable(address)
     require_temporary_folder(address)
     states = read_trial_states(grid, retry)
+    for line in other_seeding_warnings(states):
+        send_message(on_event, Level.WARNING, line)
     plan = make_plan(try_cells(grid, on_event, meanwhile=import_ray), states)
     for line in missing_data_notes(plan.grid):
         send_message(on_event, Level.NOTE, line)

@@ -15,7 +15,7 @@ from trainables.data.load import Dataset
 from trainables.errors import Diverged
 from trainables.observe import TrainingObserver
 from trainables.optim import learning_rate_at
-from trainables.seeding import SeededGlobalRng
+from trainables.seeding import SeededGlobalRng, derive_stream_seed
 from trainables.spec import TrialSpec
 from trainables.stepping.eager import Steps
 
@@ -65,15 +65,16 @@ class TrainingEpoch:
         self.model, self.steps, self.dataset, self.spec = model, steps, dataset, spec
         self.epoch = epoch
         self.lr = learning_rate_at(spec, epoch)
+        seed = derive_stream_seed(spec)
         self.examples = EpochExamples(
             dataset,
             batch_size=spec.optimizer_batch_size,
             augment=spec.data.augment,
-            seed=spec.seed,
+            seed=seed,
             epoch=epoch,
         )
         self.device = dataset.train.labels.device
-        self.dropout = SeededGlobalRng(spec.seed, "dropout", epoch, device=self.device)
+        self.dropout = SeededGlobalRng(seed, "dropout", epoch, device=self.device)
         self.observer = TrainingObserver(model, spec.train)
         self.num_steps, self.loss_sum, self.num_wrong, self.train_s = 0, 0.0, 0, 0.0
 

@@ -62,7 +62,8 @@ def setup_key(spec: TrialSpec) -> Hashable:
         optimizer_batch_size=spec.optimizer_batch_size,
     )
     rates = tuple(learning_rate_at(spec, epoch) for epoch in range(1, spec.train.epochs + 1))
-    return spec.batch_size, spec.seed, spec.data, complete_model_spec(spec.model), train, rates
+    seeds = (spec.seed, spec.seeding)
+    return spec.batch_size, seeds, spec.data, complete_model_spec(spec.model), train, rates
 
 
 def norm_layers_key(spec: TrialSpec) -> Hashable:

@@ -17,6 +17,7 @@ from trainables.data.batches import evaluation_batches, training_chunks
 from trainables.data.load import Dataset
 from trainables.observe import clipped_fraction
 from trainables.precision import autocast_forward
+from trainables.seeding import derive_stream_seed
 from trainables.spec import EvalStatistics, TrainSpec, TrialSpec
 
 LARGE_BATCH = 512
@@ -136,7 +137,11 @@ def precise_statistics_batches(
     left = PRECISE_EXAMPLES
     chunks = [
         training_chunks(
-            dataset, batch_size=size, augment=spec.data.augment, seed=spec.seed, epoch=epoch
+            dataset,
+            batch_size=size,
+            augment=spec.data.augment,
+            seed=derive_stream_seed(spec),
+            epoch=epoch,
         )
         for spec in specs
     ]

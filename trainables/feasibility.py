@@ -30,7 +30,7 @@ from trainables.models.custom import (
 from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import learning_rate_at
-from trainables.seeding import SeededGlobalRng, seeded_generator
+from trainables.seeding import SeededGlobalRng, derive_stream_seed, seeded_generator
 from trainables.spec import Dimensions, TrialSpec, is_custom
 
 MAX_CPU_COST = 70_000 * 16**2
@@ -117,8 +117,9 @@ def dry_run_device(spec: TrialSpec) -> torch.device:
 
 def _dry_run(spec: TrialSpec, data: DatasetInfo, device: torch.device) -> Dimensions:
     """Build the spec's model on `device`, run it on batches of ones, and return its dimensions."""
-    norms = SeededNorms(spec.norm, seed=spec.seed)
-    with SeededGlobalRng(spec.seed, "init"):
+    seed = derive_stream_seed(spec)
+    norms = SeededNorms(spec.norm, seed=seed)
+    with SeededGlobalRng(seed, "init"):
         with device:
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
@@ -200,7 +201,7 @@ def _require_varying_output(
     One value a statistic is its own mean: some layers then return their bias without an error.
     """
     normmods.prepare(layer).train()
-    stream = seeded_generator(spec.seed, "norm", "probe")
+    stream = seeded_generator(derive_stream_seed(spec), "norm", "probe")
     with torch.no_grad():
         first, second = (layer(torch.randn(shape, generator=stream)) for _ in range(2))
     if torch.allclose(first, second, atol=1e-4):

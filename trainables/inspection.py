@@ -13,7 +13,7 @@ from trainables.dry_run import DryRun
 from trainables.feasibility import dry_run_device
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
-from trainables.seeding import SeededGlobalRng
+from trainables.seeding import SeededGlobalRng, derive_stream_seed
 from trainables.spec import NormSpec, TrialSpec, is_custom
 
 _NORMS = (
@@ -43,8 +43,9 @@ def find_model_warnings(spec: TrialSpec) -> list[str]:
 
 def _find_model_warnings(spec: TrialSpec, device: torch.device) -> list[str]:
     """Return the lines of `find_model_warnings` from runs of the model on `device`."""
-    data, norms = dataset_info(spec.data), SeededNorms(spec.norm, seed=spec.seed)
-    with SeededGlobalRng(spec.seed, "init"), torch.no_grad():
+    data, seed = dataset_info(spec.data), derive_stream_seed(spec)
+    norms = SeededNorms(spec.norm, seed=seed)
+    with SeededGlobalRng(seed, "init"), torch.no_grad():
         with device:
             model = build_model(
                 spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
@@ -92,8 +93,9 @@ def _parameters_changed_by_norm(spec: TrialSpec) -> list[str]:
 
 def _initial_values(spec: TrialSpec, norm: NormSpec) -> dict[str, torch.Tensor]:
     """Return the initial values of the parameters outside the norms, by name."""
-    data, norms = dataset_info(spec.data), SeededNorms(norm, seed=spec.seed)
-    with SeededGlobalRng(spec.seed, "init"):
+    data, seed = dataset_info(spec.data), derive_stream_seed(spec)
+    norms = SeededNorms(norm, seed=seed)
+    with SeededGlobalRng(seed, "init"):
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )

@@ -1,9 +1,9 @@
-"""Random streams of a trial: each is derived from the seed alone, none from another's progress.
+"""Random streams of a trial: each is derived from the stream seed, none from another's progress.
 
-A stream's numbers depend on (seed, stream, where) and on nothing that ran before. So a trial
+A stream's numbers depend on (stream seed, stream, where) and on nothing that ran before. So a trial
 resumes at an epoch's start without any generator's state (within an epoch the global stream's is
-kept), a reused process gives the same bits as a new one, and trials of one seed share initial
-weights and data order whatever their norm.
+kept), a reused process gives the same bits as a new one, and trials of one stream seed share
+initial weights and data order whatever their norm.
 """
 
 from __future__ import annotations
@@ -15,10 +15,25 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from trainables.spec import TrialSpec
+
 Stream = Literal["init", "norm", "order", "augment", "dropout"]
 """Purposes of random numbers. `init`: initial weights of a model's own layers; `norm`: of its
 norms; `order` and `augment`: order and augmentation of the training examples; `dropout`:
 whatever a layer draws from torch's global generators in training."""
+
+
+def derive_stream_seed(spec: TrialSpec) -> int:
+    """Return the seed from which all random streams of the trial are derived.
+
+    It depends on seed and batch size (`per_cell`) or is the seed itself (`per_seed`), and never
+    depends on the norm or the rest of the spec. With `per_cell`, results at two batch sizes are
+    independent replicates; with `per_seed`, they share initial weights and data order.
+    """
+    if spec.seeding == "per_seed":
+        return spec.seed
+    text = f"{spec.seed}/batch_size/{spec.batch_size}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def derive_seed(seed: int, stream: Stream, *where: int | str) -> int:

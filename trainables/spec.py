@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from trainables.options import Options, OptionValue
-from trainables.spec_class import ADDED_LATER, Count, Seed, Share, Spec, spec_class
+from trainables.spec_class import ADDED_LATER, Count, Seed, Seeding, Share, Spec, spec_class
 
 SPEC_VERSION = 1
 """Part of every trial's identity; raised when the same spec would train differently."""
@@ -285,6 +285,13 @@ class TrialSpec(Spec):
     data: Annotated[DataSpec, Field(description="The data set.")]
     model: Annotated[ModelSpec, Field(description="The network.")]
     train: Annotated[TrainSpec, Field(description="How it is trained.")]
+    seeding: Annotated[
+        Seeding,
+        Field(
+            description="What the random streams derive from: `per_cell`, seed and batch size; "
+            "`per_seed`, the seed alone."
+        ),
+    ] = field(default="per_seed", metadata=ADDED_LATER)
 
     @property
     def optimizer_batch_size(self) -> int:

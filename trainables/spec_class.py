@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic import ConfigDict, Field
@@ -15,6 +15,7 @@ from normmods.option_values import LARGEST_INT
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_INT)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INT)]
+Seeding = Literal["per_cell", "per_seed"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 ADDED_LATER: Mapping[str, bool] = MappingProxyType({"added_later": True})
 """Metadata of a field that version 1 began without. While the field has its default, which must

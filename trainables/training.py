@@ -31,7 +31,7 @@ from trainables.norms import SeededNorms
 from trainables.observe import layer_at
 from trainables.optim import Sgd
 from trainables.precision import apply_memory_format
-from trainables.seeding import SeededGlobalRng
+from trainables.seeding import SeededGlobalRng, derive_stream_seed
 from trainables.spec import Dimensions, EpochMetrics, TrialSpec, is_custom
 from trainables.stepping.switching import Compilation, build_steps
 from trainables.threshold import TimeToThreshold
@@ -149,16 +149,17 @@ class Trial:
         configure_cublas(self.device)
         retain_allocator_memory()
         self.dataset = load_dataset(spec.data, root=data_root, device=self.device)
-        norms = SeededNorms(spec.norm, seed=spec.seed)
+        seed = derive_stream_seed(spec)
+        norms = SeededNorms(spec.norm, seed=seed)
         # A custom model may keep the weights that its constructor draws under the seed.
-        with SeededGlobalRng(spec.seed, "init", device=self.device):
+        with SeededGlobalRng(seed, "init", device=self.device):
             self.model = build_model(
                 spec.model,
                 in_channels=self.dataset.train.images.shape[1],
                 num_classes=self.dataset.num_classes,
                 norm=norms,
             )
-        set_initial_weights(spec.model, self.model, norms=norms.built, seed=spec.seed)
+        set_initial_weights(spec.model, self.model, norms=norms.built, seed=seed)
         prepare_convolutions(self.model, dataset_info(spec.data).shape)
         self.model.to(self.device)
         self.model, self.dataset = apply_memory_format(spec.train, self.model, self.dataset)

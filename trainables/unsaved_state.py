@@ -14,7 +14,7 @@ from trainables.data.catalog import DatasetInfo
 from trainables.data.lookup import dataset_info
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.norms import SeededNorms
-from trainables.seeding import SeededGlobalRng, seeded_generator
+from trainables.seeding import SeededGlobalRng, derive_stream_seed, seeded_generator
 from trainables.spec import TrialSpec, is_custom
 
 FEW_IMAGES = 8
@@ -70,8 +70,9 @@ def _compare_networks(spec: TrialSpec, batch_size: int) -> list[str]:
 
 def _build_model(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn.Module]]:
     """Return the spec's model as a trial builds it, and the norm layers in it."""
-    norms = SeededNorms(spec.norm, seed=spec.seed)
-    with SeededGlobalRng(spec.seed, "init"):
+    seed = derive_stream_seed(spec)
+    norms = SeededNorms(spec.norm, seed=seed)
+    with SeededGlobalRng(seed, "init"):
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )
@@ -82,8 +83,9 @@ def _build_model(spec: TrialSpec, data: DatasetInfo) -> tuple[nn.Module, list[nn
 @torch.no_grad()
 def _run_batch(model: nn.Module, spec: TrialSpec, shape: tuple[int, ...], *, batch: int) -> None:
     """Run the model in training mode on the random batch of this number."""
-    images = torch.randn(shape, generator=seeded_generator(spec.seed, "norm", "resuming", batch))
-    with SeededGlobalRng(spec.seed, "norm", "resuming", batch):
+    seed = derive_stream_seed(spec)
+    images = torch.randn(shape, generator=seeded_generator(seed, "norm", "resuming", batch))
+    with SeededGlobalRng(seed, "norm", "resuming", batch):
         model.train()(images)
 
 

@@ -15,6 +15,7 @@ from sweep.display.tables import (
     print_preset,
 )
 from sweep.grid.expand import GridTrial
+from sweep.planning.other_records import other_seeding_warnings
 from sweep.planning.trial_states import TrialStates
 from sweep.records.lease import Holder
 from sweep.records.record import Record
@@ -42,6 +43,8 @@ def print_status(console: Console, states: TrialStates, holder: Holder | None) -
     if len(begun) > MAX_TRIAL_ROWS:
         print_line(console, f"  and {len(begun) - MAX_TRIAL_ROWS} more")
     print_errors(console, states, with_logs=True)
+    for line in other_seeding_warnings(states):
+        print_line(console, f"warning: {line}")
     for line in describe_driver(states, holder):
         print_line(console, line)
     print_line(console, f"records in {states.folder.storage.uri}")

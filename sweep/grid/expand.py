@@ -25,6 +25,7 @@ from trainables.data import catalog as datasets
 from trainables.data.lookup import complete_data_spec
 from trainables.models import catalog as models
 from trainables.spec import TrialSpec, is_custom
+from trainables.spec_class import Seeding
 
 Fields = dict[str, Any]
 KNOWN_NAMES: dict[str, Collection[str]] = {"data": datasets.DATASETS, "model": models.MODELS}
@@ -84,9 +85,9 @@ class Expansion:
     notes: tuple[str, ...] = ()
 
 
-def expand(source: Source, factors: Factors) -> Expansion:
+def expand(source: Source, factors: Factors, seeding: Seeding) -> Expansion:
     """Return the grid's trials and warnings; errors are added to the problems of `source`."""
-    expander = _Expander(source, factors)
+    expander = _Expander(source, factors, seeding)
     expander.check_template()
     expander.check_values()
     if factors.num_trials > MAX_TRIALS:
@@ -103,9 +104,10 @@ def expand(source: Source, factors: Factors) -> Expansion:
 class _Expander:
     """Checks a grid's sections and rules, and makes a spec for each combination of levels."""
 
-    def __init__(self, source: Source, factors: Factors) -> None:
+    def __init__(self, source: Source, factors: Factors, seeding: Seeding) -> None:
         self.source = source
         self.factors = factors
+        self.seeding = seeding
         self.template: Fields = {name: source.data.get(name) for name in SECTIONS}
         self.reader = RuleReader(source, factors)
         self.overrides = list(self.reader.read_rules("overrides"))
@@ -277,7 +279,11 @@ class _Expander:
         if None in sections.values():
             return None
         return TrialSpec(
-            norm=norm.spec, batch_size=combination.batch_size, seed=combination.seed, **sections
+            norm=norm.spec,
+            batch_size=combination.batch_size,
+            seed=combination.seed,
+            seeding=self.seeding,
+            **sections,
         )
 
     def _read_sections(self, fields: Fields) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema
 import normmods
 from sweep.grid.field_names import CUSTOM_OPTIONS, REQUIRED_FACTORS, settable_names
 from trainables.spec import DataSpec, ModelSpec, TrainSpec
-from trainables.spec_class import Count, Seed, spec_class, with_attributes
+from trainables.spec_class import Count, Seed, Seeding, spec_class, with_attributes
 
 LONGEST_NAME, LONGEST_PATH = 255, 1024
 """Bytes that a file's name, and a path, may have on any file system or object store."""
@@ -250,6 +250,14 @@ class Layout(Section):
     exclude: Annotated[
         list[Levels], Field(description="Combinations of levels that are left out.")
     ] = []
+    seeding: Annotated[
+        Seeding,
+        Field(
+            description="What initial weights, order, crops and dropout derive from, the same for "
+            "all norms. `per_cell`: seed and batch size, so that batch sizes are independent "
+            "replicates. `per_seed`: the seed alone, which batch sizes then share."
+        ),
+    ] = "per_cell"
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     storage: Annotated[

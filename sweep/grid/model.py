@@ -146,7 +146,8 @@ def load_grid(
     data_root = _read_data_root(source)
     layout = _read_layout(source)
     factors = read_factors(source, _as_mapping(source.data.get("factors")))
-    expansion = expand(source, factors)
+    # Without a layout the grid is refused; its trials are made to find the other problems.
+    expansion = expand(source, factors, layout.seeding if layout else "per_cell")
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:

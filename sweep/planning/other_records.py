@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sweep.planning.trial_states import TrialStates
@@ -11,6 +12,7 @@ from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage
 from sweep.wording import count_noun
 from trainables.spec import spec_to_dict
+from trainables.spec_class import Seeding
 
 MAX_RECORDS_READ = 200
 """At most this many unused records are read to say in what they differ."""
@@ -19,6 +21,8 @@ MAX_SWEEPS_SEARCHED = 50
 """At most this many other sweeps of the storage are searched for missing trials."""
 
 MAX_VALUES_SHOWN = 3
+
+OTHER_SEEDING: Mapping[Seeding, Seeding] = {"per_cell": "per_seed", "per_seed": "per_cell"}
 
 
 def other_record_notes(states: TrialStates) -> list[str]:
@@ -30,11 +34,51 @@ def other_record_notes(states: TrialStates) -> list[str]:
     return [*_find_records_of_other_settings(states), *_find_records_in_other_sweeps(states)]
 
 
+def other_seeding_warnings(states: TrialStates) -> list[str]:
+    """Return a line if trials without a record have one under the other kind of `seeding`.
+
+    Such a grid is often one of an earlier version, whose trials would all be trained anew.
+    """
+    num = len(_ids_of_other_seeding(states, _unused_ids(states)))
+    if not num:
+        return []
+    seeding = states.grid.trials[0].spec.seeding
+    other = OTHER_SEEDING[seeding]
+    earlier = ", as earlier versions trained" if other == "per_seed" else ""
+    has, is_, them = ("has", "is", "it") if num == 1 else ("have", "are", "them")
+    return [
+        f"{num:,} of this grid's {count_noun(len(states.grid.trials), 'trial')} {has} a record "
+        f"with `seeding: {other}`{earlier}, and {is_} missing with `seeding: {seeding}`; "
+        f"`--set seeding={other}`, or `seeding: {other}` in the grid, goes on with {them} instead "
+        f"of training {them} anew"
+    ]
+
+
+def _unused_ids(states: TrialStates) -> list[str]:
+    """Return the names of the trials' folders in the sweep's storage that the grid does not use."""
+    ids = {trial.trial_id for trial in states.grid.trials}
+    names = states.folder.storage.below("trials").names()
+    return [name for name in names if name not in ids and not name.startswith(".")]
+
+
+def _ids_of_other_seeding(states: TrialStates, unused: Iterable[str]) -> set[str]:
+    """Return those of the unused ids that are a missing trial's under the other `seeding`."""
+    unused = set(unused)
+    if not unused:
+        return set()  # without the ids, of which each is a hash
+    return unused & {
+        replace(trial.spec, seeding=OTHER_SEEDING[trial.spec.seeding]).trial_id
+        for trial in states.grid.trials
+        if trial.trial_id not in states.records
+    }
+
+
 def _find_records_of_other_settings(states: TrialStates) -> Iterator[str]:
     """Yield a line on stored trials whose settings are none of the grid's."""
-    ids = {trial.trial_id for trial in states.grid.trials}
     place = states.folder.storage.below("trials")
-    others = [name for name in place.names() if name not in ids and not name.startswith(".")]
+    unused = _unused_ids(states)
+    of_other_seeding = _ids_of_other_seeding(states, unused)  # `other_seeding_warnings` names them
+    others = [name for name in unused if name not in of_other_seeding]
     if not others:
         return
     records, _ = states.folder.load_readable(others[:MAX_RECORDS_READ])
@@ -86,7 +130,8 @@ def _collect_field_values(specs: Iterable[Mapping[str, Any]]) -> dict[str, set[s
     """Return the values of each field of some specs, as text, by the field's name."""
     found: dict[str, set[str]] = {}
     for spec in specs:
-        for name, value in flatten_params(spec):
+        # A spec leaves out the default of `seeding`, which a grid's default is not.
+        for name, value in flatten_params({"seeding": "per_seed", **spec}):
             found.setdefault(name, set()).add(str(value))
     return found
 

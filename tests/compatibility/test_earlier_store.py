@@ -21,6 +21,10 @@ same version, on the same machine, made of this store; `finished/` is a copy wit
     (cd finished && norm-sweep run interrupted.yaml)
     python stored_values.py . expected
 
+That version knew no `seeding`: its streams derive from the seed alone, which a grid now asks for by
+`seeding: per_seed`. The line is added to the grids of each copy, as a user would add it, and the
+digests of the grids in `expected/mlflow.json` are those with the line.
+
 Trained bits are compared where processor and torch are those of `expected/machine.json`, and the
 bits of figures where the libraries that draw them are; other machines skip this and say so. What a
 later version changes on purpose is changed in `expected/` by hand, with a line in the changelog.
@@ -79,7 +83,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 
 def copy_store(target: Path) -> Path:
-    return Path(shutil.copytree(STORE, target, ignore=shutil.ignore_patterns("__pycache__")))
+    """Copy the store, and add to its grids what goes on with its trials."""
+    shutil.copytree(STORE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for grid in GRIDS:
+        with (target / f"{grid}.yaml").open("a", encoding="utf-8") as file:
+            file.write("seeding: per_seed\n")
+    return target
 
 
 def succeed(folder: Folder, *arguments: str) -> str:
@@ -92,6 +101,11 @@ def succeed(folder: Folder, *arguments: str) -> str:
 def bytes_in(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def without_grid(content: bytes) -> bytes:
+    """Return the bytes of `sweep.json` without the grid's identity."""
+    return json.dumps({**json.loads(content), "grid": None}).encode()
 
 
 def expected(name: str) -> Any:
@@ -122,6 +136,23 @@ def test_a_plan_finds_every_trial_by_its_id_and_misses_only_the_interrupted(
     missing = {trial["trial_id"] for trial in plan["missing"]}
     assert missing == (set(INTERRUPTED) if grid == "interrupted" else set())
     assert bytes_in(store / "runs") == before
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_grid_of_that_version_as_it_was_is_told_what_goes_on_with_its_trials(
+    grid: str, store: Path
+) -> None:
+    from sweep.cli.app import app
+
+    shutil.copy(STORE / f"{grid}.yaml", store)
+    result = CliRunner().invoke(app, ["plan", f"{grid}.yaml"], env={"COLUMNS": "400"})
+    assert result.exit_code == 0, result.output
+    num = len(list((store / "runs" / grid / "trials").iterdir()))
+    message = f"{num} of this grid's {num} trials have a record with `seeding: per_seed`"
+    assert message in result.output
+    result = CliRunner().invoke(app, ["plan", f"{grid}.yaml", "--set", "seeding=per_seed"])
+    assert result.exit_code == 0, result.output
+    assert "a record with `seeding" not in result.output
 
 
 def test_a_record_is_written_as_it_was_read() -> None:
@@ -162,6 +193,8 @@ def test_running_a_finished_sweep_again_trains_nothing_and_leaves_its_bytes(
     before = bytes_in(store / "runs" / grid)
     assert "trained now: 0" in succeed(Folder(store), "run", f"{grid}.yaml")
     after = bytes_in(store / "runs" / grid)
+    for contents in (before, after):  # the digest of the grid's file is the new one
+        contents["sweep.json"] = without_grid(contents["sweep.json"])
     assert {name: after.get(name) for name in before} == before
     assert read_mlflow_rows(store / "mlflow.db")[grid] == expected("mlflow")[grid]
 

@@ -47,10 +47,18 @@ train:
 # Users' records and MLflow runs are found by these ids. If one of them changes, because of a new
 # field, a new default or another way to hash, everybody's finished trials are orphaned and train
 # again. Let an absent new field mean what it meant before, or raise SPEC_VERSION on purpose.
+# Those under `per_seed` are the ids of all trials from before there was `seeding`.
 PINNED = {
-    "batchnorm-bs064-s0": "0c77a18eb551",
-    "groupnorm-bs064-s0": "d04c2b7a6613",
-    "assocnorm-bs064-s0": "918783d3b335",
+    "per_seed": {
+        "batchnorm-bs064-s0": "0c77a18eb551",
+        "groupnorm-bs064-s0": "d04c2b7a6613",
+        "assocnorm-bs064-s0": "918783d3b335",
+    },
+    "per_cell": {
+        "batchnorm-bs064-s0": "933e2f10e862",
+        "groupnorm-bs064-s0": "bc9fa7919b49",
+        "assocnorm-bs064-s0": "845dfa88bfc8",
+    },
 }
 
 
@@ -66,10 +74,17 @@ def quickstart() -> dict[str, Any]:
     return grid
 
 
-def test_ids_are_pinned(quickstart: dict[str, Any], tmp_path: Path) -> None:
-    found = ids(quickstart, tmp_path)
-    assert {name: found[name] for name in PINNED} == PINNED
+@pytest.mark.parametrize("seeding", list(PINNED))
+def test_ids_are_pinned(seeding: str, quickstart: dict[str, Any], tmp_path: Path) -> None:
+    found = ids({**quickstart, "seeding": seeding}, tmp_path)
+    assert {name: found[name] for name in PINNED[seeding]} == PINNED[seeding]
     assert len(set(found.values())) == len(found) == 36
+
+
+def test_a_grid_without_seeding_has_streams_per_cell(
+    quickstart: dict[str, Any], tmp_path: Path
+) -> None:
+    assert ids(quickstart, tmp_path) == ids({**quickstart, "seeding": "per_cell"}, tmp_path)
 
 
 def test_an_id_can_be_computed_from_a_record_by_anybody(
@@ -91,7 +106,7 @@ def test_a_norm_s_option_added_later_is_part_of_the_id_where_it_is_not_the_defau
         norm = {"name": "assocnorm", "num_groups": 8, "encoder_init": encoder_init}
         grid = {**quickstart, "factors": {**quickstart["factors"], "norm": [norm]}}
         found[encoder_init] = ids(grid, tmp_path)["assocnorm-bs064-s0"]
-    assert found["normal"] == PINNED["assocnorm-bs064-s0"]
+    assert found["normal"] == PINNED["per_cell"]["assocnorm-bs064-s0"]
     assert found["first_positive"] != found["normal"]
 
 
@@ -211,6 +226,7 @@ SPECS = st.builds(
         lr_scaling=st.sampled_from(["none", "linear", "sqrt"]),
         reference_batch_size=st.none() | COUNTS,
     ),
+    seeding=st.sampled_from(["per_cell", "per_seed"]),
 )
 
 

@@ -1,6 +1,7 @@
 """A trial cut off anywhere and resumed is the trial that was never disturbed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import normmods
 from trainables import CheckpointDamaged, Trial, TrialSpec, train
 from trainables.epoch import ChunkSizer
 from trainables.spec import DataSpec, ModelSpec, ScheduleSpec
+from trainables.spec_class import Seeding
 
 COSINE = ScheduleSpec(name="cosine")
 AUGMENTED = DataSpec(name="digits", num_train=60, num_test=30, augment="crop_flip")
@@ -33,9 +35,11 @@ def resumable_spec(norm: str) -> TrialSpec:
     return with_train(spec, **{**EVERYTHING, "optimizer_batch_size": 8, "watch": "activation4"})
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_killed_at_random_moments_it_ends_with_the_same_bits(norm: str) -> None:
-    spec, dice = resumable_spec(norm), random.Random(norm)
+@pytest.mark.parametrize(
+    ("norm", "seeding"), [*((norm, "per_seed") for norm in NORMS), ("groupnorm", "per_cell")]
+)
+def test_killed_at_random_moments_it_ends_with_the_same_bits(norm: str, seeding: Seeding) -> None:
+    spec, dice = replace(resumable_spec(norm), seeding=seeding), random.Random(norm)
     undisturbed = Trial(spec)
     metrics, weights = finish(undisturbed)
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from trial_specs import shrink_trial
 from trainables import Diverged, Infeasible, Trial, TrialSpec, train
 from trainables.data.batches import training_chunks
 from trainables.spec import DataSpec, ScheduleSpec
+from trainables.spec_class import Seeding
 
 COSINE = ScheduleSpec(name="cosine")
 AUGMENTED = DataSpec(name="digits", num_train=60, num_test=30, augment="crop_flip")
@@ -48,9 +50,13 @@ def seen_by_first_layer(trial: Trial) -> Tensor:
     return torch.cat(seen)
 
 
+@pytest.mark.parametrize("seeding", ["per_cell", "per_seed"])
 @pytest.mark.parametrize("other", ["assocnorm", "probe_norms:WithLinear"])
-def test_norms_share_initial_weights_and_data_of_a_seed(other: str) -> None:
-    one, two = (Trial(shrink_trial(norm, data=AUGMENTED)) for norm in ("batchnorm", other))
+def test_norms_share_initial_weights_and_data_of_a_seed(other: str, seeding: Seeding) -> None:
+    one, two = (
+        Trial(replace(shrink_trial(norm, data=AUGMENTED), seeding=seeding))
+        for norm in ("batchnorm", other)
+    )
     shared = [path for path, _ in one.model.named_parameters() if "conv" in path or "fc" in path]
     shared += ["stage2.0.shortcut.0.weight"]
     assert len(shared) == 10
@@ -63,6 +69,18 @@ def test_seeds_differ_in_weights_and_data() -> None:
     one, two = (Trial(shrink_trial(seed=seed)) for seed in (0, 1))
     assert not torch.equal(one.model.conv1.weight, two.model.conv1.weight)  # type: ignore[arg-type,union-attr]
     assert not torch.equal(seen_by_first_layer(one), seen_by_first_layer(two))
+
+
+def test_batch_sizes_of_a_seed_differ_in_weights_and_data_per_cell_and_not_per_seed() -> None:
+    for seeding, are_alike in (("per_cell", False), ("per_seed", True)):
+        one, two = (
+            Trial(replace(shrink_trial(batch_size=size, data=AUGMENTED, epochs=1), seeding=seeding))
+            for size in (4, 12)
+        )
+        for path in ("conv1.weight", "stage2.0.shortcut.0.weight", "fc.weight"):
+            found = torch.equal(one.model.get_parameter(path), two.model.get_parameter(path))
+            assert found is are_alike, (seeding, path)
+        assert torch.equal(seen_by_first_layer(one), seen_by_first_layer(two)) is are_alike
 
 
 def plain_epochs(spec: TrialSpec) -> Iterator[tuple[float, float, dict[str, Tensor]]]:

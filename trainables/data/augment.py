@@ -57,7 +57,8 @@ def draw_crops(
     """Return the crop of each image of an epoch, by place in the epoch's order; None for no crops.
 
     `crop_flip` pads by an eighth of the image's `size`: the customary 4 at 32x32. The draws depend
-    on (seed, epoch) and the number of images alone: every norm and batch size sees the same crops.
+    on the trial's stream seed, the epoch and the number of images alone: all norms see the same
+    crops.
     """
     if augment == "none":
         return None

@@ -27,14 +27,14 @@ batch."""
 class EpochExamples:
     """The training examples of one epoch, in the epoch's order and augmented.
 
-    The order is a permutation that depends on (seed, epoch) alone. Examples that fill no batch at
-    the epoch's end are dropped.
+    The order is a permutation that depends on (stream seed, epoch) alone. Examples that fill no
+    batch at the epoch's end are dropped.
 
     Args:
         dataset: the training split is used.
         batch_size: examples of a batch.
         augment: kind of augmentation.
-        seed: the trial's seed.
+        seed: the trial's stream seed.
         epoch: number of the epoch, from 1.
 
     Attributes:

@@ -14,7 +14,7 @@ from trainables.fused.network import FusedNetwork
 from trainables.models.build import build_model, prepare_convolutions
 from trainables.models.initialise import set_initial_weights
 from trainables.norms import SeededNorms
-from trainables.seeding import SeededGlobalRng, seeded_generator
+from trainables.seeding import SeededGlobalRng, derive_stream_seed, seeded_generator
 from trainables.spec import DataSpec, ModelSpec, TrialSpec, is_custom
 
 NUM_NETWORKS = 2
@@ -84,8 +84,9 @@ def _build_perturbed_model(spec: TrialSpec, device: torch.device) -> nn.Module:
     Random draws cannot be compared, and a gain of 1 would hide which channel it belongs to.
     """
     data = dataset_info(spec.data)
-    norms = SeededNorms(spec.norm, seed=spec.seed)
-    with SeededGlobalRng(spec.seed, "init"), device:
+    seed = derive_stream_seed(spec)
+    norms = SeededNorms(spec.norm, seed=seed)
+    with SeededGlobalRng(seed, "init"), device:
         model = build_model(
             spec.model, in_channels=data.shape[0], num_classes=data.num_classes, norm=norms
         )
@@ -93,8 +94,8 @@ def _build_perturbed_model(spec: TrialSpec, device: torch.device) -> nn.Module:
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     if device.type != "meta":
-        set_initial_weights(spec.model, model, norms=norms.built, seed=spec.seed)
-        stream = seeded_generator(spec.seed, "norm", "probe")
+        set_initial_weights(spec.model, model, norms=norms.built, seed=seed)
+        stream = seeded_generator(seed, "norm", "probe")
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=stream))
     prepare_convolutions(model, data.shape)
@@ -106,5 +107,5 @@ def _random_images(spec: TrialSpec, device: torch.device) -> list[torch.Tensor]:
     shape = (spec.batch_size, *dataset_info(spec.data).shape)
     if device.type == "meta":
         return [torch.empty(shape, device=device)] * NUM_NETWORKS
-    stream = seeded_generator(spec.seed, "norm", "probe")
+    stream = seeded_generator(derive_stream_seed(spec), "norm", "probe")
     return [torch.randn(shape, generator=stream) for _ in range(NUM_NETWORKS)]

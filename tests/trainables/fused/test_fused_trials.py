@@ -15,6 +15,7 @@ import normmods
 from trainables import Diverged, EpochMetrics, Trial, TrialSpec
 from trainables.fused.trials import FusedTrials
 from trainables.spec import DataSpec, ModelSpec, ScheduleSpec
+from trainables.spec_class import Seeding
 
 SEEDS = (0, 3, 4)
 LR = 0.001
@@ -112,9 +113,12 @@ CASES = [
 
 
 @pytest.mark.usefixtures("in_float64")
-@pytest.mark.parametrize(("norm", "model"), CASES)
-def test_it_is_the_same_mathematics(norm: str, model: str) -> None:
-    spec = demanding(norm, model)
+@pytest.mark.parametrize(
+    ("norm", "model", "seeding"),
+    [*((*case, "per_seed") for case in CASES), ("batchnorm", "nin", "per_cell")],
+)
+def test_it_is_the_same_mathematics(norm: str, model: str, seeding: Seeding) -> None:
+    spec = dataclasses.replace(demanding(norm, model), seeding=seeding)
     trials = seeds_of(spec)
     told = together(trials)
     for trial, expected in zip(trials, seeds_of(spec), strict=True):
