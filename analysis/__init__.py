@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.errors import InputError
-    from analysis.reporting.answer import headline
-    from analysis.reporting.compare import compare
-    from analysis.reporting.write import report
-    from analysis.schema import Trials
-    from analysis.sources.load import load
+    from analysis.errors import AnalysisError
+    from analysis.reporting.summary import headline
+    from analysis.reporting.sweep_comparison import compare
+    from analysis.reporting.write_report import report
+    from analysis.schema import Results
+    from analysis.sources.load_results import load_results
 
 __all__ = ["InputError", "Trials", "compare", "headline", "load", "report"]
 
 _HOMES = {
     "InputError": "analysis.errors",
     "Trials": "analysis.schema",
-    "compare": "analysis.reporting.compare",
-    "headline": "analysis.reporting.answer",
-    "load": "analysis.sources.load",
-    "report": "analysis.reporting.write",
+    "compare": "analysis.reporting.sweep_comparison",
+    "headline": "analysis.reporting.summary",
+    "load": "analysis.sources.load_results",
+    "report": "analysis.reporting.write_report",
 }
 
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from analysis.errors import InputError
-from analysis.reporting.options import Options
+from analysis.errors import AnalysisError
+from analysis.options import Options
 
 COLUMNS = shutil.get_terminal_size().columns
 NARROW = {"terminal_width": COLUMNS} if COLUMNS < 70 else {}
@@ -111,14 +111,14 @@ def report(
     """Write a report: one HTML page, Markdown, JSON, tables and figures."""
     with _one_line_errors():
         from analysis.reporting.manifest import unchanged
-        from analysis.reporting.report_run import check_place, log_report
-        from analysis.sources.fingerprint import fingerprint
-        from analysis.sources.place import find
+        from analysis.reporting.mlflow_report_run import check_place, log_report
+        from analysis.sources.source_digest import compute_source_digest
+        from analysis.sources.source_location import locate_source
 
-        place, settings = find(source), _settings(where)
+        place, settings = locate_source(source), _settings(where)
         if to_mlflow:
             check_place(place)
-        key = fingerprint(place, (reference, margin, threshold, settings, place.grid))
+        key = compute_source_digest(place, (reference, margin, threshold, settings, place.grid))
         lines = unchanged(out, key)
         if lines is None:
             lines = _make(source, out, Options(reference, margin, threshold), settings, key)
@@ -134,12 +134,12 @@ def _make(
     source: str, out: Path, options: Options, settings: dict[str, str], key: str | None
 ) -> list[str]:
     """Make the report and return its headline."""
-    from analysis.reporting.answer import summary
-    from analysis.reporting.write import files_of, write
-    from analysis.sources.load import load
-    from analysis.statistics.findings import findings_of
+    from analysis.findings import findings_of
+    from analysis.reporting.summary import summary
+    from analysis.reporting.write_report import files_of, write
+    from analysis.sources.load_results import load_results
 
-    trials = load(source, settings)
+    trials = load_results(source, settings)
     found = findings_of(trials, options)
     lines = [*(f"warning: {line}" for line in trials.warnings), *summary(found)]
     write(out, files_of(trials, found), made_from=key or "", headline=lines)
@@ -152,13 +152,13 @@ def compare(
 ) -> None:
     """Say what moved between two sweeps, with intervals; `--where` holds for both."""
     with _one_line_errors():
-        from analysis.reporting.compare import compare as write
-        from analysis.sources.load import load
-        from analysis.sources.place import find, require_two
+        from analysis.reporting.sweep_comparison import compare as write
+        from analysis.sources.load_results import load_results
+        from analysis.sources.source_location import check_distinct_locations, locate_source
 
         settings = _settings(where)
-        require_two(find(before), find(after))
-        pair = (load(before, settings), load(after, settings))
+        check_distinct_locations(locate_source(before), locate_source(after))
+        pair = (load_results(before, settings), load_results(after, settings))
         page, found = write(*pair, out)
         warnings = [f"warning: {line}" for trials in pair for line in trials.warnings]
         for line in [*warnings, *found]:
@@ -171,7 +171,7 @@ def _one_line_errors() -> Iterator[None]:
     """What the user can put right is one line on stderr and exit code 2."""
     try:
         yield
-    except InputError as error:
+    except AnalysisError as error:
         typer.echo(f"error: {shown(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:
@@ -190,5 +190,5 @@ def _settings(where: list[str] | None) -> dict[str, str]:
     pairs = [text.partition("=") for text in where or ()]
     for name, sign, value in pairs:
         if not (name and sign and value):
-            raise InputError(f"--where takes SETTING=VALUE, but got {name + sign + value!r}")
+            raise AnalysisError(f"--where takes SETTING=VALUE, but got {name + sign + value!r}")
     return {name.strip(): value.strip() for name, _, value in pairs}

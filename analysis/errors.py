@@ -1,7 +1,7 @@
-"""What a user can put right: one clear line, shown without a traceback."""
+"""The family of errors that the analysis raises."""
 
 from __future__ import annotations
 
 
-class InputError(ValueError):
-    """The source, an option or the output folder cannot be used; the message says why."""
+class AnalysisError(ValueError):
+    """A source, an option or an output folder cannot be used; the message says why in one line."""

@@ -1,17 +1,12 @@
-"""The tidy frame that every measure reads: one row per trial, its columns, units and checks.
-
-Three frames belong together and are held by `Trials`:
-
-- `trials`, one row per trial, the columns of `TRIAL_COLUMNS`;
-- `epochs`, one row per trial and finished epoch, the columns of `EPOCH_COLUMNS`;
-- `expected`, one row per trial that the sweep asked for, the columns of `EXPECTED_COLUMNS`;
-  where nothing says what was asked for (a CSV), the trials that are there.
-
-The first two have besides those of the columns `ON_REQUEST` that some trial has recorded.
-
-`test_error` is the error after the last finished epoch, also of a trial that still runs or that
-diverged. `scored` adds `error`, the number that measures compare: it is missing unless
-the trial ended, and chance error if it diverged.
+r"""The data frames that every measure reads: their columns, units and checks.\n\nThree frames belong
+together and are held by `Results`:\n\n- `trials`, one row per trial, the columns of
+`TRIAL_COLUMNS`;\n- `epochs`, one row per trial and finished epoch, the columns of
+`EPOCH_COLUMNS`;\n- `expected`, one row per trial that the sweep asked for, the columns of
+`EXPECTED_COLUMNS`;\n for a source without a grid (a CSV), the trials that it holds.\n\n`trials` and
+`epochs` have further those columns of `ON_REQUEST` that some trial has recorded.\n\n`test_error` is
+the error after the last finished epoch, also of a trial that still runs or that diverged.
+`score_trials` adds `error`, the number that measures compare: it is missing unless the trial ended,
+and chance error if it diverged.
 """
 
 from __future__ import annotations
@@ -24,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
 Kind = Literal["text", "int", "float"]
 OUTCOMES = ("completed", "diverged", "out_of_memory", "failed", "running")
-CELL = ["norm", "batch_size"]
+CELL_COLUMNS = ["norm", "batch_size"]
 LOWEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
 """The bounds of a column of whole numbers."""
-STRATUM = ["dataset", "edition", "model", "variant"]
+STRATUM_COLUMNS = ["dataset", "edition", "model", "variant"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ TRIAL_COLUMNS = (
     Column("started", "text", "ISO 8601, UTC", "when training began"),
     Column("ended", "text", "ISO 8601, UTC", "when it ended; empty while it runs"),
 )
-METRICS = (
+METRIC_COLUMNS = (
     Column("train_loss", "float", "nats", "mean training loss over the epoch"),
     Column("train_error", "float", "percent", "mean training error over the epoch"),
     Column("test_loss", "float", "nats", "test loss after the epoch"),
@@ -91,10 +86,10 @@ METRICS = (
     Column("train_s", "float", "seconds", "time the epoch spent training"),
     Column("eval_s", "float", "seconds", "time the epoch spent evaluating"),
 )
-STATISTICS = ("ema", "precise", "batch")
+STATISTICS_KINDS = ("ema", "precise", "batch")
 """Kinds of test statistics: moving averages, recomputed over large training batches, and those
 of the test batch."""
-ON_REQUEST = (
+REQUESTED_COLUMNS = (
     Column("test_error_ema", "float", "percent", "test error with moving averages"),
     Column("test_error_precise", "float", "percent", "test error with recomputed statistics"),
     Column("test_error_batch", "float", "percent", "test error with the test batch's statistics"),
@@ -109,7 +104,7 @@ EPOCH_COLUMNS = (
     Column("trial_id", "text", "", "identity of the trial"),
     *(c for c in TRIAL_COLUMNS if c.name in {"norm", "variant", "batch_size", "seed"}),
     Column("epoch", "int", "", "counts from 1"),
-    *METRICS,
+    *METRIC_COLUMNS,
 )
 EXPECTED_COLUMNS = tuple(
     c for c in TRIAL_COLUMNS if c.name in {"sweep", "norm", "variant", "batch_size", "seed"}
@@ -117,28 +112,32 @@ EXPECTED_COLUMNS = tuple(
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A norm at some batch sizes that a sweep's grid crosses and does not train, and why not."""
+class UntrainedCells:
+    """A norm at batch sizes that the grid crosses but does not train, with the reason."""
 
     sweep: str
     norm: str
     variant: str
     batch_sizes: tuple[int, ...]
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class Trials:
-    """Everything one report is made from.
+class Results:
+    """The trials of one source, as data frames, with what is known about them.
 
-    `settings` holds a trial's settings as text, one row per trial and one column per setting
-    (`train.epochs`, ...), indexed by `trial_id`; `notes` what was set aside while reading.
-    `asked` is whether a grid says which trials there should be, `left_out` what that grid crosses
-    and does not train. `made_by_sweep` is false of somebody else's table, of which it is not known
-    that a seed gives every norm the same start. `warnings` are for the terminal too.
-    `packages` names every version that was used; `correct` holds by `trial_id` which test
-    examples were right after the last epoch, shape `(ceil(num_test / 8),)`, as
-    `numpy.packbits` packs them, for those trials that kept it.
+    Attributes: name: name of the experiment, sweep or file. trials: one row per trial, the columns
+    of `TRIAL_COLUMNS`. epochs: one row per trial and finished epoch, the columns of
+    `EPOCH_COLUMNS`. expected: one row per trial that the grid asks for, the columns of
+    `EXPECTED_COLUMNS`. settings: one row per trial and one column per setting (`train.epochs`,
+    ...), as text, indexed by `trial_id`. has_grid: whether a grid says which trials are expected.
+    made_by_sweep: false for a table of other origin, where a seed need not give every norm the same
+    start. untrained: cells that the grid crosses but does not train. reference: norm that the sweep
+    declares as the reference, if it does. warnings: lines for the report and the terminal. notes:
+    lines for the report on rows or columns that were not used. packages: version of each package
+    that trials were trained with. correct: by `trial_id` which test examples were right after the
+    last epoch, shape `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that
+    stored it.
     """
 
     name: str
@@ -146,9 +145,9 @@ class Trials:
     epochs: pd.DataFrame
     expected: pd.DataFrame
     settings: pd.DataFrame
-    asked: bool = True
+    has_grid: bool = True
     made_by_sweep: bool = True
-    left_out: tuple[LeftOut, ...] = ()
+    untrained: tuple[UntrainedCells, ...] = ()
     reference: str | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -156,34 +155,35 @@ class Trials:
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
-def tidy(
+def conform_frame(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]], columns: Sequence[Column]
 ) -> pd.DataFrame:
-    """`rows` with exactly `columns`, in order and with their types; what is absent is missing.
+    """Return `rows` with exactly the given columns, in their order and with their types.
 
-    Text is never missing but empty; whole numbers that may be absent are nullable (`Int64`).
+    Missing text becomes the empty string; whole numbers are nullable (`Int64`).
     """
     raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
     frame = raw.reindex(columns=[column.name for column in columns])
-    return frame.assign(**{c.name: _typed(frame[c.name], c) for c in columns})
+    return frame.assign(**{c.name: _convert_column(frame[c.name], c) for c in columns})
 
 
-def recorded(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` without those columns of `ON_REQUEST` that hold no value."""
-    names = {column.name for column in ON_REQUEST}
+def drop_unrecorded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `frame` without the columns of `REQUESTED_COLUMNS` that hold no value."""
+    names = {column.name for column in REQUESTED_COLUMNS}
     return frame.drop(columns=[n for n in frame if n in names and frame[n].isna().all()])
 
 
-def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+def _convert_column(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Return `values` converted to the kind of `column`; raise `AnalysisError` for a wrong value."""
     if column.kind == "text":
         return values.astype(object).where(values.notna(), "").astype(str)
     try:
         numbers = pd.to_numeric(values, errors="coerce")
     except OverflowError:
-        raise InputError(f"column `{column.name}` holds a number beyond all bounds") from None
+        raise AnalysisError(f"column `{column.name}` holds a number beyond all bounds") from None
     bad = values[numbers.isna() & values.notna()]
     if len(bad):
-        raise InputError(
+        raise AnalysisError(
             f"column `{column.name}` must hold numbers, but row {bad.index[0] + 1} has "
             f"{bad.iloc[0]!r}"
         )
@@ -191,66 +191,74 @@ def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return numbers.astype(float)
     fractional = numbers[numbers.notna() & (numbers % 1 != 0)]
     if len(fractional):
-        raise InputError(
+        raise AnalysisError(
             f"column `{column.name}` must hold whole numbers, but row {fractional.index[0] + 1} "
             f"has {fractional.iloc[0]:g}"
         )
     for place in numbers.index[numbers.astype(float).abs() >= float(LARGEST_INT)]:
-        if not LOWEST_INT <= _exact(values[place]) <= LARGEST_INT:
-            raise InputError(
+        if not LOWEST_INT <= _parse_whole_number(values[place]) <= LARGEST_INT:
+            raise AnalysisError(
                 f"column `{column.name}` must hold whole numbers from {LOWEST_INT} to "
                 f"{LARGEST_INT}, but row {place + 1} has {values[place]}"
             )
     return numbers.astype("Int64")
 
 
-def _exact(number: Any) -> int:
-    """A whole number as it was given: one near the bounds is no longer itself as a float."""
+def _parse_whole_number(number: Any) -> int:
+    """Return a whole number without rounding through a float, which loses digits near the bounds."""
     try:
         return int(number)
     except ValueError:  # "1e20"
         return int(float(number))
 
 
-def validate(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool = True) -> None:
-    """Refuse a frame of trials that no measure should read; raises `InputError`, one line.
+def validate_trials(
+    trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool = True
+) -> None:
+    """Raise `AnalysisError`, one line, for trials that no measure can read.
 
-    `settings` and `made_by_sweep` (as in `Trials`) help with trials that occur twice.
+    `settings` and `made_by_sweep` are as in `Results`; the message on repeated trials uses them.
     """
-    _refuse(trials, trials["norm"] == "", "`norm` must not be empty")
+    _raise_for_rows(trials, trials["norm"] == "", "`norm` must not be empty")
     for name in ("batch_size", "seed"):
-        _refuse(trials, trials[name].isna(), f"`{name}` must not be empty")
-    _refuse(trials, trials["batch_size"] < 1, "`batch_size >= 1` must hold")
+        _raise_for_rows(trials, trials[name].isna(), f"`{name}` must not be empty")
+    _raise_for_rows(trials, trials["batch_size"] < 1, "`batch_size >= 1` must hold")
     unknown = ~trials["outcome"].isin(OUTCOMES)
-    _refuse(trials, unknown, "`outcome` must be one of " + ", ".join(OUTCOMES))
-    percents = [column.name for column in ON_REQUEST if column.unit == "percent"]
+    _raise_for_rows(trials, unknown, "`outcome` must be one of " + ", ".join(OUTCOMES))
+    percents = [column.name for column in REQUESTED_COLUMNS if column.unit == "percent"]
     for name in ("test_error", "best_test_error", "train_error", "chance_error", *percents):
         outside = ~(trials[name].isna() | trials[name].between(0, 100))
-        _refuse(trials, outside, f"`0 <= {name} <= 100` must hold (percent)")
+        _raise_for_rows(trials, outside, f"`0 <= {name} <= 100` must hold (percent)")
     completed = trials["outcome"] == "completed"
-    _refuse(trials, completed & trials["test_error"].isna(), "a completed trial needs `test_error`")
+    _raise_for_rows(
+        trials, completed & trials["test_error"].isna(), "a completed trial needs `test_error`"
+    )
     diverged = trials["outcome"] == "diverged"
-    _refuse(
+    _raise_for_rows(
         trials,
         diverged & trials["chance_error"].isna(),
         "a diverged trial needs `chance_error`, the error of guessing, which it is scored at",
     )
-    _refuse_repeats(trials, settings, made_by_sweep=made_by_sweep)
+    _raise_for_repeats(trials, settings, made_by_sweep=made_by_sweep)
 
 
-def _refuse(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
+def _raise_for_rows(trials: pd.DataFrame, bad: pd.Series[Any], rule: str) -> None:
+    """Raise `AnalysisError` with `rule` and the first row where `bad` is true, if there is one."""
     wrong = trials[bad.fillna(False).to_numpy(bool)]
     if len(wrong):
         row = wrong.iloc[0]
         more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
-        raise InputError(
+        raise AnalysisError(
             f"{rule}, but not for norm={row['norm']!r}, batch_size={row['batch_size']}, "
             f"seed={row['seed']}, outcome={row['outcome']!r}, test_error={row['test_error']}{more}"
         )
 
 
-def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool) -> None:
-    key = ["norm", "batch_size", "seed", *STRATUM]
+def _raise_for_repeats(
+    trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_sweep: bool
+) -> None:
+    """Raise `AnalysisError` where a norm, batch size and seed of one stratum occur twice."""
+    key = ["norm", "batch_size", "seed", *STRATUM_COLUMNS]
     repeated = trials[trials.duplicated(key, keep=False)]
     if len(repeated):
         row = repeated.iloc[0]
@@ -266,21 +274,24 @@ def _refuse_repeats(trials: pd.DataFrame, settings: pd.DataFrame, *, made_by_swe
             remedy += f"{levels[0]} (or {', '.join(levels[1:])})"
             if not made_by_sweep:
                 remedy += f", or call the column {name} `variant` to have every level reported"
-        raise InputError(
+        raise AnalysisError(
             f"every norm, batch size and seed must occur once, but {row['norm']} at batch size "
             f"{row['batch_size']} with seed {row['seed']} occurs {len(same)} times (trials "
             f"{', '.join(same['trial_id'])}): {remedy}"
         )
 
 
-def scored(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials that ended with a result, and `error` (percent): chance error if diverged."""
+def score_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that ended, with the columns `error` (percent) and `diverged`.
+
+    `error` is the test error, or chance error where the trial diverged.
+    """
     ended = trials[trials["outcome"].isin(["completed", "diverged"])]
     error = np.where(ended["outcome"] == "diverged", ended["chance_error"], ended["test_error"])
     return ended.assign(error=error, diverged=ended["outcome"] == "diverged")
 
 
-def norms_in_order(trials: Trials) -> list[str]:
-    """Labels of all norms, the reference first, then as the grid (or the file) lists them."""
-    names = list(dict.fromkeys([*trials.expected["norm"], *trials.trials["norm"]]))
-    return sorted(names, key=lambda name: name != trials.reference)
+def order_norms(results: Results) -> list[str]:
+    """Return the labels of all norms: the reference first, then in the order of the grid or file."""
+    names = list(dict.fromkeys([*results.expected["norm"], *results.trials["norm"]]))
+    return sorted(names, key=lambda name: name != results.reference)

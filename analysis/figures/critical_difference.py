@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.names import drawn_names
+from analysis.figures.norm_labels import drawn_names
 from analysis.figures.style import INK, SOFT, sheet
 from analysis.statistics.ranks import Ranks
 

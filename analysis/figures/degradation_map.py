@@ -11,10 +11,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from analysis.figures.style import INK, SOFT, looks, sheet
-from analysis.reporting.wording import signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
-from analysis.statistics.robustness import degradation, error_table
+from analysis.findings import Findings
+from analysis.formatting import signed
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
+from analysis.statistics.robustness import compute_degradation, tabulate_norm_errors
 
 ALT = (
     "Heat map of the rise in test error over the largest batch size, one row per norm ordered by "
@@ -52,8 +52,13 @@ def draw(findings: Findings) -> Figure | None:
     norms = sorted(
         comparison.norms, key=lambda norm: (np.isnan(level.get(norm, np.nan)), level.get(norm, 0.0))
     )
-    costs = {norm: degradation(error_table(comparison.scored, norm, sizes)) for norm in norms}
-    fields = [[t_interval(costs[norm][size].to_numpy(float)) for size in sizes] for norm in norms]
+    costs = {
+        norm: compute_degradation(tabulate_norm_errors(comparison.scored, norm, sizes))
+        for norm in norms
+    }
+    fields = [
+        [estimate_mean(costs[norm][size].to_numpy(float)) for size in sizes] for norm in norms
+    ]
     values = np.array([[field.value for field in row] for row in fields])
     if np.isnan(values).all():
         return None
@@ -86,7 +91,7 @@ def _ticks(axes: Axes, norms: list[str], sizes: list[str]) -> None:
         spine.set_visible(False)
 
 
-def _print(axes: Axes, at: tuple[int, int], field: Mean, shade: float, room: Room) -> None:
+def _print(axes: Axes, at: tuple[int, int], field: SeedMean, shade: float, room: Room) -> None:
     if np.isnan(field.value):
         axes.text(*at, "–", ha="center", va="center", color=SOFT)
         return

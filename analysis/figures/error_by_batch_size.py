@@ -19,8 +19,8 @@ from analysis.figures.style import (
     sheet,
     spread,
 )
+from analysis.findings import Findings
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.findings import Findings
 
 ALT = (
     "Line chart of test error against batch size from large to small, one line per norm with "

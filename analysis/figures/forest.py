@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, INK, SOFT, looks, sheet
-from analysis.reporting.wording import p_value, signed
-from analysis.statistics.family import Gap
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.formatting import p_value, signed
+from analysis.statistics.inference.family import Contrast
 
 ALT = (
     "Forest plot of each norm's difference from the reference in average error over batch sizes, "
@@ -20,7 +20,7 @@ ALT = (
 def draw(findings: Findings) -> Figure | None:
     """Difference in AUEC from the reference (points), the ±margin zone shaded."""
     comparison = findings.comparison
-    gaps = [gap for gap in comparison.primary if gap.difference.paired.num]
+    gaps = [gap for gap in comparison.declared_contrasts if gap.difference.paired.num]
     if not gaps:
         return None
     gaps.sort(key=lambda gap: gap.difference.paired.value)
@@ -45,7 +45,7 @@ def draw(findings: Findings) -> Figure | None:
         return figure
 
 
-def _row(axes: Axes, row: int, gap: Gap, colour: str, marker: str) -> None:
+def _row(axes: Axes, row: int, gap: Contrast, colour: str, marker: str) -> None:
     paired = gap.difference.paired
     axes.errorbar(
         paired.value,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import SOFT, Look, legend, looks, panels, percent_axis, rows_of, sheet
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
 
 ALT = (
     "Learning curves: test error against epoch, one panel for each batch size from large to "

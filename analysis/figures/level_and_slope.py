@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from analysis.figures.style import GRID, SOFT, Look, looks, sheet, spread
-from analysis.statistics.findings import Findings
-from analysis.statistics.learnt import learnt_nothing
+from analysis.findings import Findings
+from analysis.statistics.at_chance import list_norms_at_chance
 
 ALT = (
     "Scatter plot of each norm's average error over batch sizes (level) against the rise of its "
@@ -25,7 +25,7 @@ def draw(findings: Findings) -> Figure | None:
     Norms that have learnt nothing are left out: their errors cannot rise.
     """
     by_norm = looks(findings.comparison.norms)
-    nothing = learnt_nothing(findings.comparison)
+    nothing = list_norms_at_chance(findings.comparison)
     shown = {
         norm: found
         for norm, found in findings.measures.items()

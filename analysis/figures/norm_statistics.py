@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.names import drawn_names
+from analysis.figures.norm_labels import drawn_names
 from analysis.figures.style import (
     Look,
     batch_size_axis,
@@ -19,9 +19,9 @@ from analysis.figures.style import (
     rows_of,
     sheet,
 )
-from analysis.schema import STATISTICS
-from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
+from analysis.schema import STATISTICS_KINDS
+from analysis.statistics.decomposition import DecomposedCell
 
 ALT = (
     "Line chart of test error against batch size of one norm tested with its moving averages, with "
@@ -40,8 +40,8 @@ def draw(findings: Findings) -> Figure | None:
         return None
     cells = [cell for members in found.values() for cell in members]
     errors = np.concatenate([values for cell in cells for values in cell.errors.values()])
-    kinds = [kind for kind in STATISTICS if any(kind in cell.errors for cell in cells)]
-    by_name = looks([NAMES[kind] for kind in STATISTICS])
+    kinds = [kind for kind in STATISTICS_KINDS if any(kind in cell.errors for cell in cells)]
+    by_name = looks([NAMES[kind] for kind in STATISTICS_KINDS])
     with sheet(7.2, 0.9 + 2.5 * rows_of(len(found))) as figure:
         drawn = panels(figure, len(found))
         names = drawn_names(list(found))
@@ -58,7 +58,7 @@ def draw(findings: Findings) -> Figure | None:
         return figure
 
 
-def _line(axes: Axes, cells: Sequence[Decomposed], kind: str, look: Look) -> None:
+def _line(axes: Axes, cells: Sequence[DecomposedCell], kind: str, look: Look) -> None:
     """One kind's means, and their interval as a band."""
     sizes = [cell.batch_size for cell in cells]
     means = [cell.means[kind] for cell in cells]

@@ -17,10 +17,10 @@ from analysis.figures.style import (
     rows_of,
     sheet,
 )
+from analysis.findings import Findings
 from analysis.published import Published, printed_norm, protocol_lines
-from analysis.published.against import Against
+from analysis.published.measured_beside_printed import Against
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.findings import Findings
 
 ALT = (
     "Measured test errors with intervals and the papers' printed numbers as hollow diamonds, "

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.learning_curves import curves
 from analysis.figures.style import GRID
-from analysis.statistics.findings import Findings
+from analysis.findings import Findings
 
 WIDE = 10.0
 

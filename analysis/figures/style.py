@@ -17,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from analysis.figures.names import FONT, drawn_names
+from analysis.figures.norm_labels import FONT, drawn_names
 
 INK = "#222222"
 SOFT = "#767676"

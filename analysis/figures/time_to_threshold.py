@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import GRID, Look, legend, looks, panels, rows_of, sheet
-from analysis.statistics.findings import Findings
-from analysis.statistics.survival import Curve, kaplan_meier
+from analysis.findings import Findings
+from analysis.statistics.survival import SurvivalCurve, estimate_survival
 
 ALT = (
     "Step curves of the fraction of trials that have not yet reached the declared test error, "
@@ -52,7 +52,7 @@ def _panel(axes: Axes, times: pd.DataFrame, by_norm: dict[str, Look], horizon: f
         if part.empty:
             lines.append((look.colour, ["–"] * len(ticks)))
             continue
-        curve = kaplan_meier(part["epochs"].to_numpy(float), part["reached"].to_numpy(bool))
+        curve = estimate_survival(part["epochs"].to_numpy(float), part["reached"].to_numpy(bool))
         axes.step(
             curve.times,
             curve.remaining,
@@ -90,6 +90,6 @@ def _beneath(
     )
 
 
-def at_risk(curve: Curve, times: pd.DataFrame, tick: float) -> int:
+def at_risk(curve: SurvivalCurve, times: pd.DataFrame, tick: float) -> int:
     """Trials that are still watched and above the threshold just before epoch `tick`."""
     return int((times["epochs"] >= tick).sum()) if tick else int(curve.at_risk[0])

@@ -1,8 +1,8 @@
 """What the two papers print, and how measured trials stand to it."""
 
-from analysis.published.matching import matching, printed_gap, printed_norm
-from analysis.published.printed import SOURCE, Published, figures, table3
-from analysis.published.protocol import Protocol, protocol, protocol_lines
+from analysis.published.matching_values import matching, printed_gap, printed_norm
+from analysis.published.paper_protocol import Protocol, protocol, protocol_lines
+from analysis.published.printed_values import SOURCE, Published, figures, table3
 
 __all__ = [
     "SOURCE",

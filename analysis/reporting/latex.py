@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.reporting.wording import MINUS, number, signed
+from analysis.formatting import MINUS, number, signed
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -45,10 +45,10 @@ def _table(comparison: Comparison) -> Iterator[str]:
         cells = [comparison.cells.get((norm, size)) for size in sizes]
         errors = [_number(cell.error, number, len(cell.diverged)) if cell else "" for cell in cells]
         yield _row(_text(norm), [*errors, *(_level(comparison, norm) for _ in level)])
-    if comparison.primary:
+    if comparison.declared_contrasts:
         yield r"\midrule"
-    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
-    for gap in comparison.primary:
+    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
+    for gap in comparison.declared_contrasts:
         gaps = [*(by_size[gap.norm, size] for size in sizes), *(gap for _ in level)]
         yield _row(
             f"{_text(gap.norm)} vs.\\ {_text(comparison.reference)}",
@@ -62,11 +62,11 @@ def _table(comparison: Comparison) -> Iterator[str]:
 
 
 def _level(comparison: Comparison, norm: str) -> str:
-    diverged = comparison.diverged_in(norm, None)
-    return _number(t_interval(list(comparison.auec[norm])), number, diverged)
+    diverged = comparison.count_diverged(norm, None)
+    return _number(estimate_mean(list(comparison.auec[norm])), number, diverged)
 
 
-def _number(mean: Mean, shown: object, diverged: int = 0) -> str:
+def _number(mean: SeedMean, shown: object, diverged: int = 0) -> str:
     if np.isnan(mean.value):
         return "--"
     value = number(mean.value) if shown is number else signed(mean.value)

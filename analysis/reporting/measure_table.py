@@ -7,11 +7,11 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import listed, number, signed
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import listed, number, signed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.measures import Measures
+from analysis.statistics.inference.intervals import SeedMean
+from analysis.statistics.norm_measures import NormMeasures
 
 
 def measure_frame(findings: Findings) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def measure_frame(findings: Findings) -> pd.DataFrame:
             if name == "relative":  # a mean of logarithms, told as the factor that it stands for
                 ends = np.exp([value.value, value.low, value.high])
                 row |= dict(zip((name, f"{name}_low_95", f"{name}_high_95"), ends, strict=True))
-            elif isinstance(value, Mean):
+            elif isinstance(value, SeedMean):
                 row |= {
                     name: value.value,
                     f"{name}_low_95": value.low,
@@ -43,12 +43,12 @@ def measure_tables(findings: Findings) -> tuple[Table, ...]:
         return ()
     smallest = findings.comparison.common_batch_sizes[-1]
     found = findings.measures.items()
-    lost = any(findings.comparison.diverged_in(norm, None) for norm, _ in found)
+    lost = any(findings.comparison.count_diverged(norm, None) for norm, _ in found)
     level = Table(
         "Level and slope",
         ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst rise", "worst"),
         tuple(
-            (norm, _level(measures, findings.comparison.diverged_in(norm, None)))
+            (norm, _level(measures, findings.comparison.count_diverged(norm, None)))
             for norm, measures in found
         ),
         (
@@ -92,7 +92,7 @@ def _guessed_at(findings: Findings) -> str:
     return f" Without batch size{'s'[: len(sizes) > 1]} {listed(sizes)}: nothing is learnt there."
 
 
-def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
+def _level(m: NormMeasures, diverged: int) -> tuple[Shown, ...]:
     return (
         Shown(number(m.auec.value), margin(m.auec), f"† {diverged} diverged" * bool(diverged)),
         Shown(signed(m.degradation.value), margin(m.degradation), _relative(m.relative.value)),
@@ -103,7 +103,7 @@ def _level(m: Measures, diverged: int) -> tuple[Shown, ...]:
     )
 
 
-def _safety(m: Measures) -> tuple[Shown, ...]:
+def _safety(m: NormMeasures) -> tuple[Shown, ...]:
     low, high = m.divergence_interval
     return (
         Shown(number(m.regret_mean), note=_split(m.split_regret_mean)),

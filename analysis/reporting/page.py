@@ -11,27 +11,27 @@ from math import comb
 import pandas as pd
 
 from analysis.figures import critical_difference
-from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, in_short, missing_trials
-from analysis.reporting.dependence_section import depends
-from analysis.reporting.gallery import Drawn, gallery
+from analysis.findings import Findings
+from analysis.formatting import listed, p_value, spans
 from analysis.reporting.measure_table import measure_tables
 from analysis.reporting.methods import METHODS, NOT_BY_SEED
-from analysis.reporting.notes import notes
-from analysis.reporting.power import power
+from analysis.reporting.power_sentences import power
 from analysis.reporting.published_table import published_tables
 from analysis.reporting.recorded_table import recorded_tables
+from analysis.reporting.report_figures import Drawn, gallery
+from analysis.reporting.sign_reversal_sentences import depends
+from analysis.reporting.statistics_or_sgd_section import in_words, unconfounded_table
 from analysis.reporting.statistics_table import statistics_table
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import Table, error_table, gap_table, top5_table
 from analysis.reporting.test_set_table import test_set_table
 from analysis.reporting.time_table import time_table, without_curves
-from analysis.reporting.unconfounded_section import in_words, unconfounded_table
-from analysis.reporting.wording import listed, p_value, spans
-from analysis.schema import Trials
-from analysis.statistics.confounding import unconfounded
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import ALPHA
-from analysis.statistics.ranks import Ranks, rank
+from analysis.reporting.trial_coverage import coverage, in_short, missing_trials
+from analysis.reporting.trial_differences import notes
+from analysis.schema import Results
+from analysis.statistics.inference.intervals import ALPHA
+from analysis.statistics.ranks import Ranks, rank_norms
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Page:
         return self.edition.replace(SMALL, "")
 
 
-def page(trials: Trials, found: Sequence[Findings]) -> Page:
+def page(trials: Results, found: Sequence[Findings]) -> Page:
     """The report on `found`, the findings on `trials`."""
     labels = [item.comparison.label for item in found]
     suffixes = [f"-{name}" for name in slugs(labels)] if len(found) > 1 else [""]
@@ -99,13 +99,13 @@ def page(trials: Trials, found: Sequence[Findings]) -> Page:
     )
 
 
-def _methods(trials: Trials) -> tuple[tuple[str, str], ...]:
+def _methods(trials: Results) -> tuple[tuple[str, str], ...]:
     if trials.made_by_sweep:
         return METHODS
     return tuple(NOT_BY_SEED if name == NOT_BY_SEED[0] else (name, text) for name, text in METHODS)
 
 
-def edition_of(trials: Trials) -> str:
+def edition_of(trials: Results) -> str:
     """What a small edition replaced, or how the data were limited; empty where nothing was."""
     editions = sorted(set(trials.trials["edition"]) - {""})
     return " / ".join(edition.removeprefix("(").removesuffix(")") for edition in editions)
@@ -147,7 +147,7 @@ def _depends(found: Sequence[Findings]) -> Iterator[Section]:
 
 def _overall(found: Sequence[Findings]) -> Iterator[Section]:
     """Ranks over all data sets and networks, where there are enough of them."""
-    ranks = rank([item.comparison for item in found])
+    ranks = rank_norms([item.comparison for item in found])
     if ranks is None:
         return
     order = listed([f"{norm} ({mean:.2f})" for norm, mean in ranks.mean.items()])
@@ -192,7 +192,7 @@ def _too_few(ranks: Ranks) -> str:
 
 def _unconfounded(found: Sequence[Findings]) -> Iterator[Section]:
     """What of a small batch's harm is the statistics', where a grid tells it from SGD's."""
-    items = unconfounded([item.comparison for item in found])
+    items = separate_harm([item.comparison for item in found])
     for item in items:
         yield Section(
             label="Statistics or SGD" + (f": {item.label}" if len(items) > 1 else ""),
@@ -248,7 +248,7 @@ def _wall_time(trials: pd.DataFrame) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC ({span} on the clock)"
 
 
-def _provenance(trials: Trials) -> tuple[tuple[str, str], ...]:
+def _provenance(trials: Results) -> tuple[tuple[str, str], ...]:
     frame = trials.trials
     seconds = frame["train_s"].sum()
     rows = [

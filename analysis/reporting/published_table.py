@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from analysis.published.against import Against
+from analysis.findings import Findings
+from analysis.formatting import listed, number, signed
+from analysis.published.measured_beside_printed import Against
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import listed, number, signed
-from analysis.statistics.findings import Findings
 
 _MEASURES = {
     "test_error": ("test error", "Percent.", 2),

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import number
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean, t_interval
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
 CLIPPED = "Channels whose r or d was clipped"
 _METRICS = {
@@ -54,21 +54,21 @@ def recorded_tables(findings: Findings) -> Iterator[Table]:
             yield Table(title, ("norm", *map(str, sizes)), rows, (note,))
 
 
-def _means(findings: Findings, metric: str) -> dict[tuple[str, int], Mean]:
+def _means(findings: Findings, metric: str) -> dict[tuple[str, int], SeedMean]:
     trials = findings.comparison.trials
     if metric not in trials:
         return {}
     known = trials.dropna(subset=[metric])
     cells = dict(iter(known.groupby(["norm", "batch_size"])[metric]))
     return {
-        key: t_interval(cells[key].to_numpy(float))
+        key: estimate_mean(cells[key].to_numpy(float))
         for key in findings.comparison.cells
         if key in cells
     }
 
 
-def _shown(mean: Mean | None, scale: float) -> Shown:
+def _shown(mean: SeedMean | None, scale: float) -> Shown:
     if mean is None:
         return Shown("–")
-    scaled = Mean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
+    scaled = SeedMean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
     return Shown(number(scaled.value), margin(scaled), note=f"n = {mean.num}")

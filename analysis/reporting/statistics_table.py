@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.figures.norm_statistics import NAMES
+from analysis.findings import Findings
+from analysis.formatting import number, signed
 from analysis.reporting.tables import Shown, Table, margin
-from analysis.reporting.wording import number, signed
-from analysis.schema import STATISTICS
-from analysis.statistics.decomposition import Decomposed
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
+from analysis.schema import STATISTICS_KINDS
+from analysis.statistics.decomposition import DecomposedCell
+from analysis.statistics.inference.intervals import SeedMean
 
 
 def statistics_frame(findings: Findings) -> pd.DataFrame:
@@ -22,7 +22,10 @@ def statistics_frame(findings: Findings) -> pd.DataFrame:
         for cell in cells:
             row: dict[str, object] = {"norm": cell.norm, "batch_size": cell.batch_size}
             row |= {"diverged": len(cell.diverged)}
-            for name, mean in (*cell.means.items(), ("ema_minus_precise", cell.harm)):
+            for name, mean in (
+                *cell.means.items(),
+                ("ema_minus_precise", cell.moving_average_harm),
+            ):
                 if mean is not None:
                     row[name] = mean.value
                     row[f"{name}_half_width_95"] = mean.half_width
@@ -56,21 +59,21 @@ def statistics_table(findings: Findings) -> Table | None:
 
 
 def _rows(
-    norm: str, cells: Sequence[Decomposed], sizes: Sequence[int]
+    norm: str, cells: Sequence[DecomposedCell], sizes: Sequence[int]
 ) -> list[tuple[str, tuple[Shown, ...]]]:
     by_size = {cell.batch_size: cell for cell in cells}
     rows = [
         (f"{norm}, {NAMES[kind]}", tuple(_error(by_size.get(size), kind) for size in sizes))
-        for kind in STATISTICS
+        for kind in STATISTICS_KINDS
         if any(kind in cell.errors for cell in cells)
     ]
-    if any(cell.harm for cell in cells):
+    if any(cell.moving_average_harm for cell in cells):
         label = f"{norm}, {NAMES['ema']} minus {NAMES['precise']}"
         rows.append((label, tuple(_harm(by_size.get(size)) for size in sizes)))
     return rows
 
 
-def _error(cell: Decomposed | None, kind: str) -> Shown:
+def _error(cell: DecomposedCell | None, kind: str) -> Shown:
     mean = cell.means.get(kind) if cell else None
     if cell is None or mean is None:
         return Shown("–")
@@ -78,6 +81,6 @@ def _error(cell: Decomposed | None, kind: str) -> Shown:
     return Shown(number(mean.value), margin(mean), note, diverged=bool(cell.diverged))
 
 
-def _harm(cell: Decomposed | None) -> Shown:
-    mean: Mean | None = cell.harm if cell else None
+def _harm(cell: DecomposedCell | None) -> Shown:
+    mean: SeedMean | None = cell.moving_average_harm if cell else None
     return Shown(signed(mean.value), margin(mean)) if mean else Shown("–")

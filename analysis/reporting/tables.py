@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.wording import digits_for, number, p_value, signed
+from analysis.findings import Findings
+from analysis.formatting import digits_for, number, p_value, signed
+from analysis.statistics.at_chance import are_both_at_chance
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.family import Gap
-from analysis.statistics.findings import Findings
-from analysis.statistics.inference import Mean
-from analysis.statistics.learnt import both_guess
+from analysis.statistics.inference.family import Contrast
+from analysis.statistics.inference.intervals import SeedMean
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,18 @@ def gap_frame(comparison: Comparison) -> pd.DataFrame:
                 "welch_half_width_95": gap.difference.welch.half_width,
                 "welch_p": gap.difference.welch_p,
             }
-            for gap in (*comparison.primary, *comparison.gaps)
+            for gap in (*comparison.declared_contrasts, *comparison.cell_contrasts)
         ]
     )
 
 
 def error_table(comparison: Comparison) -> Table:
     """Errors by norm and batch size as a page shows them."""
-    winners = {size: comparison.best(size) for size in comparison.batch_sizes}
-    apart = {size: best.norm for size, best in winners.items() if best and not best.rivals}
+    winners = {size: comparison.get_best_norm(size) for size in comparison.batch_sizes}
+    apart = {size: best.norm for size, best in winners.items() if best and not best.not_separated}
     if len(comparison.norms) == 1:
         apart = {}
-    left_out = {(item.norm, size) for item in comparison.left_out for size in item.batch_sizes}
+    left_out = {(item.norm, size) for item in comparison.untrained for size in item.batch_sizes}
     rows = tuple(
         (
             norm,
@@ -103,7 +103,7 @@ def error_table(comparison: Comparison) -> Table:
                 _error(
                     comparison.cells.get((norm, size)),
                     apart.get(size) == norm,
-                    comparison.asked,
+                    comparison.has_grid,
                     "not trained" if (norm, size) in left_out else "not asked for",
                 )
                 for size in comparison.batch_sizes
@@ -111,7 +111,7 @@ def error_table(comparison: Comparison) -> Table:
         )
         for norm in comparison.norms
     )
-    below = "seeds with a result" + (" of seeds asked for" if comparison.asked else "")
+    below = "seeds with a result" + (" of seeds asked for" if comparison.has_grid else "")
     notes = [
         "Mean of the last epoch's test error over seeds, percent; after ± half the width of its "
         f"95 % t interval; below, {below}."
@@ -149,7 +149,7 @@ def _error(cell: Cell | None, best: bool, asked: bool, absent: str) -> Shown:
     )
 
 
-def margin(mean: Mean) -> str:
+def margin(mean: SeedMean) -> str:
     """Half an interval's width, or nothing where there is no interval."""
     return "" if np.isnan(mean.half_width) else number(mean.half_width, digits_for(mean))
 
@@ -166,12 +166,15 @@ def gap_table(comparison: Comparison) -> Table:
         "and its own family; the single batch sizes are exploratory, adjusted together.",
     )
     marks = ("†: trials behind it diverged, counted at chance error.",) * any(
-        comparison.rests_on_diverged(gap) for gap in (*comparison.primary, *comparison.gaps)
+        comparison.rests_on_diverged(gap)
+        for gap in (*comparison.declared_contrasts, *comparison.cell_contrasts)
     )
     if len(sizes) == 1:  # where AUEC is the error itself
-        single = tuple((gap.norm, (_gap(gap, comparison),)) for gap in comparison.primary)
+        single = tuple(
+            (gap.norm, (_gap(gap, comparison),)) for gap in comparison.declared_contrasts
+        )
         return Table(title, ("norm", str(sizes[0])), single, (*notes[:1], *marks))
-    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.gaps}
+    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
     rows = tuple(
         (
             gap.norm,
@@ -180,19 +183,19 @@ def gap_table(comparison: Comparison) -> Table:
                 for item in (gap, *(by_size[gap.norm, size] for size in sizes))
             ),
         )
-        for gap in comparison.primary
+        for gap in comparison.declared_contrasts
     )
     return Table(title, ("norm", "AUEC", *map(str, sizes)), rows, (*notes, *marks))
 
 
-def _gap(gap: Gap, comparison: Comparison) -> Shown:
+def _gap(gap: Contrast, comparison: Comparison) -> Shown:
     paired = gap.difference.paired
     if np.isnan(paired.value):
         return Shown("–")
     p = p_value(gap.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
-    if both_guess(comparison, gap):
+    if are_both_at_chance(comparison, gap):
         return Shown(signed(paired.value, digits_for(paired)), note="both at chance")
     lost = comparison.rests_on_diverged(gap)
     note += "\n† diverged" if lost else ""
-    return Shown(signed(paired.value), margin(paired), note, gap.distinguishable, diverged=lost)
+    return Shown(signed(paired.value), margin(paired), note, gap.is_significant, diverged=lost)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import number, signed
 from analysis.reporting.tables import Shown, Table
-from analysis.reporting.wording import number, signed
-from analysis.statistics.findings import Findings
 
 
 def test_set_frame(findings: Findings) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
+from analysis.formatting import number
 from analysis.reporting.tables import Shown, Table
-from analysis.reporting.wording import number
-from analysis.statistics.findings import Findings
-from analysis.statistics.survival import UNITS, kaplan_meier, restricted_mean
+from analysis.statistics.survival import UNITS, compute_restricted_mean, estimate_survival
 
 
 def time_frame(findings: Findings) -> pd.DataFrame:
@@ -29,8 +29,8 @@ def time_frame(findings: Findings) -> pd.DataFrame:
         row = {"norm": norm, "batch_size": size, "trials": len(part), "reached": int(reached.sum())}
         for unit in UNITS:
             horizon = float(part[unit].max())
-            curve = kaplan_meier(part[unit].to_numpy(float), reached)
-            mean = restricted_mean(curve, horizon) if reached.any() else np.nan
+            curve = estimate_survival(part[unit].to_numpy(float), reached)
+            mean = compute_restricted_mean(curve, horizon) if reached.any() else np.nan
             row |= {f"mean_{unit}": mean, f"horizon_{unit}": horizon}
         rows.append(row)
     return pd.DataFrame.from_records(rows)

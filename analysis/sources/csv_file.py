@@ -1,4 +1,4 @@
-"""Trials from a user's own CSV: one row per trial, the columns of `COLUMNS`."""
+"""Reader of a user's CSV: one row per trial, the columns of `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -10,83 +10,85 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.errors import InputError
-from analysis.schema import ON_REQUEST, TRIAL_COLUMNS, tidy
-from analysis.sources.assemble import Found, empty_curves
-from analysis.sources.csv_outcome import with_outcome
+from analysis.errors import AnalysisError
+from analysis.schema import REQUESTED_COLUMNS, TRIAL_COLUMNS, conform_frame
+from analysis.sources.csv_outcome import add_outcome
 from analysis.sources.csv_units import check_units
-from analysis.sources.csv_values import refuse_values
+from analysis.sources.csv_values import check_values
+from analysis.sources.raw_results import RawResults, make_empty_curves
 
-COLUMNS = (*TRIAL_COLUMNS, *ON_REQUEST)
-ABSENT = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
+COLUMNS = (*TRIAL_COLUMNS, *REQUESTED_COLUMNS)
+MISSING_VALUES = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
 """What stands for no number, as spreadsheets and programs write it."""
-MOST_LEVELS = 20
+MAX_SETTING_LEVELS = 20
 """Values of a column that is a setting."""
 DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 ZIP = b"PK\x03\x04"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
-TEXTS = {column.name for column in COLUMNS if column.kind == "text"}
+TEXT_COLUMNS = {column.name for column in COLUMNS if column.kind == "text"}
 
 
-def read_csv(path: Path) -> Found:
-    """What the file holds; nothing says which trials there should be.
+def read_csv(path: Path) -> RawResults:
+    """Return the content of a CSV file with one row per trial.
 
-    Needed columns are `norm`, `batch_size`, `seed` and `test_error`; a row without `outcome` is
-    completed. Without a column `outcome`, `State` or `status` is read for it; further columns of
-    few values are settings. Raises `InputError` for a row that cannot be used (`refuse_values`),
-    and for errors that may be fractions (`check_units`).
+    The columns `norm`, `batch_size`, `seed` and `test_error` are required. Without a column
+    `outcome`, `State` or `status` is read as the outcome, and an empty one means completed. Further
+    columns of few values are settings.
+
+    Raises:
+        AnalysisError: a column is absent, a row has an unusable value, or errors may be fractions.
     """
-    raw = _read(path)
+    raw = _read_table(path)
     missing = [c.name for c in COLUMNS if c.required and c.name not in raw.columns]
     if missing:
-        raise InputError(
+        raise AnalysisError(
             f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(raw.columns)}"
         )
     if raw.empty:
-        raise InputError(f"{path} holds no rows")
-    raw, notes = _without_spaces(raw)
+        raise AnalysisError(f"{path} holds no rows")
+    raw, notes = _strip_spaces(raw)
     try:
-        raw, warnings = with_outcome(raw)
-        frame = tidy(raw, COLUMNS)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    refuse_values(frame, path)
-    warnings += [*check_units(frame, path), *_labels_alike(frame["norm"])]
+        raw, warnings = add_outcome(raw)
+        frame = conform_frame(raw, COLUMNS)
+    except AnalysisError as error:
+        raise AnalysisError(f"{path}: {error}") from error
+    check_values(frame, path)
+    warnings += [*check_units(frame, path), *_warn_of_similar_labels(frame["norm"])]
     frame["outcome"] = frame["outcome"].where(frame["outcome"] != "", "completed")
     numbered = [f"row-{number}" for number in range(1, len(frame) + 1)]
     unclear = (frame["trial_id"] == "") | frame["trial_id"].duplicated(keep=False)
     frame["trial_id"] = frame["trial_id"].mask(unclear, numbered)
-    frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", table_name(path))
+    frame["sweep"] = frame["sweep"].where(frame["sweep"] != "", get_table_name(path))
     known = {column.name for column in COLUMNS}
     further = raw[[name for name in raw.columns if name not in known]]
-    levels = further[[name for name in further if _has_levels(further[name])]]
+    levels = further[[name for name in further if _is_setting(further[name])]]
     unread = [str(name) for name in further if name not in levels]
     if len(levels.columns):
         notes.append(f"Columns read as settings, for --where: {', '.join(levels.columns)}.")
     if unread:
         notes.append(f"Columns not read: {', '.join(unread)}.")
-    return Found(
-        name=table_name(path),
+    return RawResults(
+        name=get_table_name(path),
         rows=[{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
-        curves=empty_curves(),
-        settings=_settings(levels, list(frame["trial_id"])),
+        curves=make_empty_curves(),
+        settings=_collect_settings(levels, list(frame["trial_id"])),
         made_by_sweep=False,
         warnings=warnings,
         notes=notes,
     )
 
 
-def _has_levels(values: pd.Series[Any]) -> bool:
-    """Whether a column may be a setting: few values, each in more than one row, and no dates."""
+def _is_setting(values: pd.Series[Any]) -> bool:
+    """Return whether a column can be a setting: few values, each in several rows, and no dates."""
     texts = values.dropna().astype(str)
     if texts.empty or texts.str.fullmatch(DATE).all():
         return False
     counts = values.astype(str).value_counts()
-    return len(counts) <= MOST_LEVELS and int(counts.min()) > 1
+    return len(counts) <= MAX_SETTING_LEVELS and int(counts.min()) > 1
 
 
-def _labels_alike(norms: pd.Series[str]) -> list[str]:
+def _warn_of_similar_labels(norms: pd.Series[str]) -> list[str]:
     """Return a warning for each group of norm labels that differ only in upper and lower case."""
     labels = pd.Series(norms.unique())
     return [
@@ -97,8 +99,8 @@ def _labels_alike(norms: pd.Series[str]) -> list[str]:
     ]
 
 
-def _settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]:
-    """Each row's further columns as text, by its trial; what is empty is no setting."""
+def _collect_settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]:
+    """Return the further columns of each row as text, by trial id; empty cells are left out."""
     rows = levels.astype(object).where(levels.notna(), "").astype(str).to_dict("records")
     return {
         trial_id: {str(name): text for name, text in row.items() if text}
@@ -106,13 +108,13 @@ def _settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]
     }
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The file's cells, with commas, semicolons or tabs between them, with or without a BOM.
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return the cells of a file with commas, semicolons or tabs between them, with or without BOM.
 
-    Between semicolons, a comma in a number is a decimal point.
+    With semicolons, a comma inside a number is a decimal point.
     """
     try:
-        text = _text(path)
+        text = _read_text(path)
         heading = text.partition("\n")[0]
         separator = max(",;\t", key=heading.count)
         shape: dict[str, Any] = {"sep": separator, "skipinitialspace": True}
@@ -121,33 +123,35 @@ def _read(path: Path) -> pd.DataFrame:
             io.StringIO(text),
             decimal="," if separator == ";" else ".",
             # A norm may be named NA, null or 03.
-            dtype={name: str for name in headings if name.strip() in TEXTS},
-            na_values={name: ABSENT for name in headings if name.strip() not in TEXTS},
+            dtype={name: str for name in headings if name.strip() in TEXT_COLUMNS},
+            na_values={
+                name: MISSING_VALUES for name in headings if name.strip() not in TEXT_COLUMNS
+            },
             keep_default_na=False,
             **shape,
         )
-    except InputError:
+    except AnalysisError:
         raise
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as a CSV: {_first_line(error)}") from error
+        raise AnalysisError(f"{path} cannot be read as a CSV: {_get_first_line(error)}") from error
     raw.columns = raw.columns.str.strip()
     return raw
 
 
-def table_name(path: Path) -> str:
+def get_table_name(path: Path) -> str:
     """Return a table file's name without its suffix, and without `.gz`: `a` of `a.csv.gz`."""
     return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return a table file's text, decompressed if need be; raises `InputError` for other files."""
     content = path.read_bytes()
     if content.startswith(GZIP):
         content = gzip.decompress(content)
     if content.startswith(ZIP):
-        raise InputError(f"{path} is a workbook or a zip archive, no CSV; save it as CSV UTF-8")
+        raise AnalysisError(f"{path} is a workbook or a zip archive, no CSV; save it as CSV UTF-8")
     if b"\0" in content and not content.startswith(UTF16):
-        raise InputError(f"{path} is no text file; save it as CSV UTF-8")
+        raise AnalysisError(f"{path} is no text file; save it as CSV UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -155,12 +159,12 @@ def _text(path: Path) -> str:
         how = f"line {line}: byte 0x{content[error.start]:02x}"
         if content.startswith(UTF16):
             how = "it begins like UTF-16, as Excel's Unicode Text does"
-        raise InputError(f"{path} is not UTF-8 ({how}); save it as CSV UTF-8") from error
+        raise AnalysisError(f"{path} is not UTF-8 ({how}); save it as CSV UTF-8") from error
 
 
-def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The cells without spaces around their text, and a note on each column that had some."""
-    texts = {str(name): raw[name].str.strip() for name in raw if name in TEXTS}
+def _strip_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the cells without spaces around their text, and a note per column that had some."""
+    texts = {str(name): raw[name].str.strip() for name in raw if name in TEXT_COLUMNS}
     spaced = {name: raw.loc[raw[name] != text, name] for name, text in texts.items()}
     notes = [
         f"Spaces at the ends of `{name}` are not read: {len(cells)} rows such as {cells.iloc[0]!r}."
@@ -170,5 +174,6 @@ def _without_spaces(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return raw.assign(**texts), notes
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class without a message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,13 +1,13 @@
-"""What became of a row's trial, by a column that other programs call `State` or `status`."""
+"""Reader of a trial's outcome from a column that other programs call `State` or `status`."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
-NAMES = ("state", "status")
-OUTCOMES = {
+OUTCOME_COLUMNS = ("state", "status")
+OUTCOME_WORDS = {
     "completed": ("completed", "finished", "success", "succeeded", "terminated", "done", "ok"),
     "failed": (
         "failed",
@@ -29,24 +29,28 @@ OUTCOMES = {
     "out_of_memory": ("out_of_memory", "oom"),
 }
 """By outcome the words for it, in small letters: of Weights & Biases, MLflow, Ray and Slurm."""
-_MEANING = {word: outcome for outcome, words in OUTCOMES.items() for word in words}
+_MEANING = {word: outcome for outcome, words in OUTCOME_WORDS.items() for word in words}
 
 
-def with_outcome(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with `outcome` read from such a column where there is none, and a line that says so.
+def add_outcome(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows with a column `outcome` read from `State` or `status`, and a line on it.
 
-    Raises `InputError` for a word that stands for no outcome. An empty cell says nothing.
+    The rows are unchanged where `outcome` exists or neither column does. Empty cells give no
+    outcome.
 
-    >>> with_outcome(pd.DataFrame({"State": ["finished", "crashed"]}))[0]["outcome"].tolist()
+    Raises:
+        AnalysisError: a word stands for no outcome.
+
+    >>> add_outcome(pd.DataFrame({"State": ["finished", "crashed"]}))[0]["outcome"].tolist()
     ['completed', 'failed']
     """
-    named = [str(name) for name in raw.columns if str(name).lower() in NAMES]
+    named = [str(name) for name in raw.columns if str(name).lower() in OUTCOME_COLUMNS]
     if "outcome" in raw.columns or not named or raw[named[0]].isna().all():
         return raw, []
     words = raw[named[0]].fillna("").astype(str).str.strip().str.lower()
     unknown = sorted(set(words) - set(_MEANING) - {""})
     if unknown:
-        raise InputError(
+        raise AnalysisError(
             f"column `{named[0]}` must say how each trial ended (finished, crashed, running, …), "
             f"but holds {unknown[0]!r}; write the column `outcome` instead, or drop `{named[0]}` "
             "if it is about something else"

@@ -1,4 +1,4 @@
-"""A grid's file beside the sweep that it names: whether the sweep was run with it as it stands."""
+"""A grid file beside the sweep that it names: whether the sweep was run with the same grid."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 import yaml
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
-NOT_TRAINED = frozenset({"resources", "storage", "tracking", "checkpoint_every_s"})
+UNTRAINED_SECTIONS = frozenset({"resources", "storage", "tracking", "checkpoint_every_s"})
 """Sections that say how and where trials are trained and kept, not which trials there are."""
 
 
 @dataclass(frozen=True)
 class GridFile:
-    """A grid's file as it stands: its path, the sweep's name, and the digest of its content."""
+    """A grid file: its path, the sweep's name, and the digest of its content."""
 
     path: Path
     name: str
@@ -25,24 +25,24 @@ class GridFile:
 
 
 def read_grid(path: Path) -> tuple[dict[str, Any], GridFile]:
-    """The grid in the file `path` as data, and what to compare with the sweep that was run.
+    """Return the grid in the file `path` as data, and its `GridFile`.
 
     Raises `InputError`, one line, where the file is no grid.
     """
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
-        digest = digest_of(root) if root is not None else ""
+        digest = compute_grid_digest(root) if root is not None else ""
         grid = loader.construct_document(root) if root is not None else None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise AnalysisError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(grid, dict) or "factors" not in grid or not isinstance(grid.get("name"), str):
-        raise InputError(f"{path} is no grid: it must have `name` and `factors`")
+        raise AnalysisError(f"{path} is no grid: it must have `name` and `factors`")
     return grid, GridFile(path, grid["name"], digest)
 
 
-def digest_of(root: yaml.Node) -> str:
-    """The digest that `sweep.grid.digest.digest_of` computes: this package imports no other.
+def compute_grid_digest(root: yaml.Node) -> str:
+    """Return the digest that `sweep.grid.digest` computes, which this package does not import.
 
     >>> digest_of(yaml.compose("{a: 1, b: x}")) == digest_of(yaml.compose("b: 'x' # so\\na: 1"))
     True
@@ -62,26 +62,31 @@ def digest_of(root: yaml.Node) -> str:
         return known[id(node)]
 
     if isinstance(root, yaml.MappingNode):
-        kept = [pair for pair in root.value if pair[0].value not in NOT_TRAINED]
+        kept = [pair for pair in root.value if pair[0].value not in UNTRAINED_SECTIONS]
         root = yaml.MappingNode(root.tag, kept)
     return digest(root)
 
 
-def differences(
-    grid: GridFile, sweeps: set[str], run_with: dict[str, Any], place: str
+def check_grid_matches_run(
+    grid: GridFile, sweeps: set[str], grid_states: dict[str, Any], typed_source: str
 ) -> list[str]:
-    """Warnings on what cannot be said of the file, beside what the sweep was last run with.
+    """Return warnings where a grid file cannot be compared with its sweep's last run, or differs.
 
-    `sweeps` names the sweeps at the place that is read, and `run_with` holds by sweep the
-    `digest` of the file and the `changes` (`--set`) that it was last run with. `place` is what to
-    type for the sweep as it was run. Raises `InputError` where the file says something else.
+    Args:
+        grid: the grid file.
+        sweeps: names of the sweeps in the source.
+        grid_states: by sweep the `digest` of the file and the `changes` (`--set`) of its last run.
+        typed_source: what a user types for the sweep as it was run.
+
+    Raises:
+        AnalysisError: the source has no such sweep, or it was run with another grid.
     """
     path, name = grid.path, grid.name
     if name not in sweeps:
-        raise InputError(
-            f"{place} holds no sweep {name}, which {path} names: `norm-sweep run {path}` first"
+        raise AnalysisError(
+            f"{typed_source} holds no sweep {name}, which {path} names: `norm-sweep run {path}` first"
         )
-    last = run_with.get(name)
+    last = grid_states.get(name)
     digest = last.get("digest") if isinstance(last, dict) else None
     if not digest:
         return [
@@ -89,9 +94,9 @@ def differences(
             f"earlier version), so {path} could not be compared with it."
         ]
     if digest != grid.digest:
-        raise InputError(
+        raise AnalysisError(
             f"{path} is not the grid that the sweep {name} was last run with: `norm-sweep run "
-            f"{path}` first, or report the sweep as it was run: `norm-sweep report {place}`"
+            f"{path}` first, or report the sweep as it was run: `norm-sweep report {typed_source}`"
         )
     changes = last.get("changes") if isinstance(last, dict) else ""
     if changes:

@@ -1,4 +1,4 @@
-"""Reading any MLflow tracking server or database through MLflow's own client."""
+"""Reader of any MLflow tracking server or database, through MLflow's own client."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.errors import InputError
-from analysis.sources.assemble import METRIC_NAMES, Bits, Found
-from analysis.sources.correctness import read_bits
-from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
-from analysis.sources.place import CORRECT
-from analysis.sources.proxy import proxy_remark
-from analysis.sources.run_cache import History, recall, remember
+from analysis.errors import AnalysisError
+from analysis.sources.correct_examples import read_correct_examples
+from analysis.sources.mlflow_runs import (
+    TRIAL_TAG,
+    TrialRun,
+    collect_raw_results,
+    make_missing_experiment_error,
+)
+from analysis.sources.proxy_hint import format_proxy_hint
+from analysis.sources.raw_results import METRIC_NAMES, PackedBits, RawResults
+from analysis.sources.run_cache import RunHistory, cache_histories, read_cached_histories
+from analysis.sources.source_location import CORRECT_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-PAGE = 1000
-READERS = 8
+PAGE_SIZE = 1000
+NUM_READER_THREADS = 8
 
 
-def quieten() -> None:
-    """Give up on a silent server within seconds, not MLflow's four minutes; before its import."""
+def limit_client_retries() -> None:
+    """Set MLflow to give up on a silent server within seconds; call before its first import."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -34,41 +39,41 @@ def quieten() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-def read_with_client(uri: str, name: str) -> Found:
-    """The trials of experiment `name` at tracking URI `uri`, curves read by a few threads.
+def read_with_client(uri: str, name: str) -> RawResults:
+    """Return the trials of experiment `name` at tracking URI `uri`, curves read by a few threads.
 
-    What was read of a finished run is kept on this machine and not asked for again.
+    Curves of finished runs are cached on this machine.
     """
-    quieten()
+    limit_client_retries()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
         client = MlflowClient(uri)
-        experiment = _experiment(client, name, uri)
-        runs = list(_runs(client, experiment.experiment_id))
-        histories = recall(runs)
+        experiment = _find_experiment(client, name, uri)
+        runs = list(_search_trial_runs(client, experiment.experiment_id))
+        histories = read_cached_histories(runs)
         new = [run for run in runs if run.run_id not in histories]
-        with ThreadPoolExecutor(READERS) as pool:
-            read = pool.map(lambda run: _history(client, run), new)
+        with ThreadPoolExecutor(NUM_READER_THREADS) as pool:
+            read = pool.map(lambda run: _read_history(client, run), new)
             fresh = dict(zip((run.run_id for run in new), read, strict=True))
     except MlflowException as error:
-        said = f"{str(error).splitlines()[0]}{proxy_remark(uri)}"
-        raise InputError(f"MLflow at {uri} cannot be read: {said}") from error
-    remember(new, fresh)
+        said = f"{str(error).splitlines()[0]}{format_proxy_hint(uri)}"
+        raise AnalysisError(f"MLflow at {uri} cannot be read: {said}") from error
+    cache_histories(new, fresh)
     histories |= fresh
     points = [point for history in histories.values() for point in history.points]
     correct = {key: h.correct for key, h in histories.items() if h.correct is not None}
-    return found_in(experiment.name, experiment.tags, runs, points, correct)
+    return collect_raw_results(experiment.name, experiment.tags, runs, points, correct)
 
 
-def states(uri: str, name: str) -> Iterator[str]:
-    """What changes when a run of the experiment `name` does; nothing where it cannot be read.
+def read_run_states(uri: str, name: str) -> Iterator[str]:
+    """Yield a text for the experiment and one per run, which change when the run does.
 
-    Every run's tags, params and newest metrics: with a digest of its record among the tags of a
-    trial, they change whenever its curves do.
+    A text has the run's tags, params and newest metrics; a trial's tags include the digest of its
+    record, which changes with its curves. Nothing is yielded where MLflow cannot be read.
     """
-    quieten()
+    limit_client_retries()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -77,35 +82,36 @@ def states(uri: str, name: str) -> Iterator[str]:
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             yield repr(sorted(experiment.tags.items()))
-            runs = _runs(client, experiment.experiment_id)
+            runs = _search_trial_runs(client, experiment.experiment_id)
             yield from sorted(repr(run) for run in runs)
     except MlflowException:
         return
 
 
-def _experiment(client: MlflowClient, name: str, uri: str) -> Experiment:
+def _find_experiment(client: MlflowClient, name: str, uri: str) -> Experiment:
+    """Return the active experiment `name`; raise `AnalysisError` where there is none."""
     from mlflow.entities import ViewType
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         listed = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
-        raise no_experiment(name, (found.name for found in listed), uri)
+        raise make_missing_experiment_error(name, (found.name for found in listed), uri)
     return experiment
 
 
-def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """Every trial's run, in the order in which they began."""
+def _search_trial_runs(client: MlflowClient, experiment_id: str) -> Iterator[TrialRun]:
+    """Yield the runs of trials in the order in which they began."""
     token: str | None = None
     while True:
         page = client.search_runs(
             [experiment_id],
             f"tags.`{TRIAL_TAG}` != ''",
-            max_results=PAGE,
+            max_results=PAGE_SIZE,
             order_by=["attributes.start_time ASC", "attributes.run_name ASC"],
             page_token=token,
         )
         for run in page:
-            yield Run(
+            yield TrialRun(
                 run.info.run_id,
                 run.data.tags,
                 run.data.params,
@@ -118,22 +124,25 @@ def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
-def _history(client: MlflowClient, run: Run) -> History:
+def _read_history(client: MlflowClient, run: TrialRun) -> RunHistory:
+    """Return all points of a run's curves and its correct examples."""
     points = [
         (run.run_id, key, metric.step, metric.timestamp, metric.value)
-        for key in run.latest
+        for key in run.latest_metrics
         for metric in client.get_metric_history(run.run_id, key)
     ]
-    return History(points, _correct(client, run))
+    return RunHistory(points, _download_correct_examples(client, run))
 
 
-def _correct(client: MlflowClient, run: Run) -> Bits | None:
-    """Which test examples the trial had right, for one that finished and kept it."""
+def _download_correct_examples(client: MlflowClient, run: TrialRun) -> PackedBits | None:
+    """Return which test examples a completed trial had right; None if not stored."""
     if run.tags.get("sweep.outcome") != "completed":
         return None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return read_bits(Path(client.download_artifacts(run.run_id, CORRECT, folder)))
+            return read_correct_examples(
+                Path(client.download_artifacts(run.run_id, CORRECT_FILE, folder))
+            )
         except Exception:
             # Every artifact store fails in its own way; the report does without the file.
             return None

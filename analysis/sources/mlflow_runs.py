@@ -1,4 +1,4 @@
-"""What MLflow's runs say about trials: the tags, params and metrics that a sweep writes."""
+"""Trials from MLflow's runs: the tags, params and metrics that a sweep exports."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.errors import InputError
-from analysis.schema import LeftOut
-from analysis.sources.assemble import (
-    Bits,
-    Found,
-    edition_of,
-    empty_curves,
-    left_out_of,
-    settings_of,
-    strangers_note,
-    utc,
+from analysis.errors import AnalysisError
+from analysis.schema import UntrainedCells
+from analysis.sources.raw_results import (
+    PackedBits,
+    RawResults,
+    describe_data_limits,
+    format_unexpected_note,
+    format_utc,
+    make_empty_curves,
+    parse_untrained,
+    select_settings,
 )
-from analysis.sources.place import records_here
+from analysis.sources.source_location import suggest_local_records
 
 EXPECTED_TAG = "sweep.expected."
-ASKED_TAG = "sweep.trials."
-LEFT_OUT_TAG = "sweep.left_out."
+TRIAL_IDS_TAG = "sweep.trials."
+UNTRAINED_TAG = "sweep.left_out."
 REFERENCE_TAG = "sweep.reference."
 GRID_TAG = "sweep.grid."
 TRIAL_TAG = "sweep.trial_id"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run of MLflow: its id, tags and params, when it began and ended (ms since the epoch).
+class TrialRun:
+    """An MLflow run of a trial: its id, tags and params, and its start and end (ms since 1970).
 
     `latest` holds the newest value of each metric, where these were read with the run.
     """
@@ -44,68 +44,69 @@ class Run:
     params: Mapping[str, str]
     start_ms: int | None = None
     end_ms: int | None = None
-    latest: Mapping[str, float] = field(default_factory=dict)
+    latest_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-Point = tuple[str, str, int, int, float]
+MetricPoint = tuple[str, str, int, int, float]
 """Run id, metric, step, timestamp, value."""
 
 
-def found_in(
+def collect_raw_results(
     name: str,
     tags: Mapping[str, str],
-    runs: Iterable[Run],
-    points: Iterable[Point],
-    correct: Mapping[str, Bits],
-) -> Found:
-    """The trials of the experiment `name`; runs without the tag of a trial are not trials.
+    runs: Iterable[TrialRun],
+    metric_points: Iterable[MetricPoint],
+    correct: Mapping[str, PackedBits],
+) -> RawResults:
+    """Return the raw results of the experiment `name` from its tags, runs and metric points.
 
-    `correct` holds by run id which test examples were right.
+    Runs without the tag of a trial are left out. `correct` holds by run id which test examples were
+    right.
     """
     there = {run.run_id: run for run in runs if TRIAL_TAG in run.tags}
-    asked = _asked_ids(tags)
-    trials = {run_id: run for run_id, run in there.items() if _is_asked(run, asked)}
+    asked = _parse_trial_ids(tags)
+    trials = {run_id: run for run_id, run in there.items() if _is_expected(run, asked)}
     strangers = len(there) - len(trials)
-    ids = _ids(trials.values())
-    found = Found(
+    ids = _name_trials(trials.values())
+    found = RawResults(
         name=name,
-        rows=[_row(run, ids[run_id]) for run_id, run in trials.items()],
-        curves=_curves(ids, points),
-        expected=_expected(tags),
-        left_out=_left_out(tags),
-        run_with={
+        rows=[_build_row(run, ids[run_id]) for run_id, run in trials.items()],
+        curves=_tabulate_curves(ids, metric_points),
+        expected=_parse_expected(tags),
+        untrained=_parse_untrained_tags(tags),
+        grid_states={
             key.removeprefix(GRID_TAG): json.loads(text)
             for key, text in tags.items()
             if key.startswith(GRID_TAG)
         },
-        settings={ids[run_id]: settings_of(run.params) for run_id, run in trials.items()},
+        settings={ids[run_id]: select_settings(run.params) for run_id, run in trials.items()},
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),
         correct={ids[run_id]: bits for run_id, bits in correct.items() if run_id in ids},
-        notes=[strangers_note(strangers)] if strangers else [],
+        notes=[format_unexpected_note(strangers)] if strangers else [],
     )
     for run in trials.values():
-        found.add_packages(_packages(run.tags))
+        found.add_packages(_parse_packages(run.tags))
     return found
 
 
-def _asked_ids(tags: Mapping[str, str]) -> dict[str, set[str]]:
-    """By sweep the ids of the trials that its grid asks for; older sweeps do not say."""
+def _parse_trial_ids(tags: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return by sweep the ids of the trials in its grid; sweeps of older versions have none."""
     asked: dict[str, set[str]] = {}
     for key, text in tags.items():
-        if key.startswith(ASKED_TAG):
-            sweep = key.removeprefix(ASKED_TAG).partition(":")[0]
+        if key.startswith(TRIAL_IDS_TAG):
+            sweep = key.removeprefix(TRIAL_IDS_TAG).partition(":")[0]
             asked.setdefault(sweep, set()).update(json.loads(text))
     return asked
 
 
-def _is_asked(run: Run, asked: Mapping[str, set[str]]) -> bool:
-    """Whether the grid as it stands asks for the run's trial, as far as it says."""
-    ids = asked.get(run.tags.get("sweep.name", ""))
+def _is_expected(run: TrialRun, trial_ids: Mapping[str, set[str]]) -> bool:
+    """Return whether the grid asks for the run's trial; true where its sweep states no ids."""
+    ids = trial_ids.get(run.tags.get("sweep.name", ""))
     return ids is None or run.tags[TRIAL_TAG] in ids
 
 
-def _ids(runs: Iterable[Run]) -> dict[str, str]:
-    """Each run's trial, by run id; a trial that has several runs keeps them apart by their ids."""
+def _name_trials(runs: Iterable[TrialRun]) -> dict[str, str]:
+    """Return trial ids by run id; a second run of a trial gets its run id appended."""
     ids: dict[str, str] = {}
     for run in runs:
         trial = run.tags[TRIAL_TAG]
@@ -113,20 +114,25 @@ def _ids(runs: Iterable[Run]) -> dict[str, str]:
     return ids
 
 
-def _curves(ids: Mapping[str, str], points: Iterable[Point]) -> pd.DataFrame:
-    """One row per trial and epoch; of several values for one step the newest counts."""
+def _tabulate_curves(
+    trial_ids: Mapping[str, str], metric_points: Iterable[MetricPoint]
+) -> pd.DataFrame:
+    """Return one row per trial and epoch; of several values for one step, the newest."""
     columns = ["run_id", "metric", "epoch", "timestamp", "value"]
-    long = pd.DataFrame.from_records([p for p in points if p[0] in ids], columns=columns)
+    long = pd.DataFrame.from_records(
+        [p for p in metric_points if p[0] in trial_ids], columns=columns
+    )
     if long.empty:
-        return empty_curves()
+        return make_empty_curves()
     newest = long.sort_values("timestamp", kind="stable")
     newest = newest.drop_duplicates(["run_id", "metric", "epoch"], keep="last")
-    newest = newest.assign(trial_id=newest["run_id"].map(ids))
+    newest = newest.assign(trial_id=newest["run_id"].map(trial_ids))
     wide = newest.pivot(index=["trial_id", "epoch"], columns="metric", values="value")
     return wide.rename_axis(columns=None).reset_index()
 
 
-def _row(run: Run, trial_id: str) -> dict[str, Any]:
+def _build_row(run: TrialRun, trial_id: str) -> dict[str, Any]:
+    """Return one trial's row from its run's tags and params."""
     tags, params = run.tags, run.params
     outcome = tags.get("sweep.outcome", "running")
     return {
@@ -141,7 +147,7 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         "spec_version": tags.get("sweep.spec_version"),
         "code_version": tags.get("sweep.code_version"),
         "dataset": params.get("data.name"),
-        "edition": edition_of(
+        "edition": describe_data_limits(
             tags.get("sweep.edition"), params.get("data.num_train"), params.get("data.num_test")
         ),
         "model": params.get("model.name"),
@@ -150,18 +156,19 @@ def _row(run: Run, trial_id: str) -> dict[str, Any]:
         "weights_digest": tags.get("sweep.weights_digest"),
         "device": tags.get("sweep.device"),
         "host": tags.get("sweep.host"),
-        "started": utc(run.start_ms),
-        "ended": utc(run.end_ms) if outcome != "running" else "",
+        "started": format_utc(run.start_ms),
+        "ended": format_utc(run.end_ms) if outcome != "running" else "",
     }
 
 
-def _packages(tags: Mapping[str, str]) -> dict[str, str]:
-    """Versions that a trial was trained with; older sweeps said Python's alone."""
+def _parse_packages(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the package versions of a run; older versions stored only Python's."""
     packages: dict[str, str] = json.loads(tags.get("sweep.packages", "{}"))
     return packages | ({"python": tags["sweep.python"]} if "sweep.python" in tags else {})
 
 
-def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
+def _parse_expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return one row per trial that the experiment's grids ask for."""
     return [
         {
             "sweep": key.removeprefix(EXPECTED_TAG).partition(":")[0],
@@ -178,20 +185,25 @@ def _expected(tags: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _left_out(tags: Mapping[str, str]) -> list[LeftOut]:
+def _parse_untrained_tags(tags: Mapping[str, str]) -> list[UntrainedCells]:
+    """Return the cells that the experiment's grids cross but do not train."""
     return [
         item
         for key, text in sorted(tags.items())
-        if key.startswith(LEFT_OUT_TAG)
-        for item in left_out_of(key.removeprefix(LEFT_OUT_TAG).partition(":")[0], json.loads(text))
+        if key.startswith(UNTRAINED_TAG)
+        for item in parse_untrained(
+            key.removeprefix(UNTRAINED_TAG).partition(":")[0], json.loads(text)
+        )
     ]
 
 
-def no_experiment(name: str, existing: Iterable[str], where: str) -> InputError:
-    """One line: there is no such experiment; its records here, the nearest name, or all names."""
+def make_missing_experiment_error(
+    name: str, existing: Iterable[str], location: str
+) -> AnalysisError:
+    """Return the error for an unknown experiment, with its records here or the nearest name."""
     names = sorted(set(existing) - {"Default"})
     nearest = get_close_matches(name, names, n=1)
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
     listed = f" It has: {', '.join(names)}." if names else " It has none."
-    kept = records_here(name)
-    return InputError(f"no experiment {name!r} in {where}{kept or guess or '.' + listed}")
+    kept = suggest_local_records(name)
+    return AnalysisError(f"no experiment {name!r} in {location}{kept or guess or '.' + listed}")

@@ -1,8 +1,7 @@
-"""Reading MLflow's SQLite database directly: read-only, and without importing MLflow.
-
-Importing MLflow takes longer than everything else a report does, and its client asks one query
-for each run and metric. The seven tables read here have kept their columns since MLflow 1;
-where they differ, `read_sqlite` returns None and MLflow's own client is used instead.
+r"""Reader of MLflow's SQLite database: read-only, and without importing MLflow.\n\nImporting MLflow
+takes longer than everything else a report does, and its client sends one query per run and metric.
+The seven tables read here have kept their columns since MLflow 1; where they differ, `read_sqlite`
+returns None and MLflow's own client is used instead.
 """
 
 from __future__ import annotations
@@ -13,10 +12,15 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from analysis.sources.assemble import METRIC_NAMES, Bits, Found
-from analysis.sources.correctness import read_bits
-from analysis.sources.mlflow_runs import TRIAL_TAG, Run, found_in, no_experiment
-from analysis.sources.place import CORRECT
+from analysis.sources.correct_examples import read_correct_examples
+from analysis.sources.mlflow_runs import (
+    TRIAL_TAG,
+    TrialRun,
+    collect_raw_results,
+    make_missing_experiment_error,
+)
+from analysis.sources.raw_results import METRIC_NAMES, PackedBits, RawResults
+from analysis.sources.source_location import CORRECT_FILE
 
 _TRIALS = """
     SELECT runs.run_uuid FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
@@ -24,23 +28,24 @@ _TRIALS = """
 """
 
 
-def read_sqlite(path: Path, name: str) -> Found | None:
-    """The trials of experiment `name`, or None where the database is not as expected."""
+def read_sqlite(path: Path, name: str) -> RawResults | None:
+    """Return the trials of experiment `name`; None where the database has other tables."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return _read(database, name, str(path))
+            return _read_experiment(database, name, str(path))
     except sqlite3.Error:
         return None
 
 
-def _read(database: sqlite3.Connection, name: str, where: str) -> Found:
+def _read_experiment(database: sqlite3.Connection, name: str, location: str) -> RawResults:
+    """Return the trials of an experiment from an open database."""
     names = dict(
         database.execute(
             "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
         )
     )
     if name not in names:
-        raise no_experiment(name, names, where)
+        raise make_missing_experiment_error(name, names, location)
     experiment = names[name]
     tags = dict(
         database.execute(
@@ -68,17 +73,17 @@ def _read(database: sqlite3.Connection, name: str, where: str) -> Found:
         (*trial, *METRIC_NAMES),
     )
     runs = [
-        Run(run_id, texts["tags"][run_id], texts["params"][run_id], start, end)
+        TrialRun(run_id, texts["tags"][run_id], texts["params"][run_id], start, end)
         for run_id, start, end, _ in infos
     ]
-    files = ((run_id, _correct(uri)) for run_id, _, _, uri in infos)
+    files = ((run_id, _read_local_correct_examples(uri)) for run_id, _, _, uri in infos)
     correct = {run_id: bits for run_id, bits in files if bits is not None}
-    return found_in(name, tags, runs, points, correct)
+    return collect_raw_results(name, tags, runs, points, correct)
 
 
-def _correct(artifact_uri: str) -> Bits | None:
-    """Which test examples were right, where the run's artifacts lie on this machine."""
+def _read_local_correct_examples(artifact_uri: str) -> PackedBits | None:
+    """Return which test examples were right, if the run's artifacts are on this machine."""
     parts = urlsplit(artifact_uri)
     if parts.scheme not in ("", "file") or not parts.path:
         return None
-    return read_bits(Path(unquote(parts.path)) / CORRECT)
+    return read_correct_examples(Path(unquote(parts.path)) / CORRECT_FILE)

@@ -1,4 +1,4 @@
-"""Records that lie where only pyarrow reaches, such as S3: copied to this machine to be read."""
+"""Copies of records from object stores such as S3, made through pyarrow."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 
-AT_ONCE = 16
+NUM_COPY_THREADS = 16
 
 
 @lru_cache
-def copied(uri: str) -> tempfile.TemporaryDirectory[str]:
-    """A folder with what a report reads of the sweep at `uri`; it goes with this process.
+def copy_sweep_here(uri: str) -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder with what a report reads of the sweep at `uri`.
 
-    `uri` is the sweep's folder as pyarrow names it, `s3://bucket/runs/my-sweep?region=eu-west-1`.
-    Checkpoints stay where they are. Raises `InputError` where the place cannot be read.
+    The folder exists until this process ends. Checkpoints are not copied.
+
+    Args:
+        uri: the sweep's folder as pyarrow names it, `s3://bucket/runs/my-sweep?region=eu-west-1`.
+
+    Raises:
+        AnalysisError: the folder cannot be read.
     """
     from pyarrow import fs
 
@@ -30,23 +35,27 @@ def copied(uri: str) -> tempfile.TemporaryDirectory[str]:
         root = f"{folder.partition('://')[0]}://{server}/{mark}{options}"
         filesystem, base = fs.FileSystem.from_uri(root)
         place = f"{base.rstrip('/')}/{unquote(path).rstrip('/')}"
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            files = _wanted(filesystem, fs.FileSelector(place, recursive=True))
-            for _ in pool.map(lambda file: _copy(filesystem, file, place, Path(here.name)), files):
+        with ThreadPoolExecutor(NUM_COPY_THREADS) as pool:
+            files = _list_report_files(filesystem, fs.FileSelector(place, recursive=True))
+            for _ in pool.map(
+                lambda file: _copy_file(filesystem, file, place, Path(here.name)), files
+            ):
                 pass
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder} cannot be read: {reason}") from error
+        raise AnalysisError(f"{folder} cannot be read: {reason}") from error
     return here
 
 
-def _wanted(filesystem: Any, selector: Any) -> list[str]:
+def _list_report_files(filesystem: Any, selector: Any) -> list[str]:
+    """Return the paths of the files that a report reads."""
     names = {"sweep.json", "record.json", "correct.npy"}
     return [info.path for info in filesystem.get_file_info(selector) if info.base_name in names]
 
 
-def _copy(filesystem: Any, file: str, place: str, here: Path) -> None:
-    copy = here / file.removeprefix(place).lstrip("/")
+def _copy_file(filesystem: Any, file: str, base: str, target: Path) -> None:
+    """Copy one file below the folder `target`."""
+    copy = target / file.removeprefix(base).lstrip("/")
     copy.parent.mkdir(parents=True, exist_ok=True)
     with filesystem.open_input_stream(file) as stream:
         copy.write_bytes(stream.read())

@@ -1,4 +1,4 @@
-"""Trials from a sweep's folder: `sweep.json` and one `trials/<trial_id>/record.json` each."""
+"""Reader of a sweep's folder: `sweep.json` and one `trials/<trial_id>/record.json` per trial."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.errors import InputError
-from analysis.sources.assemble import (
-    Found,
-    edition_of,
-    empty_curves,
-    flat,
-    left_out_of,
-    settings_of,
-    strangers_note,
-    utc,
+from analysis.errors import AnalysisError
+from analysis.sources.correct_examples import read_correct_examples
+from analysis.sources.raw_results import (
+    RawResults,
+    describe_data_limits,
+    flatten_settings,
+    format_unexpected_note,
+    format_utc,
+    make_empty_curves,
+    parse_untrained,
+    select_settings,
 )
-from analysis.sources.correctness import read_bits
-from analysis.sources.place import CORRECT, SWEEP_FILE
+from analysis.sources.source_location import CORRECT_FILE, SWEEP_FILE
 
 RECORD_VERSION = 1
 """The newest form of a record that is known here."""
 
 
-def read_records(folder: Path) -> Found:
-    """What the sweep in `folder` expects and what its records hold.
+def read_records(folder: Path) -> RawResults:
+    """Return the expected trials of the sweep in `folder` and the content of its records.
 
-    A record that the sweep's grid no longer asks for is left out, and a note says so.
+    A record that the sweep's grid no longer asks for is left out, with a note.
     """
-    sweep = _json(folder / SWEEP_FILE)
+    sweep = _read_json(folder / SWEEP_FILE)
     try:
         labels = {
             trial["trial_id"]: {
@@ -41,12 +41,12 @@ def read_records(folder: Path) -> Found:
             }
             for trial in sweep["trials"]
         }
-        found = Found(name=sweep["experiment"], rows=[], curves=empty_curves())
+        found = RawResults(name=sweep["experiment"], rows=[], curves=make_empty_curves())
         found.reference = sweep.get("reference")
-        found.run_with = {sweep["name"]: sweep.get("grid")}
-        found.left_out = left_out_of(sweep["name"], sweep.get("left_out") or [])
+        found.grid_states = {sweep["name"]: sweep.get("grid")}
+        found.untrained = parse_untrained(sweep["name"], sweep.get("left_out") or [])
     except (KeyError, TypeError) as error:
-        raise InputError(
+        raise AnalysisError(
             f"{folder / SWEEP_FILE} lacks {error}; write it anew with `run`"
         ) from error
     found.expected = list(labels.values())
@@ -54,54 +54,57 @@ def read_records(folder: Path) -> Found:
     strangers = 0
     for path in sorted((folder / "trials").glob("*/record.json")):
         if path.parent.name in labels:
-            _read_one(found, curves, path, labels[path.parent.name])
-            bits = read_bits(path.with_name(CORRECT))
+            _read_record(found, curves, path, labels[path.parent.name])
+            bits = read_correct_examples(path.with_name(CORRECT_FILE))
             if bits is not None:
                 found.correct[path.parent.name] = bits
         else:
             strangers += 1
     if strangers:
-        found.notes.append(strangers_note(strangers))
+        found.notes.append(format_unexpected_note(strangers))
     if curves:
         found.curves = pd.DataFrame.from_records(curves)
     return found
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; raise `AnalysisError` where it holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise AnalysisError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a JSON object, but holds a {type(content).__name__}")
+        raise AnalysisError(f"{path} must hold a JSON object, but holds a {type(content).__name__}")
     return content
 
 
-def _read_one(
-    found: Found, curves: list[dict[str, Any]], path: Path, label: dict[str, Any]
+def _read_record(
+    raw: RawResults, curves: list[dict[str, Any]], path: Path, label: dict[str, Any]
 ) -> None:
-    record = _json(path)
+    """Add one record file to `raw` and `curves`; raise `AnalysisError` for a damaged one."""
+    record = _read_json(path)
     version = record.get("record_version", RECORD_VERSION)
     if not isinstance(version, int) or version > RECORD_VERSION:
-        raise InputError(
+        raise AnalysisError(
             f"{path} has record_version {version}, but this program knows versions up to "
             f"{RECORD_VERSION}; update the program"
         )
     try:
-        _add(found, curves, record, label)
+        _add_record(raw, curves, record, label)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"lacks {error}" if isinstance(error, KeyError) else f"is not a record: {error}"
-        raise InputError(
+        raise AnalysisError(
             f"{path} {said}; put back a copy of it, or delete it to train the trial again"
         ) from error
 
 
-def _add(
-    found: Found, curves: list[dict[str, Any]], record: dict[str, Any], label: dict[str, Any]
+def _add_record(
+    raw: RawResults, curves: list[dict[str, Any]], record: dict[str, Any], label: dict[str, Any]
 ) -> None:
+    """Add one parsed record to `raw` and `curves`."""
     trial_id, spec = record["trial_id"], record["spec"]
     provenance = record.get("provenance") or {}
-    found.rows.append(
+    raw.rows.append(
         {
             **label,
             "trial_id": trial_id,
@@ -114,25 +117,25 @@ def _add(
             "weights_digest": record.get("weights_digest"),
             "device": provenance.get("device"),
             "host": provenance.get("host"),
-            **_when(record),
+            **_get_times(record),
             "dataset": spec["data"]["name"],
-            "edition": edition_of(
+            "edition": describe_data_limits(
                 record.get("edition"),
-                _text(spec["data"].get("num_train")),
-                _text(spec["data"].get("num_test")),
+                _to_text(spec["data"].get("num_train")),
+                _to_text(spec["data"].get("num_test")),
             ),
             "model": spec["model"]["name"],
         }
     )
-    found.settings[trial_id] = settings_of(flat(spec))
-    found.add_packages(provenance.get("packages") or {})
+    raw.settings[trial_id] = select_settings(flatten_settings(spec))
+    raw.add_packages(provenance.get("packages") or {})
     if "python" in provenance:
-        found.add_packages({"python": provenance["python"]})
+        raw.add_packages({"python": provenance["python"]})
     curves.extend({"trial_id": trial_id, **epoch} for epoch in record.get("epochs") or [])
 
 
-def _when(record: dict[str, Any]) -> dict[str, str]:
-    """When the first attempt began and, of a trial that is over, when the last one ended."""
+def _get_times(record: dict[str, Any]) -> dict[str, str]:
+    """Return the start of the first attempt and, of an ended trial, the end of the last one."""
     attempts, epochs = record.get("attempts") or [{}], record.get("epochs") or [{}]
     started, ended = (
         int(datetime.fromisoformat(time).timestamp() * 1000) if time else None
@@ -140,8 +143,12 @@ def _when(record: dict[str, Any]) -> dict[str, str]:
     )
     if ended is None:
         ended = epochs[-1].get("timestamp_ms")
-    return {"started": utc(started), "ended": utc(ended) if record.get("outcome") else ""}
+    return {
+        "started": format_utc(started),
+        "ended": format_utc(ended) if record.get("outcome") else "",
+    }
 
 
-def _text(value: object) -> str | None:
+def _to_text(value: object) -> str | None:
+    """Return `str(value)`, or None for None."""
     return None if value is None else str(value)

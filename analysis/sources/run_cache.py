@@ -1,4 +1,4 @@
-"""Curves of finished runs, kept on this machine: a server hands them out one metric at a time."""
+"""Cache of finished runs' curves on this machine, as a server sends one metric at a time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.sources.assemble import Bits
-from analysis.sources.correctness import read_bits
-from analysis.sources.mlflow_runs import Point, Run
+from analysis.sources.correct_examples import read_correct_examples
+from analysis.sources.mlflow_runs import MetricPoint, TrialRun
+from analysis.sources.raw_results import PackedBits
 
 DIGEST_TAG = "sweep.record_digest"
 _TABLE = (
@@ -26,66 +26,71 @@ _TABLE = (
 
 
 @dataclass(frozen=True)
-class History:
-    """All points of one run's curves, and which test examples it had right, if it kept them."""
+class RunHistory:
+    """All points of one run's curves, and which test examples it had right, if stored."""
 
-    points: list[Point]
-    correct: Bits | None
+    points: list[MetricPoint]
+    correct: PackedBits | None
 
 
-def place() -> Path:
-    """The cache's file, in the user's folder for such things (`XDG_CACHE_HOME`)."""
+def get_cache_path() -> Path:
+    """Return the path of the cache file, in the user's cache folder (`XDG_CACHE_HOME`)."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "norm-sweep" / "runs.sqlite"
 
 
-def cacheable(run: Run) -> bool:
-    """Whether a run is over and says by its digest what it shows."""
+def is_cacheable(run: TrialRun) -> bool:
+    """Return whether a run has ended and has the digest of its record."""
     return DIGEST_TAG in run.tags and run.tags.get("sweep.outcome", "running") != "running"
 
 
-def recall(runs: Iterable[Run]) -> dict[str, History]:
-    """By run id what is kept of those `runs` that have not changed since; never an error."""
-    wanted = {run.run_id: run.tags[DIGEST_TAG] for run in runs if cacheable(run)}
-    found: dict[str, History] = {}
+def read_cached_histories(runs: Iterable[TrialRun]) -> dict[str, RunHistory]:
+    """Return by run id the cached histories of those `runs` that have not changed since.
+
+    An unreadable cache gives an empty mapping.
+    """
+    wanted = {run.run_id: run.tags[DIGEST_TAG] for run in runs if is_cacheable(run)}
+    found: dict[str, RunHistory] = {}
     try:
-        with _database() as database:
+        with _open_database() as database:
             for run_id, digest in wanted.items():
                 row = database.execute(
                     "SELECT curves, correct FROM runs WHERE run_id = ? AND digest = ?",
                     (run_id, digest),
                 ).fetchone()
                 if row:
-                    found[run_id] = _unpacked(run_id, *row)
+                    found[run_id] = _unpack_history(run_id, *row)
     except (OSError, sqlite3.Error, ValueError, zlib.error):
         return {}
     return found
 
 
-def remember(runs: Iterable[Run], histories: dict[str, History]) -> None:
-    """Keep what was read of finished runs; where nothing can be written, nothing is kept."""
+def cache_histories(runs: Iterable[TrialRun], histories: dict[str, RunHistory]) -> None:
+    """Store the histories of finished runs; a cache that cannot be written is left as it is."""
     rows = [
-        (run.run_id, run.tags[DIGEST_TAG], *_packed(histories[run.run_id]))
+        (run.run_id, run.tags[DIGEST_TAG], *_pack_history(histories[run.run_id]))
         for run in runs
-        if run.run_id in histories and cacheable(run)
+        if run.run_id in histories and is_cacheable(run)
     ]
     try:
-        with _database() as database, database:
+        with _open_database() as database, database:
             database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
     except (OSError, sqlite3.Error):
         return
 
 
 @contextmanager
-def _database() -> Iterator[sqlite3.Connection]:
-    path = place()
+def _open_database() -> Iterator[sqlite3.Connection]:
+    """Yield a connection to the cache, created if absent."""
+    path = get_cache_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=5)) as database:
         database.execute(_TABLE)
         yield database
 
 
-def _packed(history: History) -> tuple[bytes, bytes | None]:
+def _pack_history(history: RunHistory) -> tuple[bytes, bytes | None]:
+    """Return a history's curves and correct examples as bytes for the cache."""
     curves = zlib.compress(json.dumps([point[1:] for point in history.points]).encode(), 1)
     if history.correct is None:
         return curves, None
@@ -94,6 +99,7 @@ def _packed(history: History) -> tuple[bytes, bytes | None]:
     return curves, file.getvalue()
 
 
-def _unpacked(run_id: str, curves: bytes, correct: bytes | None) -> History:
+def _unpack_history(run_id: str, curves: bytes, correct: bytes | None) -> RunHistory:
+    """Return the history that the cache's bytes hold."""
     points = [(run_id, *point) for point in json.loads(zlib.decompress(curves))]
-    return History(points, None if correct is None else read_bits(BytesIO(correct)))
+    return RunHistory(points, None if correct is None else read_correct_examples(BytesIO(correct)))

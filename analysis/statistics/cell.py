@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.statistics.inference import Mean
+from analysis.statistics.inference.intervals import SeedMean
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A norm at a batch size: what was asked for, how it ended, and its mean error (percent)."""
+    """A norm at a batch size: its expected seeds, their outcomes, and its mean error (percent)."""
 
     norm: str
     batch_size: int
     seeds: tuple[int, ...]
     ended: tuple[int, ...]
     diverged: tuple[int, ...]
-    error: Mean
-    survivors: Mean
+    error: SeedMean
+    survivors: SeedMean
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Seeds asked for that have no result."""
+        """Expected seeds without a result."""
         return tuple(seed for seed in self.seeds if seed not in self.ended)

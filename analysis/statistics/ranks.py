@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference import ALPHA, holm
+from analysis.statistics.inference.family import adjust_holm
+from analysis.statistics.inference.intervals import ALPHA
 
 MIN_BLOCKS = 6
 """With fewer, Wilcoxon's test cannot fall below 5 % whatever the errors are."""
@@ -23,9 +24,11 @@ MIN_BLOCKS = 6
 
 @dataclass(frozen=True)
 class Ranks:
-    """`mean` rank of each norm (1 is lowest error), best first; Friedman's `p`.
+    """Mean rank of each norm over blocks, with Friedman's test.
 
-    `groups` are the longest runs of norms that are not distinguishable from one another.
+    Attributes: mean: mean rank by norm (1 is the lowest error), best first. p: Friedman's p.
+    groups: the longest runs of norms that are not separated from one another. num_blocks: number of
+    (data set, network) pairs.
     """
 
     mean: dict[str, float]
@@ -35,20 +38,20 @@ class Ranks:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest adjusted p that any results of so many norms in so many blocks can give.
+        """The smallest adjusted p that this many norms and blocks can give.
 
         Wilcoxon's exact two-sided p where all differences have one sign, the first of Holm's.
         """
         return min(1.0, comb(len(self.mean), 2) * 2.0 ** (1 - self.num_blocks))
 
 
-def rank(found: Sequence[Comparison]) -> Ranks | None:
-    """Ranks by mean AUEC; None with fewer than `MIN_BLOCKS` blocks or three norms.
+def rank_norms(comparisons: Sequence[Comparison]) -> Ranks | None:
+    """Return ranks by mean AUEC; None with fewer than `MIN_BLOCKS` blocks or three norms.
 
-    Only norms that have an AUEC in every block take part; the variants of one data set and
-    network are one block, their mean.
+    Norms without an AUEC in some block are left out; the variants of one data set and network are
+    one block, their mean.
     """
-    table = blocks(found).dropna(axis=1)
+    table = tabulate_blocks(comparisons).dropna(axis=1)
     if len(table) < MIN_BLOCKS or table.shape[1] < 3:
         return None
     from scipy import stats
@@ -60,15 +63,17 @@ def rank(found: Sequence[Comparison]) -> Ranks | None:
     pairs = list(combinations(names, 2))
     differences = [(table[a] - table[b]).to_numpy(float) for a, b in pairs]
     raw = [float(stats.wilcoxon(d).pvalue) if np.any(d) else 1.0 for d in differences]
-    apart = {pair for pair, q in zip(pairs, holm(raw), strict=True) if p < ALPHA and q < ALPHA}
+    apart = {
+        pair for pair, q in zip(pairs, adjust_holm(raw), strict=True) if p < ALPHA and q < ALPHA
+    }
     mean = {name: float(means[name]) for name in names}
-    return Ranks(mean, p, _runs(names, apart), len(table))
+    return Ranks(mean, p, _find_groups(names, apart), len(table))
 
 
-def blocks(found: Sequence[Comparison]) -> pd.DataFrame:
-    """Mean AUEC (percent): a row per data set and network, a column per norm."""
+def tabulate_blocks(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Return mean AUEC (percent), a row per data set and network, a column per norm."""
     rows = []
-    for item in found:
+    for item in comparisons:
         first = item.trials.iloc[0]
         block = " ".join(filter(None, (first["dataset"], first["edition"], first["model"])))
         levels = {norm: values.mean() for norm, values in item.auec.items() if len(values)}
@@ -76,12 +81,14 @@ def blocks(found: Sequence[Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows).groupby(level=0, sort=True).mean()
 
 
-def _runs(names: Sequence[str], apart: set[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
-    """The longest runs in `names` without a pair that is apart; single norms are left out."""
+def _find_groups(
+    names: Sequence[str], separated: set[tuple[str, str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the longest runs in `names` without a separated pair; single norms are left out."""
     found: list[tuple[int, int]] = []
     for start in range(len(names)):
         end = start + 1
-        while end < len(names) and not any((n, names[end]) in apart for n in names[start:end]):
+        while end < len(names) and not any((n, names[end]) in separated for n in names[start:end]):
             end += 1
         if end - start > 1 and not any(a <= start and end <= b for a, b in found):
             found.append((start, end))

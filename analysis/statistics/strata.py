@@ -1,4 +1,4 @@
-"""Strata, which nothing is averaged over: their names for readers, and their order."""
+"""Strata, over which nothing is averaged: their labels and their order."""
 
 from __future__ import annotations
 
@@ -8,30 +8,34 @@ from collections.abc import Mapping
 _UPDATES = re.compile(r"train\.optimizer_batch_size=(\d+|null)")
 
 
-def in_short(edition: str) -> str:
-    """An edition for labels: of `(small edition: …)` what comes before the colon."""
-    title, colon, _ = edition.partition(":")
-    return f"{title})" if colon else edition
+def shorten_preset(preset_text: str) -> str:
+    """Return a preset text for labels: of `(small edition: …)` the part before the colon."""
+    title, colon, _ = preset_text.partition(":")
+    return f"{title})" if colon else preset_text
 
 
-def label_of(stratum: Mapping[str, str]) -> str:
-    """A stratum's name for readers: its data set, model and further factors."""
-    data = " ".join(part for part in (stratum["dataset"], in_short(stratum["edition"])) if part)
-    variant = _UPDATES.sub(_in_words, stratum["variant"])
+def format_stratum(stratum: Mapping[str, str]) -> str:
+    """Return a stratum's label for readers: its data set, model and further factors."""
+    data = " ".join(
+        part for part in (stratum["dataset"], shorten_preset(stratum["edition"])) if part
+    )
+    variant = _UPDATES.sub(_describe_step, stratum["variant"])
     return ", ".join(part for part in (data, stratum["model"], variant) if part)
 
 
-def _in_words(found: re.Match[str]) -> str:
-    level = found.group(1)
+def _describe_step(match: re.Match[str]) -> str:
+    """Return words for a level of `train.optimizer_batch_size`."""
+    level = match.group(1)
     return f"optimizer steps after {'each batch' if level == 'null' else f'{level} examples'}"
 
 
-def levels_of(variant: str) -> dict[str, str]:
-    """The level of each further factor: of `a=1, b=null` it is `{"a": "1", "b": "null"}`.
+def parse_levels(variant: str) -> dict[str, str]:
+    """Return the level of each further factor by name.
 
-    What is not written so, as in somebody else's table, is the level of a factor without a name.
+    A part that is not `name=level`, as in a table of other origin, is the level of a factor without
+    a name.
 
-    >>> levels_of("lr=0.1"), levels_of("adam, warm"), levels_of("")
+    >>> parse_levels("lr=0.1"), parse_levels("adam, warm"), parse_levels("")
     ({'lr': '0.1'}, {'': 'adam, warm'}, {})
     """
     parts = [part.partition("=") for part in variant.split(", ") if part]
@@ -40,12 +44,15 @@ def levels_of(variant: str) -> dict[str, str]:
     return {"": nameless, **named} if nameless else named
 
 
-def variant_order(variant: str) -> tuple[tuple[str, int, float, str], ...]:
-    """Sorts variants: what is left as it is (`null`) first, then numbers by size, then text."""
-    return tuple((name, *_level_order(level)) for name, level in levels_of(variant).items())
+def get_variant_sort_key(variant: str) -> tuple[tuple[str, int, float, str], ...]:
+    """Return the sort key of a variant: `null` first, then numbers by size, then text."""
+    return tuple(
+        (name, *_get_level_sort_key(level)) for name, level in parse_levels(variant).items()
+    )
 
 
-def _level_order(level: str) -> tuple[int, float, str]:
+def _get_level_sort_key(level: str) -> tuple[int, float, str]:
+    """Return the sort key of a level: `null` first, then numbers by size, then text."""
     if level == "null":
         return 0, 0.0, ""
     try:

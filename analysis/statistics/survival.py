@@ -1,8 +1,8 @@
-"""Epochs, updates and seconds until the test error falls to a threshold and stays there.
+"""Time until the test error falls to a threshold and stays there, in epochs, updates and seconds.
 
 A trial reaches the threshold at the first of `HOLD` evaluations in a row at or below it. One that
 never does is censored at its last evaluation above the threshold: the fewer than `HOLD` after it
-might have become `HOLD`, had it gone on. One that diverged is censored at the horizon, since it
+might have become `HOLD`, had it continued. One that diverged is censored at the horizon, since it
 would not have.
 """
 
@@ -16,32 +16,39 @@ import numpy.typing as npt
 import pandas as pd
 
 Unit = Literal["epochs", "updates", "seconds"]
-HOLD = 3
-WATCHED = ("completed", "diverged", "running")
+NUM_HELD_EVALUATIONS = 3
+OBSERVED_OUTCOMES = ("completed", "diverged", "running")
 UNITS: tuple[Unit, ...] = ("epochs", "updates", "seconds")
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Kaplan and Meier's estimate: `remaining[i]` of the trials have not reached the threshold
-    from `times[i]` on; `at_risk[i]` are those still watched just before. Begins at time 0."""
+class SurvivalCurve:
+    """Kaplan and Meier's estimate; begins at time 0.
+
+    `remaining[i]` is the fraction of trials that have not reached the threshold from `times[i]` on;
+    `at_risk[i]` counts those still observed just before.
+    """
 
     times: Floats
     remaining: Floats
     at_risk: Floats
 
 
-def times_to_threshold(
+def compute_times_to_threshold(
     trials: pd.DataFrame, epochs: pd.DataFrame, threshold: float
 ) -> pd.DataFrame:
-    """One row per trial: `norm`, `batch_size`, `seed`, `reached`, and the time in each unit.
+    """Return one row per trial: `norm`, `batch_size`, `seed`, `reached`, and the time in each unit.
 
-    `threshold` is a test error in percent. `epochs`, `updates` and `seconds` say when it was
-    reached, or until when it is known not to have been. A diverged trial counts as watched for as
-    many epochs as the longest at its batch size, and at its own norm's speed. Failed trials, and
-    running ones without an epoch, are left out.
+    `epochs`, `updates` and `seconds` are the time of reaching, or of censoring. A diverged trial
+    counts as observed for as many epochs as the longest at its batch size, at its own norm's speed.
+    Failed trials, and running ones without an epoch, are left out.
+
+    Args:
+        trials: frame of trials.
+        epochs: frame of their epochs.
+        threshold: test error in percent.
     """
     clocks = epochs.assign(
         epochs=epochs["epoch"].astype(float),
@@ -52,10 +59,10 @@ def times_to_threshold(
     pace = epochs.groupby(["norm", "batch_size"])["train_s"].mean()
     curves = {str(trial_id): curve for trial_id, curve in clocks.groupby("trial_id")}
     rows: list[list[object]] = []
-    for trial in trials[trials["outcome"].isin(WATCHED)].to_dict("records"):
+    for trial in trials[trials["outcome"].isin(OBSERVED_OUTCOMES)].to_dict("records"):
         curve = curves.get(trial["trial_id"], clocks.iloc[:0])
         below = curve["test_error"].to_numpy(float) <= threshold
-        when = _first_held(below)
+        when = _find_first_held(below)
         if when is not None:
             time = curve.iloc[when]
         elif trial["outcome"] == "diverged" and trial["batch_size"] in horizon.index:
@@ -63,7 +70,7 @@ def times_to_threshold(
             speed = float(pace.get((trial["norm"], trial["batch_size"]), np.nan))
             time = pd.Series({**time, "seconds": time["epochs"] * speed})
         elif len(curve):
-            above = len(below) - _held_at_the_end(below)
+            above = len(below) - _count_held_at_end(below)
             time = curve.iloc[above - 1] if above else pd.Series(0.0, list(UNITS))
         else:
             continue
@@ -74,21 +81,23 @@ def times_to_threshold(
     return pd.DataFrame(rows, columns=["norm", "batch_size", "seed", "reached", *UNITS])
 
 
-def _first_held(below: npt.NDArray[np.bool_]) -> int | None:
-    """Where the first run of `HOLD` evaluations at or below the threshold begins."""
-    if len(below) < HOLD:
+def _find_first_held(below: npt.NDArray[np.bool_]) -> int | None:
+    """Return the index of the first run of `NUM_HELD_EVALUATIONS` evaluations below; None if none."""
+    if len(below) < NUM_HELD_EVALUATIONS:
         return None
-    starts = np.flatnonzero(np.convolve(below, np.ones(HOLD), "valid") == HOLD)
+    starts = np.flatnonzero(
+        np.convolve(below, np.ones(NUM_HELD_EVALUATIONS), "valid") == NUM_HELD_EVALUATIONS
+    )
     return int(starts[0]) if len(starts) else None
 
 
-def _held_at_the_end(below: npt.NDArray[np.bool_]) -> int:
-    """How many of the last evaluations in a row are at or below the threshold."""
+def _count_held_at_end(below: npt.NDArray[np.bool_]) -> int:
+    """Return how many of the last evaluations in a row are at or below the threshold."""
     return int(np.minimum.accumulate(below[::-1]).sum())
 
 
-def kaplan_meier(times: Floats, reached: npt.NDArray[np.bool_]) -> Curve:
-    """Fraction that has not reached the threshold over time (Kaplan and Meier 1958).
+def estimate_survival(times: Floats, reached: npt.NDArray[np.bool_]) -> SurvivalCurve:
+    """Return the fraction that has not reached the threshold over time (Kaplan and Meier 1958).
 
     Trials censored at a time count as at risk at that time.
     """
@@ -96,15 +105,15 @@ def kaplan_meier(times: Floats, reached: npt.NDArray[np.bool_]) -> Curve:
     at_risk = np.array([(times >= moment).sum() for moment in moments], dtype=float)
     events = np.array([(reached & (times == moment)).sum() for moment in moments], dtype=float)
     remaining = np.cumprod(1 - events / at_risk) if len(moments) else np.array([])
-    return Curve(
+    return SurvivalCurve(
         times=np.concatenate([[0.0], moments]),
         remaining=np.concatenate([[1.0], remaining]),
         at_risk=np.concatenate([[float(len(times))], at_risk]),
     )
 
 
-def restricted_mean(curve: Curve, horizon: float) -> float:
-    """Area under `curve` up to `horizon`: the mean time to the threshold, at most the horizon."""
+def compute_restricted_mean(curve: SurvivalCurve, horizon: float) -> float:
+    """Return the area under `curve` up to `horizon`: the mean time, at most the horizon."""
     inside = curve.times < horizon
     edges = np.append(curve.times[inside], horizon)
     return float((curve.remaining[inside] * np.diff(edges)).sum())

@@ -16,18 +16,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.save import rendered
+from analysis.figures.rendering import rendered
 from analysis.figures.style import GRID, INK, SOFT, Look, batch_size_axis, looks, sheet
-from analysis.statistics.inference import upper_bound
+from analysis.statistics.inference.intervals import compute_upper_bound
 from analysis.statistics.robustness import (
-    auec,
-    degradation,
-    halvings,
-    last_octave_slope,
-    regret,
-    safe_range,
-    slope,
-    worst_case,
+    compute_auec,
+    compute_degradation,
+    compute_last_octave_slope,
+    compute_regret,
+    compute_safe_range,
+    compute_slope,
+    compute_worst_case,
+    count_halvings,
 )
 
 SIZES = [64, 32, 16, 8, 4, 2]
@@ -38,7 +38,7 @@ LOOKS = looks(NORMS)
 
 def errors(norm: str) -> pd.DataFrame:
     """Five seeds of a norm that is good and gets worse, or of one that stays as it is."""
-    steps = halvings(SIZES)
+    steps = count_halvings(SIZES)
     mean = {"steep": 6.0 + 0.12 * steps**2, "flat": 7.4 + 0.05 * steps}[norm]
     rng = np.random.default_rng(NORMS.index(norm) + 1)
     seeds = rng.normal(0, 0.2, (5, 1)) + rng.normal(0, 0.08, (5, len(SIZES)))
@@ -83,7 +83,7 @@ def note(axes: Axes, text: str, at: tuple[float, float], colour: str = INK) -> N
 def draw_auec(figure: Figure) -> None:
     axes = axes_of(figure)
     axes.set_ylim(0, 10.5)
-    look, value = curve(axes, "steep"), auec(TABLES["steep"]).mean()
+    look, value = curve(axes, "steep"), compute_auec(TABLES["steep"]).mean()
     axes.fill_between(SIZES, 0, TABLES["steep"].mean(), color=look.colour, alpha=0.13, linewidth=0)
     axes.hlines(value, 64, 2, color=INK, linewidth=1, linestyle=(0, (4, 2)))
     note(axes, f"the same area, level: AUEC {value:.1f} %", (11.3, value + 1.6))
@@ -93,9 +93,9 @@ def draw_auec(figure: Figure) -> None:
 def draw_slope(figure: Figure) -> None:
     axes = axes_of(figure)
     table, look = TABLES["steep"], curve(axes, "steep", named=False)
-    rise, last = slope(table).mean(), last_octave_slope(table).mean()
-    centre = halvings(SIZES).mean()
-    line = table.mean().mean() + rise * (halvings(SIZES) - centre)
+    rise, last = compute_slope(table).mean(), compute_last_octave_slope(table).mean()
+    centre = count_halvings(SIZES).mean()
+    line = table.mean().mean() + rise * (count_halvings(SIZES) - centre)
     axes.plot(SIZES, line, color=INK, linewidth=1, linestyle=(0, (4, 2)))
     axes.plot([4, 2], table[[4, 2]].mean(), color=look.colour, linewidth=4, alpha=0.5)
     note(axes, f"slope {rise:.2f} points\nper halving", (40, 7.3))
@@ -105,14 +105,14 @@ def draw_slope(figure: Figure) -> None:
 def draw_safe_range(figure: Figure) -> None:
     axes = axes_of(figure, "D(b), points")
     for norm, shift in zip(NORMS, (1.03, 0.97), strict=True):
-        costs, look = degradation(TABLES[norm]), LOOKS[norm]
-        upper = [upper_bound(costs[size].to_numpy(float)) for size in SIZES[1:]]
+        costs, look = compute_degradation(TABLES[norm]), LOOKS[norm]
+        upper = [compute_upper_bound(costs[size].to_numpy(float)) for size in SIZES[1:]]
         places = [size * shift for size in SIZES[1:]]
         means = costs.mean().to_list()[1:]
         axes.vlines(places, means, upper, color=look.colour, linewidth=1)
         axes.plot(places, upper, "_", color=look.colour)
         axes.plot([64 * shift, *places], [0, *means], look.marker, color=look.colour, markersize=4)
-        octaves = safe_range(TABLES[norm], MARGIN)
+        octaves = compute_safe_range(TABLES[norm], MARGIN)
         place = {"steep": (16, 2.0), "flat": (4.5, -0.35)}[norm]
         note(axes, f"{norm}: safe range {octaves:g} octaves", place, look.colour)
     axes.set_ylim(-0.7, 3.5)
@@ -123,7 +123,7 @@ def draw_safe_range(figure: Figure) -> None:
 def draw_worst_case(figure: Figure) -> None:
     axes = axes_of(figure)
     for norm in NORMS:
-        look, worst = curve(axes, norm), worst_case(TABLES[norm])
+        look, worst = curve(axes, norm), compute_worst_case(TABLES[norm])
         place = TABLES[norm].mean().idxmax()
         axes.plot(place, worst, "o", markersize=11, fillstyle="none", color=look.colour)
         text = {"steep": (5.5, worst), "flat": (4, worst - 0.9)}[norm]
@@ -132,7 +132,7 @@ def draw_worst_case(figure: Figure) -> None:
 
 def draw_regret(figure: Figure) -> None:
     axes = axes_of(figure)
-    costs = regret(TABLES)
+    costs = compute_regret(TABLES)
     lowest = pd.DataFrame({norm: table.mean() for norm, table in TABLES.items()}).min(axis=1)
     for norm in NORMS:
         look = curve(axes, norm)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.reporting.options import Options
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +37,14 @@ def store(empty_store: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A sweep of which one trial diverged."""
     sweep = make_sweep()
     diverge(list(sweep["records"].values())[3], 2)
-    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
+    return load_results(write_folder(sweep, tmp_path_factory.mktemp("runs")))
 
 
 @pytest.fixture(scope="session")
-def findings(trials: Trials) -> Findings:
+def findings(trials: Results) -> Findings:
     """What the analysis finds in it."""
     return findings_of(trials, Options(threshold=9.0))[0]

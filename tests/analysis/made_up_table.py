@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.reporting.options import Options
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
 
 BASE = "norm,batch_size,seed,test_error,outcome,chance_error,dataset,model,num_test"
 
 
-def trials_of(tmp_path: Path, rows: list[str], header: str = BASE) -> Trials:
+def trials_of(tmp_path: Path, rows: list[str], header: str = BASE) -> Results:
     path = tmp_path / "trials.csv"
     path.write_text("\n".join([header, *rows]))
-    return load(path)
+    return load_results(path)
 
 
 def rows_of(
@@ -32,6 +32,6 @@ def rows_of(
     ]
 
 
-def only(trials: Trials, options: Options | None = None) -> Findings:
+def only(trials: Results, options: Options | None = None) -> Findings:
     (found,) = findings_of(trials, options or Options())
     return found

@@ -8,13 +8,13 @@ from pathlib import Path
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer, headline, summary
-from analysis.reporting.options import Options
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.summary import answer, headline, summary
 from analysis.reporting.tables import error_table
-from analysis.reporting.write import report
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA
+from analysis.reporting.write_report import report
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.inference.intervals import ALPHA
 
 
 def test_an_interval_without_0_beside_an_adjusted_p_above_5_percent_is_explained(
@@ -51,7 +51,7 @@ def test_of_two_norms_the_other_is_named(tmp_path: Path) -> None:
 def test_a_norm_alone_is_compared_with_itself_over_batch_sizes(tmp_path: Path) -> None:
     found = only(trials_of(tmp_path, rows_of({"a": {128: 6, 10: 6, 5: 8}}, seeds=5)))
     text = answer(found)
-    errors = {size: found.comparison.errors(size)["a"] for size in (128, 10, 5)}
+    errors = {size: found.comparison.get_errors(size)["a"] for size in (128, 10, 5)}
     assert text[0] == f"a is alone: its mean error at batch size 128 is {errors[128].mean():.2f} %."
     rise = (errors[5] - errors[128]).mean()
     assert text[2].startswith(f"At batch size 5 it is {rise:.2f} points higher (95 % interval ")
@@ -78,12 +78,12 @@ def test_norms_of_equal_bits_are_one_network_and_compared_once(tmp_path: Path) -
         for norm, size, seed in [row[:3]]
     ]
     found = only(trials_of(tmp_path, rows, BASE + ",weights_digest"))
-    assert found.comparison.same == (("a", "c"),)
-    assert [gap.norm for gap in found.comparison.primary] == ["b", "d"]
-    assert {gap.norm for gap in found.comparison.gaps} == {"b", "d"}
-    best = found.comparison.best(64)
+    assert found.comparison.identical_networks == (("a", "c"),)
+    assert [gap.norm for gap in found.comparison.declared_contrasts] == ["b", "d"]
+    assert {gap.norm for gap in found.comparison.cell_contrasts} == {"b", "d"}
+    best = found.comparison.get_best_norm(64)
     assert best is not None
-    assert "c" not in (best.norm, *best.rivals)
+    assert "c" not in (best.norm, *best.not_separated)
     text = answer(found)
     assert text[0].startswith("a and c are the same network here: seed by seed")
     assert not any("c's error" in line or "c and a are not" in line for line in text)
@@ -124,7 +124,7 @@ def test_further_factors_are_in_the_order_of_their_levels(tmp_path: Path) -> Non
         for level in ("64", "null", "128")
         for row in rows_of({"a": {4: 6}, "b": {4: 7}})
     ]
-    found = comparisons(trials_of(tmp_path, rows, BASE + ",variant"))
+    found = build_comparisons(trials_of(tmp_path, rows, BASE + ",variant"))
     assert [item.label.rpartition("optimizer steps after ")[2] for item in found] == [
         "each batch",
         "64 examples",
@@ -141,9 +141,9 @@ def test_no_norm_is_claimed_to_be_lowest_against_what_the_shared_seeds_say(tmp_p
         for seed in seeds
     ]
     found = only(trials_of(tmp_path, rows))
-    best = found.comparison.best(64)
+    best = found.comparison.get_best_norm(64)
     assert best is not None
-    assert (best.norm, best.contrary, best.rivals) == ("b", ("a",), ("a",))
+    assert (best.norm, best.sign_reversed, best.not_separated) == ("b", ("a",), ("a",))
     text = answer(found)
     assert text[0].startswith("Averaged over batch sizes 64 to 4 (AUEC), b's error is 0.5")
     assert not any("distinguishable from a" in line for line in text)

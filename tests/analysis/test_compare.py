@@ -10,33 +10,33 @@ from made_up_table import rows_of, trials_of
 from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.errors import InputError
-from analysis.reporting.compare import compare
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.changes import changes
-from analysis.statistics.comparison import comparisons
+from analysis.errors import AnalysisError
+from analysis.reporting.sweep_comparison import compare
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.sweep_changes import compare_sweeps
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Results:
     sweep = make_sweep()
     diverge(list(sweep["records"].values())[3], 2)
-    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
+    return load_results(write_folder(sweep, tmp_path_factory.mktemp("runs")))
 
 
-def test_compare_finds_what_moved_and_only_that(trials: Trials, tmp_path: Path) -> None:
+def test_compare_finds_what_moved_and_only_that(trials: Results, tmp_path: Path) -> None:
     moved = make_sweep()
     for record in moved["records"].values():
         if record["spec"]["norm"]["name"] == "assocnorm":
             record["epochs"][-1]["test_error"] += 1.0 + record["spec"]["seed"] / 100
-    after = load(write_folder(moved, tmp_path / "runs"))
-    (found,) = changes(comparisons(trials), comparisons(after))
-    level = {change.norm: change for change in found.found if change.batch_size is None}
-    assert level["assocnorm"].moved
+    after = load_results(write_folder(moved, tmp_path / "runs"))
+    (found,) = compare_sweeps(build_comparisons(trials), build_comparisons(after))
+    level = {change.norm: change for change in found.changes if change.batch_size is None}
+    assert level["assocnorm"].is_significant
     assert level["assocnorm"].difference.value == pytest.approx(1.01)
-    assert not level["groupnorm(num_groups=8)"].moved
-    assert found.unlike == ""
+    assert not level["groupnorm(num_groups=8)"].is_significant
+    assert found.mismatch == ""
     page, lines = compare(trials, after, tmp_path / "out")
     assert page.is_file()
     assert any(line.startswith("assocnorm: AUEC") and ": moved (+1.01" in line for line in lines)
@@ -49,27 +49,27 @@ def test_compare_takes_auec_over_the_batch_sizes_that_both_have(tmp_path: Path) 
         if trial_id in small["records"]:
             record["epochs"] = small["records"][trial_id]["epochs"]
     before, after = (
-        load(write_folder(sweep, tmp_path / name))
+        load_results(write_folder(sweep, tmp_path / name))
         for name, sweep in (("small", small), ("large", large))
     )
-    (found,) = changes(comparisons(before), comparisons(after))
+    (found,) = compare_sweeps(build_comparisons(before), build_comparisons(after))
     assert found.shared_sizes == (64, 16, 4)
-    assert all(change.difference.value == 0 for change in found.found)
+    assert all(change.difference.value == 0 for change in found.changes)
     _, lines = compare(before, after, tmp_path / "out")
     assert lines[0] == "AUEC is over the batch sizes that both have: 64, 16 and 4."
 
 
-def test_compare_says_where_the_two_are_of_different_data(trials: Trials, tmp_path: Path) -> None:
-    small = load(write_folder(make_sweep(num_train=500), tmp_path / "runs"))
+def test_compare_says_where_the_two_are_of_different_data(trials: Results, tmp_path: Path) -> None:
+    small = load_results(write_folder(make_sweep(num_train=500), tmp_path / "runs"))
     page, lines = compare(trials, small, tmp_path / "out")
     assert lines[0].startswith("Not the same thing was trained: before is digits, allcnn, after is")
     assert "PART OF THE DATA: 500 training images" in page.with_suffix(".md").read_text()
 
 
-def test_compare_refuses_what_has_nothing_in_common(trials: Trials, tmp_path: Path) -> None:
-    other = load(write_folder(make_sweep(norms=("layernorm",)), tmp_path))
-    with pytest.raises(InputError, match="no norm at a common batch size"):
-        changes(comparisons(trials), comparisons(other))
+def test_compare_refuses_what_has_nothing_in_common(trials: Results, tmp_path: Path) -> None:
+    other = load_results(write_folder(make_sweep(norms=("layernorm",)), tmp_path))
+    with pytest.raises(AnalysisError, match="no norm at a common batch size"):
+        compare_sweeps(build_comparisons(trials), build_comparisons(other))
 
 
 def test_before_and_after_are_over_the_seeds_that_their_difference_is_over(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_before_and_after_are_over_the_seeds_that_their_difference_is_over(tmp_p
         for b in (64, 4)
     ]
     before, after = trials_of(tmp_path, was), trials_of(tmp_path, [*now[0], *now[1]])
-    (found,) = changes(comparisons(before), comparisons(after))
-    for change in found.found:
+    (found,) = compare_sweeps(build_comparisons(before), build_comparisons(after))
+    for change in found.changes:
         assert change.difference.num == 4
         assert change.after - change.before == pytest.approx(change.difference.value)
         assert change.before == pytest.approx(12 - 1.5 * 3.5)

@@ -7,15 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from analysis.statistics.inference import (
-    ALPHA,
-    difference,
-    equivalence,
-    holm,
-    smallest_detectable,
-    t_interval,
-    t_test,
-)
+from analysis.statistics.inference.differences import compute_difference
+from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.family import adjust_holm
+from analysis.statistics.inference.intervals import ALPHA, estimate_mean, test_zero_mean
+from analysis.statistics.inference.power import compute_detectable_difference
 
 QUICK, THOROUGH = 2_000, 40_000
 REPEATS = pytest.mark.parametrize(
@@ -40,7 +36,7 @@ def test_intervals_cover(num: int, skewed: bool, least: float, repeats: int) -> 
     rng = np.random.default_rng(num)
     shape = (repeats, num)
     samples = lognormal(rng, shape) if skewed else rng.normal(size=shape)
-    means = [t_interval(sample) for sample in samples]
+    means = [estimate_mean(sample) for sample in samples]
     covered = np.mean([mean.low <= 0 <= mean.high for mean in means])
     assert covered >= least - (slack(least, repeats) if repeats == QUICK else 0)
 
@@ -54,7 +50,7 @@ def test_the_holm_family_errs_at_most_as_often_as_it_says(repeats: int) -> None:
     for _ in range(repeats):
         shared = rng.normal(size=5)
         values = [pd.Series(shared + rng.normal(size=5)) for _ in range(6)]
-        adjusted = holm([difference(norm, values[0]).p for norm in values[1:]])
+        adjusted = adjust_holm([compute_difference(norm, values[0]).p for norm in values[1:]])
         wrong += bool(adjusted.min() < ALPHA)
     assert wrong / repeats <= 0.06 + (slack(0.05, repeats) if repeats < QUICK else 0)
 
@@ -63,10 +59,10 @@ def test_the_holm_family_errs_at_most_as_often_as_it_says(repeats: int) -> None:
 def test_equivalence_is_rarely_claimed_at_the_margin(repeats: int) -> None:
     rng = np.random.default_rng(11)
     samples = rng.normal(0.5, 0.1, (repeats, 5))
-    claimed = np.mean([equivalence(t_interval(sample), 0.5) < ALPHA for sample in samples])
+    claimed = np.mean([test_equivalence(estimate_mean(sample), 0.5) < ALPHA for sample in samples])
     assert claimed <= ALPHA + slack(ALPHA, repeats)
     inside = rng.normal(0, 0.1, (repeats, 5))
-    assert np.mean([equivalence(t_interval(s), 0.5) < ALPHA for s in inside]) > 0.9
+    assert np.mean([test_equivalence(estimate_mean(s), 0.5) < ALPHA for s in inside]) > 0.9
 
 
 @REPEATS
@@ -75,6 +71,6 @@ def test_the_smallest_detectable_difference_is_found_four_times_in_five(
     num: int, repeats: int
 ) -> None:
     rng = np.random.default_rng(num)
-    samples = rng.normal(smallest_detectable(num), 1, (repeats, num))
-    found = np.mean([t_test(t_interval(sample)) < ALPHA for sample in samples])
+    samples = rng.normal(compute_detectable_difference(num), 1, (repeats, num))
+    found = np.mean([test_zero_mean(estimate_mean(sample)) < ALPHA for sample in samples])
     assert found == pytest.approx(0.8, abs=slack(0.8, repeats))

@@ -9,10 +9,10 @@ from made_up_table import only, trials_of
 from scipy import stats
 
 from analysis import load
-from analysis.reporting.answer import answer
-from analysis.reporting.coverage import coverage, missing_trials
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import error_table
-from analysis.statistics.comparison import comparisons
+from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.statistics.comparison import build_comparisons
 
 SEEDS = 4
 
@@ -30,10 +30,12 @@ def table(levels: dict[tuple[str, int], float], more: str = "", first: int = 0) 
 def test_each_stratum_is_judged_on_its_own_grid(stratum: str, tmp_path: Path) -> None:
     rows = table({("a", 64): 6, ("b", 64): 7, ("a", 4): 6, ("b", 4): 7}, ",one")
     rows += table({("a", 32): 6, ("b", 32): 7, ("a", 2): 6, ("b", 2): 7}, ",two")
-    found = comparisons(trials_of(tmp_path, rows, f"norm,batch_size,seed,test_error,{stratum}"))
+    found = build_comparisons(
+        trials_of(tmp_path, rows, f"norm,batch_size,seed,test_error,{stratum}")
+    )
     assert [item.common_batch_sizes for item in found] == [(64, 4), (32, 2)]
     for item in found:
-        assert item.primary[0].difference.paired.num == SEEDS
+        assert item.declared_contrasts[0].difference.paired.num == SEEDS
         assert missing_trials(item) == []
         assert coverage(item)[0].startswith("16 of 16 rows have a result")
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from synthetic_sweep import make_sweep, write_folder
 
-from analysis.errors import InputError
-from analysis.sources.load import load
+from analysis.errors import AnalysisError
+from analysis.sources.load_results import load_results
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_a_record_of_another_kind_is_named(
     folder = write_folder(make_sweep(num_seeds=1, batch_sizes=(16, 2)), tmp_path)
     other = next((folder / "trials").glob("*/record.json"))
     other.write_text(json.dumps({**json.loads(other.read_text()), **changes}))
-    with pytest.raises(InputError, match=f"{other.parent.name}.record.json {said}"):
-        load(folder)
+    with pytest.raises(AnalysisError, match=f"{other.parent.name}.record.json {said}"):
+        load_results(folder)
 
 
 def test_a_seed_beyond_the_integers_of_a_table_is_one_line(tmp_path: Path) -> None:
@@ -40,5 +40,5 @@ def test_a_seed_beyond_the_integers_of_a_table_is_one_line(tmp_path: Path) -> No
     for trial in sweep["trials"]:
         trial["seed"] = 2**63
     (folder / "sweep.json").write_text(json.dumps(sweep))
-    with pytest.raises(InputError, match=f"`seed` must hold whole numbers from .* has {2**63}$"):
-        load(folder)
+    with pytest.raises(AnalysisError, match=f"`seed` must hold whole numbers from .* has {2**63}$"):
+        load_results(folder)

@@ -20,12 +20,12 @@ from analysis.figures import (
     time_to_threshold,
 )
 from analysis.figures.style import spread
-from analysis.reporting.gallery import gallery
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.reporting.report_figures import gallery
 from analysis.reporting.time_table import time_frame, time_table
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
 
 
 def test_every_trial_is_a_dot_and_a_diverged_one_a_cross(findings: Findings) -> None:
@@ -52,7 +52,7 @@ def test_where_every_batch_size_costs_less_the_map_is_not_blank(tmp_path: Path) 
     path = tmp_path / "falling.csv"
     rows = [f"{n},{b},{s},{8 - 2 / b + s / 50}" for n in "ab" for b in (64, 4, 2) for s in range(3)]
     path.write_text("\n".join(["norm,batch_size,seed,test_error", *rows]))
-    figure = degradation_map.draw(findings_of(load(path), Options())[0])
+    figure = degradation_map.draw(findings_of(load_results(path), Options())[0])
     assert figure is not None
     (image,) = figure.axes[0].get_images()
     colours = image.cmap(image.norm(image.get_array()))
@@ -92,7 +92,7 @@ def test_of_a_schedule_that_always_falls_no_epoch_is_marked() -> None:
     assert learning_curves.schedule_drops(curve(steps)) == [10, 20]
 
 
-def test_time_to_threshold_only_where_one_was_declared(trials: Trials, findings: Findings) -> None:
+def test_time_to_threshold_only_where_one_was_declared(trials: Results, findings: Findings) -> None:
     assert time_to_threshold.draw(findings_of(trials, Options())[0]) is None
     assert time_to_threshold.draw(findings_of(trials, Options(threshold=0.1))[0]) is None
     assert time_to_threshold.draw(findings) is not None
@@ -125,7 +125,7 @@ def test_labels_are_spread_and_keep_their_order() -> None:
 
 def test_where_trials_crowd_a_panel_their_means_are_drawn(tmp_path: Path) -> None:
     sweep = make_sweep(norms=("batchnorm", "assocnorm"), batch_sizes=(4,), num_seeds=10)
-    (found,) = findings_of(load(write_folder(sweep, tmp_path)), Options())
+    (found,) = findings_of(load_results(write_folder(sweep, tmp_path)), Options())
     means = found.comparison.epochs.groupby(["norm", "epoch"])["train_loss"].mean()
     drawn = {item.stem: item.figure.axes[0].get_lines() for item in gallery(found, "")}
     losses = [line for line in drawn["training-loss"] if len(line.get_xdata()) > 2]

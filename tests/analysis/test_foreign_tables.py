@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.errors import InputError
-from analysis.reporting.coverage import coverage, missing_trials
-from analysis.reporting.options import Options
+from analysis.errors import AnalysisError
+from analysis.findings import findings_of
+from analysis.options import Options
 from analysis.reporting.page import page
-from analysis.reporting.power import power
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.findings import findings_of
+from analysis.reporting.power_sentences import power
+from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
 
 RUNNER = CliRunner()
 
@@ -27,8 +27,8 @@ def written(tmp_path: Path, header: str, rows: list[str]) -> Path:
     return path
 
 
-def loaded(tmp_path: Path, header: str, rows: list[str]) -> Trials:
-    return load(written(tmp_path, header, rows))
+def loaded(tmp_path: Path, header: str, rows: list[str]) -> Results:
+    return load_results(written(tmp_path, header, rows))
 
 
 @pytest.mark.parametrize("name", ["State", "state", "Status"])
@@ -42,7 +42,7 @@ def test_a_crashed_row_of_an_export_does_not_count_as_finished(tmp_path: Path, n
     rows[-1] = "b,2,2,71.5,crashed"
     rows[0] = "a,4,0,88.0,running"
     path = written(tmp_path, f"norm,batch_size,seed,test_error,{name}", rows)
-    trials = load(path)
+    trials = load_results(path)
     assert trials.trials["outcome"].value_counts().to_dict() == {
         "completed": 10,
         "failed": 1,
@@ -64,7 +64,9 @@ def test_a_crashed_row_of_an_export_does_not_count_as_finished(tmp_path: Path, n
 
 
 def test_a_state_that_says_nothing_known_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"column `State` must say how each trial ended.*'texas'"):
+    with pytest.raises(
+        AnalysisError, match=r"column `State` must say how each trial ended.*'texas'"
+    ):
         loaded(tmp_path, "norm,batch_size,seed,test_error,State", ["a,4,0,6,texas"])
 
 
@@ -75,7 +77,7 @@ def mixed(chance: str = "") -> list[str]:
 
 def test_fractions_in_one_norm_beside_percent_are_suspected(tmp_path: Path) -> None:
     header = "norm,batch_size,seed,test_error"
-    with pytest.raises(InputError, match=r"every `test_error` of b is at most 1.*multiply b's"):
+    with pytest.raises(AnalysisError, match=r"every `test_error` of b is at most 1.*multiply b's"):
         loaded(tmp_path, header, mixed())
     trials = loaded(tmp_path, f"{header},chance_error", mixed(",90"))
     assert "b's may be fractions beside percent" in trials.warnings[0]
@@ -88,7 +90,7 @@ def test_small_errors_beside_small_ones_are_not_suspected(tmp_path: Path) -> Non
 
 def test_fractions_in_one_variant_are_suspected(tmp_path: Path) -> None:
     rows = [f"a,4,{s},{v},{n}" for n, v in (("x", 7.2), ("y", 0.071)) for s in range(3)]
-    with pytest.raises(InputError, match=r"a \(y\) is at most 1"):
+    with pytest.raises(AnalysisError, match=r"a \(y\) is at most 1"):
         loaded(tmp_path, "norm,batch_size,seed,test_error,variant", rows)
 
 
@@ -100,12 +102,12 @@ def test_rows_that_a_further_column_tells_apart_are_not_to_be_deleted(tmp_path: 
         for lr in (0.1, 0.01)
     ]
     path = written(tmp_path, "norm,batch_size,seed,test_error,lr,run", rows)
-    with pytest.raises(InputError) as refused:
-        load(path)
+    with pytest.raises(AnalysisError) as refused:
+        load_results(path)
     assert "they differ in lr; choose with --where lr=0.1 (or 0.01)" in str(refused.value)
     assert "call the column lr `variant`" in str(refused.value)
     assert "keep one" not in str(refused.value)
-    trials = load(path, {"lr": "0.01"})
+    trials = load_results(path, {"lr": "0.01"})
     assert len(trials.trials) == 6
     assert "Columns not read: run." in trials.notes
 
@@ -171,7 +173,9 @@ SOME = {
 @pytest.mark.parametrize("name", SOME)
 def test_fractions_in_a_seed_or_a_batch_size_are_suspected(tmp_path: Path, name: str) -> None:
     what = f"every `test_error` of {name} is at most 1"
-    with pytest.raises(InputError, match=rf"export.csv: {what}.*multiply those of {name} by 100"):
+    with pytest.raises(
+        AnalysisError, match=rf"export.csv: {what}.*multiply those of {name} by 100"
+    ):
         loaded(tmp_path, HEADER, percent_but(SOME[name]))
     trials = loaded(tmp_path, f"{HEADER},chance_error", percent_but(SOME[name], ",90"))
     assert len(trials.warnings) == 1
@@ -208,15 +212,17 @@ def test_a_seed_that_ran_at_large_batch_sizes_alone_is_not_suspected(tmp_path: P
 
 def test_a_chance_error_that_is_a_fraction_is_refused(tmp_path: Path) -> None:
     said = r"export.csv: `chance_error` is at most 1 beside errors in percent \(0.9 in row 1\)"
-    with pytest.raises(InputError, match=f"{said}; write 90$"):
+    with pytest.raises(AnalysisError, match=f"{said}; write 90$"):
         loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(), ",0.9"))
     rows = [*percent_but(set(), ",90")[:-1], "gn,2,3,6.5,0"]
-    with pytest.raises(InputError, match=r"\(0 in row 32\); write it in percent"):
+    with pytest.raises(AnalysisError, match=r"\(0 in row 32\); write it in percent"):
         loaded(tmp_path, f"{HEADER},chance_error", rows)
 
 
 def test_fractions_beside_a_chance_error_that_is_one_too_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"and so is every `chance_error`.*multiply both by 100"):
+    with pytest.raises(
+        AnalysisError, match=r"and so is every `chance_error`.*multiply both by 100"
+    ):
         loaded(tmp_path, f"{HEADER},chance_error", percent_but(set(EVERY), ",0.9"))
 
 
@@ -251,7 +257,7 @@ def test_a_bad_error_is_told_with_file_row_and_remedy(
     end = f",{outcome}" if outcome else ""
     rows = [f"a,4,0,6{end}", f"a,4,1,6.5{end}", f"b,4,0,7{end}", f"b,4,1,{value}{end}"]
     header = HEADER + (",outcome" if outcome else "")
-    with pytest.raises(InputError, match=r"export\.csv: row 4 " + said):
+    with pytest.raises(AnalysisError, match=r"export\.csv: row 4 " + said):
         loaded(tmp_path, header, rows)
 
 
@@ -268,7 +274,7 @@ def test_a_bad_error_is_told_with_file_row_and_remedy(
 )
 def test_any_bad_value_is_told_with_file_and_row(tmp_path: Path, row: str, said: str) -> None:
     header = f"{HEADER},outcome,chance_error"
-    with pytest.raises(InputError, match=rf"export\.csv: row 2 {said}"):
+    with pytest.raises(AnalysisError, match=rf"export\.csv: row 2 {said}"):
         loaded(tmp_path, header, ["a,8,0,6,completed,90", row])
 
 
@@ -287,8 +293,8 @@ def test_a_table_that_is_not_utf_8_is_told_how_to_be(
 ) -> None:
     path = tmp_path / "export.csv"
     path.write_bytes(f"{HEADER}\nÄhnlich,4,0,6\n".replace(",", "\t").encode(encoding))
-    with pytest.raises(InputError, match=r"export\.csv " + said + "; save it as CSV UTF-8$"):
-        load(path)
+    with pytest.raises(AnalysisError, match=r"export\.csv " + said + "; save it as CSV UTF-8$"):
+        load_results(path)
 
 
 HEADER = "norm,batch_size,seed,test_error"
@@ -302,14 +308,14 @@ def test_a_column_without_any_value_is_not_read(tmp_path: Path, name: str) -> No
     for where in ([], ["--where", "tag=x"]) if name == "Notes" else []:
         done = RUNNER.invoke(app, ["report", str(path), "--out", str(tmp_path / "out"), *where])
         assert (done.exit_code, done.exception) == (0, None)
-    trials = load(path)
+    trials = load_results(path)
     assert set(trials.trials["outcome"]) == {"completed"}
     assert trials.warnings == ()
     if name in ("Notes", "State"):
         assert f"Columns not read: {name}." in trials.notes
     if name == "Notes":
-        with pytest.raises(InputError, match="no setting 'Notes'; there are tag"):
-            load(path, {"Notes": "x"})
+        with pytest.raises(AnalysisError, match="no setting 'Notes'; there are tag"):
+            load_results(path, {"Notes": "x"})
 
 
 @pytest.mark.parametrize("name", ["norm", "batch_size", "seed", "test_error"])
@@ -317,7 +323,7 @@ def test_a_needed_column_without_any_value_is_refused_by_name(tmp_path: Path, na
     at = HEADER.split(",").index(name)
     cells = [row.split(",") for row in ROWS]
     rows = [",".join([*row[:at], "", *row[at + 1 :]]) for row in cells]
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(AnalysisError, match=name):
         loaded(tmp_path, HEADER, rows)
 
 
@@ -340,7 +346,7 @@ def test_a_file_is_read_as_a_table_whatever_its_suffix(tmp_path: Path, name: str
     text = text.replace(",", "\t") if name == "a.tsv" else text
     packed = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
     (tmp_path / name).write_bytes(packed)
-    trials = load(tmp_path / name)
+    trials = load_results(tmp_path / name)
     assert len(trials.trials) == len(ROWS)
     assert trials.name == name.partition(".")[0]
 
@@ -356,14 +362,14 @@ def test_a_file_is_read_as_a_table_whatever_its_suffix(tmp_path: Path, name: str
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.xlsx").write_bytes(content)
-    with pytest.raises(InputError, match=said):
-        load(tmp_path / "a.xlsx")
+    with pytest.raises(AnalysisError, match=said):
+        load_results(tmp_path / "a.xlsx")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.tsv", "a.csv.gz", "a.xlsx"])
 def test_a_table_that_is_not_there_is_no_experiment(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=f"no file .*{name}"):
-        load(tmp_path / name)
+    with pytest.raises(AnalysisError, match=f"no file .*{name}"):
+        load_results(tmp_path / name)
 
 
 def test_what_can_be_detected_is_told_by_number_of_seeds(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 from analysis.sources.grid_file import read_grid
-from analysis.sources.load import load
+from analysis.sources.load_results import load_results
 
 GRID = """\
 name: small
@@ -56,8 +56,8 @@ EDITS = [
 def test_a_grid_edited_since_it_was_run_is_not_reported(grid: Path, edit: tuple[str, str]) -> None:
     run_with(grid)
     Path("g2.yaml").write_text(GRID.replace(*edit))
-    with pytest.raises(InputError, match=RUN_FIRST + "runs/small`$"):
-        load("g2.yaml")
+    with pytest.raises(AnalysisError, match=RUN_FIRST + "runs/small`$"):
+        load_results("g2.yaml")
     done = CliRunner().invoke(app, ["report", "grid.yaml", "--out", "out"])
     assert done.exit_code == 0, done.output
     edited = CliRunner().invoke(app, ["report", "g2.yaml", "--out", "out"])
@@ -72,12 +72,12 @@ def test_comments_order_and_how_trials_are_run_do_not_make_it_another_grid(grid:
         "factors:\n  seed: 3\n  batch_size: [4, 2]\n  norm:\n  - batchnorm\n  - assocnorm\n"
         "name: small\nresources: {cpu: 2}\ncheckpoint_every_s: 5\n"
     )
-    assert load("g2.yaml").warnings == ()
+    assert load_results("g2.yaml").warnings == ()
 
 
 def test_what_was_set_beside_the_file_is_said(grid: Path) -> None:
     run_with(grid, "--set train.epochs=2")
-    said = load(grid).warnings
+    said = load_results(grid).warnings
     assert said == (
         "The sweep small was last run with --set train.epochs=2, which grid.yaml does not say.",
     )
@@ -88,7 +88,7 @@ def test_a_sweep_that_does_not_say_its_grid_is_reported_with_a_note(grid: Path) 
     done = CliRunner().invoke(app, ["report", "grid.yaml", "--out", "out"])
     assert done.exit_code == 0
     assert "so grid.yaml could not be compared with it" in done.output
-    assert not load("runs/small").warnings
+    assert not load_results("runs/small").warnings
 
 
 def test_an_edited_grid_is_held_against_the_experiment_too(grid: Path, store: Path) -> None:
@@ -96,20 +96,22 @@ def test_an_edited_grid_is_held_against_the_experiment_too(grid: Path, store: Pa
     sweep["sweep"]["grid"] = {"digest": read_grid(grid)[1].digest, "changes": ""}
     write_mlflow(sweep, f"sqlite:///{store}", grid.absolute().parent / "artifacts")
     Path("mlflow.db").write_bytes(store.read_bytes())
-    assert load(grid).warnings == ()
+    assert load_results(grid).warnings == ()
     Path("g2.yaml").write_text(GRID.replace("0.1", "0.2"))
-    with pytest.raises(InputError, match=RUN_FIRST + "small`$"):
-        load("g2.yaml")
+    with pytest.raises(AnalysisError, match=RUN_FIRST + "small`$"):
+        load_results("g2.yaml")
     Path("g3.yaml").write_text(GRID.replace("small", "g3") + "tracking: {experiment: small}\n")
-    with pytest.raises(InputError, match=r"small holds no sweep g3, which g3.yaml names: .*first"):
-        load("g3.yaml")
+    with pytest.raises(
+        AnalysisError, match=r"small holds no sweep g3, which g3.yaml names: .*first"
+    ):
+        load_results("g3.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "a: &x [*x]\nname: n\nfactors: {}\n", "- 1\n", "{"])
 def test_a_file_that_is_no_grid_is_one_line(grid: Path, text: str) -> None:
     grid.write_text(text)
-    with pytest.raises(InputError, match=r"grid.yaml (is no grid|cannot be read)") as refused:
-        load(grid)
+    with pytest.raises(AnalysisError, match=r"grid.yaml (is no grid|cannot be read)") as refused:
+        load_results(grid)
     assert "\n" not in str(refused.value)
 
 
@@ -158,9 +160,11 @@ def test_records_that_lie_here_are_named_where_mlflow_has_no_such_experiment(
     grid: Path, store: Path
 ) -> None:
     run_with(grid)
-    with pytest.raises(InputError, match=r"no MLflow database.*`norm-sweep report runs/small`$"):
-        load("small")
+    with pytest.raises(AnalysisError, match=r"no MLflow database.*`norm-sweep report runs/small`$"):
+        load_results("small")
     Path("mlflow.db").write_bytes(store.read_bytes())
-    with pytest.raises(InputError, match=r"no experiment 'small'.*`norm-sweep report runs/small`$"):
-        load("small")
-    assert len(load("runs/small").trials)
+    with pytest.raises(
+        AnalysisError, match=r"no experiment 'small'.*`norm-sweep report runs/small`$"
+    ):
+        load_results("small")
+    assert len(load_results("runs/small").trials)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.figures.names import drawn_names
+from analysis.figures.norm_labels import drawn_names
 from analysis.reporting.html import breakable
 
 NAMES = (

@@ -10,15 +10,15 @@ from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.errors import InputError
-from analysis.reporting.coverage import coverage
+from analysis.errors import AnalysisError
 from analysis.reporting.html import TEMPLATE
 from analysis.reporting.page import slugs
-from analysis.reporting.sources_line import unlike_sources
+from analysis.reporting.source_changes import unlike_sources
 from analysis.reporting.tables import error_table
-from analysis.sources.load import load
-from analysis.sources.place import find
-from analysis.statistics.comparison import comparisons
+from analysis.reporting.trial_coverage import coverage
+from analysis.sources.load_results import load_results
+from analysis.sources.source_location import locate_source
+from analysis.statistics.comparison import build_comparisons
 
 LEFT_OUT = [
     {"norm": "instancenorm", "variant": "", "batch_sizes": [4, 2], "why": "one value a channel"},
@@ -37,12 +37,12 @@ def test_cells_that_are_left_out_are_listed_with_the_reason(
     sweep["records"] = {key: item for key, item in sweep["records"].items() if key in ids}
     sweep["sweep"]["left_out"] = LEFT_OUT
     if kind == "records":
-        trials = load(write_folder(sweep, tmp_path))
+        trials = load_results(write_folder(sweep, tmp_path))
     else:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
         write_mlflow(sweep, f"sqlite:///{store}", tmp_path)
-        trials = load("small")
-    (found,) = comparisons(trials)
+        trials = load_results("small")
+    (found,) = build_comparisons(trials)
     lines = coverage(found)
     assert "Not trained: instancenorm at batch sizes 4 and 2: one value a channel." in lines
     assert "Not trained: batchnorm at batch size 1: excluded by the grid." in lines
@@ -57,14 +57,14 @@ def test_trials_of_two_sources_are_told_with_their_cells(tmp_path: Path) -> None
         if trial["norm"] == "mine:Norm":
             digest = "aaaa1111ffff" if trial["batch_size"] == 4 else "bbbb2222ffff"
             sweep["records"][trial["trial_id"]]["attempts"][-1]["source"] = digest
-    (found,) = comparisons(load(write_folder(sweep, tmp_path)))
+    (found,) = build_comparisons(load_results(write_folder(sweep, tmp_path)))
     (line,) = unlike_sources(found)
     assert "mine:Norm was changed between runs" in line
     assert "aaaa1111 by 3 trials: mine:Norm at batch size 4 (seeds 0 to 2)" in line
     assert "bbbb2222 by 3 trials: mine:Norm at batch size 2 (seeds 0 to 2)" in line
     for record in sweep["records"].values():
         record["attempts"][-1].pop("source", None)
-    (same,) = comparisons(load(write_folder(sweep, tmp_path, exist_ok=True)))
+    (same,) = build_comparisons(load_results(write_folder(sweep, tmp_path, exist_ok=True)))
     assert unlike_sources(same) == []
 
 
@@ -73,15 +73,15 @@ def test_a_grid_file_stands_for_its_sweep(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     grid = Path("grid.yaml")
     grid.write_text("name: small\nstorage: kept\nfactors: {norm: [batchnorm]}\n")
-    with pytest.raises(InputError, match=r"no records in kept/small.*sweep run grid.yaml"):
-        find(grid)
+    with pytest.raises(AnalysisError, match=r"no records in kept/small.*sweep run grid.yaml"):
+        locate_source(grid)
     write_folder(make_sweep(num_seeds=2), tmp_path / "kept")
-    assert (find(grid).kind, find(grid).path) == ("records", Path("kept/small"))
+    assert (locate_source(grid).kind, locate_source(grid).path) == ("records", Path("kept/small"))
     done = CliRunner().invoke(app, ["report", "grid.yaml", "--out", "out"])
     assert done.exit_code == 0, done.output
     grid.write_text("- no grid\n")
-    with pytest.raises(InputError, match=r"grid.yaml is no grid"):
-        find(grid)
+    with pytest.raises(AnalysisError, match=r"grid.yaml is no grid"):
+        locate_source(grid)
 
 
 def test_compare_takes_a_setting_for_both(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 
 from analysis.figures import published_and_measured
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.published import printed_gap, printed_norm, protocol_lines, table3
-from analysis.reporting.options import Options
 from analysis.reporting.page import page
-from analysis.reporting.power import power
+from analysis.reporting.power_sentences import power
 from analysis.reporting.published_table import published_frame, published_tables
-from analysis.sources.load import load
-from analysis.statistics.findings import Findings, findings_of
+from analysis.sources.load_results import load_results
 
 NOISE = (-0.31, 0.12, 0.25, -0.2, 0.14)
 
@@ -34,7 +34,7 @@ def measured(
     path = folder / "mine.csv"
     table = pd.DataFrame(rows).assign(dataset=dataset, model=model, **further)
     table.to_csv(path, index=False)
-    return findings_of(load(path), Options())[0]
+    return findings_of(load_results(path), Options())[0]
 
 
 def test_the_figure_has_each_printed_error_where_it_belongs() -> None:
@@ -82,7 +82,7 @@ def test_one_printed_run_is_held_to_the_interval_of_one_run(tmp_path: Path) -> N
     found = measured(tmp_path, cells, "cifar10", "resnet101")
     frame = published_frame(found).set_index("norm")
     for norm, printed in (("batchnorm", 6.43), ("groupnorm", 7.02)):
-        errors = found.comparison.errors(64)[norm].to_numpy(float)
+        errors = found.comparison.get_errors(64)[norm].to_numpy(float)
         half = stats.t.ppf(0.975, 4) * errors.std(ddof=1) * np.sqrt(1 + 1 / 5)
         row = frame.loc[norm]
         assert row["one_run_half_width_95"] == pytest.approx(half)
@@ -114,7 +114,7 @@ def curves(errors: list[float]) -> pd.DataFrame:
 
 
 def test_epochs_to_the_threshold_stand_beside_the_printed_ones(tmp_path: Path) -> None:
-    from analysis.published.against import against
+    from analysis.published.measured_beside_printed import against
 
     found = measured(tmp_path, {("batchnorm", 5): 34.0}, "cifar100", "allcnn")
     times = curves([21.0, 24.0, 22.0])

@@ -12,17 +12,17 @@ import pytest
 from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
 from analysis.figures.recorded_curves import drawer, watched
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.reporting.recorded_table import recorded_frame, recorded_tables
 from analysis.reporting.tables import top5_frame, top5_table
-from analysis.reporting.write import files_of
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import Findings, findings_of
-from analysis.statistics.top5 import by_top5
+from analysis.reporting.write_report import files_of
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.top5_errors import compare_by_top5
 
 
 def further_metrics(sweep: dict[str, Any]) -> dict[str, Any]:
@@ -38,18 +38,18 @@ def further_metrics(sweep: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Its last trial diverged in the third epoch and keeps the curve of the first two."""
     sweep = further_metrics(make_sweep(batch_sizes=(16, 2)))
     last = list(sweep["records"].values())[-1]
     diverge(last, 3)
     unknown = ("test_top5_error", "activation_mean", "activation_variance")
     last["epochs"][-1] |= dict.fromkeys(unknown)
-    return load(write_folder(sweep, tmp_path_factory.mktemp("runs")))
+    return load_results(write_folder(sweep, tmp_path_factory.mktemp("runs")))
 
 
 @pytest.fixture(scope="module")
-def findings(trials: Trials) -> Findings:
+def findings(trials: Results) -> Findings:
     return findings_of(trials, Options())[0]
 
 
@@ -97,11 +97,11 @@ def test_a_diverged_trial_scores_what_guessing_five_classes_scores(findings: Fin
     assert findings.comparison.scored["error"].max() == 99.0
 
 
-def test_a_trial_without_top5_error_is_missing_there_alone(trials: Trials) -> None:
-    (comparison,) = comparisons(trials)
+def test_a_trial_without_top5_error_is_missing_there_alone(trials: Results) -> None:
+    (comparison,) = build_comparisons(trials)
     first = comparison.trials.index[0]
     comparison.trials.loc[first, "test_top5_error"] = np.nan
-    compared = by_top5(comparison)
+    compared = compare_by_top5(comparison)
     assert compared is not None
     assert len(compared.trials) == len(comparison.trials) - 1
     assert sum(len(cell.missing) for cell in compared.cells.values()) == 1
@@ -115,7 +115,7 @@ def test_the_report_has_them_only_where_they_were_recorded(tmp_path: Path) -> No
         ("plain", make_sweep(**small)),
         ("further", further_metrics(make_sweep(**small))),
     ):
-        trials = load(write_folder(sweep, tmp_path / name))
+        trials = load_results(write_folder(sweep, tmp_path / name))
         found[name] = files_of(trials, findings_of(trials, Options()))
     assert set(found["further"]) - set(found["plain"]) == {
         "tables/top5_errors.csv",
@@ -140,7 +140,7 @@ def test_gradient_norms_and_clipping_are_shown_for_those_that_recorded_them(tmp_
             if record["spec"]["norm"]["name"] == "batchrenorm":
                 epoch["clipped_fraction"] = 0.25 / record["spec"]["batch_size"]
                 epoch["test_clipped_fraction"] = 0.5
-    found = findings_of(load(write_folder(sweep, tmp_path)), Options())[0]
+    found = findings_of(load_results(write_folder(sweep, tmp_path)), Options())[0]
     clipped = drawer("clipped_fraction", "fraction")(found)
     assert clipped is not None
     (legend,) = clipped.legends
@@ -161,9 +161,9 @@ def test_a_csv_may_have_top5_errors_and_they_are_percent(tmp_path: Path) -> None
     path = tmp_path / "mine.csv"
     table = pd.DataFrame({"norm": ["a", "b"], "batch_size": 4, "seed": 0, "test_error": 9.5})
     table.assign(test_top5_error=[1.5, 2.5]).to_csv(path, index=False)
-    trials = load(path)
+    trials = load_results(path)
     assert trials.trials["test_top5_error"].tolist() == [1.5, 2.5]
     assert trials.notes == ()
     table.assign(test_top5_error=[1.5, 102.5]).to_csv(path, index=False)
-    with pytest.raises(InputError, match="0 <= test_top5_error <= 100"):
-        load(path)
+    with pytest.raises(AnalysisError, match="0 <= test_top5_error <= 100"):
+        load_results(path)

@@ -10,32 +10,34 @@ from synthetic_sweep import make_sweep, write_folder, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.errors import InputError
+from analysis.errors import AnalysisError
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.published import table3
 from analysis.reporting.latex import latex
 from analysis.reporting.measure_table import measure_tables
-from analysis.reporting.notes import notes
-from analysis.reporting.numbers import numbers
-from analysis.reporting.options import Options
+from analysis.reporting.report_json import numbers
 from analysis.reporting.tables import gap_table
-from analysis.reporting.write import report
-from analysis.schema import Trials
-from analysis.sources.load import load
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.findings import Findings, findings_of
-from analysis.statistics.strata import label_of
+from analysis.reporting.trial_differences import notes
+from analysis.reporting.write_report import report
+from analysis.schema import Results
+from analysis.sources.load_results import load_results
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.strata import format_stratum
 
 
 def test_the_latex_table_is_the_papers_table_3_with_its_gaps() -> None:
-    text = latex(comparisons(table3()))
+    text = latex(build_comparisons(table3()))
     assert r"batchnorm & $6.43$ & $6.48$ & $7.39$ & $9.78$ & $11.15$ & $13.79$ & $8.98$ \\" in text
     assert r"groupnorm vs.\ assocnorm & $+0.83$ & $+0.65$ & $+0.60$" in text
     assert text.count(r"\\") == 6
-    assert latex(comparisons(table3())).count("{") == latex(comparisons(table3())).count("}")
+    assert latex(build_comparisons(table3())).count("{") == latex(
+        build_comparisons(table3())
+    ).count("}")
 
 
 def test_json_holds_the_numbers_and_null_for_what_is_missing(
-    trials: Trials, findings: Findings
+    trials: Results, findings: Findings
 ) -> None:
     content = json.loads(numbers(trials, [findings]))
     (comparison,) = content["comparisons"]
@@ -52,8 +54,10 @@ def test_norms_that_were_not_trained_alike_are_named(tmp_path: Path) -> None:
         record["spec"]["train"]["weight_decay"] = 0.1 / record["spec"]["batch_size"]
         if record["spec"]["norm"]["name"] == "batchnorm":
             record["spec"]["train"]["optimizer"]["lr"] = 0.5
-    trials = load(write_folder(sweep, tmp_path))
-    (note,) = [line for line in notes(trials, comparisons(trials)) if "not trained alike" in line]
+    trials = load_results(write_folder(sweep, tmp_path))
+    (note,) = [
+        line for line in notes(trials, build_comparisons(trials)) if "not trained alike" in line
+    ]
     assert "train.optimizer.lr is 0.1 for assocnorm, 0.5 for batchnorm and 0.1 for gr" in note
 
 
@@ -90,9 +94,9 @@ def test_trials_that_occur_twice_are_told_apart(
     sweep["records"] |= longer["records"]
     sweep["sweep"]["trials"] += longer["sweep"]["trials"]
     write_mlflow(sweep, uri, tmp_path / "artifacts")
-    with pytest.raises(InputError, match=r"differ in train\.epochs; choose with --where train"):
-        load("small")
-    assert load("small", {"train.epochs": "3"}).trials["num_epochs"].tolist() == [3]
+    with pytest.raises(AnalysisError, match=r"differ in train\.epochs; choose with --where train"):
+        load_results("small")
+    assert load_results("small", {"train.epochs": "3"}).trials["num_epochs"].tolist() == [3]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
     sweep = make_sweep(num_seeds=2)
     for record in sweep["records"].values():
         record["edition"] = edition
-    report(load(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
+    report(load_results(write_folder(sweep, tmp_path / "runs")), tmp_path / "out")
     assert f"**{title.upper()}: {detail}**" in (tmp_path / "out/report.md").read_text()
     html = (tmp_path / "out/report.html").read_text()
     assert f'<div class="edition">{title}<small>{detail}. Not comparable' in html
@@ -117,8 +121,8 @@ def test_a_report_says_in_large_letters_what_is_not_as_in_the_full_sweep(
 def test_labels_give_an_edition_in_short() -> None:
     stratum = {"dataset": "digits", "model": "cnn", "variant": ""}
     small = "(small edition: digits for cifar10 (all))"
-    assert label_of({**stratum, "edition": small}) == "digits (small edition), cnn"
-    assert label_of({**stratum, "edition": "(4 of 9)"}) == "digits (4 of 9), cnn"
+    assert format_stratum({**stratum, "edition": small}) == "digits (small edition), cnn"
+    assert format_stratum({**stratum, "edition": "(4 of 9)"}) == "digits (4 of 9), cnn"
 
 
 def test_a_grid_that_has_grown_is_still_one_edition(tmp_path: Path) -> None:
@@ -128,15 +132,15 @@ def test_a_grid_that_has_grown_is_still_one_edition(tmp_path: Path) -> None:
         early = record["spec"]["seed"] == 0
         record["edition"] = f"small edition: digits for cifar10, {2 if early else 3} seeds for 5"
         record["attempts"][0]["started"] = f"2026-01-0{2 if early else 3}T03:04:05+00:00"
-    trials = load(write_folder(sweep, tmp_path))
-    (found,) = comparisons(trials)
+    trials = load_results(write_folder(sweep, tmp_path))
+    (found,) = build_comparisons(trials)
     assert set(found.trials["edition"]) == {"(small edition: digits for cifar10, 3 seeds for 5)"}
     assert len(found.cells["batchnorm", 64].ended) == 3
 
 
 def test_at_one_batch_size_no_table_holds_the_same_column_twice(tmp_path: Path) -> None:
     sweep = make_sweep(batch_sizes=(4,), num_seeds=3, num_epochs=1)
-    (found,) = findings_of(load(write_folder(sweep, tmp_path)), Options())
+    (found,) = findings_of(load_results(write_folder(sweep, tmp_path)), Options())
     assert gap_table(found.comparison).headings == ("norm", "4")
     assert "AUEC" not in latex([found.comparison])
 
@@ -154,7 +158,9 @@ def test_differences_that_rest_on_diverged_trials_are_marked(findings: Findings)
     marked = {label: [cell.diverged for cell in cells] for label, cells in table.rows}
     sizes = findings.comparison.batch_sizes
     lost = [
-        ("batchnorm", size) for size in sizes if findings.comparison.diverged_in("batchnorm", size)
+        ("batchnorm", size)
+        for size in sizes
+        if findings.comparison.count_diverged("batchnorm", size)
     ]
     assert len(lost) == 1
     assert marked["batchnorm"] == [True, *(("batchnorm", size) in lost for size in sizes)]
@@ -167,5 +173,7 @@ def test_differences_that_rest_on_diverged_trials_are_marked(findings: Findings)
 def test_at_one_batch_size_there_is_neither_level_nor_slope(tmp_path: Path) -> None:
     for sizes, titles in (((4,), 1), ((4, 2), 2)):
         sweep = make_sweep(batch_sizes=sizes, num_seeds=3, num_epochs=1)
-        (found,) = findings_of(load(write_folder(sweep, tmp_path / str(len(sizes)))), Options())
+        (found,) = findings_of(
+            load_results(write_folder(sweep, tmp_path / str(len(sizes)))), Options()
+        )
         assert len(measure_tables(found)) == titles

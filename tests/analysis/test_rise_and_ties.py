@@ -10,11 +10,12 @@ import pytest
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer
+from analysis.formatting import between, digits_for, number, points, told_apart
+from analysis.reporting.summary import answer
 from analysis.reporting.tables import gap_table
-from analysis.reporting.wording import between, digits_for, number, points, told_apart
-from analysis.statistics.inference import Mean, difference, t_interval
-from analysis.statistics.robustness import safe_range, slope, worst_rise
+from analysis.statistics.inference.differences import compute_difference
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
+from analysis.statistics.robustness import compute_safe_range, compute_slope, compute_worst_rise
 
 U = {64: 36.0, 16: 29.5, 4: 27.3, 2: 35.1}
 
@@ -22,10 +23,10 @@ U = {64: 36.0, 16: 29.5, 4: 27.3, 2: 35.1}
 def test_a_u_rises_by_its_last_octave_and_is_no_longer_safe_there() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (5, 4))
     errors = pd.DataFrame(np.array(list(U.values())) + noise, columns=list(U))
-    assert abs(slope(errors).mean()) < 0.7
+    assert abs(compute_slope(errors).mean()) < 0.7
     means = errors.mean()
-    assert worst_rise(errors) == pytest.approx(means[2] - means[4])
-    assert safe_range(errors, 0.5) == 4.0
+    assert compute_worst_rise(errors) == pytest.approx(means[2] - means[4])
+    assert compute_safe_range(errors, 0.5) == 4.0
     low = (errors[2] - errors[64]).mean()
     assert low < 0  # against the largest batch alone it would be safe
 
@@ -33,9 +34,9 @@ def test_a_u_rises_by_its_last_octave_and_is_no_longer_safe_there() -> None:
 def test_an_error_that_only_falls_does_not_rise() -> None:
     errors = pd.DataFrame([[30, 27, 24, 22], [30.1, 27.2, 24.1, 22.3], [29.9, 27, 24.2, 22]])
     errors.columns = [64, 16, 4, 2]
-    assert worst_rise(errors) == 0
-    assert safe_range(errors, 0.5) == 5.0
-    assert np.isnan(worst_rise(errors.assign(**{"1": np.nan})))
+    assert compute_worst_rise(errors) == 0
+    assert compute_safe_range(errors, 0.5) == 5.0
+    assert np.isnan(compute_worst_rise(errors.assign(**{"1": np.nan})))
 
 
 def test_a_u_is_not_praised_for_the_slope_of_a_line(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_differences_equal_but_for_rounding_are_equal(tmp_path: Path) -> None:
     first = np.array([8.19, 8.44, 5.15, 8.78, 5.36])
     second = first + 0.1 + np.array([0, 1e-14, -1e-14, 0, 0])
     assert 0 < np.ptp(second - first) < 1e-12
-    found = difference(pd.Series(second), pd.Series(first))
+    found = compute_difference(pd.Series(second), pd.Series(first))
     assert np.isnan([found.p, found.paired.half_width]).all()
     rows = [
         f"{norm},{size},{seed},{value!r},completed,90,digits,cnn,360"
@@ -82,13 +83,13 @@ def test_equal_errors_are_equal_whatever_the_rounding(tmp_path: Path) -> None:
 
 def test_a_small_difference_does_not_read_as_0() -> None:
     values = np.array([0.0030, 0.0031, 0.0029, 0.0032])
-    mean = t_interval(values)
+    mean = estimate_mean(values)
     low, high = stats.ttest_1samp(values, 0).confidence_interval()
     assert between(mean) == f"{low:.{digits_for(mean)}f} to {high:.{digits_for(mean)}f}"
     assert float(between(mean).split(" to ")[0]) > 0
     assert points(0.00123) == "0.0012"
-    assert digits_for(Mean(0.0, 1.0, 1.2, 3)) == 2
-    assert digits_for(Mean(0.0001, 1.0, 1.2, 3)) == 2  # an interval with 0 needs no more
+    assert digits_for(SeedMean(0.0, 1.0, 1.2, 3)) == 2
+    assert digits_for(SeedMean(0.0001, 1.0, 1.2, 3)) == 2  # an interval with 0 needs no more
 
 
 def test_numbers_that_are_compared_look_different() -> None:

@@ -13,11 +13,11 @@ from synthetic_sweep import make_sweep, write_mlflow
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.sources.fingerprint import fingerprint
-from analysis.sources.load import load
+from analysis.sources.load_results import load_results
 from analysis.sources.mlflow_client import read_with_client
-from analysis.sources.place import find
-from analysis.sources.run_cache import place as cache_place
+from analysis.sources.run_cache import get_cache_path as cache_place
+from analysis.sources.source_digest import compute_source_digest
+from analysis.sources.source_location import locate_source
 
 SIZE = {"batch_sizes": (4, 2), "num_seeds": 1, "num_epochs": 2}
 
@@ -82,7 +82,7 @@ def test_a_trial_that_two_sweeps_have_is_refused_until_one_is_chosen(
     assert "occurs 2 times" in refused.stderr
     assert "they differ in sweep; choose with --where sweep=small (or later)" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
-    direct, client = load("small", {"sweep": "later"}), read_with_client(uri, "small")
+    direct, client = load_results("small", {"sweep": "later"}), read_with_client(uri, "small")
     assert direct.trials["num_epochs"].tolist() == [2] * 4
     assert len(client.rows) == 8
 
@@ -125,11 +125,11 @@ def test_a_server_s_fingerprint_changes_with_its_trials(
 ) -> None:
     from dataclasses import replace
 
-    server = replace(find("small"), kind="server")
-    before = fingerprint(server, ())
+    server = replace(locate_source("small"), kind="server")
+    before = compute_source_digest(server, ())
     assert before is not None
-    assert fingerprint(server, ()) == before
+    assert compute_source_digest(server, ()) == before
     tag_runs(uri, {"sweep.kind": "report"}, "attributes.run_name = 'REPORT'")
-    assert fingerprint(server, ()) == before
+    assert compute_source_digest(server, ()) == before
     tag_runs(uri, {"sweep.record_digest": "another"}, "tags.norm = 'assocnorm'")
-    assert fingerprint(server, ()) != before
+    assert compute_source_digest(server, ()) != before

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 from synthetic_sweep import diverge, make_sweep, record_statistics, write_folder, write_mlflow
 
 from analysis import InputError, load
-from analysis.schema import EPOCH_COLUMNS, EXPECTED_COLUMNS, TRIAL_COLUMNS, scored
+from analysis.schema import EPOCH_COLUMNS, EXPECTED_COLUMNS, TRIAL_COLUMNS, score_trials
 from analysis.sources.mlflow_client import read_with_client
 from analysis.sources.mlflow_sqlite import read_sqlite
 
@@ -122,7 +122,7 @@ def test_frames_have_the_documented_columns_and_scores(places: tuple[Path, Path]
     assert list(trials.expected) == [column.name for column in EXPECTED_COLUMNS]
     outcomes = trials.trials["outcome"].value_counts().to_dict()
     assert outcomes == {"completed": 5, "running": 2, "diverged": 1, "failed": 1}
-    ended = scored(trials.trials)
+    ended = score_trials(trials.trials)
     assert len(ended) == 6
     assert ended.loc[ended["diverged"], "error"].tolist() == [90.0]
     diverged = trials.trials[trials.trials["outcome"] == "diverged"].iloc[0]
@@ -155,7 +155,7 @@ def test_a_small_csv_is_enough(tmp_path: Path) -> None:
     )
     trials = load(path)
     assert trials.trials["outcome"].tolist() == ["completed", "completed"]
-    assert (len(trials.expected), trials.asked) == (2, False)
+    assert (len(trials.expected), trials.has_grid) == (2, False)
     assert trials.notes == ("Columns not read: colour.",)
 
 

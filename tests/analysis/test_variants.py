@@ -10,12 +10,12 @@ from made_up_table import BASE, rows_of, trials_of
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.reporting.answer import answer, summary
-from analysis.reporting.options import Options
+from analysis.findings import findings_of
+from analysis.options import Options
 from analysis.reporting.page import page
-from analysis.schema import Trials
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA
+from analysis.reporting.summary import answer, summary
+from analysis.schema import Results
+from analysis.statistics.inference.intervals import ALPHA
 
 HEADER = BASE + ",variant"
 
@@ -24,7 +24,7 @@ def at(rate: float, levels: dict[str, dict[int, float]], **how: float) -> list[s
     return [f"{row},train.optimizer.lr={rate}" for row in rows_of(levels, **how)]  # type: ignore[arg-type]
 
 
-def null_table(rng: np.random.Generator, tmp_path: Path) -> Trials:
+def null_table(rng: np.random.Generator, tmp_path: Path) -> Results:
     rows = [
         f"{norm},{size},{seed},{rng.normal(20, 1)},completed,90,digits,cnn,360,lr={rate}"
         for rate in range(5)
@@ -38,14 +38,14 @@ def null_table(rng: np.random.Generator, tmp_path: Path) -> Trials:
 def test_the_declared_comparisons_of_a_report_are_one_family(tmp_path: Path) -> None:
     trials = null_table(np.random.default_rng(3), tmp_path)
     found = findings_of(trials, Options())
-    gaps = [gap for item in found for gap in item.comparison.primary]
+    gaps = [gap for item in found for gap in item.comparison.declared_contrasts]
     raw = [
         stats.ttest_rel(item.comparison.auec["b"], item.comparison.auec["a"]).pvalue
         for item in found
     ]
     assert [gap.p_adjusted for gap in gaps] == pytest.approx(multipletests(raw, method="holm")[1])
-    assert {gap.family for gap in gaps} == {5}
-    cells = [gap for item in found for gap in item.comparison.gaps]
+    assert {gap.family_size for gap in gaps} == {5}
+    cells = [gap for item in found for gap in item.comparison.cell_contrasts]
     expected = multipletests([gap.difference.p for gap in cells], method="holm")[1]
     assert [gap.p_adjusted for gap in cells] == pytest.approx(expected)
 
@@ -57,8 +57,8 @@ def test_five_variants_without_any_difference_seldom_hold_a_claim(tmp_path: Path
     claims = singly = 0
     for _ in range(repeats):
         found = findings_of(null_table(rng, tmp_path), Options())
-        gaps = [gap for item in found for gap in item.comparison.primary]
-        claims += any(gap.distinguishable for gap in gaps)
+        gaps = [gap for item in found for gap in item.comparison.declared_contrasts]
+        claims += any(gap.is_significant for gap in gaps)
         singly += any(gap.difference.p < ALPHA for gap in gaps)
     assert singly / repeats > 0.15
     assert claims / repeats <= 0.08

@@ -92,11 +92,11 @@ def test_every_printed_error_has_its_cell() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if name.startswith("renorm-")])
 def test_the_protocol_of_the_other_paper_is_the_printed_one(name: str) -> None:
-    from analysis.sources.assemble import flat
+    from analysis.sources.raw_results import flatten_settings
     from trainables.spec import spec_to_dict
 
     trials = grid(name).trials
-    settings = pd.DataFrame([flat(spec_to_dict(trial.spec)) for trial in trials])
+    settings = pd.DataFrame([flatten_settings(spec_to_dict(trial.spec)) for trial in trials])
     sizes = pd.Series([trial.spec.batch_size for trial in trials])
     (line,) = published.protocol_lines("renorm_debias", settings, sizes)
     assert line == "Not printed there: train.optimizer.weight_decay (here 0.0)."

@@ -12,16 +12,17 @@ from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from analysis.errors import InputError
-from analysis.reporting.answer import answer, headline
-from analysis.reporting.coverage import coverage, missing_trials
-from analysis.reporting.options import Options
-from analysis.reporting.power import power
-from analysis.statistics.best_norms import lowest
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.family import family
-from analysis.statistics.findings import findings_of
-from analysis.statistics.inference import ALPHA, difference
+from analysis.errors import AnalysisError
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.power_sentences import power
+from analysis.reporting.summary import answer, headline
+from analysis.reporting.trial_coverage import coverage, missing_trials
+from analysis.statistics.best_norms import find_best_norms
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.inference.differences import compute_difference
+from analysis.statistics.inference.family import adjust_family
+from analysis.statistics.inference.intervals import ALPHA
 
 
 def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None:
@@ -30,10 +31,10 @@ def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None
     table = found.scored.pivot(index="seed", columns=["norm", "batch_size"], values="error")
     level = {norm: (table[norm][64] + table[norm][2]) / 2 for norm in "abc"}
     raw = [stats.ttest_rel(level[norm], level["a"]).pvalue for norm in "bc"]
-    assert [gap.difference.p for gap in found.primary] == pytest.approx(raw)
+    assert [gap.difference.p for gap in found.declared_contrasts] == pytest.approx(raw)
     expected = [min(1, 2 * min(raw)), max(2 * min(raw), max(raw))]
-    assert sorted(gap.p_adjusted for gap in found.primary) == pytest.approx(expected)
-    assert len(found.gaps) == 4
+    assert sorted(gap.p_adjusted for gap in found.declared_contrasts) == pytest.approx(expected)
+    assert len(found.cell_contrasts) == 4
 
 
 def test_a_diverged_trial_counts_at_chance_and_survivors_stand_beside(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_norms_that_all_diverge_alike_are_neither_better_nor_worse(tmp_path: Pat
 def test_ties_are_not_certainty(tmp_path: Path) -> None:
     rows = [f"{n},4,{s},{7 + (n == 'b')},completed,90,d,m,99" for n in "ab" for s in range(3)]
     found = only(trials_of(tmp_path, rows))
-    assert not found.comparison.primary[0].distinguishable
+    assert not found.comparison.declared_contrasts[0].is_significant
     assert "the same in every seed, so there is no interval" in answer(found)[0]
 
 
@@ -93,8 +94,8 @@ def test_too_few_seeds_are_not_called_a_failure_to_distinguish(tmp_path: Path) -
 def test_the_closest_call_is_settled_at_the_level_that_holm_leaves_it(tmp_path: Path) -> None:
     levels = {"a": {4: 6.0}, "b": {4: 9.0}, "c": {4: 6.5}, "d": {4: 6.2}}
     found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)), Options(margin=0.01))
-    gaps = {gap.norm: gap for gap in found.comparison.primary}
-    assert [name for name, gap in gaps.items() if gap.distinguishable] == ["b"]
+    gaps = {gap.norm: gap for gap in found.comparison.declared_contrasts}
+    assert [name for name, gap in gaps.items() if gap.is_significant] == ["b"]
     closest = min((gaps["c"], gaps["d"]), key=lambda gap: gap.difference.p)
     paired = closest.difference.paired
     needed = next(
@@ -111,7 +112,7 @@ def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) 
     rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6, 2: 8}}, seeds=4)
     trials = trials_of(tmp_path, rows[:-1])
     found = only(trials)
-    assert found.comparison.primary[0].difference.paired.num == 3
+    assert found.comparison.declared_contrasts[0].difference.paired.num == 3
     assert missing_trials(found.comparison) == ["b at batch size 2: seed 3 no row"]
 
 
@@ -120,11 +121,11 @@ def test_auec_runs_over_batch_sizes_that_all_norms_were_asked_for(tmp_path: Path
 
     trials = trials_of(tmp_path, rows_of({"a": {4: 6, 2: 7, 1: 9}, "b": {4: 6, 2: 8}}))
     asked = trials.expected.query("norm == 'a' or batch_size > 1")
-    found = only(replace(trials, expected=asked, asked=True)).comparison
+    found = only(replace(trials, expected=asked, has_grid=True)).comparison
     assert found.common_batch_sizes == (4, 2)
     assert ("b", 1) not in found.cells
     assert not missing_trials(found)
-    fewer = replace(trials, trials=trials.trials.drop(index=0), asked=True)
+    fewer = replace(trials, trials=trials.trials.drop(index=0), has_grid=True)
     first = coverage(only(fewer).comparison)[0]
     assert first == "14 of 15 trials have a result: 2 norms, batch sizes 4 to 1, 2 to 3 seeds each."
 
@@ -136,7 +137,7 @@ def test_what_is_clearly_apart_is_called_so_and_what_is_not_is_not(tmp_path: Pat
     assert re.search(r"b's error is 2\.[45]\d points higher than a's", text)
     assert "c and a are not distinguishable with 5 seeds" in text
     assert "equivalent within ±0.5 points" in text
-    assert found.is_equivalent(found.comparison.primary[1])
+    assert found.is_equivalent(found.comparison.declared_contrasts[1])
 
 
 def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> None:
@@ -163,22 +164,22 @@ def test_the_best_is_bold_only_against_all_pairs() -> None:
         "b": pd.Series([9.0, 9.1, 9.21]),
         "c": pd.Series([6.1, 6.0, 6.4]),
     }
-    best = lowest({4: values}, "none of them", {})[4]
+    best = find_best_norms({4: values}, "none of them", {})[4]
     assert best is not None
-    assert (best.norm, best.rivals) == ("a", ("c",))
-    assert lowest({4: {}}, "a", {}) == {4: None}
+    assert (best.norm, best.not_separated) == ("a", ("c",))
+    assert find_best_norms({4: {}}, "a", {}) == {4: None}
 
 
 def test_the_lowest_is_set_apart_as_the_table_of_gaps_has_it(tmp_path: Path) -> None:
     levels = {"a": {64: 6, 8: 6, 2: 6.5}, "b": {64: 6.3, 8: 6.4, 2: 7}, "c": {64: 7, 8: 6.2, 2: 9}}
     for seed in range(20):
         found = only(trials_of(tmp_path, rows_of(levels, sd=0.2, seed=seed))).comparison
-        for gap in found.gaps:
-            best = found.best(gap.batch_size)
+        for gap in found.cell_contrasts:
+            best = found.get_best_norm(gap.batch_size)
             assert best is not None
             if best.norm in (gap.norm, found.reference):
                 other = gap.norm if best.norm == found.reference else found.reference
-                assert (other in best.rivals) == (not gap.distinguishable)
+                assert (other in best.not_separated) == (not gap.is_significant)
 
 
 @pytest.mark.parametrize("num_norms", [2, 3])
@@ -189,9 +190,14 @@ def test_equal_norms_are_rarely_set_apart_at_any_batch_size(num_norms: int) -> N
     for _ in range(repeats):
         errors = {b: {n: pd.Series(rng.normal(size=5)) for n in names} for b in range(6)}
         pairs = [(n, b) for n in names[1:] for b in range(6)]
-        gaps = family(pairs, [difference(errors[b][n], errors[b]["n0"]) for n, b in pairs])
+        gaps = adjust_family(
+            pairs, [compute_difference(errors[b][n], errors[b]["n0"]) for n, b in pairs]
+        )
         adjusted = {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
-        claims += any(best and not best.rivals for best in lowest(errors, "n0", adjusted).values())
+        claims += any(
+            best and not best.not_separated
+            for best in find_best_norms(errors, "n0", adjusted).values()
+        )
     assert claims / repeats < 0.08  # nominal 5 %, and the simulation's own error
 
 
@@ -207,7 +213,7 @@ def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
     rows = [row + ",," for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
     rows += [row + ",(500 training images)," for row in rows_of({"a": {4: 20}, "b": {4: 21}})]
     rows += [row + ",,lr=0.1" for row in rows_of({"a": {4: 6}, "b": {4: 7}})]
-    found = comparisons(trials_of(tmp_path, rows, header))
+    found = build_comparisons(trials_of(tmp_path, rows, header))
     labels = ["digits, cnn", "digits, cnn, lr=0.1", "digits (500 training images), cnn"]
     assert [item.label for item in found] == labels
     means = [item.cells["a", 4].error.value for item in found]
@@ -217,8 +223,8 @@ def test_editions_and_data_sets_are_never_averaged(tmp_path: Path) -> None:
 def test_the_reference_comes_first_and_must_exist(tmp_path: Path) -> None:
     trials = trials_of(tmp_path, rows_of({"a": {4: 6}, "b": {4: 7}}))
     assert only(trials, Options(reference="b")).comparison.norms == ("b", "a")
-    with pytest.raises(InputError, match="no norm 'c'"):
-        comparisons(trials, "c")
+    with pytest.raises(AnalysisError, match="no norm 'c'"):
+        build_comparisons(trials, "c")
 
 
 def test_mixed_versions_are_named(tmp_path: Path) -> None:

@@ -10,21 +10,21 @@ import pytest
 from made_up_table import BASE, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import headline
-from analysis.reporting.options import Options
-from analysis.reporting.unconfounded_section import in_words
-from analysis.reporting.write import files_of
-from analysis.schema import Trials
-from analysis.statistics.comparison import comparisons
-from analysis.statistics.confounding import unconfounded
-from analysis.statistics.findings import findings_of
+from analysis.findings import findings_of
+from analysis.options import Options
+from analysis.reporting.statistics_or_sgd_section import in_words
+from analysis.reporting.summary import headline
+from analysis.reporting.write_report import files_of
+from analysis.schema import Results
+from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.statistics_or_sgd import separate_harm
 
 EACH, FIXED = "train.optimizer_batch_size=null", "train.optimizer_batch_size=64"
 
 
 def halves(
     tmp_path: Path, each: dict[str, dict[int, float]], fixed: dict[str, dict[int, float]]
-) -> Trials:
+) -> Results:
     rows = [f"{row},{EACH}" for row in rows_of(each, seeds=5)]
     rows += [f"{row},{FIXED}" for row in rows_of(fixed, seeds=5, seed=1)]
     return trials_of(tmp_path, rows, BASE + ",variant")
@@ -34,7 +34,7 @@ def test_the_two_parts_are_paired_differences_that_add_up(tmp_path: Path) -> Non
     each = {"a": {64: 6, 8: 7, 2: 14}, "b": {64: 7, 8: 7, 2: 9}}
     fixed = {"a": {64: 6, 8: 6.5, 2: 11}, "b": {64: 7, 8: 7, 2: 7}}
     trials = halves(tmp_path, each, fixed)
-    (item,) = unconfounded(comparisons(trials))
+    (item,) = separate_harm(build_comparisons(trials))
     assert [rise.norm for rise in item.rises] == ["a", "b"]
     table = trials.trials.pivot(
         index="seed", columns=["norm", "variant", "batch_size"], values="test_error"
@@ -76,7 +76,7 @@ def test_with_few_seeds_no_interval_is_given_and_diverged_trials_are_named(tmp_p
     rows = [f"{row},{EACH}" for row in rows_of({"a": {64: 6, 2: 9}}, seeds=2)]
     rows += [f"{row},{FIXED}" for row in rows_of({"a": {64: 6, 2: 7}}, seeds=2)]
     rows[3] = f"a,2,1,,diverged,90,digits,cnn,360,{EACH}"
-    (item,) = unconfounded(comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
+    (item,) = separate_harm(build_comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
     assert np.isnan(item.rises[0].sgd.half_width)
     _, first, second = in_words(item)
     assert "(2 seeds in both halves, no interval)" in first
@@ -85,7 +85,7 @@ def test_with_few_seeds_no_interval_is_given_and_diverged_trials_are_named(tmp_p
 
 def test_a_part_that_is_the_same_under_every_seed_is_told_in_a_sentence(tmp_path: Path) -> None:
     rows = [f"{row},{half}" for half in (EACH, FIXED) for row in rows_of({"a": {64: 6, 2: 9}})]
-    (item,) = unconfounded(comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
+    (item,) = separate_harm(build_comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
     rise = item.rises[0].total
     told = f"{rise.value:.2f} ± {rise.half_width:.2f}"
     assert in_words(item)[1] == (
@@ -103,9 +103,9 @@ def test_where_all_diverged_in_both_halves_nothing_is_credited(tmp_path: Path) -
             *(f"a,2,{seed},,diverged,90,digits,cnn,360,{half}" for seed in range(3)),
         )
     ]
-    (item,) = unconfounded(comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
+    (item,) = separate_harm(build_comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
     lost, kept = item.rises
-    assert (lost.norm, lost.guessed, kept.guessed) == ("a", True, False)
+    assert (lost.norm, lost.at_chance, kept.at_chance) == ("a", True, False)
     assert lost.total.value == pytest.approx(84, abs=0.1)
     assert np.isnan([lost.statistics.value, lost.sgd.value]).all()
     assert "every trial at batch size 2 diverged in both halves, so nothing" in in_words(item)[1]
@@ -115,6 +115,6 @@ def test_halves_that_differ_in_something_else_are_no_pair(tmp_path: Path) -> Non
     rows = [f'{row},"{EACH}, lr=0.1"' for row in rows_of({"a": {64: 6, 2: 9}})]
     rows += [f'{row},"{FIXED}, lr=0.2"' for row in rows_of({"a": {64: 6, 2: 7}})]
     trials = trials_of(tmp_path, rows, BASE + ",variant")
-    assert unconfounded(comparisons(trials)) == ()
+    assert separate_harm(build_comparisons(trials)) == ()
     plain = trials_of(tmp_path, rows_of({"a": {64: 6, 2: 9}}))
-    assert unconfounded(comparisons(plain)) == ()
+    assert separate_harm(build_comparisons(plain)) == ()

@@ -13,13 +13,13 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from synthetic_sweep import diverge, make_sweep, write_folder
 
-from analysis.reporting.options import Options
-from analysis.reporting.power import power
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
+from analysis.reporting.power_sentences import power
 from analysis.reporting.test_set_table import test_set_table as table_of
-from analysis.reporting.write import files_of
-from analysis.sources.load import load
-from analysis.statistics.crossed_effects import crossed_mean
-from analysis.statistics.findings import Findings, findings_of
+from analysis.reporting.write_report import files_of
+from analysis.sources.load_results import load_results
+from analysis.statistics.crossed_effects import estimate_crossed_mean
 
 NUM_TEST = 360
 
@@ -40,13 +40,13 @@ def keep_correct(sweep: dict[str, Any], folder: Path, skip: frozenset[str] = fro
 
 def findings_on(sweep: dict[str, Any], folder: Path, skip: frozenset[str]) -> Findings:
     keep_correct(sweep, folder, skip)
-    return findings_of(load(write_folder(sweep, folder, exist_ok=True)), Options())[0]
+    return findings_of(load_results(write_folder(sweep, folder, exist_ok=True)), Options())[0]
 
 
 def test_variances_are_those_of_a_two_way_analysis() -> None:
     rng = np.random.default_rng(3)
     values = rng.normal(size=(4, 1)) + rng.normal(size=(1, 40)) + rng.normal(1, 2, (4, 40))
-    found = crossed_mean(values)
+    found = estimate_crossed_mean(values)
     long = pd.DataFrame(values).melt(ignore_index=False, var_name="i", value_name="d")
     table = anova_lm(ols("d ~ C(s) + C(i)", long.rename_axis("s").reset_index()).fit())
     squares = table["mean_sq"]
@@ -66,7 +66,7 @@ def test_the_interval_for_both_covers_where_that_of_seeds_alone_does_not(num_see
     covered = np.zeros(3)
     for _ in range(1000):
         seeds, examples = rng.normal(0, 0.1, (num_seeds, 1)), rng.normal(0, 1, (1, 100))
-        found = crossed_mean(seeds + examples + rng.normal(0, 1, (num_seeds, 100)))
+        found = estimate_crossed_mean(seeds + examples + rng.normal(0, 1, (num_seeds, 100)))
         halves = np.array([found.over_seeds, found.over_examples, found.over_both])
         covered += abs(found.value) <= halves
     alone, _, both = covered / 1000
@@ -76,7 +76,7 @@ def test_the_interval_for_both_covers_where_that_of_seeds_alone_does_not(num_see
 
 
 def test_two_seeds_give_the_test_sets_part_alone() -> None:
-    found = crossed_mean(np.random.default_rng(0).normal(size=(2, 50)))
+    found = estimate_crossed_mean(np.random.default_rng(0).normal(size=(2, 50)))
     assert np.isnan(found.over_seeds)
     assert np.isnan(found.over_both)
     assert found.over_examples > 0
@@ -89,7 +89,7 @@ def test_the_difference_is_that_of_auec_and_diverged_trials_guess(tmp_path: Path
     found = findings_on(sweep, tmp_path, frozenset({lost["trial_id"]}))
     comparison = found.comparison
     assert list(found.test_set) == list(comparison.norms[1:])
-    for gap in comparison.primary:
+    for gap in comparison.declared_contrasts:
         mean = found.test_set[gap.norm]
         assert mean.value == pytest.approx(gap.difference.paired.value)
         assert mean.over_seeds == pytest.approx(gap.difference.paired.half_width)
@@ -120,10 +120,12 @@ def test_only_seeds_whose_files_fit_their_errors_count(tmp_path: Path) -> None:
     other = np.packbits(np.ones(NUM_TEST, dtype=bool))
     np.save(trials / reference["trial_id"] / "correct.npy", other)
     (trials / records[-1]["trial_id"] / "correct.npy").write_text("damaged")
-    found = findings_of(load(tmp_path / "small"), Options())[0].test_set
+    found = findings_of(load_results(tmp_path / "small"), Options())[0].test_set
     assert {norm: mean.num_seeds for norm, mean in found.items()} == {
         "batchnorm": 2,
         "assocnorm": 1,
     }
-    files = files_of(load(tmp_path / "small"), findings_of(load(tmp_path / "small"), Options()))
+    files = files_of(
+        load_results(tmp_path / "small"), findings_of(load_results(tmp_path / "small"), Options())
+    )
     assert files["tables/test_set.csv"].count(b"groupnorm(num_groups=8)") == 2

@@ -13,18 +13,18 @@ from scipy import stats
 from synthetic_sweep import diverge, make_sweep, record_statistics, write_folder
 
 from analysis.figures import norm_statistics
-from analysis.reporting.options import Options
+from analysis.findings import Findings, findings_of
+from analysis.options import Options
 from analysis.reporting.statistics_table import statistics_frame, statistics_table
-from analysis.reporting.write import files_of
-from analysis.sources.load import load
-from analysis.statistics.decomposition import family
-from analysis.statistics.findings import Findings, findings_of
+from analysis.reporting.write_report import files_of
+from analysis.sources.load_results import load_results
+from analysis.statistics.decomposition import split_statistics_option
 
 OFFSETS = {"ema": 0.0, "precise": -0.25, "batch": -0.1}
 
 
 def findings_on(sweep: dict[str, Any], folder: Path) -> Findings:
-    return findings_of(load(write_folder(sweep, folder)), Options())[0]
+    return findings_of(load_results(write_folder(sweep, folder)), Options())[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +58,19 @@ def test_harm_is_paired_by_seed(findings: Findings) -> None:
     cells = {cell.batch_size: cell for cell in findings.decomposed["batchnorm"]}
     differences = 0.25 * (np.log2(128 / 16) + 0.1 * np.arange(4))
     expected = stats.ttest_1samp(differences, 0).confidence_interval()
-    harm = cells[16].harm
+    harm = cells[16].moving_average_harm
     assert harm is not None
     assert (harm.low, harm.high) == pytest.approx((expected.low, expected.high))
-    assert all(cell.harm is None for cell in findings.decomposed["assocnorm"])
+    assert all(cell.moving_average_harm is None for cell in findings.decomposed["assocnorm"])
 
 
 def test_a_diverged_trial_counts_at_chance_but_tells_nothing_of_harm(findings: Findings) -> None:
     cell = findings.decomposed["batchnorm"][-1]
     assert (cell.batch_size, cell.diverged) == (2, {1})
     assert [found[1] for found in cell.errors.values()] == [90.0, 90.0, 90.0]
-    assert cell.harm is not None
-    assert cell.harm.num == 3
-    assert cell.harm.value == pytest.approx(0.25 * (6 + 0.1 * np.mean([0, 2, 3])))
+    assert cell.moving_average_harm is not None
+    assert cell.moving_average_harm.num == 3
+    assert cell.moving_average_harm.value == pytest.approx(0.25 * (6 + 0.1 * np.mean([0, 2, 3])))
 
 
 def test_a_line_and_a_band_for_each_kind_in_a_panel_for_each_norm(findings: Findings) -> None:
@@ -111,10 +111,10 @@ def test_the_files_say_the_same_and_only_where_it_was_recorded(
     assert frame.loc[("batchnorm", 2), "ema_minus_precise_seeds"] == 3
     assert pd.isna(frame.loc[("assocnorm", 2), "precise"])
     sweep = make_sweep(num_seeds=1, num_epochs=1, batch_sizes=(4, 2))
-    plain = load(write_folder(sweep, tmp_path / "plain"))
+    plain = load_results(write_folder(sweep, tmp_path / "plain"))
     without = files_of(plain, findings_of(plain, Options()))
     record_statistics(sweep, "batchnorm", OFFSETS)
-    further = load(write_folder(sweep, tmp_path / "further"))
+    further = load_results(write_folder(sweep, tmp_path / "further"))
     files = files_of(further, findings_of(further, Options()))
     added = {f"figures/norm-statistics.{form}" for form in ("svg", "png", "pdf")}
     assert set(files) - set(without) == added | {"tables/statistics.csv"}
@@ -127,9 +127,9 @@ def test_the_files_say_the_same_and_only_where_it_was_recorded(
 
 def test_statistics_at_test_time_make_a_family() -> None:
     label = "batchnorm(momentum=0.1, eval_statistics=batch)"
-    assert family(label) == ("batchnorm(momentum=0.1)", "batch")
-    assert family("batchnorm(eval_statistics=precise)") == ("batchnorm", "precise")
-    assert family("batchnorm") == ("batchnorm", "ema")
+    assert split_statistics_option(label) == ("batchnorm(momentum=0.1)", "batch")
+    assert split_statistics_option("batchnorm(eval_statistics=precise)") == ("batchnorm", "precise")
+    assert split_statistics_option("batchnorm") == ("batchnorm", "ema")
 
 
 def test_norms_that_differ_in_test_statistics_alone_are_compared_too(tmp_path: Path) -> None:

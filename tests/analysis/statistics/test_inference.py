@@ -12,18 +12,17 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from analysis.errors import InputError
-from analysis.statistics.inference import (
-    difference,
-    equivalence,
-    holm,
-    proportion_interval,
-    seeds_needed,
-    smallest_detectable,
-    t_interval,
-    t_test,
-    upper_bound,
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.differences import compute_difference
+from analysis.statistics.inference.equivalence import test_equivalence
+from analysis.statistics.inference.family import adjust_holm
+from analysis.statistics.inference.intervals import (
+    compute_upper_bound,
+    estimate_mean,
+    estimate_proportion_interval,
+    test_zero_mean,
 )
+from analysis.statistics.inference.power import compute_detectable_difference, compute_seeds_needed
 
 SAMPLES = st.lists(st.floats(0, 90).map(lambda x: round(x, 3)), min_size=3, max_size=12)
 
@@ -32,19 +31,21 @@ SAMPLES = st.lists(st.floats(0, 90).map(lambda x: round(x, 3)), min_size=3, max_
 @given(SAMPLES)
 def test_the_interval_is_students(values: list[float]) -> None:
     assume(np.ptp(values) > 0.01)
-    mean, expected = t_interval(values), stats.ttest_1samp(values, 0)
+    mean, expected = estimate_mean(values), stats.ttest_1samp(values, 0)
     interval = expected.confidence_interval(0.95)
     assert (mean.low, mean.high) == pytest.approx((interval.low, interval.high), abs=1e-8)
-    assert t_test(mean) == pytest.approx(expected.pvalue, abs=1e-12)
-    assert upper_bound(values) == pytest.approx(expected.confidence_interval(0.9).high, abs=1e-8)
+    assert test_zero_mean(mean) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert compute_upper_bound(values) == pytest.approx(
+        expected.confidence_interval(0.9).high, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize("values", [[], [7.0], [7.0, 8.0], [7.0, 7.0, 7.0], [np.nan, 7.0, 8.0]])
 def test_no_interval_from_too_little(values: list[float]) -> None:
-    mean = t_interval(values)
+    mean = estimate_mean(values)
     assert np.isnan(mean.half_width)
-    assert np.isnan(t_test(mean))
-    assert np.isnan(equivalence(mean, 0.5))
+    assert np.isnan(test_zero_mean(mean))
+    assert np.isnan(test_equivalence(mean, 0.5))
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,7 +53,7 @@ def test_no_interval_from_too_little(values: list[float]) -> None:
 def test_differences_are_paired_and_welchs_beside(pairs: list[tuple[float, float]]) -> None:
     first, second = np.round(np.array(pairs).T, 3)
     assume(min(np.ptp(first), np.ptp(second), np.ptp(first - second)) > 0.01)
-    found = difference(pd.Series(first), pd.Series(second))
+    found = compute_difference(pd.Series(first), pd.Series(second))
     paired = stats.ttest_rel(first, second)
     welch = stats.ttest_ind(first, second, equal_var=False)
     interval = welch.confidence_interval(0.95)
@@ -65,7 +66,7 @@ def test_differences_are_paired_and_welchs_beside(pairs: list[tuple[float, float
 def test_only_common_seeds_are_paired() -> None:
     first = pd.Series([7.0, 8.0, 9.5], index=[0, 1, 2])
     second = pd.Series([6.0, 6.5], index=[2, 5])
-    found = difference(first, second)
+    found = compute_difference(first, second)
     assert (found.paired.value, found.paired.num) == (3.5, 1)
     assert np.isnan(found.p)
 
@@ -73,10 +74,10 @@ def test_only_common_seeds_are_paired() -> None:
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    with_gap = holm([*p, np.nan])
+    assert adjust_holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    with_gap = adjust_holm([*p, np.nan])
     assert np.isnan(with_gap[-1])
-    assert with_gap[:-1] == pytest.approx(holm(p))
+    assert with_gap[:-1] == pytest.approx(adjust_holm(p))
 
 
 @settings(max_examples=60, deadline=None)
@@ -85,31 +86,31 @@ def test_equivalence_is_two_one_sided_tests(values: list[float], margin: float) 
     assume(np.ptp(values) > 0.01)
     shifted = np.array(values) - np.mean(values) + 0.2
     expected = ttost_paired(shifted, np.zeros(len(values)), -margin, margin)[0]
-    assert equivalence(t_interval(shifted), margin) == pytest.approx(expected, abs=1e-9)
+    assert test_equivalence(estimate_mean(shifted), margin) == pytest.approx(expected, abs=1e-9)
 
 
 def test_equivalence_needs_a_margin() -> None:
-    with pytest.raises(InputError, match="`margin > 0` must hold, but got margin=0"):
-        equivalence(t_interval([1.0, 2.0, 3.0]), 0)
+    with pytest.raises(AnalysisError, match="`margin > 0` must hold, but got margin=0"):
+        test_equivalence(estimate_mean([1.0, 2.0, 3.0]), 0)
 
 
 @pytest.mark.parametrize(("count", "num"), [(0, 3), (1, 3), (3, 3), (0, 1), (7, 40)])
 def test_proportions_have_clopper_and_pearsons_interval(count: int, num: int) -> None:
     expected = stats.binomtest(count, num).proportion_ci(0.95, "exact")
-    assert proportion_interval(count, num) == pytest.approx((expected.low, expected.high))
+    assert estimate_proportion_interval(count, num) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.mark.parametrize(("num", "sds"), [(3, 3.26), (5, 1.68), (10, 1.00)])
 def test_what_the_seeds_can_show(num: int, sds: float) -> None:
-    found = smallest_detectable(num)
+    found = compute_detectable_difference(num)
     assert found == pytest.approx(sds, abs=0.005)
     expected = TTestPower().solve_power(nobs=num, alpha=0.05, power=0.8)
     assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_seeds_needed_are_the_fewest_that_suffice() -> None:
-    number = seeds_needed(0.51, sd=0.4)
+    number = compute_seeds_needed(0.51, sd=0.4)
     assert number is not None
     assert TTestPower().power(0.51 / 0.4, number, 0.05) >= 0.8
     assert TTestPower().power(0.51 / 0.4, number - 1, 0.05) < 0.8
-    assert seeds_needed(1e-6, sd=1.0) is None
+    assert compute_seeds_needed(1e-6, sd=1.0) is None

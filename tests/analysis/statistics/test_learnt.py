@@ -10,10 +10,10 @@ import pytest
 from made_up_table import only, rows_of, trials_of
 from scipy import stats
 
-from analysis.reporting.answer import answer, headline
-from analysis.reporting.power import closest_call
+from analysis.reporting.power_sentences import closest_call
+from analysis.reporting.summary import answer, headline
 from analysis.reporting.tables import gap_table
-from analysis.statistics.learnt import guessed, learnt_nothing
+from analysis.statistics.at_chance import list_norms_at_chance, mark_at_chance
 
 SIZES = (64, 16, 4, 2)
 
@@ -45,7 +45,7 @@ def test_an_error_within_the_binomial_noise_of_guessing_is_chance(
             "diverged": False,
         }
     )
-    assert guessed(frame).tolist() == [True, False, True, False]
+    assert mark_at_chance(frame).tolist() == [True, False, True, False]
 
 
 def test_a_norm_at_chance_everywhere_is_named_and_not_praised(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_where_every_trial_is_at_chance_nothing_else_is_said(tmp_path: Path) -> 
     assert np.isnan(found.equivalent["b"])
     assert closest_call(found) == []
     assert np.isnan([found.measures["a"].safe, found.measures["a"].regret_mean]).all()
-    assert found.comparison.best(2) is None
+    assert found.comparison.get_best_norm(2) is None
     ((_, cells),) = gap_table(found.comparison).rows
     assert {cell.note for cell in cells} == {"both at chance"}
     assert not any(cell.best for cell in cells)
@@ -81,14 +81,14 @@ def test_where_every_trial_is_at_chance_nothing_else_is_said(tmp_path: Path) -> 
 def test_norms_that_guess_alike_at_one_batch_size_are_not_equivalent(tmp_path: Path) -> None:
     rows = rows_of({"a": {64: 6, 4: 6}, "b": {64: 6, 4: 6}}, seeds=5)
     alike = only(trials_of(tmp_path, rows))
-    assert alike.is_equivalent(alike.comparison.primary[0])
+    assert alike.is_equivalent(alike.comparison.declared_contrasts[0])
     found = only(trials_of(tmp_path, [*rows, *guessing("a", (2,)), *guessing("b", (2,))]))
-    assert learnt_nothing(found.comparison) == ()
-    assert not found.is_equivalent(found.comparison.primary[0])
+    assert list_norms_at_chance(found.comparison) == ()
+    assert not found.is_equivalent(found.comparison.declared_contrasts[0])
     text = " ".join(answer(found))
     assert "At batch size 2 no norm has learnt anything" in text
     assert "equivalent" not in text
-    assert found.comparison.best(2) is None
+    assert found.comparison.get_best_norm(2) is None
     measures = found.measures["a"]
     assert measures.safe == 4  # halved four times, and the fifth is lost
     assert measures.regret_max < 0.1

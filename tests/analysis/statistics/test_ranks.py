@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from analysis.figures import critical_difference
-from analysis.reporting.write import report
-from analysis.sources.load import load
-from analysis.statistics.comparison import Comparison, comparisons
-from analysis.statistics.ranks import Ranks, blocks, rank
+from analysis.reporting.write_report import report
+from analysis.sources.load_results import load_results
+from analysis.statistics.comparison import Comparison, build_comparisons
+from analysis.statistics.ranks import Ranks, rank_norms, tabulate_blocks
 
 LEVELS = {"a": 6.0, "b": 6.02, "c": 8.0, "d": 9.0}
 
@@ -30,11 +30,13 @@ def write_csv(path: Path, num_blocks: int) -> Path:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, ...]:
-    return comparisons(load(write_csv(tmp_path_factory.mktemp("blocks") / "many.csv", 9)))
+    return build_comparisons(
+        load_results(write_csv(tmp_path_factory.mktemp("blocks") / "many.csv", 9))
+    )
 
 
 def test_ranks_are_friedmans_and_groups_are_wilcoxons(found: tuple[Comparison, ...]) -> None:
-    ranks, table = rank(found), blocks(found)
+    ranks, table = rank_norms(found), tabulate_blocks(found)
     assert ranks is not None
     assert ranks.num_blocks == 9
     assert ranks.p == pytest.approx(stats.friedmanchisquare(*table.T.to_numpy()).pvalue)
@@ -45,7 +47,7 @@ def test_ranks_are_friedmans_and_groups_are_wilcoxons(found: tuple[Comparison, .
 
 
 def test_too_few_blocks_give_no_ranks(found: tuple[Comparison, ...]) -> None:
-    assert rank(found[:5]) is None
+    assert rank_norms(found[:5]) is None
 
 
 @pytest.mark.parametrize("num_blocks", [6, 7, 8])
@@ -57,7 +59,7 @@ def test_the_smallest_p_is_wilcoxons_where_one_norm_always_wins(num_blocks: int)
 
 
 def test_every_norm_is_in_the_diagram_at_its_rank(found: tuple[Comparison, ...]) -> None:
-    ranks = rank(found)
+    ranks = rank_norms(found)
     assert ranks is not None
     texts = " ".join(text.get_text() for text in critical_difference.draw(ranks).axes[0].texts)
     for norm, mean in ranks.mean.items():
@@ -67,7 +69,7 @@ def test_every_norm_is_in_the_diagram_at_its_rank(found: tuple[Comparison, ...])
 
 @pytest.mark.slow
 def test_the_report_begins_with_the_ranks(tmp_path: Path) -> None:
-    page = report(load(write_csv(tmp_path / "many.csv", 6)), tmp_path / "out")
+    page = report(load_results(write_csv(tmp_path / "many.csv", 6)), tmp_path / "out")
     text = page.with_suffix(".md").read_text()
     assert "Not distinguishable: " in text.split("## ")[1]
     assert "are too few to set any of 6 pairs of norms apart" in text.split("## ")[1]

@@ -11,20 +11,24 @@ from lifelines import KaplanMeierFitter
 from lifelines.datasets import load_leukemia, load_waltons
 from lifelines.utils import restricted_mean_survival_time
 
-from analysis.statistics.survival import kaplan_meier, restricted_mean, times_to_threshold
+from analysis.statistics.survival import (
+    compute_restricted_mean,
+    compute_times_to_threshold,
+    estimate_survival,
+)
 
 SAMPLES = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=15)
 
 
 def check_against_lifelines(times: np.ndarray, reached: np.ndarray, horizon: float) -> None:
-    curve = kaplan_meier(times, reached)
+    curve = estimate_survival(times, reached)
     fitter = KaplanMeierFitter().fit(times, reached)
     expected = fitter.survival_function_at_times(curve.times).to_numpy()
     assert curve.remaining == pytest.approx(expected, abs=1e-9)
     assert curve.at_risk[1:] == pytest.approx(
         fitter.event_table["at_risk"].to_numpy()[-len(curve.times) + 1 :]
     )
-    assert restricted_mean(curve, horizon) == pytest.approx(
+    assert compute_restricted_mean(curve, horizon) == pytest.approx(
         restricted_mean_survival_time(fitter, t=horizon)
     )
 
@@ -74,7 +78,7 @@ def test_the_threshold_must_hold_for_three_evaluations() -> None:
         {"dips": "completed", "stays": "completed", "late": "completed"},
         {"dips": [9, 5, 9, 5, 5, 9], "stays": [9, 5, 5, 5, 9, 9], "late": [9, 9, 9, 9, 5, 5]},
     )
-    found = times_to_threshold(trials, epochs, 5.0).set_index("seed")
+    found = compute_times_to_threshold(trials, epochs, 5.0).set_index("seed")
     assert found["reached"].tolist() == [False, True, False]
     assert found["epochs"].tolist() == [6, 2, 4]
     assert found["updates"].tolist() == [600, 200, 400]
@@ -87,7 +91,7 @@ def test_what_might_have_been_reached_had_it_gone_on_is_censored_before() -> Non
         {"two": "completed", "one": "completed", "none": "completed", "only": "completed"},
         {"two": [9, 9, 9, 9, 5, 5], "one": [5, 5, 9, 5], "none": [5, 5, 9], "only": [5, 5]},
     )
-    found = times_to_threshold(trials, epochs, 6.0)
+    found = compute_times_to_threshold(trials, epochs, 6.0)
     assert not found["reached"].any()
     assert found["epochs"].tolist() == [4, 3, 3, 0]
     assert found["updates"].tolist() == [400, 300, 300, 0]
@@ -99,7 +103,7 @@ def test_a_diverged_trial_is_censored_at_the_horizon_and_not_where_it_broke() ->
         {"good": "completed", "broken": "diverged", "at once": "diverged", "bug": "failed"},
         {"good": [9, 5, 5, 5, 5], "broken": [9, np.nan], "bug": [9]},
     )
-    found = times_to_threshold(trials, epochs, 5.0)
+    found = compute_times_to_threshold(trials, epochs, 5.0)
     assert found["seed"].tolist() == [0, 1, 2]
     assert found["reached"].tolist() == [True, False, False]
     assert found["epochs"].tolist() == [2, 5, 5]
@@ -109,7 +113,7 @@ def test_a_running_trial_is_censored_where_it_stands() -> None:
     trials, epochs = frames(
         {"good": "completed", "running": "running"}, {"good": [9, 5, 5, 5], "running": [9, 8, 5]}
     )
-    found = times_to_threshold(trials, epochs, 5.0)
+    found = compute_times_to_threshold(trials, epochs, 5.0)
     assert found["epochs"].tolist() == [2, 2]
     assert found["reached"].tolist() == [True, False]
 
@@ -123,7 +127,7 @@ def test_each_norm_is_timed_by_its_own_clock() -> None:
     fast = epochs["trial_id"].isin(["fast", "broken"])
     epochs = epochs.assign(train_s=np.where(fast, 0.5, 2.0), norm=np.where(fast, "b", "a"))
     trials = trials.assign(norm=["a", "b", "b"])
-    found = times_to_threshold(trials, epochs, 5.0)
+    found = compute_times_to_threshold(trials, epochs, 5.0)
     assert not found["reached"].any()
     assert found["epochs"].tolist() == [4, 4, 4]
     assert found["seconds"].tolist() == [8, 2, 2]

@@ -1,0 +1,144 @@
+"""The robustness measures of each norm in a comparison, summarised over seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.inference.intervals import (
+    SeedMean,
+    estimate_mean,
+    estimate_proportion_interval,
+)
+from analysis.statistics.robustness import (
+    compute_auec,
+    compute_degradation,
+    compute_last_octave_slope,
+    compute_regret,
+    compute_relative_degradation,
+    compute_safe_range,
+    compute_slope,
+    compute_split_regret,
+    compute_worst_case,
+    compute_worst_rise,
+    tabulate_norm_errors,
+)
+
+DEFAULT_MARGIN, DEFAULT_MARGIN_MANY_CLASSES = 0.5, 1.0
+
+
+@dataclass(frozen=True)
+class NormMeasures:
+    """One norm's measures over the common batch sizes; points are percentage points of error.
+
+    Attributes: auec: area under the error curve, percent. degradation: D at the smallest batch
+    size, points. relative: logarithm of the error's ratio, smallest batch size to largest. slope,
+    last_octave: points per halving of the batch. rise: highest rise over the best larger batch
+    size, points. worst: highest mean error, percent. safe: safe range, octaves. diverged, ended:
+    numbers of trials. regret_mean, regret_max: regret over batch sizes, points, biased upward.
+    split_regret_mean, split_regret_max: regret with the best norm chosen on other seeds.
+
+    Regret is over the batch sizes at which some norm is better than chance.
+    """
+
+    norm: str
+    auec: SeedMean
+    degradation: SeedMean
+    relative: SeedMean
+    slope: SeedMean
+    last_octave: SeedMean
+    rise: float
+    worst: float
+    safe: float
+    diverged: int
+    ended: int
+    regret_mean: float
+    regret_max: float
+    split_regret_mean: float
+    split_regret_max: float
+
+    @property
+    def divergence_interval(self) -> tuple[float, float]:
+        """Clopper and Pearson's 95 % interval of the fraction that diverges."""
+        return (
+            estimate_proportion_interval(self.diverged, self.ended)
+            if self.ended
+            else (np.nan, np.nan)
+        )
+
+
+def get_default_margin(comparison: Comparison) -> float:
+    """Return the difference in error that counts as none, in percentage points.
+
+    0.5 with up to ten classes (as for CIFAR-10) and 1 with more (as for CIFAR-100), by the error of
+    guessing.
+    """
+    chance = comparison.trials["chance_error"].max()
+    return DEFAULT_MARGIN_MANY_CLASSES if chance > 90 else DEFAULT_MARGIN
+
+
+def compute_measures(
+    comparison: Comparison, margin: float, rng: np.random.Generator
+) -> dict[str, NormMeasures]:
+    """Return each norm's measures.
+
+    Args:
+        comparison: the norms.
+        margin: bound of the safe range, points.
+        rng: draws the halves of seeds for split regret.
+    """
+    sizes = comparison.common_batch_sizes
+    if not sizes:
+        return {}
+    tables = {
+        norm: tabulate_norm_errors(comparison.scored, norm, sizes) for norm in comparison.norms
+    }
+    learnt = [b for b in sizes if any((norm, b) not in comparison.at_chance for norm in tables)]
+    above = {norm: table[learnt] for norm, table in tables.items()}
+    plain, split = compute_regret(above), compute_split_regret(above, rng)
+    return {
+        norm: _compute_norm_measures(
+            comparison, norm, tables[norm], margin, _summarize_regret(plain, split, norm)
+        )
+        for norm in comparison.norms
+    }
+
+
+def _summarize_regret(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, float]:
+    """Return mean and maximum over batch sizes of a norm's regrets; missing if one is missing."""
+    result: dict[str, float] = {}
+    for name, table in (("regret", plain), ("split_regret", split)):
+        row = table.loc[[norm]].to_numpy(float)
+        mean, most = (row.mean(), row.max()) if row.size else (np.nan, np.nan)
+        result |= {f"{name}_mean": float(mean), f"{name}_max": float(most)}
+    return result
+
+
+def _compute_norm_measures(
+    comparison: Comparison, norm: str, table: pd.DataFrame, margin: float, regrets: dict[str, float]
+) -> NormMeasures:
+    """Return the measures of one norm from its table of errors."""
+
+    def over_seeds(values: pd.Series[float]) -> SeedMean:
+        return estimate_mean(np.asarray(values, dtype=np.float64))
+
+    ended = comparison.scored[comparison.scored["norm"] == norm]
+    return NormMeasures(
+        norm=norm,
+        auec=over_seeds(compute_auec(table)),
+        degradation=over_seeds(compute_degradation(table).iloc[:, -1]),
+        relative=over_seeds(compute_relative_degradation(table).iloc[:, -1]),
+        slope=over_seeds(compute_slope(table)),
+        last_octave=over_seeds(compute_last_octave_slope(table)),
+        rise=compute_worst_rise(table),
+        worst=compute_worst_case(table),
+        safe=compute_safe_range(
+            table, margin, [(norm, b) not in comparison.at_chance for b in table]
+        ),
+        diverged=int(ended["diverged"].sum()),
+        ended=len(ended),
+        **regrets,
+    )
