@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from scipy import special
 
-from analysis.errors import InputError
-from analysis.statistics.contrasts import (
-    Estimate,
-    combined_estimate,
-    level_weights,
-    robustness_weights,
-)
-from analysis.statistics.sequential import (
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.sequential_looks import (
     Decision,
     StoppingRule,
     boundaries,
     decide,
     decide_in_order,
+)
+from analysis.statistics.inference.weighted_contrasts import (
+    Estimate,
+    combined_estimate,
+    level_weights,
+    robustness_weights,
 )
 
 SIZES = (64, 16, 4, 2)
@@ -54,9 +54,9 @@ def test_boundaries_spend_five_per_cent_over_all_looks() -> None:
 
 
 def test_a_rule_refuses_fewer_than_three_seeds_and_a_last_look_before_the_first() -> None:
-    with pytest.raises(InputError, match="first"):
+    with pytest.raises(AnalysisError, match="first"):
         StoppingRule(2, 12, 1, 0.5)
-    with pytest.raises(InputError, match="last"):
+    with pytest.raises(AnalysisError, match="last"):
         StoppingRule(5, 4, 1, 0.5)
 
 

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from analysis.errors import InputError
-from analysis.statistics.contrasts import Estimate
-from analysis.statistics.inference import ALPHA, MIN_SEEDS
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS
+from analysis.statistics.inference.weighted_contrasts import Estimate
 
 SPENDING_EXPONENT = 1.5
 
@@ -52,7 +52,7 @@ class StoppingRule:
     """Looks after every seed from the `first` to the `last`, of `num_contrasts` declared contrasts.
 
     `margin` is the difference in points that is taken to be none.
-    Raises `InputError` for fewer than three first seeds, or a last look before the first.
+    Raises `AnalysisError` for fewer than three first seeds, or a last look before the first.
     """
 
     first: int
@@ -62,9 +62,9 @@ class StoppingRule:
 
     def __post_init__(self) -> None:
         if self.first < MIN_SEEDS:
-            raise InputError(f"`first >= {MIN_SEEDS}` must hold, but got first={self.first}")
+            raise AnalysisError(f"`first >= {MIN_SEEDS}` must hold, but got first={self.first}")
         if self.last < self.first:
-            raise InputError(
+            raise AnalysisError(
                 f"`last >= first` must hold, but got last={self.last}, first={self.first}"
             )
 

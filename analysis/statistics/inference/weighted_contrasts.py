@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from analysis.errors import InputError
-from analysis.statistics.inference import MIN_SEEDS, SAME
-from analysis.statistics.robustness import halvings
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.intervals import MIN_SEEDS, ROUNDING_TOLERANCE
+from analysis.statistics.robustness import count_halvings
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def level_weights(batch_sizes: Sequence[int]) -> Floats:
     """
     if len(batch_sizes) == 1:
         return np.ones(1)
-    steps = np.diff(halvings(batch_sizes)) / 2
+    steps = np.diff(count_halvings(batch_sizes)) / 2
     weights = np.concatenate([steps, [0.0]]) + np.concatenate([[0.0], steps])
     normalised: Floats = weights / weights.sum()
     return normalised
@@ -90,13 +90,13 @@ def robustness_weights(batch_sizes: Sequence[int]) -> Floats:
     """Weights of the degradation D(b_min) = e(b_min) - e(b_max).
 
     Raises:
-        InputError: for fewer than two batch sizes.
+        AnalysisError: for fewer than two batch sizes.
 
     >>> robustness_weights([64, 16, 4, 2]).tolist()
     [-1.0, 0.0, 0.0, 1.0]
     """
     if len(batch_sizes) < 2:
-        raise InputError("a degradation needs at least two batch sizes")
+        raise AnalysisError("a degradation needs at least two batch sizes")
     weights = np.zeros(len(batch_sizes))
     weights[0], weights[-1] = -1.0, 1.0
     return weights
@@ -151,7 +151,7 @@ def paired_estimate(differences: Floats, weights: Floats) -> Estimate:
 
 def _variance(values: Floats) -> float:
     """Sample variance; 0 where all values are equal but for rounding."""
-    return float(values.var(ddof=1)) if np.ptp(values) > SAME else 0.0
+    return float(values.var(ddof=1)) if np.ptp(values) > ROUNDING_TOLERANCE else 0.0
 
 
 def sign_flip_p(differences: Sequence[Floats], weights: Floats) -> float:
@@ -176,10 +176,10 @@ def sign_flip_p(differences: Sequence[Floats], weights: Floats) -> float:
         sums = np.zeros(1)
         for term in terms:
             sums = np.concatenate([sums + term, sums - term])
-        return float(np.mean(np.abs(sums) >= observed - SAME))
+        return float(np.mean(np.abs(sums) >= observed - ROUNDING_TOLERANCE))
     rng = np.random.default_rng(DRAWN_FLIPS_SEED)
     hits = 0
     for _ in range(0, NUM_DRAWN_FLIPS, 1000):
         signs = rng.integers(0, 2, (1000, len(terms)), dtype=np.int8) * 2 - 1
-        hits += int(np.count_nonzero(np.abs(signs @ terms) >= observed - SAME))
+        hits += int(np.count_nonzero(np.abs(signs @ terms) >= observed - ROUNDING_TOLERANCE))
     return (hits + 1) / (NUM_DRAWN_FLIPS + 1)

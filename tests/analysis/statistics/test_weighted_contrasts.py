@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.errors import InputError
-from analysis.statistics.contrasts import (
+from analysis.errors import AnalysisError
+from analysis.statistics.inference.weighted_contrasts import (
     combined_estimate,
     level_weights,
     paired_estimate,
     robustness_weights,
     sign_flip_p,
 )
-from analysis.statistics.robustness import auec, degradation
+from analysis.statistics.robustness import compute_auec, compute_degradation
 
 SIZES = (64, 16, 4, 2)
 
@@ -29,19 +29,19 @@ def _errors(num_seeds: int, seed: int = 0) -> np.ndarray:
 
 def test_level_weights_give_the_auec_of_a_seed() -> None:
     errors = _errors(5)
-    expected = auec(pd.DataFrame(errors, columns=SIZES))
+    expected = compute_auec(pd.DataFrame(errors, columns=SIZES))
     assert np.allclose(errors @ level_weights(SIZES), expected)
 
 
 def test_robustness_weights_give_the_degradation_of_a_seed() -> None:
     errors = _errors(5)
-    expected = degradation(pd.DataFrame(errors, columns=SIZES))[2]
+    expected = compute_degradation(pd.DataFrame(errors, columns=SIZES))[2]
     assert np.allclose(errors @ robustness_weights(SIZES), expected)
 
 
 def test_one_batch_size_has_a_level_and_no_robustness() -> None:
     assert level_weights([32]).tolist() == [1.0]
-    with pytest.raises(InputError, match="two batch sizes"):
+    with pytest.raises(AnalysisError, match="two batch sizes"):
         robustness_weights([32])
 
 
