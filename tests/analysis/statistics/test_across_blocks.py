@@ -21,9 +21,7 @@ def test_random_effects_are_those_of_statsmodels(num_blocks: int, seed: int) -> 
     errors = rng.uniform(0.1, 0.3, num_blocks)
     effects = rng.normal(1, 1, num_blocks) + errors * rng.standard_normal(num_blocks)
     found = estimate_random_effects(effects.tolist(), errors.tolist())
-    reference = combine_effects(
-        effects, errors**2, method_re="iterated", use_t=True, atol=1e-12, maxiter=20_000
-    )
+    reference = combine_effects(effects, errors**2, method_re="iterated", use_t=True, atol=1e-8)
     assert found.value == pytest.approx(reference.mean_effect_re, rel=1e-5)
     assert found.between_sd == pytest.approx(np.sqrt(reference.tau2), rel=1e-4)
     error = max(reference.sd_eff_w_re_hksj, reference.sd_eff_w_re)
