@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.display.live_view import format_duration, print_line
+from sweep.display.looks import describe_looks
 from sweep.execution.repeated_errors import Stop
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
@@ -51,6 +52,7 @@ def print_plan(console: Console, plan: Plan, slots: int, gpu_sharing: str | None
         lines.append(f"seeds side by side save {100 * max(0.0, saved):.0f} % of the training time")
     if gpu_sharing:
         lines.append(gpu_sharing)
+    lines += describe_looks(plan)
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
@@ -94,6 +96,8 @@ def print_outcome(
     print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")
+    for line in describe_looks(after):
+        print_line(console, line)
     for stop in stops:
         print_line(console, format_stop(after, stop), "red")
         print_line(console, stop.error.rstrip())

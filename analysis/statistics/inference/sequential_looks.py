@@ -31,6 +31,9 @@ SPENDING_EXPONENT = 1.5
 NUM_PATHS = 3_000_000
 """Simulated t processes that boundaries are calibrated on: their relative error is about 1 %."""
 
+LARGEST_P = 0.075
+"""No boundary lies above this p: one is at most 5 %, but for the error of the simulation."""
+
 _PATHS_AT_ONCE = 250_000
 _PATHS_SEED = 20
 
@@ -51,7 +54,8 @@ class Decision(StrEnum):
 class StoppingRule:
     """Looks after every seed from the `first` to the `last`, of `num_contrasts` declared contrasts.
 
-    `margin` is the difference in points that is taken to be none.
+    `margin` is the difference in points that is taken to be none. `stored_boundaries` are those
+    that were computed for this rule before, as `all_boundaries` returns them; computed if empty.
     Raises `AnalysisError` for fewer than three first seeds, or a last look before the first.
     """
 
@@ -59,6 +63,7 @@ class StoppingRule:
     last: int
     num_contrasts: int
     margin: float
+    stored_boundaries: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.first < MIN_SEEDS:
@@ -70,8 +75,17 @@ class StoppingRule:
 
     def boundary(self, num_seeds: int, num_rejected: int) -> float:
         """Return the largest p that is a claim after `num_seeds`, with `num_rejected` made."""
-        open_contrasts = max(self.num_contrasts - num_rejected, 1)
-        return boundaries(self.first, self.last, open_contrasts)[num_seeds - self.first]
+        num_open = max(self.num_contrasts - num_rejected, 1)
+        if self.stored_boundaries:
+            return self.stored_boundaries[num_open - 1][num_seeds - self.first]
+        return boundaries(self.first, self.last, num_open)[num_seeds - self.first]
+
+    def all_boundaries(self) -> tuple[tuple[float, ...], ...]:
+        """Return the boundaries of all looks with one open contrast, with two, … with all."""
+        return self.stored_boundaries or tuple(
+            boundaries(self.first, self.last, num_open + 1)
+            for num_open in range(self.num_contrasts)
+        )
 
     def futility_bound(self, num_seeds: int) -> float:
         """Return the p from which on a contrast is given up after `num_seeds`; above 1 if none is.
@@ -99,7 +113,7 @@ def boundaries(first: int, last: int, num_open: int) -> tuple[float, ...]:
     alive = np.ones(len(paths), dtype=bool)
     spent, found = 0, []
     for place, n in enumerate(looks):
-        allowed = ALPHA / num_open * (n / last) ** SPENDING_EXPONENT * len(paths)
+        allowed = ALPHA / num_open * (n / last) ** SPENDING_EXPONENT * NUM_PATHS
         num_new = max(round(allowed) - spent, 1)
         p = np.where(alive, paths[:, place], np.inf)
         bound = float(np.partition(p, num_new - 1)[num_new - 1])
@@ -112,18 +126,28 @@ def boundaries(first: int, last: int, num_open: int) -> tuple[float, ...]:
 
 @cache
 def _p_paths(first: int, last: int) -> npt.NDArray[np.float32]:
-    """Two-sided p of the t test after each look; rows are simulated sweeps, columns looks."""
+    """Two-sided p of the t test after each look; rows are simulated sweeps, columns looks.
+
+    Sweeps whose p is never below `LARGEST_P` are left out, and larger p are 1: a look's boundary
+    is at most the 5 % that all looks may spend, so that neither can be a claim.
+    """
     rng = np.random.default_rng(_PATHS_SEED)
-    counts = np.arange(1, last + 1)
+    counts = np.arange(first, last + 1)
+    smallest_t = special.stdtrit(counts - 1, 1 - LARGEST_P / 2)
     found = []
     for _ in range(0, NUM_PATHS, _PATHS_AT_ONCE):
         values = rng.standard_normal((_PATHS_AT_ONCE, last))
         total, squares = values.cumsum(axis=1), (values**2).cumsum(axis=1)
         total, squares = total[:, first - 1 :], squares[:, first - 1 :]
-        n = counts[first - 1 :]
-        variance = (squares - total**2 / n) / (n - 1)
-        t = total / np.sqrt(n * variance)
-        found.append((2 * special.stdtr(n - 1, -np.abs(t))).astype(np.float32))
+        variance = (squares - total**2 / counts) / (counts - 1)
+        t = np.abs(total / np.sqrt(counts * variance))
+        is_small = t >= smallest_t
+        kept = is_small.any(axis=1)
+        t, is_small = t[kept], is_small[kept]
+        p = np.ones(t.shape, dtype=np.float32)
+        df = np.broadcast_to(counts - 1, t.shape)[is_small]
+        p[is_small] = 2 * special.stdtr(df, -t[is_small])
+        found.append(p)
     return np.concatenate(found)
 
 
@@ -142,6 +166,7 @@ def decide(
     num_seeds: int,
     open_contrasts: Mapping[str, Estimate],
     num_rejected: int,
+    margins: Mapping[str, float] | None = None,
 ) -> dict[str, Look]:
     """Decide the contrasts that are still open after a look.
 
@@ -154,6 +179,7 @@ def decide(
         num_seeds: seeds of each cell at this look.
         open_contrasts: the estimates of the contrasts without a decision, by a name.
         num_rejected: how many contrasts of the family were claimed at earlier looks.
+        margins: the margin of contrasts to which that of the rule does not apply, by name.
 
     Returns:
         A look for each of `open_contrasts`.
@@ -165,7 +191,8 @@ def decide(
         bound = rule.boundary(num_seeds, num_rejected)
         is_claim = estimate.p <= bound
         num_rejected += is_claim
-        decision = _without_claim(rule, num_seeds, estimate, bound)
+        margin = (margins or {}).get(name, rule.margin)
+        decision = _without_claim(rule, num_seeds, estimate, bound, margin)
         if is_claim:
             decision = Decision.REJECTED
         found[name] = Look(num_seeds, estimate, bound, decision)
@@ -173,9 +200,9 @@ def decide(
 
 
 def _without_claim(
-    rule: StoppingRule, num_seeds: int, estimate: Estimate, bound: float
+    rule: StoppingRule, num_seeds: int, estimate: Estimate, bound: float, margin: float
 ) -> Decision:
-    if estimate.lies_within(rule.margin, bound):
+    if estimate.lies_within(margin, bound):
         return Decision.EQUIVALENT
     if estimate.p >= rule.futility_bound(num_seeds):
         return Decision.FUTILE
