@@ -17,7 +17,7 @@ def describe_looks(states: TrialStates) -> list[str]:
     lines = describe_decisions(states.looks) if states.looks else [_describe_first_look(declared)]
     possible = count_possible_trials(states)
     if possible:
-        lines[0] += f"; at most {count_noun(possible, 'further trial')} after those of this seed"
+        lines[0] += f"; up to {count_noun(possible, 'trial')} of later seeds may follow"
     return lines
 
 
@@ -26,8 +26,8 @@ def describe_decisions(history: LookHistory) -> list[str]:
     latest = history.latest()
     num_decided = sum(not item.is_open for _, item in latest.values())
     rule, num_seeds = history.rule, history.last_look.num_seeds
-    head = f"after {num_seeds} of at most {rule.last} seeds {num_decided} of {len(latest)} "
-    lines = [f"{head}differences from {rule.reference} are decided"]
+    head = f"decided after {num_seeds} of at most {rule.last} seeds: "
+    lines = [f"{head}{num_decided} of {len(latest)} differences from {rule.reference}"]
     by_norm: dict[str, list[str]] = {}
     for (variant, norm, measure), (at, item) in latest.items():
         label = f"{norm} · {variant}" if variant else norm

@@ -128,7 +128,7 @@ def print_locations(
     """Print where records and MLflow runs are, and what to type for a report, if there is none."""
     rows = [("records", states.folder.storage.uri)]
     if not is_reported and states.num(Outcome.COMPLETED):
-        source = states.folder.storage.uri if export.error else states.grid.experiment
+        source = choose_report_source(states, export)
         out = f"report/{states.grid.name}"
         rows.append(("report", f"norm-sweep report {shlex.quote(source)} --out {out}"))
     if export.error:
@@ -141,6 +141,16 @@ def print_locations(
         rows.append(("", export.note))
     for name, text in rows:
         print_line(console, f"{name:<8} {text}")
+
+
+def choose_report_source(states: TrialStates, export: ExportResult) -> str:
+    """Return what a report is made from: the experiment, or the folder of the records.
+
+    The folder where MLflow is out of reach, and where it holds looks, which MLflow does not get.
+    """
+    storage = states.folder.storage
+    has_local_looks = states.looks is not None and storage.is_local
+    return storage.uri if export.error or has_local_looks else states.grid.experiment
 
 
 def print_preset(console: Console, grid: Grid) -> None:
