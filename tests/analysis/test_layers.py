@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    *("errors", "schema", "options", "sources", "statistics", "formatting", "published"),
-    *("findings", "figures", "reporting", "interface", "plots", "cli"),
+    *("errors", "logs", "schema", "options", "sources", "statistics", "formatting", "published"),
+    *("findings", "figures", "reporting", "look_requests", "interface", "plots", "cli"),
 )
 """Each may import those before it."""
 
