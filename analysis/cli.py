@@ -196,6 +196,19 @@ def compare(
         typer.echo(f"Comparison: {page}")
 
 
+@app.command()
+def decide(verbose: Verbose = False, log_file: LogFile = None) -> None:
+    """Take a look at a sweep with `seed: {until: decided}`; `run` calls this after each seed.
+
+    Reads the declared rule and the outcome of each trial as JSON from standard input, and prints
+    an answer with the decision on each contrast as JSON.
+    """
+    with _exit_on_error():
+        from analysis.look_requests import answer_request
+
+        typer.echo(answer_request(sys.stdin.read()))
+
+
 @contextmanager
 def _exit_on_error() -> Iterator[None]:
     """Print an error that a user can correct as one line on stderr; exit with code 2."""

@@ -163,6 +163,8 @@ class Results:
         correct: by `trial_id` which test examples were right after the last epoch, shape
             `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that stored it.
         presets: explanation of each value of the column `edition` of `trials`.
+        looks: by sweep the content of its `looks.json`, if its seeds were trained until its
+            contrasts were decided.
     """
 
     name: str
@@ -179,6 +181,7 @@ class Results:
     packages: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     presets: Mapping[str, PresetInfo] = field(default_factory=dict)
+    looks: Mapping[str, Any] = field(default_factory=dict)
 
 
 def conform_frame(

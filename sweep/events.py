@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sweep.execution.trial_state import TrialState
     from sweep.grid.expand import GridTrial
     from sweep.planning.resumption import Resumption
+    from sweep.records.look_history import LookHistory
 
 
 class Stage(StrEnum):
@@ -27,6 +28,7 @@ class Stage(StrEnum):
     START_RAY = "start Ray"
     CHECK_NODES = "check nodes"
     MEASURE_GPU = "measure GPU"
+    TAKE_LOOK = "take look"
     FINISH_EXPORT = "finish export"
 
 
@@ -105,6 +107,13 @@ class TrialEnded:
 
 
 @dataclass(frozen=True)
+class LookTaken:
+    """The contrasts of a sweep were looked at; `history` has what is decided and what is open."""
+
+    history: LookHistory
+
+
+@dataclass(frozen=True)
 class Noticed:
     """An incident while trials train that the user should know of, such as a lost worker."""
 
@@ -127,6 +136,7 @@ Event: TypeAlias = (
     | TrainingStarted
     | EpochEnded
     | TrialEnded
+    | LookTaken
     | Noticed
     | TrainingEnded
 )

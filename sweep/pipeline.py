@@ -1,18 +1,21 @@
 """What a run does, from a parsed grid to its results: each stage has a type of its own.
 
 `Grid` (parsed) -> `FeasibleGrid` (cells tried) -> `Plan` (held against the records) -> `Schedule`
-(placed on a cluster) -> `RunResult`. Nothing is printed: observers receive events.
+(placed on a cluster) -> `RunResult`. Nothing is printed: observers receive events. Where seeds are
+trained until contrasts are decided, a look at the results ends each round, and plans the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from sweep.errors import raise_sweep_errors
 from sweep.events import (
     CellsSkipped,
+    LookTaken,
     OnEvent,
     Stage,
     TrialsCounted,
@@ -22,6 +25,7 @@ from sweep.events import (
     send_message,
 )
 from sweep.execution.driver import train
+from sweep.execution.look_process import take_look
 from sweep.execution.repeated_errors import Stop
 from sweep.execution.schedule import check_cluster, make_schedule
 from sweep.execution.state import SweepState
@@ -36,6 +40,7 @@ from sweep.planning.feasibility import (
     require_data,
     require_undamaged_data,
 )
+from sweep.planning.looks import find_due_look, require_same_rule
 from sweep.planning.other_records import other_record_notes, other_seeding_warnings
 from sweep.planning.plan import Plan, make_plan
 from sweep.planning.resumption import count_resumed_trials
@@ -128,8 +133,9 @@ def _run_stages(
         send_message(on_event, Level.NOTE, line)
     for line in other_seeding_warnings(states):
         send_message(on_event, Level.WARNING, line)
-    plan = None
-    if states.missing():
+    require_same_rule(grid, states.looks)
+    plan = feasible = None
+    if states.missing() or find_due_look(states) is not None:
         require_temporary_folder(address)
         feasible = try_cells(grid, on_event, meanwhile=import_ray)
         with report_stage(on_event, Stage.CHECK_DATA, "checking the data"):
@@ -139,13 +145,17 @@ def _run_stages(
             on_event(TrialsCounted(count_resumed_trials(plan)))
     states.folder.storage.require_writable()
     with hold_lease(states.folder) as lease:
-        if plan is not None and plan.missing():
-            training = _train_plan(plan, on_event, address, lease)
+        if plan is not None and feasible is not None:
+            states = plan = _take_due_looks(plan, feasible, on_event)
+        if plan is not None and feasible is not None and plan.missing():
+            training = _train_plan(plan, feasible, on_event, address, lease)
         else:
             save_expected(states)
             training = _TrainingResult(export_all(states.grid))
-    after = read_states_after(states, training.ended)
-    return RunResult(states, after, training.export, training.stops, training.is_interrupted)
+    # Looks may have added trials since the states were read.
+    after = read_states_after(replace(states, grid=feasible or states.grid), training.ended)
+    before = replace(states, grid=after.grid)
+    return RunResult(before, after, training.export, training.stops, training.is_interrupted)
 
 
 def rehearse(
@@ -231,10 +241,10 @@ def try_cells(
 
 
 def _train_plan(
-    plan: Plan, on_event: OnEvent, address: str | None, lease: DriverLease
+    plan: Plan, feasible: FeasibleGrid, on_event: OnEvent, address: str | None, lease: DriverLease
 ) -> _TrainingResult:
-    """Start Ray, train the plan's missing trials, and export them to MLflow."""
-    signals, state = StopSignals(), None
+    """Start Ray, train the plan's trials, and those of further seeds until all is decided."""
+    signals, rounds = StopSignals(), list[SweepState]()
     on_stage = partial(report_stage, on_event)
     try:
         with preload_workers(plan.grid, len(plan.missing())):
@@ -242,19 +252,28 @@ def _train_plan(
         try:
             signals.keep_command_handlers()
             check_cluster(plan, cluster, partial(on_stage, Stage.CHECK_NODES))
-            schedule = make_schedule(plan, cluster, on_event, partial(on_stage, Stage.MEASURE_GPU))
-            state = SweepState(plan, slots=schedule.slots, ray_logs=cluster.logs)
-            signals.stop_with(state.interrupt)
-            save_expected(plan)
-            exporter = Exporter(plan.grid)
-            try:
-                with report_training(on_event, state):
-                    train(schedule, state, exporter, lease)
-            except BaseException:
-                exporter.finish(ABANDON_EXPORT_S)  # its process would wait for records for ever
-                raise
+            while True:
+                schedule = make_schedule(
+                    plan, cluster, on_event, partial(on_stage, Stage.MEASURE_GPU)
+                )
+                state = SweepState(plan, slots=schedule.slots, ray_logs=cluster.logs)
+                rounds.append(state)
+                signals.stop_with(state.interrupt)
+                save_expected(plan)
+                exporter = Exporter(plan.grid)
+                try:
+                    with report_training(on_event, state):
+                        train(schedule, state, exporter, lease)
+                    following = _plan_next_seed(plan, state, feasible, on_event)
+                except BaseException:
+                    exporter.finish(ABANDON_EXPORT_S)  # its process would wait for ever
+                    raise
+                if following is None:
+                    break
+                exporter.finish()
+                plan = following
         finally:
-            needs_logs = state is not None and bool(state.failure or state.num_lost_workers)
+            needs_logs = any(state.failure or state.num_lost_workers for state in rounds)
             cluster.shut_down(keep_logs=needs_logs)
         if state.failure:
             send_message(on_event, Level.ERROR, f"stopped: {state.failure}")
@@ -264,9 +283,39 @@ def _train_plan(
             export = exporter.finish(EXPORT_LIMIT_S if state.is_stopping else None)
     finally:
         signals.restore()
-    return _TrainingResult(
-        export, state.ended_trial_ids, tuple(state.repeated.stops()), state.interrupted
-    )
+    ended = frozenset[str]().union(*(state.ended_trial_ids for state in rounds))
+    return _TrainingResult(export, ended, tuple(state.repeated.stops()), state.interrupted)
+
+
+def _plan_next_seed(
+    plan: Plan, state: SweepState, feasible: FeasibleGrid, on_event: OnEvent
+) -> Plan | None:
+    """Return the plan of the trials that looks at the trained ones ask for; None if there are none.
+
+    None too where the seeds are fixed, the sweep stops, or a trial was left without an outcome.
+    """
+    if feasible.seed_looks is None or state.is_stopping:
+        return None
+    if read_states_after(plan, state.ended_trial_ids).missing():
+        return None
+    following = _take_due_looks(make_plan(feasible), feasible, on_event)
+    return following if following.missing() and not state.is_stopping else None
+
+
+def _take_due_looks(plan: Plan, feasible: FeasibleGrid, on_event: OnEvent) -> Plan:
+    """Take the looks that are due, and return the plan with the trials that they ask for.
+
+    Nothing is due where the seeds are fixed, or where a trial has no outcome.
+    """
+    while (num_seeds := find_due_look(plan)) is not None:
+        description = f"deciding after {count_noun(num_seeds, 'seed')}"
+        with report_stage(on_event, Stage.TAKE_LOOK, description):
+            history, changed = take_look(plan, num_seeds)
+        for line in changed:
+            send_message(on_event, Level.WARNING, line)
+        on_event(LookTaken(history))
+        plan = make_plan(feasible)
+    return plan
 
 
 def _connect_to_ray(plan: Plan, on_event: OnEvent, address: str | None) -> Cluster:

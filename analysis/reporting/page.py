@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.formatting import format_p, format_ranges, join_words
+from analysis.reporting.looks_note import describe_looks
 from analysis.reporting.measure_table import build_measure_tables
 from analysis.reporting.methods import METHODS, UNVERIFIED_PAIRING_METHOD
 from analysis.reporting.power_sentences import describe_power
@@ -97,6 +98,7 @@ def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage
         notes=(
             *describe_trial_differences(results, [item.comparison for item in all_findings]),
             *describe_missing_curves(all_findings),
+            *describe_looks(results),
         ),
         methods=_select_methods(results),
         protocol=_tabulate_protocol([item.settings for item in all_findings]),

@@ -65,6 +65,7 @@ class RawResults:
     packages: dict[str, set[str]] = field(default_factory=dict)
     correct: dict[str, PackedBits] = field(default_factory=dict)
     grid_states: dict[str, Any] = field(default_factory=dict)
+    looks: dict[str, Any] = field(default_factory=dict)
 
     def add_packages(self, versions: Mapping[str, str]) -> None:
         """Add the package versions of one trial."""
@@ -118,6 +119,7 @@ def build_results(raw: RawResults, settings_filter: Mapping[str, str] | None = N
         notes=(*raw.notes, *([format_unexpected_note(strangers)] if strangers else [])),
         packages={name: " and ".join(sorted(v)) for name, v in sorted(raw.packages.items())},
         correct={key: raw.correct[key] for key in trials["trial_id"] if key in raw.correct},
+        looks=raw.looks,
         presets=_explain_presets(raw, set(trials["edition"]) - {""}),
     )
 

@@ -21,8 +21,9 @@ from analysis.sources.raw_results import (
     parse_untrained,
     select_settings,
 )
-from analysis.sources.source_location import CORRECT_FILE, SWEEP_FILE
+from analysis.sources.source_location import CORRECT_FILE, LOOKS_FILE, SWEEP_FILE
 
+LOOKS_VERSION = 1
 RECORD_VERSION = 1
 """Newest record version that this reader understands."""
 
@@ -49,6 +50,8 @@ def read_records(folder: Path) -> RawResults:
         raise AnalysisError(
             f"{folder / SWEEP_FILE} lacks {error}; write it anew with `run`"
         ) from error
+    if (folder / LOOKS_FILE).is_file():
+        found.looks[sweep["name"]] = _read_looks(folder / LOOKS_FILE)
     found.expected = list(labels.values())
     curves: list[dict[str, Any]] = []
     strangers = 0
@@ -75,6 +78,16 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise AnalysisError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise AnalysisError(f"{path} must hold a JSON object, but holds a {type(content).__name__}")
+    return content
+
+
+def _read_looks(path: Path) -> dict[str, Any]:
+    """Return the content of `looks.json`; raise `AnalysisError` for one of another version."""
+    content = _read_json(path)
+    if content.get("version") != LOOKS_VERSION or not content.get("looks"):
+        raise AnalysisError(
+            f"{path} holds no looks of version {LOOKS_VERSION}; put back a copy of it"
+        )
     return content
 
 

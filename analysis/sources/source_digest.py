@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from analysis.sources.source_location import CORRECT_FILE, SourceLocation
+from analysis.sources.source_location import CORRECT_FILE, LOOKS_FILE, SourceLocation
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 DRAWING_PACKAGES = ("matplotlib", "numpy", "pandas", "scipy")
@@ -58,6 +58,8 @@ def _read_content(location: SourceLocation) -> Iterator[bytes]:
         yield location.path.read_bytes()
     elif location.kind == "records":
         yield (location.path / "sweep.json").read_bytes()
+        looks = location.path / LOOKS_FILE
+        yield looks.read_bytes() if looks.is_file() else b""
         for record in sorted((location.path / "trials").glob("*/record.json")):
             yield str(record.parent.name).encode() + record.read_bytes()
             bits = record.with_name(CORRECT_FILE)

@@ -18,6 +18,7 @@ TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT_DATABASE = Path("mlflow.db")
 SWEEP_FILE = "sweep.json"
 CORRECT_FILE = "correct.npy"
+LOOKS_FILE = "looks.json"
 TABLE_SUFFIXES = (".csv", ".tsv", ".gz", ".xlsx")
 """Suffixes by which a missing source counts as a file and not as an experiment."""
 

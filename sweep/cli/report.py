@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.display.live_view import print_line
+from sweep.display.tables import choose_report_source
 from sweep.errors import RefusedError
 from sweep.process.logs import log_arguments
 from sweep.results import RunResult
@@ -36,7 +37,7 @@ def write_report(result: RunResult, out: Path, console: Console) -> bool:
     if not states.num(Outcome.COMPLETED, Outcome.DIVERGED):
         print_line(console, "no report is written, since no trial has a result")
         return True
-    source = result.records if result.export.error else states.grid.experiment
+    source = choose_report_source(states, result.export)
     sys.stdout.flush()
     command = [sys.executable, "-m", "analysis", "report", source, "--out", str(out)]
     command += log_arguments()

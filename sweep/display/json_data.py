@@ -14,6 +14,7 @@ from typing import Any
 from sweep.display.status import is_running
 from sweep.grid.expand import GridTrial
 from sweep.grid.variant import Variant
+from sweep.planning.looks import count_possible_trials
 from sweep.planning.makespan import forecast_by_slots, makespan
 from sweep.planning.plan import Plan
 from sweep.planning.trial_states import TrialStates
@@ -72,8 +73,26 @@ def _build_sweep_data(states: TrialStates) -> dict[str, Any]:
         "num_trials": len(grid.trials),
         "num_missing": sum(states.outcome(trial) is None for trial in grid.trials),
         "outcomes": dict(sorted(outcomes.items())),
+        **_build_looks_data(states),
         "cells": [_build_cell_data(states, trials) for trials in cells.values()],
     }
+
+
+def _build_looks_data(states: TrialStates) -> dict[str, Any]:
+    """Return what is decided, where seeds are trained until contrasts are decided."""
+    declared, history = states.grid.seed_looks, states.looks
+    if declared is None:
+        return {}
+    latest = history.latest().values() if history else ()
+    found = {
+        "from": declared.first,
+        "to": declared.last,
+        "num_seeds": history.last_look.num_seeds if history else 0,
+        "is_over": history is not None and history.is_over,
+        "num_possible": count_possible_trials(states),
+        "contrasts": [{**item.model_dump(), "num_seeds": at} for at, item in latest],
+    }
+    return {"looks": found}
 
 
 def _build_cell_data(states: TrialStates, trials: Sequence[GridTrial]) -> dict[str, Any]:

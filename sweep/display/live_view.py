@@ -8,6 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweep.display.looks import describe_looks
 from sweep.errors import escape_invisible
 from sweep.events import TrialEnded
 from sweep.execution.error_line import error_line
@@ -61,6 +62,7 @@ class LiveView:
     def __call__(self) -> RenderableType:
         """Return the view of the present state."""
         parts: list[RenderableType] = [self.summary()]
+        parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in self._looks()]
         if self.state.running:
             parts.append(Padding(self.running(), (1, 0, 0, 2)))
         if self.state.num(Outcome.COMPLETED):
@@ -71,6 +73,10 @@ class LiveView:
             notices = [*notices, format_tracking_error(self.state.tracking_error)]
         parts += [Text(notice, style="yellow") for notice in notices]
         return Group(*parts)
+
+    def _looks(self) -> list[str]:
+        """Return what earlier seeds have decided; nothing for fixed seeds."""
+        return [escape_invisible(line) for line in describe_looks(self.state.plan)]
 
     def _errors(self) -> list[str]:
         """Return a line for each of the last errors, with the first trial that had it."""

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.live import Live
 
 from sweep.display.live_view import LiveView, format_trial_end, print_line
+from sweep.display.looks import describe_decisions
 from sweep.display.tables import print_resumption
 from sweep.errors import escape_invisible
 from sweep.events import (
     CellsSkipped,
     EpochEnded,
     Event,
+    LookTaken,
     Noticed,
     OnEvent,
     Stage,
@@ -92,6 +94,9 @@ class EventDisplay:
                 self._show_stage(event)
             case TrainingStarted() | TrainingEnded():
                 self._show_training(event)
+            case LookTaken():
+                for line in describe_decisions(event.history):
+                    print_line(self.console, line)
             case TrialEnded() | Noticed() | EpochEnded():
                 self._show_progress(event)
 

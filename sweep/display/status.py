@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from sweep.display.live_view import format_percent, print_line
+from sweep.display.looks import describe_looks
 from sweep.display.tables import (
     MAX_TRIAL_ROWS,
     format_outcome_counts,
@@ -37,6 +38,8 @@ def print_status(console: Console, states: TrialStates, holder: Holder | None) -
         console,
         format_outcome_counts(states, sum(is_running(r, alive) for r in states.records.values())),
     )
+    for line in describe_looks(states):
+        print_line(console, line)
     begun = [trial for trial in states.missing() if trial.trial_id in states.records]
     for trial in begun[:MAX_TRIAL_ROWS]:
         print_line(console, f"  {format_begun_trial(states, trial, alive)}")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.display.live_view import format_duration, print_line
+from sweep.display.looks import describe_looks
 from sweep.execution.repeated_errors import Stop
 from sweep.grid.expand import GridTrial
 from sweep.grid.model import Grid
@@ -51,6 +52,7 @@ def print_plan(console: Console, plan: Plan, slots: int, gpu_sharing: str | None
         lines.append(f"seeds side by side save {100 * max(0.0, saved):.0f} % of the training time")
     if gpu_sharing:
         lines.append(gpu_sharing)
+    lines += describe_looks(plan)
     lines.append(f"records in {plan.folder.storage.uri}")
     lines.append(f"MLflow experiment {grid.experiment}")
     for line in lines:
@@ -94,6 +96,8 @@ def print_outcome(
     print_preset(console, after.grid)
     num_trained = max(0, len(before.missing()) - len(after.missing()))
     print_line(console, f"{format_outcome_counts(after)}; trained now: {num_trained}")
+    for line in describe_looks(after):
+        print_line(console, line)
     for stop in stops:
         print_line(console, format_stop(after, stop), "red")
         print_line(console, stop.error.rstrip())
@@ -124,7 +128,7 @@ def print_locations(
     """Print where records and MLflow runs are, and how to get a report if there is none."""
     rows = [("records", states.folder.storage.uri)]
     if not is_reported and states.num(Outcome.COMPLETED):
-        source = states.folder.storage.uri if export.error else states.grid.experiment
+        source = choose_report_source(states, export)
         out = f"report/{states.grid.name}"
         rows.append(("report", f"norm-sweep report {shlex.quote(source)} --out {out}"))
     if export.error:
@@ -137,6 +141,16 @@ def print_locations(
         rows.append(("", export.note))
     for name, text in rows:
         print_line(console, f"{name:<8} {text}")
+
+
+def choose_report_source(states: TrialStates, export: ExportResult) -> str:
+    """Return what a report is made from: the experiment, or the folder of the records.
+
+    The folder where MLflow is out of reach, and where it holds looks, which MLflow does not get.
+    """
+    storage = states.folder.storage
+    has_local_looks = states.looks is not None and storage.is_local
+    return storage.uri if export.error or has_local_looks else states.grid.experiment
 
 
 def print_preset(console: Console, grid: Grid) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from sweep.grid.field_names import REQUIRED_FACTORS, is_settable, settable_names
-from sweep.grid.layout import MAX_SEEDS, NumSeeds
+from sweep.grid.layout import MAX_SEEDS, NumSeeds, SeedsUntilDecided
 from sweep.grid.norm_levels import NormLevel, complete_norm, full_label, label_norms
+from sweep.grid.seed_looks import read_seed_looks
 from sweep.grid.validation_messages import format_value, suggest_dotted_name, suggest_field
 from sweep.grid.variant import Variant
 from sweep.grid.yaml_source import Loc, Source
@@ -31,7 +32,8 @@ class Factors:
     Attributes:
         norms: the norms, each with its label.
         batch_sizes: the batch sizes.
-        seeds: the seeds.
+        seeds: the seeds; where they are trained until contrasts are decided, all that may be.
+        seed_looks: how many seeds are trained until contrasts are decided; None for fixed seeds.
         extra_factors: the other factors, each as the dotted name of a field and its levels.
     """
 
@@ -39,6 +41,7 @@ class Factors:
     batch_sizes: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     extra_factors: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    seed_looks: SeedsUntilDecided | None = None
 
     @property
     def num_trials(self) -> int:
@@ -91,12 +94,14 @@ def read_factors(source: Source, section: dict[str, Any]) -> Factors:
             what = suggest_dotted_name(name, section[name], names)
             what = what or f"unknown factor{suggest_field(name, names, names)}"
             source.add_problem(("factors", name), what)
+    seeds, seed_looks = reader.read_seeds(section["seed"]) if "seed" in section else ((), None)
     return Factors(
         norms=reader.read_norms(section["norm"]) if "norm" in section else (),
         batch_sizes=reader.read_numbers("batch_size", section["batch_size"], Count)
         if "batch_size" in section
         else (),
-        seeds=reader.read_seeds(section["seed"]) if "seed" in section else (),
+        seeds=seeds,
+        seed_looks=seed_looks,
         extra_factors=tuple(
             (name, reader.read_levels(name, levels, lambda _, value: _to_tuple(value)))
             for name, levels in section.items()
@@ -149,15 +154,21 @@ class _FactorsReader:
 
         return self.read_levels(name, listed, read)
 
-    def read_seeds(self, listed: Any) -> tuple[int, ...]:
-        """Return the seeds of a list; a number n stands for the seeds 0 to n - 1."""
+    def read_seeds(self, listed: Any) -> tuple[tuple[int, ...], SeedsUntilDecided | None]:
+        """Return the seeds of a list; a number n stands for the seeds 0 to n - 1.
+
+        Of a mapping `{until: decided, …}` the seeds that may be trained, and the checked mapping.
+        """
         if isinstance(listed, list):
-            return self.read_numbers("seed", listed, Seed)
+            return self.read_numbers("seed", listed, Seed), None
+        if isinstance(listed, dict):
+            looks = read_seed_looks(self.source, listed)
+            return (tuple(range(looks.last)) if looks else ()), looks
         if _describe_wrong_number(listed, NumSeeds):
             what = f"expected a list of seeds, or how many (1 to {MAX_SEEDS})"
             self.source.add_problem(("factors", "seed"), f"{what}, found {format_value(listed)}")
-            return ()
-        return tuple(range(listed))
+            return (), None
+        return tuple(range(listed)), None
 
     def read_norms(self, listed: Any) -> tuple[NormLevel, ...]:
         """Return the norms of a list, each with its label."""

@@ -30,6 +30,8 @@ LONGEST_NAME, LONGEST_PATH = 255, 1024
 """Bytes that a file's name, and a path, may have on any file system or object store."""
 
 MAX_SEEDS = 10_000
+MIN_FIRST_SEEDS, MAX_LOOKED_AT_SEEDS = 3, 100
+"""Bounds of `from` and `to` of seeds until decided: a test needs three seeds."""
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 IMPORT_PATH_PATTERN = ":"
 
@@ -74,6 +76,26 @@ Levels = Annotated[dict[str, Any], Field(json_schema_extra={"propertyNames": _FA
 """A level or a list of levels by the factor's name: which trials a rule is about."""
 
 
+class SeedsUntilDecided(Section):
+    """The factor `seed` where seeds are trained until each norm's contrasts are decided."""
+
+    until: Annotated[
+        Literal["decided"],
+        Field(
+            description="Seeds are trained one by one until level and robustness of each norm are "
+            "decided against the reference, at a family error of 5 %."
+        ),
+    ]
+    first: Annotated[
+        int,
+        Field(alias="from", ge=MIN_FIRST_SEEDS, description="Seeds before the first decision."),
+    ]
+    last: Annotated[
+        int,
+        Field(alias="to", ge=MIN_FIRST_SEEDS, le=MAX_LOOKED_AT_SEEDS, description="Seeds at most."),
+    ]
+
+
 class FactorsSection(Section):
     """The section `factors`: the levels of each factor."""
 
@@ -107,10 +129,12 @@ class FactorsSection(Section):
         ),
     ]
     seed: Annotated[
-        NumSeeds | Annotated[list[Seed], Field(min_length=1, json_schema_extra=_DISTINCT)],
+        NumSeeds
+        | Annotated[list[Seed], Field(min_length=1, json_schema_extra=_DISTINCT)]
+        | SeedsUntilDecided,
         Field(
-            description="How many seeds, or a list of them. A seed draws initial weights, order, "
-            "crops and dropout."
+            description="How many seeds, a list of them, or `{until: decided, from: 3, to: 12}`. "
+            "A seed draws initial weights, order, crops and dropout."
         ),
     ]
 

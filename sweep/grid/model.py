@@ -20,11 +20,12 @@ from sweep.grid.expand import GridTrial, expand
 from sweep.grid.factors import read_factors
 from sweep.grid.field_changes import apply_changes
 from sweep.grid.field_names import TRIAL_FIELDS
-from sweep.grid.layout import Layout, Resources, describe_long_path
+from sweep.grid.layout import Layout, Resources, SeedsUntilDecided, describe_long_path
 from sweep.grid.left_out import LeftOut, find_excluded_cells
 from sweep.grid.mapping_source import MAPPING_PATH, read_mapping
 from sweep.grid.norm_levels import describe_impossible_label
 from sweep.grid.preset_changes import PresetChanges
+from sweep.grid.seed_looks import check_comparable_cells
 from sweep.grid.shadowed_modules import report_shadowed_modules
 from sweep.grid.validation_messages import dotted_keys, format_value, validation_problems
 from sweep.grid.yaml_source import Source
@@ -67,6 +68,8 @@ class Grid:
         notes: a line for each rule whose meaning the author may not expect.
         folder: working folder of the command that read the grid.
         digest: digest of the file's content without the `changes` (see `sweep.grid.digest`).
+        seed_looks: how many seeds are trained until contrasts are decided, where the grid says so:
+            `trials` are then all that may be trained; None for fixed seeds.
         custom_data: dimensions and digests of the user's own data sets that have been read.
     """
 
@@ -90,6 +93,7 @@ class Grid:
     notes: tuple[str, ...] = ()
     folder: str = ""
     digest: str = ""
+    seed_looks: SeedsUntilDecided | None = None
     custom_data: FactsByDataset = field(default_factory=dict, compare=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -148,6 +152,8 @@ def load_grid(
     factors = read_factors(source, _as_mapping(source.data.get("factors")))
     # Without a layout the grid is refused; its trials are made to find the other problems.
     expansion = expand(source, factors, layout.seeding if layout else "per_cell")
+    if factors.seed_looks:
+        check_comparable_cells(source, factors.norms)
     if layout:
         _check_reference(source, layout.reference, [norm.label for norm in factors.norms])
     if source.problems or layout is None:
@@ -172,6 +178,7 @@ def load_grid(
         notes=expansion.notes,
         folder=os.getcwd(),
         digest=source.digest,
+        seed_looks=factors.seed_looks,
         custom_data=export_dataset_facts(),
     )
 

@@ -32,7 +32,7 @@ TITLES = {
 }
 """Headings by section; the fields that lie in no section come first."""
 
-WITH_SUBSECTIONS = ("data", "model", "train")
+WITH_SUBSECTIONS = ("factors", "data", "model", "train")
 
 
 def format_reference() -> str:

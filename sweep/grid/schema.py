@@ -63,13 +63,19 @@ def _inline_definitions(derived: Mapping[str, Any]) -> JsonSchema:
 def list_fields(part: Mapping[str, Any], name: str = "") -> dict[str, JsonSchema]:
     """Return the schema of every field that holds no others, by its dotted name.
 
+    A field that takes a value or a mapping is listed itself, and so are the mapping's fields.
+
     Args:
         part: the grid's schema, or that of a part of a grid.
         name: dotted name of the part.
     """
     for inner in (part, part.get("items", {}), *part.get("anyOf", ())):
         if "properties" in inner:
-            found: dict[str, JsonSchema] = {}
+            takes_value = any(
+                "properties" not in item and item.get("type") != "null"
+                for item in part.get("anyOf", ())
+            )
+            found: dict[str, JsonSchema] = {name: dict(part)} if takes_value else {}
             for key, item in inner["properties"].items():
                 found |= list_fields(item, f"{name}.{key}".lstrip("."))
             return found

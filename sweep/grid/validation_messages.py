@@ -203,7 +203,9 @@ def dotted_keys(root: Any, prefix: str = "") -> list[str]:
 def _fields(annotation: Any) -> dict[str, Any]:
     """Return field names and types of a model, a dataclass, or an optional or list of one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {name: info.annotation for name, info in annotation.model_fields.items()}
+        return {
+            info.alias or name: info.annotation for name, info in annotation.model_fields.items()
+        }
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
         return {f.name: hints[f.name] for f in dataclasses.fields(annotation)}

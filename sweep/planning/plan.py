@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sweep.planning.cost import cell_of
 from sweep.planning.feasibility import FeasibleGrid
+from sweep.planning.looks import require_same_rule
+from sweep.planning.needed_trials import keep_needed_trials
 from sweep.planning.trial_states import TrialStates, read_trial_states
 
 
@@ -43,6 +45,8 @@ def make_plan(feasible: FeasibleGrid, states: TrialStates | None = None) -> Plan
 
     Raises:
         RecordDamagedError: for records that cannot be read.
+        RefusedError: the grid has changed since its first look.
     """
     states = states or read_trial_states(feasible)
-    return Plan(**{**vars(states), "grid": feasible})
+    require_same_rule(feasible, states.looks)
+    return Plan(**{**vars(states), "grid": keep_needed_trials(feasible, states.looks)})

@@ -12,6 +12,8 @@ from sweep.grid.left_out import left_out_as_json
 from sweep.grid.model import Grid
 from sweep.planning.calibration import CellTime, load_times
 from sweep.planning.cost import Cell, CostModel
+from sweep.planning.needed_trials import keep_needed_trials
+from sweep.records.look_history import LookHistory, load_looks
 from sweep.records.record import Record, RecordDamagedError, SweepFolder
 from sweep.records.storage import Storage
 from trainables.spec import Outcome
@@ -29,6 +31,8 @@ class TrialStates:
         costs: how long an epoch takes, learnt from the records or from timed steps.
         damaged: why a record cannot be read, by trial id.
         times: what `plan --calibrate` has timed, by cell.
+        looks: the looks so far, where seeds are trained until contrasts are decided: `grid` has the
+            trials that are needed by them.
         untried: ids of trials that were to be trained again and were not: their outcome is that
             of an earlier command, and they count as missing.
     """
@@ -41,6 +45,7 @@ class TrialStates:
     damaged: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[Cell, CellTime] = field(default_factory=dict)
     untried: frozenset[str] = frozenset()
+    looks: LookHistory | None = None
 
     def outcome(self, trial: GridTrial) -> Outcome | None:
         """Return the trial's outcome, or None if it has none or is to be trained again."""
@@ -88,6 +93,8 @@ def read_trial_states(
         RecordDamagedError: for records that cannot be read, unless `with_damaged`.
     """
     folder = sweep_folder(grid)
+    looks = load_looks(folder) if grid.seed_looks else None
+    grid = keep_needed_trials(grid, looks)
     records, damaged = folder.load_readable([trial.trial_id for trial in grid.trials])
     if damaged and not with_damaged:
         raise RecordDamagedError("\n".join(damaged.values()))
@@ -96,7 +103,7 @@ def read_trial_states(
     for trial in grid.trials:
         for epoch in records[trial.trial_id].epochs if trial.trial_id in records else []:
             costs.observe(trial, epoch.seconds)
-    return TrialStates(grid, folder, records, frozenset(retry), costs, damaged, times)
+    return TrialStates(grid, folder, records, frozenset(retry), costs, damaged, times, looks=looks)
 
 
 RETRIED = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)

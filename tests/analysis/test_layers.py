@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = (
     *("errors", "logs", "schema", "options", "sources", "statistics", "formatting", "published"),
-    *("findings", "figures", "reporting", "interface", "plots", "cli"),
+    *("findings", "figures", "reporting", "look_requests", "interface", "plots", "cli"),
 )
 """Each may import those before it."""
 

@@ -13,10 +13,10 @@ from user_folder import SMALL, Folder
 COMMANDS = {
     "norm_sweep": (
         *("init", "plan", "run", "status", "sync", "reproduce", "parameters", "gc", "schema"),
-        *("check-norm", "report", "compare"),
+        *("check-norm", "report", "compare", "decide"),
     ),
     "sweep": ("init", "plan", "run", "reproduce"),
-    "analysis": ("report", "compare"),
+    "analysis": ("report", "compare", "decide"),
 }
 
 

@@ -13,7 +13,9 @@ from small_grids import SMALL, write
 
 from sweep.errors import GridError
 from sweep.grid.layout import (
+    MAX_LOOKED_AT_SEEDS,
     MAX_SEEDS,
+    MIN_FIRST_SEEDS,
     FactorsSection,
     Layout,
     Override,
@@ -100,9 +102,11 @@ def test_every_field_is_described() -> None:
 def test_bounds_come_from_the_classes_that_check() -> None:
     found = list_fields(make_schema())
     assert found["train.epochs"]["maximum"] == MAX_EPOCHS
-    seeds, listed = found["factors.seed"]["anyOf"]
+    seeds, listed, _ = found["factors.seed"]["anyOf"]
     assert (seeds["minimum"], seeds["maximum"]) == (1, MAX_SEEDS)
     assert listed["items"] == {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    assert found["factors.seed.from"]["minimum"] == MIN_FIRST_SEEDS
+    assert found["factors.seed.to"]["maximum"] == MAX_LOOKED_AT_SEEDS
 
 
 def test_a_section_says_in_its_docstring_what_its_fields_mean() -> None:
