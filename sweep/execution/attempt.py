@@ -88,21 +88,8 @@ class Attempt:
         """Whether the trial has an outcome, or is suspended."""
         return self.record.outcome is not None or self.stopped_for is not None
 
-    def step(self) -> None:
-        """Train until an epoch, an outcome or a suspension is committed."""
-        try:
-            while not self.is_done:
-                if self.is_stop_requested():
-                    self.suspend("interrupted")
-                elif self.trial is None:
-                    self.begin()
-                elif self.advance():
-                    return
-        finally:
-            self.writer.settle()
-
     def restart(self, why: str) -> None:
-        """End this attempt for the reason `why`; the next `step` begins a new attempt."""
+        """End this attempt for the reason `why`; a new one can begin."""
         self.messages.warning("attempt %s ends: %s", self._attempt_id, why)
         self.writer.settle()
         if self.info is not None:
@@ -239,14 +226,6 @@ class Attempt:
             info.from_epoch,
             info.from_step,
         )
-
-    def advance(self) -> bool:
-        """Train a chunk of steps, or test; return whether an epoch or outcome was committed."""
-        metrics = None
-        if self.trial is not None:
-            with self.record_trial_errors():
-                metrics = self.trial.advance()
-        return self.commit_progress(metrics)
 
     def commit_progress(self, progress: Progress) -> bool:
         """Commit the result of a chunk of steps.

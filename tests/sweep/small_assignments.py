@@ -9,6 +9,7 @@ from small_grids import factors, load
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.attempt import Attempt
+from sweep.execution.trainable import advance_trial
 from sweep.records.record import Record, SweepFolder, TrialFolder
 from sweep.records.storage import Storage
 
@@ -34,11 +35,25 @@ def folder_of(given: Assignment) -> TrialFolder:
     return SweepFolder(Storage.at(given.sweep_uri)).trial(given.spec.trial_id)
 
 
+def step(attempt: Attempt) -> None:
+    """Train until an epoch, an outcome or a suspension is committed, as a worker does."""
+    try:
+        while not attempt.is_done:
+            if attempt.is_stop_requested():
+                attempt.suspend("interrupted")
+            elif attempt.trial is None:
+                attempt.begin()
+            elif advance_trial(attempt):
+                return
+    finally:
+        attempt.writer.settle()
+
+
 def train(given: Assignment, steps: int = 100) -> Record:
     """Some steps of a new attempt, which is then gone; returns what it has committed."""
     attempt = Attempt(given)
     for _ in range(steps):
-        attempt.step()
+        step(attempt)
         if attempt.is_done:
             break
     record = folder_of(given).load()

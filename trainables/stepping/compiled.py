@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from trainables.stepping import eager
+from trainables import epoch
 from trainables.stepping.compile_cache import cache_folder
 from trainables.stepping.compile_support import missing_compiler
 
@@ -46,7 +46,7 @@ class NoCompiler(NotCompilable):
 
 
 class CompiledBatch:
-    """A compiled `eager.run_batch`, with forward and backward pass in one function.
+    """A compiled `epoch.run_batch`, with forward and backward pass in one function.
 
     Autograd would compile them as two, and hand from one to the other what it saves: at batch
     size 2 that takes a third of a small network's step.
@@ -73,9 +73,9 @@ class CompiledBatch:
         batches_per_step: int,
         precision: AbstractContextManager[Any],
     ) -> tuple[Tensor, Tensor]:
-        """Return what `eager.run_batch` returns, within rounding."""
+        """Return what `epoch.run_batch` returns, within rounding."""
         if self.fallback_reason is not None:
-            return eager.run_batch(model, x, y, batches_per_step, precision)
+            return epoch.run_batch(model, x, y, batches_per_step, precision)
         from torch._dynamo import exc
 
         try:
@@ -83,7 +83,7 @@ class CompiledBatch:
                 loss, logits, gradients = self._run(model, x, y, batches_per_step)
         except (exc.TorchDynamoException, exc.FailOnRecompileLimitHit) as error:
             self.fallback_reason = _first_line(error)  # raised before anything was computed
-            return eager.run_batch(model, x, y, batches_per_step, precision)
+            return epoch.run_batch(model, x, y, batches_per_step, precision)
         if model not in self._trainable:
             self._trainable[model] = _trainable_parameters(model)
         for parameter, gradient in zip(self._trainable[model], gradients, strict=True):
@@ -96,10 +96,10 @@ def _compute_gradients(
     model: nn.Module, x: Tensor, y: Tensor, batches_per_step: int
 ) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
     """Return a batch's loss, logits and gradients; torch's compiler compiles this function."""
-    loss, logits = eager.compute_loss(model, x, y)
+    loss, logits = epoch.compute_loss(model, x, y)
     with torch.autocast(x.device.type, enabled=False):
         gradients = torch.autograd.grad(
-            eager.scale_to_step(loss, batches_per_step),
+            epoch.scale_to_step(loss, batches_per_step),
             _trainable_parameters(model),
             allow_unused=True,
         )

@@ -14,11 +14,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from trainables.epoch import Steps
 from trainables.errors import describe_error
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
-from trainables.stepping.eager import Steps
 
 STEPS_PER_REPLAY = 8
 """Steps in the larger of the two graphs; the other holds one step."""

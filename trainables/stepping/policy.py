@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
-from trainables.stepping.eager import Ranges
+from trainables.epoch import Ranges
 
 MAX_RELATIVE_TIME = 0.97
 """Largest share of the eager time that a compiled step, or a trial with compilation, may take."""

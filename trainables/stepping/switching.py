@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from trainables.data.load import Dataset
+from trainables.epoch import Ranges, Steps, run_batch
 from trainables.observe import TrainingObserver
 from trainables.optim import Sgd
 from trainables.spec import TrialSpec
-from trainables.stepping import compile_cache, eager, graphed
+from trainables.stepping import compile_cache, graphed
 from trainables.stepping.compile_support import reason_not_compilable
 from trainables.stepping.compiled import (
     NoCompiler,
@@ -22,7 +23,6 @@ from trainables.stepping.compiled import (
     compile_batch,
     is_compiled_in_process,
 )
-from trainables.stepping.eager import Ranges, Steps
 from trainables.stepping.policy import AutoPolicy, FixedRanges, Policy
 
 Compilation: TypeAlias = bool | Literal["auto"] | Sequence[Sequence[int | None]]
@@ -147,7 +147,7 @@ class SwitchingSteps(Steps):
         if wanted and not self.is_compiled:
             self._compile(x, y)
         elif not wanted and self.is_compiled:
-            self.batch = eager.run_batch
+            self.batch = run_batch
 
     def _compile(self, x: Tensor, y: Tensor) -> None:
         """Compile the steps with a batch; if this fails, stay eager with a warning."""
@@ -175,5 +175,5 @@ class SwitchingSteps(Steps):
         """Stay eager if the compiled batch has fallen back to eager execution."""
         why = getattr(self.batch, "fallback_reason", None)
         if why is not None and self.is_compiled:
-            self.batch = eager.run_batch
+            self.batch = run_batch
             self._stay_eager(f"{self.label} are not compiled: {why}")

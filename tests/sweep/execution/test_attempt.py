@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_assignments import assignment, folder_of, train, without_times
+from small_assignments import assignment, folder_of, step, train, without_times
 
 from sweep.execution.assignment import Assignment, parse_assignments, trial_ids
 from sweep.execution.attempt import Attempt
@@ -102,10 +102,10 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits() -> None:
 
 def test_a_layer_that_was_edited_is_not_mixed_with_what_it_was() -> None:
     given = replace(assignment(), source="before")
-    Attempt(given).step()
+    step(Attempt(given))
     edited = Attempt(replace(given, source="after"))
     while not edited.is_done:
-        edited.step()
+        step(edited)
     assert edited.notices == []  # the driver says it, once for all trials
     assert [attempt.from_epoch for attempt in edited.record.attempts] == [0, 0]
     assert [attempt.source for attempt in edited.record.attempts] == ["before", "after"]
@@ -117,13 +117,13 @@ def test_data_that_have_changed_are_not_mixed_with_what_they_were() -> None:
     Path("own_pixels.py").write_text(PIXELS)
     given = replace(assignment(), spec=on_own_data(assignment().spec))
     attempt = Attempt(given)
-    attempt.step()
+    step(attempt)
     own.clear_custom_data_cache()  # as in another process
     load._load_whole.cache_clear()
     Path("pixels").write_text("2")
     later = Attempt(given)
     while not later.is_done:
-        later.step()
+        step(later)
     assert later.notices == []
     assert [entry.from_epoch for entry in later.record.attempts] == [0, 0]
     before, after = (entry.data for entry in later.record.attempts)
@@ -189,7 +189,7 @@ def test_a_commit_that_was_cut_off_is_trained_again(monkeypatch: pytest.MonkeyPa
 
         patch.setattr(TrialFolder, "save_json", full_disk)
         with pytest.raises(OSError, match="No space left"):
-            attempt.step()
+            step(attempt)
     resumed = train(cut)
     assert [a.from_epoch for a in resumed.attempts] == [0, 1, 1]
     assert_same_bits(states(cut), states(whole))
@@ -282,7 +282,7 @@ def test_an_interruption_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     given = assignment()
     monkeypatch.setattr(trainables.Trial, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Attempt(given).step()
+        step(Attempt(given))
     record = folder_of(given).load()
     assert record is not None
     assert record.outcome is None

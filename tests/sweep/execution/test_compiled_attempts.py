@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from small_assignments import without_times
+from small_assignments import step, without_times
 from small_grids import factors, load, make_plan
 
 from sweep.execution.assignment import Assignment
@@ -51,7 +51,7 @@ def train(plan: Plan, epochs_an_attempt: int) -> Record:
     while True:
         attempt = attempt_at(plan)
         for _ in range(epochs_an_attempt):
-            attempt.step()
+            step(attempt)
             if attempt.is_done:
                 return attempt.record
 
@@ -87,7 +87,7 @@ def test_where_nothing_compiles_the_attempt_says_why(
     monkeypatch.setenv("CXX", "no-such-compiler")
     attempt = attempt_at(plan_of("runs"))
     while not attempt.is_done:
-        attempt.step()
+        step(attempt)
     assert attempt.record.outcome is Outcome.COMPLETED
     assert attempt.record.compiled == []
     (notice,) = attempt.notices

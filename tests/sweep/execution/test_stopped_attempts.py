@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_assignments import assignment, folder_of, train, without_times
+from small_assignments import assignment, folder_of, step, train, without_times
 
 from sweep.execution.assignment import Assignment
 from sweep.execution.attempt import Attempt
@@ -49,11 +49,11 @@ def test_a_trial_of_a_cell_that_is_stopped_does_not_begin_and_others_do() -> Non
         reign.stop_cells(["groupnorm-bs002"])
         reign.renew()
         stopped = Attempt(replace(mine, cell="groupnorm-bs002"))
-        stopped.step()
+        step(stopped)
         assert (stopped.stopped_for, stopped.trial) == ("interrupted", None)
         assert stopped.folder.load() is None
         other = Attempt(replace(mine, cell="groupnorm-bs016"))
-        other.step()
+        step(other)
         assert len(other.record.epochs) == 1
 
 
@@ -71,11 +71,11 @@ def test_a_trial_told_to_stop_is_put_aside_within_its_epoch(
 
         after(2, stop, patch)
         attempt = Attempt(replace(cut, driver=reign.token))
-        attempt.step()
+        step(attempt)
         assert (attempt.stopped_for, attempt.record.outcome) == ("interrupted", None)
         # One that comes to a worker now does not begin.
         late = Attempt(replace(cut, driver=reign.token))
-        late.step()
+        step(late)
         assert (late.is_done, late.trial) == (True, None)
     before = folder_of(cut).load()
     assert before is not None
@@ -99,13 +99,13 @@ def test_checkpoints_within_an_epoch_survive_a_kill(monkeypatch: pytest.MonkeyPa
 
         after(3, kill, patch)
         with pytest.raises(KeyboardInterrupt):
-            Attempt(cut).step()
+            step(Attempt(cut))
     names = [name for name, _ in folder_of(cut).checkpoints(up_to=0)]
     assert names == ["checkpoint-000000-step-00000002.pt", "checkpoint-000000-step-00000001.pt"]
     folder_of(cut).storage.write(names[0], b"norm-sweep checkpoint 2\n, torn")
     attempt = Attempt(cut)
     while not attempt.is_done:
-        attempt.step()
+        step(attempt)
     assert attempt.record.attempts[1].from_step == 1
     (notice,) = attempt.notices
     assert f"{names[0]}: damaged; the trial goes on from epoch 0" in notice
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_a_newer_version_is_refused_and_kept() -> None:
     folder_of(given).storage.write(name, newer)
     before = folder_of(given).storage.read("record.json")
     with pytest.raises(CheckpointTooNew, match=r"version 3, but this program knows .* up to 2"):
-        Attempt(given).step()
+        step(Attempt(given))
     assert folder_of(given).storage.read("record.json") == before
     assert folder_of(given).storage.read(name) == newer
 
@@ -135,12 +135,12 @@ def test_of_a_trial_that_another_driver_has_nothing_is_written(
     sweep = SweepFolder(Storage.at(given.sweep_uri))
     with hold_lease(sweep) as reign:
         attempt = Attempt(replace(given, driver=reign.token))
-        attempt.step()
+        step(attempt)
         other = Holder("elsewhere", 1, "2024-05-01T10:00:00", "")
         sweep.storage.write(LEASE_FILE, other.to_json())
         before = files(given)
         with pytest.raises(SupersededError, match="has taken the sweep over"):
-            attempt.step()
+            step(attempt)
     assert files(given) == before
 
 
@@ -155,10 +155,10 @@ def test_a_storage_that_disappears_is_not_made_anew(monkeypatch: pytest.MonkeyPa
     with hold_lease(SweepFolder(Storage.at(given.sweep_uri))) as reign:
         for driver in ("", reign.token):
             attempt = Attempt(replace(given, driver=driver))
-            attempt.step()
+            step(attempt)
             shutil.rmtree("runs")
             with pytest.raises(FileNotFoundError, match="has disappeared"):
-                attempt.step()
+                step(attempt)
             assert not Path("runs").exists()
             if not driver:
                 SweepFolder(Storage.at(given.sweep_uri)).storage.write(
@@ -176,7 +176,7 @@ def test_out_of_memory_is_put_aside_while_there_is_more_to_be_had(
     with monkeypatch.context() as patch:
         patch.setattr(Trial, "advance", too_large)
         attempt = Attempt(given)
-        attempt.step()
+        step(attempt)
     assert (attempt.stopped_for, attempt.is_done) == ("out_of_memory", True)
     record = train(given)
     assert record.outcome is Outcome.COMPLETED

@@ -12,7 +12,7 @@ import torch
 from small_assignments import assignment, folder_of, train, without_times
 
 from sweep.execution.assignment import Assignment
-from sweep.execution.trial_group import TrialGroup
+from sweep.execution.trainable import TrialGroup
 from sweep.records.lease import hold_lease
 from sweep.records.record import Record, SweepFolder
 from sweep.records.storage import Storage

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_assignments import assignment, folder_of
+from small_assignments import assignment, folder_of, step
 
 from sweep.execution import attempt as attempt_module
 from sweep.execution.assignment import Assignment
@@ -29,7 +29,7 @@ def log_of(given: Assignment) -> str:
 def finished(given: Assignment) -> Attempt:
     attempt = Attempt(given)
     while not attempt.is_done:
-        attempt.step()
+        step(attempt)
     attempt.log.settle(10)
     return attempt
 
@@ -57,7 +57,7 @@ def test_an_attempt_that_completes() -> None:
 def test_a_second_attempt_appends_and_names_one_that_was_lost() -> None:
     given = assignment(epochs=2)
     attempt = Attempt(given)
-    attempt.step()
+    step(attempt)
     logging.getLogger().removeHandler(attempt.log)  # and its process is gone
     attempt = finished(given)
     lost, last = attempt.record.attempts
@@ -73,11 +73,11 @@ def test_a_second_attempt_appends_and_names_one_that_was_lost() -> None:
 def test_a_suspended_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     given = assignment(epochs=3)
     attempt = Attempt(given)
-    attempt.step()
+    step(attempt)
     assert attempt.info is not None
     name = attempt.info.id
     monkeypatch.setattr(Attempt, "is_stop_requested", lambda self: True)
-    attempt.step()
+    step(attempt)
     assert texts(log_of(given))[-1] == f"attempt {name} is suspended: interrupted"
 
 
@@ -151,7 +151,7 @@ def test_a_log_that_cannot_be_written_costs_nothing_but_lines(
 def test_a_log_of_a_storage_that_has_disappeared_is_not_made_anew() -> None:
     given = assignment(epochs=3)
     attempt = Attempt(given)
-    attempt.step()
+    step(attempt)
     attempt.log.settle(10)
     shutil.rmtree("runs")
     attempt.messages.info("into nowhere")
@@ -188,11 +188,11 @@ def test_a_log_loses_its_older_half(place: str, monkeypatch: pytest.MonkeyPatch)
 def test_on_an_object_store_it_is_written_when_the_attempt_ends() -> None:
     given = replace(assignment(epochs=2), sweep_uri="mock://bucket/runs")
     attempt = Attempt(given)
-    attempt.step()
+    step(attempt)
     attempt.log.settle(10)
     first = folder_of(given).storage.names()
     while not attempt.is_done:
-        attempt.step()
+        step(attempt)
     attempt.log.settle(10)
     assert TRIAL_LOG in folder_of(given).storage.names()
     assert len(texts(log_of(given))) == 4

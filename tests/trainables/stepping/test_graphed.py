@@ -13,10 +13,10 @@ from trial_specs import shrink_trial, with_train
 
 import normmods
 from trainables import Trial, TrialSpec
+from trainables.epoch import Steps
 from trainables.fused.trials import FusedTrials
 from trainables.optim import Sgd
 from trainables.spec import ModelSpec, ScheduleSpec
-from trainables.stepping.eager import Steps
 from trainables.stepping.graphed import WARM_UP_RUNS, GraphedSteps, Work, reason_not_graphable
 
 NORMS = [name for name in normmods.names() if name != "none"]

@@ -252,9 +252,9 @@ class Double(nn.Module):
     ],
 )
 def test_in_float64_compiled_steps_are_the_same_to_1e_9(norm: str) -> None:
+    from trainables.epoch import Steps
     from trainables.optim import Sgd
     from trainables.stepping.compiled import compile_batch
-    from trainables.stepping.eager import Steps
 
     weights = []
     for is_compiled in (False, True):
