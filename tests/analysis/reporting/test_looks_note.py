@@ -60,8 +60,8 @@ def test_the_rule_and_every_decision_are_stated(folder: Path) -> None:
     ):
         assert said in rule
     assert decided == (
-        "Decided by looks: assocnorm: level different after 3 seeds (−1.20 ± 0.50 points, p 0.0004, "
-        "boundary 0.001); robustness undecided after 4 seeds (−1.20 points)."
+        "Decided by looks: assocnorm: level different after 3 seeds (−1.20 ± 0.50 points, "
+        "p 0.0004, boundary 0.001); robustness undecided after 4 seeds (−1.20 points)."
     )
 
 
