@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from sweep.errors import SweepError
+from sweep.errors import ExitCode, SweepError
 from sweep.planning.looks import list_first_trials, make_look_request
 from sweep.planning.trial_states import TrialStates
 from sweep.process.logs import log_arguments
@@ -37,7 +37,9 @@ logger = logging.getLogger(__name__)
 
 
 class LookFailedError(SweepError):
-    """The process that takes a look has failed; the records are kept."""
+    """The process that takes a look has failed; the same call takes the look again."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 class _Answer(LookData):
