@@ -92,8 +92,9 @@ class BatchChannelNorm(RunningStatisticsNorm):
             else self._normalize_by_batch(values)
         )
         repeats = self.num_channels // self.num_groups
-        weight = self.group_weight.repeat_interleave(repeats)
-        bias = self.group_bias.repeat_interleave(repeats)
+        # repeat_interleave, which torch 2.11 cannot export to ONNX, in operations that it can.
+        weight = self.group_weight.unsqueeze(1).expand(-1, repeats).flatten()
+        bias = self.group_bias.unsqueeze(1).expand(-1, repeats).flatten()
         return match_memory_format(
             functional.group_norm(y, self.num_groups, weight, bias, self.eps), x
         )

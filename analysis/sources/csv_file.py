@@ -120,9 +120,11 @@ def _warn_of_similar_labels(norms: pd.Series[str]) -> list[str]:
 
 def _collect_settings(levels: pd.DataFrame, ids: list[str]) -> dict[str, dict[str, str]]:
     """Return the further columns of each row as text, by trial id; empty cells are left out."""
-    rows = levels.astype(object).where(levels.notna(), "").astype(str).to_dict("records")
+    names = [str(name) for name in levels]
+    # Not to_dict("records"): before pandas 3 it gives no rows for a frame without columns.
+    rows = levels.astype(object).where(levels.notna(), "").astype(str).to_numpy()
     return {
-        trial_id: {str(name): text for name, text in row.items() if text}
+        trial_id: {name: text for name, text in zip(names, row, strict=True) if text}
         for trial_id, row in zip(ids, rows, strict=True)
     }
 

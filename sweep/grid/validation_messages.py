@@ -104,11 +104,10 @@ def _find_union(root: Any, loc: Loc) -> tuple[Loc, Any]:
 
 def _describe_alternatives(union: Any) -> str:
     """Return what a union's members accept: `expected a number >= 0 or 'auto'`."""
-    *words, last = [
-        word
-        for member in TypeAdapter(union).json_schema()["anyOf"]
-        for word in _name_values(member)
-    ]
+    schema = TypeAdapter(union).json_schema()
+    # pydantic 2.11 has two findings for a Mapping, as for a union, but one schema.
+    members = schema.get("anyOf", [schema])
+    *words, last = [word for member in members for word in _name_values(member)]
     return f"expected {', '.join(words)} or {last}" if words else f"expected {last}"
 
 
@@ -119,7 +118,8 @@ def _name_values(schema: dict[str, Any]) -> list[str]:
     kind = schema.get("type")
     if kind == "boolean":
         return ["true", "false"]
-    word = {"integer": "a whole number", "number": "a number", "string": "a text"}.get(str(kind))
+    words = {"integer": "a whole number", "number": "a number", "string": "a text"}
+    word = (words | {"object": "a mapping"}).get(str(kind))
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {_format_number(schema[k])}" for k, sign in signs.items() if k in schema]
     return [" ".join([word or f"a value of type {kind}", *bounds])]
