@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
-UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that a terminal obeys, or that nobody sees."""
 
 
 def escape_invisible(text: str) -> str:
     r"""Return the text with control characters as escapes (`\x1b`), except line ends and tabs."""
     return "".join(
-        f"\\x{ord(c):02x}" if unicodedata.category(c) in UNSEEN and c not in "\n\t" else c
+        f"\\x{ord(c):02x}"
+        if unicodedata.category(c) in INVISIBLE_CATEGORIES and c not in "\n\t"
+        else c
         for c in text
     )
 

@@ -16,7 +16,10 @@ from analysis.statistics.inference.intervals import SeedMean
 
 
 def tabulate_test_statistics(findings: Findings) -> pd.DataFrame:
-    """Return one row per norm tested in several ways and batch size: errors and harm."""
+    """Return errors by kind of test statistics, and the harm of moving averages.
+
+    One row per batch size and norm that was tested in several ways.
+    """
     rows = []
     for cells in findings.decomposed_norms.values():
         for cell in cells:

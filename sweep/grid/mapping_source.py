@@ -13,7 +13,7 @@ from sweep.grid.yaml_source import Loc, Source, format_location, parse_text
 MAPPING_PATH = Path("GRID")
 """Stands for the file of a grid that has none, in messages and in commands to type."""
 
-DEEPEST = 50
+MAX_DEPTH = 50
 """Levels of mappings and lists within each other; a grid needs about six."""
 
 
@@ -35,7 +35,7 @@ def read_mapping(grid: Mapping[str, Any]) -> Source:
 
 def _plain(value: Any, loc: Loc, problems: list[Problem]) -> Any:
     """Return a value converted to JSON's types; a value without such a type adds a problem."""
-    if len(loc) > DEEPEST:
+    if len(loc) > MAX_DEPTH:
         problems.append(Problem(0, format_location(loc[:3]), "nested too deeply"))
         return None
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from sweep.errors import UNSEEN, GridError, Problem, RefusedError, escape_invisible
+from sweep.errors import INVISIBLE_CATEGORIES, GridError, Problem, RefusedError, escape_invisible
 from sweep.grid.digest import compute_digest
 
 Loc = tuple[str | int, ...]
@@ -291,7 +291,7 @@ def _key_name(key: yaml.Node) -> str:
 def _require_visible(node: yaml.Node, value: Any) -> Any:
     """Return a value; raise an error for a text with characters that nobody sees in a name."""
     if isinstance(value, str):
-        unseen = [c for c in value if unicodedata.category(c) in UNSEEN]
+        unseen = [c for c in value if unicodedata.category(c) in INVISIBLE_CATEGORIES]
         if unseen:
             raise _yaml_error(node, f"control characters in a text: {escape_invisible(value)[:60]}")
     return value

@@ -14,7 +14,7 @@ from sweep.records.record import SweepFolder
 from trainables.errors import describe_error
 from trainables.fused.width import MAX_NETWORKS
 
-TIMES = "times.json"
+TIMES_FILE = "times.json"
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def save_times(folder: SweepFolder, times: Mapping[Cell, CellTime]) -> None:
         {"norm": norm, "variant": str(variant), "batch_size": size, **asdict(found)}
         for (norm, variant, size), found in times.items()
     ]
-    folder.storage.write(TIMES, json.dumps(rows, indent=1).encode() + b"\n")
+    folder.storage.write(TIMES_FILE, json.dumps(rows, indent=1).encode() + b"\n")
 
 
 def load_times(folder: SweepFolder, trials: Iterable[GridTrial]) -> dict[Cell, CellTime]:
     """Return the times that `save_times` wrote of the trials' cells; empty if none can be read."""
     try:
-        rows = json.loads(folder.storage.read(TIMES))
+        rows = json.loads(folder.storage.read(TIMES_FILE))
         times = {
             (row["norm"], row["variant"], row["batch_size"]): CellTime(
                 float(row["epoch_s"]), float(row["alone_s"])

@@ -9,7 +9,7 @@ from sweep.planning.trial_states import TrialStates
 from sweep.records.lease import hold_lease
 from trainables.spec import Outcome
 
-FINAL = (Outcome.COMPLETED, Outcome.DIVERGED)
+FINAL_OUTCOMES = (Outcome.COMPLETED, Outcome.DIVERGED)
 """Outcomes that no command changes, so that no trial is resumed from a checkpoint."""
 
 
@@ -29,7 +29,7 @@ def delete_unneeded_checkpoints(states: TrialStates, *, delete: bool) -> Cleanup
     num_trials = num_bytes = 0
     with hold_lease(states.folder) if delete else nullcontext():
         for trial in states.grid.trials:
-            if states.outcome(trial) not in FINAL:
+            if states.outcome(trial) not in FINAL_OUTCOMES:
                 continue
             folder = states.folder.trial(trial.trial_id)
             names = folder.list_disposable_files()

@@ -106,7 +106,7 @@ def read_trial_states(
     return TrialStates(grid, folder, records, frozenset(retry), costs, damaged, times, looks=looks)
 
 
-RETRIED = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+RETRYABLE_OUTCOMES = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
 """Outcomes whose trials can be trained again."""
 
 
@@ -121,8 +121,10 @@ def parse_outcomes(names: Iterable[str], option: str = "retry") -> list[Outcome]
         RefusedError: for any other name.
     """
     for name in names:
-        if name not in RETRIED:
-            raise RefusedError(f"{option}: expected {' or '.join(RETRIED)}, found {str(name)!r}")
+        if name not in RETRYABLE_OUTCOMES:
+            raise RefusedError(
+                f"{option}: expected {' or '.join(RETRYABLE_OUTCOMES)}, found {str(name)!r}"
+            )
     return [Outcome(name) for name in names]
 
 

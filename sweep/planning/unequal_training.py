@@ -10,7 +10,7 @@ from sweep.grid.model import Grid
 from trainables.data.lookup import dataset_info
 from trainables.spec import DataSpec, TrialSpec
 
-ALIKE = 0.98
+MIN_EQUAL_RATIO = 0.98
 """Epochs whose numbers of images have at least this ratio count as equally long."""
 
 ACCUMULATED = "with optimizer_batch_size"
@@ -51,7 +51,7 @@ def _find_unequal_data_shares(grid: Grid) -> Iterator[str]:
         size = trial.spec.optimizer_batch_size
         found.setdefault(trial.spec.data, {})[named, size] = images_per_epoch(trial.spec)
     for data, images in found.items():
-        if min(images.values()) >= ALIKE * max(images.values()):
+        if min(images.values()) >= MIN_EQUAL_RATIO * max(images.values()):
             continue
         num_train = dataset_info(data).num_train
         common = math.lcm(*(size for _, size in images))

@@ -28,7 +28,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from sweep.process.interrupts import ENDING
+from sweep.process.interrupts import ENDING_SIGNALS
 from sweep.process.logs import LogOptions, configure_logging, log_options
 
 Arguments = ParamSpec("Arguments")
@@ -125,7 +125,7 @@ def spawn_conditions() -> Iterator[None]:
     reads from standard input cannot be imported.
     """
     resource_tracker.ensure_running()  # which lets the signals through again when it starts
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     main_module = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

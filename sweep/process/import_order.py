@@ -26,7 +26,9 @@ LIBRARIES = frozenset(
 )
 """Packages that the program imports. None of them is a single file."""
 
-UNUSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
+UNUSED_MODULES = frozenset(
+    {"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"}
+)
 """Modules of Python that no library imports: a file `test.py` does no harm."""
 
 
@@ -100,7 +102,7 @@ def _shadows_a_library(name: str, file: str) -> bool:
     """Return whether the file replaces a library or a module of Python under this name."""
     if name in LIBRARIES:  # a package of this name may well be the library
         return os.path.basename(file) != "__init__.py"
-    return name in sys.stdlib_module_names and name not in UNUSED
+    return name in sys.stdlib_module_names and name not in UNUSED_MODULES
 
 
 def _list_shadowing_files_in(folder: str) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from types import FrameType
 
 from sweep.errors import ExitCode
 
-ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -40,7 +40,9 @@ class StopSignals:
 
     def __init__(self) -> None:
         is_main = threading.current_thread() is threading.main_thread()
-        self._former = {number: signal.getsignal(number) for number in ENDING} if is_main else {}
+        self._former = (
+            {number: signal.getsignal(number) for number in ENDING_SIGNALS} if is_main else {}
+        )
         self._is_command = self._former.get(signal.SIGINT) in _command_line_handlers
 
     def keep_command_handlers(self) -> None:

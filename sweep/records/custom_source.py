@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-NOT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
+FOLDERS_WITHOUT_CODE = {"__pycache__", "runs", "mlruns", "report", "node_modules"}
 """Folders of a user's that hold results and caches, and no modules."""
 
 
@@ -48,7 +48,7 @@ def python_files(package: Path) -> Iterator[Path]:
         folders[:] = sorted(
             name
             for name in folders
-            if name not in NOT_CODE
+            if name not in FOLDERS_WITHOUT_CODE
             and not name.startswith(".")
             and not (here / name / "pyvenv.cfg").exists()
         )

@@ -11,7 +11,7 @@ TRIAL_LOG = "trial.log"
 MAX_LOG_BYTES = 1_000_000
 """A log that grows beyond this loses its older half."""
 
-CUT = b"(earlier lines were removed)\n"
+CUT_NOTICE = b"(earlier lines were removed)\n"
 
 
 def append_to_log(folder: TrialFolder, content: bytes) -> bool:
@@ -58,4 +58,4 @@ def _keep_newest_half(content: bytes) -> bytes:
     if len(content) <= MAX_LOG_BYTES:
         return content
     half = content[-MAX_LOG_BYTES // 2 :]
-    return CUT + half[half.find(b"\n") + 1 :]
+    return CUT_NOTICE + half[half.find(b"\n") + 1 :]

@@ -34,7 +34,7 @@ from sweep.resources.temporary_folder import (
     write_ray_start_file,
 )
 
-OF_A_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+FOLDER_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 ANSWER_S = 10.0
 """So long a cluster's head may take to accept a connection."""
@@ -101,7 +101,7 @@ class Cluster:
                     f"{here}, as here, and let in this machine's token"
                 ) from None
             require_temporary_folder(address)  # which may have become full meanwhile
-            if isinstance(error, OSError) and error.errno in OF_A_FOLDER:
+            if isinstance(error, OSError) and error.errno in FOLDER_ERRORS:
                 raise RefusedError(f"Ray does not start in {ray_folder()}: {said}") from None
             begun = [f"; its logs are in {path}/logs" for path in mark_sessions_of_this_process()]
             raise NotStartedError(

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 
 from sweep.grid.model import Grid
 from sweep.planning.trial_states import read_trial_states, sweep_folder
-from sweep.process.interrupts import ENDING
+from sweep.process.interrupts import ENDING_SIGNALS
 from sweep.records.lease import current_holder
 from sweep.tracking.error_reason import explain_error
 from sweep.tracking.export import ExportResult, export_all
@@ -43,7 +43,7 @@ def serve_exporter(driver: Connection, grid: Grid, driver_pid: int) -> None:
         grid: the grid whose trials are trained.
         driver_pid: the process whose end ends this one.
     """
-    for number in ENDING:
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.nice(12)  # the training goes first, on a machine that has no core to spare
     changed: queue.Queue[str] = queue.Queue()

@@ -17,7 +17,7 @@ LEFT_OUT = "sweep.left_out."
 MAX_TAG_LENGTH = 4000
 """Characters; what MLflow takes differs between its versions and stores."""
 
-EMPTY = "[]"
+EMPTY_PART = "[]"
 """The value of a part of a tag that a smaller grid no longer needs."""
 
 
@@ -60,7 +60,9 @@ def outdated_tags(grid: Grid, current: Mapping[str, str]) -> dict[str, str]:
     parts = tuple(f"sweep.{what}.{grid.name}:" for what in ("expected", "trials"))
     left_out = f"{LEFT_OUT}{grid.name}"
     return {
-        key: EMPTY for key in current if key.startswith(parts) or key.partition(":")[0] == left_out
+        key: EMPTY_PART
+        for key in current
+        if key.startswith(parts) or key.partition(":")[0] == left_out
     }
 
 
@@ -69,7 +71,7 @@ def _split_into_tags(key: str, items: Sequence[Any]) -> Iterator[tuple[str, str]
     part: list[str] = []
     length, number = 0, 1
     for text in (json.dumps(item, separators=(",", ":")) for item in items):
-        if part and length + len(text) > MAX_TAG_LENGTH - len(EMPTY):
+        if part and length + len(text) > MAX_TAG_LENGTH - len(EMPTY_PART):
             yield (key if number == 1 else f"{key}:{number}"), f"[{','.join(part)}]"
             part, length, number = [], 0, number + 1
         part.append(text)

@@ -14,7 +14,7 @@ from sweep.resources.gpu_sharing.throughput import ThroughputProbe
 from sweep.wording import count_noun
 from trainables.spec import ScheduleSpec
 
-SHARING = "sharing.json"
+MEASUREMENTS_FILE = "sharing.json"
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def save(folder: SweepFolder, measurements: Mapping[str, CellMeasurement]) -> No
         }
         for workload, measured in measurements.items()
     ]
-    folder.storage.write(SHARING, json.dumps(rows, indent=1).encode() + b"\n")
+    folder.storage.write(MEASUREMENTS_FILE, json.dumps(rows, indent=1).encode() + b"\n")
 
 
 def load(folder: SweepFolder) -> dict[str, CellMeasurement]:
     """Return the stored measurements by `workload_id`; empty where there are no readable ones."""
     try:
-        rows = json.loads(folder.storage.read(SHARING))
+        rows = json.loads(folder.storage.read(MEASUREMENTS_FILE))
         return {str(row["workload"]): _parse_row(row) for row in rows}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}  # cells are measured again

@@ -11,8 +11,8 @@ import shutil
 from enum import StrEnum
 from pathlib import Path
 
-CONTROL = "nvidia-cuda-mps-control"
-PIPES = "/tmp/nvidia-mps"
+MPS_PROGRAM = "nvidia-cuda-mps-control"
+MPS_PIPE_FOLDER = "/tmp/nvidia-mps"
 """Folder of the service's pipes, unless `CUDA_MPS_PIPE_DIRECTORY` names another."""
 
 
@@ -26,18 +26,18 @@ class Mps(StrEnum):
 
 def mps_state() -> Mps:
     """Return the state of MPS, from the daemon's process and the installed program."""
-    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or PIPES)
+    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or MPS_PIPE_FOLDER)
     try:
-        os.kill(int((folder / f"{CONTROL}.pid").read_text()), 0)
+        os.kill(int((folder / f"{MPS_PROGRAM}.pid").read_text()), 0)
         return Mps.ON
     except PermissionError:  # alive, and another user's
         return Mps.ON
     except (OSError, ValueError, OverflowError):
-        return Mps.OFF if shutil.which(CONTROL) else Mps.MISSING
+        return Mps.OFF if shutil.which(MPS_PROGRAM) else Mps.MISSING
 
 
 def format_mps_state(state: Mps) -> str:
     """Return the state of MPS in words, with the command that starts it."""
     if state is Mps.OFF:
-        return f"MPS is off (`{CONTROL} -d` starts it, see docs/gpus.md)"
+        return f"MPS is off (`{MPS_PROGRAM} -d` starts it, see docs/gpus.md)"
     return f"MPS is {state}"

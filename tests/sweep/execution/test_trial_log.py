@@ -18,7 +18,7 @@ from sweep.execution.trial_log import TrialLog
 from sweep.records import trial_log
 from sweep.records.record import TrialFolder
 from sweep.records.storage import Storage
-from sweep.records.trial_log import CUT, TRIAL_LOG, append_to_log, find_log
+from sweep.records.trial_log import CUT_NOTICE, TRIAL_LOG, append_to_log, find_log
 from trainables.spec import Outcome
 
 
@@ -181,7 +181,7 @@ def test_a_log_loses_its_older_half(place: str, monkeypatch: pytest.MonkeyPatch)
         assert len(content) <= 100
         assert content.endswith(f"line {number:02}\n".encode())
     first, *lines = content.decode().splitlines(keepends=True)
-    assert first.encode() == CUT
+    assert first.encode() == CUT_NOTICE
     assert all(len(line) == len("line 00\n") for line in lines)
 
 

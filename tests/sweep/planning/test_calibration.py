@@ -7,7 +7,7 @@ from small_grids import factors, feasible, load, make_plan
 
 from sweep.grid.expand import GridTrial
 from sweep.grid.variant import Variant
-from sweep.planning.calibration import TIMES, load_times, save_times, time_cells
+from sweep.planning.calibration import TIMES_FILE, load_times, save_times, time_cells
 from sweep.planning.cost import cell_of
 from sweep.planning.trial_states import sweep_folder
 
@@ -64,5 +64,5 @@ def test_times_that_cannot_be_read_are_none() -> None:
     folder = sweep_folder(grid)
     assert load_times(folder, grid.trials) == {}
     for content in (b"", b"{", b"[1]", b'[{"norm": "a"}]', b"\xff"):
-        folder.storage.write(TIMES, content)
+        folder.storage.write(TIMES_FILE, content)
         assert load_times(folder, grid.trials) == {}

@@ -28,7 +28,7 @@ def test_what_is_known_comes_back() -> None:
 def test_what_cannot_be_read_is_not_known() -> None:
     folder = sweep_folder(load())
     for content in (b"", b"{", b"[1]", b'[{"workload": "a"}]', b"\xff"):
-        folder.storage.write(known.SHARING, content)
+        folder.storage.write(known.MEASUREMENTS_FILE, content)
         assert known.load(folder) == {}
 
 
