@@ -13,11 +13,12 @@ def describe_added_seeds(comparison: Comparison) -> list[str]:
     if found is None:
         return []
     added, first = (_name_seeds(seeds) for seeds in (found.added, found.first))
+    verb = "was" if len(found.added) == 1 else "were"
     return [
-        f"{added.capitalize()} were begun by a later run, when all trials of {first} had ended and "
-        "could be looked at. If they were added because of what was seen, the 5 % of false claims "
-        "no longer holds for this report: adding seeds until a difference shows makes 9 to 17 % "
-        "(simulated). It holds if all of these seeds were planned before the first one ended."
+        f"{added.capitalize()} {verb} begun by a later run, when all trials of {first} had ended "
+        "and could be looked at. Where seeds are added because of what was seen, the 5 % of false "
+        "claims no longer holds for this report: adding seeds until a difference shows makes 9 to "
+        "17 % (simulated). It holds if all of these seeds were planned before the first one ended."
     ]
 
 

@@ -173,7 +173,7 @@ def _describe_robustness(findings: Findings, contrast: Contrast) -> str:
 
 
 def _group_norms(findings: Findings, norms: Sequence[str], scope: str) -> list[str]:
-    """Return a sentence per group of norms, of their levels and then of their rises."""
+    """Return a paragraph on the groups of norms by level, and one on those by rise."""
     comparison = findings.comparison
     sizes = comparison.common_batch_sizes
     levels = [g for g in comparison.get_declared_contrasts(Measure.LEVEL) if g.norm in norms]
@@ -182,10 +182,11 @@ def _group_norms(findings: Findings, norms: Sequence[str], scope: str) -> list[s
         for g in comparison.get_declared_contrasts(Measure.ROBUSTNESS)
         if g.norm in norms and not np.isnan(g.half_width)
     ]
-    return [
-        *_group_contrasts(findings, levels, scope),
-        *_group_contrasts(findings, rises, f"From batch size {sizes[0]} to {sizes[-1]}"),
-    ]
+    paragraphs = (
+        _group_contrasts(findings, levels, scope),
+        _group_contrasts(findings, rises, f"From batch size {sizes[0]} to {sizes[-1]}"),
+    )
+    return [" ".join(lines) for lines in paragraphs if lines]
 
 
 def _group_contrasts(findings: Findings, contrasts: Sequence[Contrast], scope: str) -> list[str]:

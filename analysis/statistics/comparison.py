@@ -141,7 +141,15 @@ class Comparison:
 
     def rests_on_diverged(self, gap: Contrast) -> bool:
         """Return whether trials of the norm or of the reference behind the contrast diverged."""
-        return any(self.count_diverged(n, gap.batch_size) for n in (gap.norm, self.reference))
+        sizes = self.list_contrast_sizes(gap)
+        return any(self.count_diverged(n, b) for n in (gap.norm, self.reference) for b in sizes)
+
+    def list_contrast_sizes(self, gap: Contrast) -> tuple[int, ...]:
+        """Return the batch sizes of a contrast's cells, from large to small."""
+        if gap.batch_size is not None:
+            return (gap.batch_size,)
+        sizes = self.common_batch_sizes
+        return sizes if gap.measure is Measure.LEVEL else (sizes[0], sizes[-1])
 
     @cached_property
     def _diverged(self) -> dict[tuple[str, int], frozenset[int]]:

@@ -20,13 +20,13 @@ def shorten_preset(preset_text: str) -> str:
 def format_stratum(stratum: Mapping[str, str]) -> str:
     """Return a stratum's label for readers: its data set, model, seeding and further factors.
 
-    `seeding` is empty where all trials of a report have the same one.
+    `seeding` is empty or absent where all trials of a report have the same one.
     """
     data = " ".join(
         part for part in (stratum["dataset"], shorten_preset(stratum["edition"])) if part
     )
     variant = _UPDATES.sub(_describe_optimizer_step, stratum["variant"])
-    seeding = SEEDING_LABELS.get(stratum["seeding"], "")
+    seeding = SEEDING_LABELS.get(stratum.get("seeding", ""), "")
     return ", ".join(part for part in (data, stratum["model"], seeding, variant) if part)
 
 
