@@ -15,7 +15,8 @@ TEST_METHODS = {
         "Combined over batch sizes, since the random streams of these trials depend on (seed, "
         "batch size): batch sizes are independent replicates by design. The paired differences of "
         "each batch size have a variance of their own, and a contrast the sum of these, weighted, "
-        "with Satterthwaite's degrees of freedom (1946). The exact p of flipping the signs of all "
+        "with Satterthwaite's degrees of freedom (1946), in which the noisiest batch size counts "
+        "double. The exact p of flipping the signs of all "
         "differences (Fisher 1935) stands beside in tables/gaps.csv, p_sign_flip; no verdict rests "
         "on it."
     ),

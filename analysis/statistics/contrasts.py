@@ -87,7 +87,7 @@ def _compare_with_reference(comparison: Comparison, norm: str, measure: Measure)
     difference = _compute_seed_difference(comparison, norm, measure)
     if comparison.test is ContrastTest.UNPAIRED:
         first, second = (
-            _compute_per_seed(comparison, name, measure).to_numpy(float)
+            np.asarray(_compute_per_seed(comparison, name, measure), dtype=np.float64)
             for name in _pair(comparison, norm)
         )
         estimate = estimate_welch(first, second)
