@@ -125,19 +125,19 @@ def test_a_family_without_a_difference_errs_at_most_as_often_as_it_says(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("num_norms", "num_seeds"), [(4, 3), (4, 5)])
-def test_skewed_noise_of_one_norm_alone_is_beyond_any_t_test(
+def test_skewed_noise_of_one_cell_that_is_not_shared_is_beyond_any_t_test(
     num_norms: int, num_seeds: int
 ) -> None:
-    """The paired test errs as well: differences are then as skewed as the noise."""
+    """The paired test errs as well: one cell has nearly all noise, and differences are skewed."""
     rng, repeats = np.random.default_rng([num_norms, num_seeds]), 4_000
     wrong = {estimate_combined: 0, paired_estimate: 0}
     for _ in range(repeats):
-        differences = draw_skewed(rng, (num_norms, num_seeds, len(SIZES)))
+        differences = draw_skewed(rng, (num_norms, num_seeds, len(SIZES))) * CELL_SDS["one"]
         for estimate in wrong:
             wrong[estimate] += any(gap.is_significant for gap in judge(differences, estimate))
     rates = [100 * number / repeats for number in wrong.values()]
-    print(f"one-sided skew: K={num_norms}, n={num_seeds}: {rates[0]:.1f} / {rates[1]:.1f} %")
-    assert max(rates) < 15
+    print(f"skew of one cell: K={num_norms}, n={num_seeds}: {rates[0]:.1f} / {rates[1]:.1f} %")
+    assert max(rates) < 20
 
 
 @pytest.mark.slow
