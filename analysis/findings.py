@@ -17,10 +17,9 @@ from analysis.schema import Results
 from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison, build_comparisons
 from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
+from analysis.statistics.crossings import Crossing, find_crossings
 from analysis.statistics.decomposition import DecomposedCell, decompose_norms
-from analysis.statistics.inference.equivalence import compute_equivalence_p
-from analysis.statistics.inference.family import Contrast, adjust_holm
-from analysis.statistics.inference.intervals import ALPHA
+from analysis.statistics.inference.family import Contrast, Measure, Verdict
 from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
 from analysis.statistics.survival import compute_times_to_threshold
 from analysis.statistics.top5_errors import compare_by_top5
@@ -30,7 +29,7 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Findings:
-    """A comparison with its measures, equivalence tests and times to the threshold.
+    """A comparison with its measures, verdicts and times to the threshold.
 
     `trial_settings` has a row per trial and a column per setting; `correct` is as in `Results`.
     `report` holds the findings of the whole report, including these.
@@ -60,35 +59,28 @@ class Findings:
         return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
 
     @cached_property
-    def equivalence_p(self) -> dict[str, float]:
-        """Holm-adjusted p, by norm, that its AUEC lies within the margin of the reference's.
+    def crossings(self) -> dict[str, Crossing]:
+        """The norms that are better than the reference at one batch size and worse at another."""
+        return find_crossings(self.comparison)
 
-        One family in the whole report, as the contrasts are. Missing where equality is no evidence,
-        since one of the two is at chance.
-        """
-        raw = self._unadjusted_equivalence_p
-        beside = [
-            p for item in self.report if item is not self for p in item._unadjusted_equivalence_p
-        ]
-        adjusted = adjust_holm([*raw, *beside])[: len(raw)]
-        return {
-            gap.norm: float(p)
-            for gap, p in zip(self.comparison.declared_contrasts, adjusted, strict=True)
-        }
+    def is_uninformative(self, contrast: Contrast) -> bool:
+        """Return whether equal levels are no evidence, since one of the two is at chance."""
+        of_level = contrast.measure is not Measure.ROBUSTNESS
+        return of_level and is_uninformative(self.comparison, contrast.norm)
 
-    @cached_property
-    def _unadjusted_equivalence_p(self) -> list[float]:
-        """Unadjusted p of equivalence, in the order of the declared contrasts."""
-        return [
-            np.nan
-            if is_uninformative(self.comparison, gap.norm)
-            else compute_equivalence_p(gap.difference.paired, self.margin)
-            for gap in self.comparison.declared_contrasts
-        ]
+    def is_within(self, contrast: Contrast) -> bool:
+        """Return whether the contrast's interval lies within the margin, as far as that tells."""
+        return contrast.lies_within(self.margin) and not self.is_uninformative(contrast)
+
+    def decide(self, contrast: Contrast) -> Verdict:
+        """Return the verdict on a contrast; nothing is equivalent only because of chance."""
+        verdict = contrast.decide(self.margin)
+        is_equal_by_chance = verdict is Verdict.EQUIVALENT and self.is_uninformative(contrast)
+        return Verdict.UNDECIDED if is_equal_by_chance else verdict
 
     def is_equivalent(self, contrast: Contrast) -> bool:
-        """Return whether the norm is equivalent to the reference within the margin."""
-        return bool(self.equivalence_p[contrast.norm] < ALPHA)
+        """Return whether the contrast is decided to be within the margin and not different."""
+        return self.decide(contrast) is Verdict.EQUIVALENT
 
     @cached_property
     def decomposed_norms(self) -> dict[str, tuple[DecomposedCell, ...]]:

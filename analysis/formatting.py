@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, log10
+from typing import Protocol
 
 import numpy as np
 
 from analysis.statistics.inference.family import Contrast
-from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE, SeedMean
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 
 MINUS = "−"
 
@@ -27,11 +28,32 @@ def format_signed(value: float, digits: int = 2) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def choose_digits(mean: SeedMean) -> int:
+class HasInterval(Protocol):
+    """A difference or mean with an interval: a `SeedMean` or a `Contrast`."""
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+
+
+def choose_digits(mean: HasInterval) -> int:
     """Return the digits after the point for a difference and its interval: 2, or more if small.
 
     Enough that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
 
+    >>> from analysis.statistics.inference.intervals import SeedMean
     >>> choose_digits(SeedMean(value=0.003, sd=0.001, half_width=0.0012, num=5))
     3
     """
@@ -73,22 +95,15 @@ def format_p_relation(p: float) -> str:
 
 
 def format_contrast_interval(contrast: Contrast) -> str:
-    """Return a contrast's interval and adjusted p; where they seem to disagree, with the reason."""
-    paired = contrast.difference.paired
-    if contrast.is_significant or paired.low <= 0 <= paired.high:
-        return (
-            f"95 % interval {format_interval(paired)}, Holm-adjusted p "
-            f"{format_p_relation(contrast.p_adjusted)}"
-        )
+    """Return a contrast's interval and adjusted p, which agree on whether it differs from 0."""
+    simultaneous = "simultaneous " if contrast.family_size > 1 else ""
     return (
-        f"95 % interval {format_interval(paired)} and p "
-        f"{format_p_relation(contrast.difference.p)} by itself, but p "
-        f"{format_p_relation(contrast.p_adjusted)} after Holm's adjustment for "
-        f"{contrast.family_size} comparisons"
+        f"{simultaneous}95 % interval {format_interval(contrast)}, Holm-adjusted p "
+        f"{format_p_relation(contrast.p_adjusted)}"
     )
 
 
-def format_interval(mean: SeedMean) -> str:
+def format_interval(mean: HasInterval) -> str:
     """Return an interval in words: `0.20 to 0.82`."""
     digits = choose_digits(mean)
     return f"{format_number(mean.low, digits)} to {format_number(mean.high, digits)}"

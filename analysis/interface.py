@@ -108,22 +108,29 @@ def tabulate_measures(
     return _join_tables(found, tabulate_norm_measures)
 
 
-def compare(results: Results, *, reference: str | None = None) -> pd.DataFrame:
+def compare(
+    results: Results, *, reference: str | None = None, margin: float | None = None
+) -> pd.DataFrame:
     """Return the difference in error of every norm from the reference.
 
     Args:
         results: trials from `load_results`.
         reference: norm that the others are compared with; None for the one that the sweep
             declares, else its first.
+        margin: difference in error that counts as none, points, for the verdicts; None for 0.5
+            with up to ten classes and 1 with more.
 
     Returns:
-        One row per comparison, norm and measure: `auec` (the declared family) with a missing
-        `batch_size`, then `error` at each batch size (exploratory). `difference` and
-        `half_width_95` are in percentage points, paired by seed; `p_holm` is adjusted over the
-        family; Welch's unpaired result is beside.
+        One row per comparison, norm and measure: `auec` (level) and `degradation` (robustness),
+        the declared family, with a missing `batch_size`, then `error` at each batch size
+        (exploratory). `difference` and half-widths are in percentage points: `half_width_95` of a
+        row by itself, `half_width_simultaneous` in agreement with `p_holm`, which is adjusted over
+        the family. `verdict` is better, worse, equivalent or undecided. Welch's unpaired result is
+        beside.
 
     Raises:
-        AnalysisError: `reference` is no norm of the results, or no trial has ended.
+        AnalysisError: `reference` is no norm of the results, `margin` is not positive, or no trial
+            has ended.
 
     Examples:
         >>> import pandas as pd
@@ -140,8 +147,8 @@ def compare(results: Results, *, reference: str | None = None) -> pd.DataFrame:
     """
     from analysis.reporting.tables import tabulate_contrasts
 
-    found = compute_results_findings(results, reference=reference)
-    table = _join_tables(found, lambda item: tabulate_contrasts(item.comparison))
+    found = compute_results_findings(results, reference=reference, margin=margin)
+    table = _join_tables(found, tabulate_contrasts)
     return _number_batch_sizes(table)
 
 

@@ -92,7 +92,7 @@ def plot_differences(
     margin: float | None = None,
     comparison: str | None = None,
 ) -> Figure:
-    """Return the forest plot of each norm's difference in AUEC from the reference.
+    """Return the forest plot of each norm's level and robustness against the reference's.
 
     Args:
         results: trials from `load_results`.
@@ -102,11 +102,12 @@ def plot_differences(
         comparison: label of the comparison; needed where the results hold several.
 
     Returns:
-        A matplotlib figure, in percentage points, with p adjusted by Holm.
+        A matplotlib figure, in percentage points, with simultaneous intervals and p adjusted by
+        Holm: a panel for AUEC and one for the rise from the largest batch to the smallest.
 
     Raises:
-        AnalysisError: the comparison or the reference is not found, `margin` is not positive, or no
-            norm shares a seed with the reference.
+        AnalysisError: the comparison or the reference is not found, `margin` is not positive, or
+            there is no other norm with results.
     """
     from analysis.figures.forest import draw_forest
 

@@ -31,7 +31,10 @@ Kind = Literal["text", "int", "float"]
 OUTCOMES = ("completed", "diverged", "out_of_memory", "failed", "running")
 LOWEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
 """The bounds of a column of whole numbers."""
-STRATUM_COLUMNS = ["dataset", "edition", "model", "variant"]
+STRATUM_COLUMNS = ["dataset", "edition", "model", "seeding", "variant"]
+PER_SEED, PER_CELL = "per_seed", "per_cell"
+SEEDINGS = (PER_SEED, PER_CELL)
+"""What a trial's random streams depend on: its seed alone, or its seed and its batch size."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ TRIAL_COLUMNS = (
     Column("train_s", "float", "seconds", "time spent training, all epochs"),
     Column("trial_id", "text", "", "identity of the trial"),
     Column("sweep", "text", "", "sweep the trial belongs to"),
+    Column(
+        "seeding",
+        "text",
+        "",
+        "per_cell where random streams depend on (seed, batch size), else per_seed",
+    ),
+    Column("driver", "text", "", "identities of the runs of the program that trained it"),
     Column("spec_version", "text", "", "version of what a trial's settings mean"),
     Column("code_version", "text", "", "version of the code that trained it"),
     Column("dataset", "text", "", "name of the data set"),
@@ -252,6 +262,11 @@ def validate_trials(
     for name in ("batch_size", "seed"):
         _raise_for_rows(trials, trials[name].isna(), f"`{name}` must not be empty")
     _raise_for_rows(trials, trials["batch_size"] < 1, "`batch_size >= 1` must hold")
+    _raise_for_rows(
+        trials,
+        ~trials["seeding"].isin(SEEDINGS),
+        "`seeding` must be one of " + ", ".join(SEEDINGS),
+    )
     unknown = ~trials["outcome"].isin(OUTCOMES)
     _raise_for_rows(trials, unknown, "`outcome` must be one of " + ", ".join(OUTCOMES))
     percents = [column.name for column in REQUESTED_COLUMNS if column.unit == "percent"]

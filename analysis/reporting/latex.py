@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.formatting import MINUS, format_number, format_signed
+from analysis.formatting import MINUS, HasInterval, format_number, format_signed
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import SeedMean, estimate_mean
+from analysis.statistics.inference.family import Measure
+from analysis.statistics.inference.intervals import estimate_mean
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -20,7 +21,8 @@ _SPECIAL = str.maketrans(
 
 
 _NOTE = (
-    r"% Test error in percent, then differences in points; \pm: half a 95 % t interval over seeds;",
+    r"% Test error in percent; \pm: half a 95 % t interval over seeds; then differences in points;",
+    r"% \pm: half a simultaneous 95 % interval, without 0 where Holm's verdict is a difference;",
     r"% \dagger: with diverged trials, counted at chance error.",
 )
 
@@ -51,17 +53,16 @@ def _build_tabular(comparison: Comparison) -> Iterator[str]:
         yield _format_row(
             _escape_label(norm), [*errors, *(_format_auec(comparison, norm) for _ in level)]
         )
-    if comparison.declared_contrasts:
+    levels = comparison.get_declared_contrasts(Measure.LEVEL)
+    if levels:
         yield r"\midrule"
     by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
-    for gap in comparison.declared_contrasts:
+    for gap in levels:
         gaps = [*(by_size[gap.norm, size] for size in sizes), *(gap for _ in level)]
         yield _format_row(
             f"{_escape_label(gap.norm)} vs.\\ {_escape_label(comparison.reference)}",
             [
-                _format_mean_in_latex(
-                    item.difference.paired, format_signed, comparison.rests_on_diverged(item)
-                )
+                _format_mean_in_latex(item, format_signed, comparison.rests_on_diverged(item))
                 for item in gaps
             ],
         )
@@ -77,7 +78,7 @@ def _format_auec(comparison: Comparison, norm: str) -> str:
     )
 
 
-def _format_mean_in_latex(mean: SeedMean, formatter: object, diverged: int = 0) -> str:
+def _format_mean_in_latex(mean: HasInterval, formatter: object, diverged: int = 0) -> str:
     """Return a mean with its half-width, and a dagger where trials diverged."""
     if np.isnan(mean.value):
         return "--"

@@ -15,7 +15,7 @@ from analysis.findings import Findings
 from analysis.formatting import format_p, format_ranges, join_words
 from analysis.reporting.looks_note import describe_looks
 from analysis.reporting.measure_table import build_measure_tables
-from analysis.reporting.methods import METHODS, UNVERIFIED_PAIRING_METHOD
+from analysis.reporting.methods import METHODS, TEST_METHODS, UNVERIFIED_PAIRING_METHOD
 from analysis.reporting.power_sentences import describe_power
 from analysis.reporting.published_table import build_published_tables
 from analysis.reporting.recorded_table import build_recorded_tables
@@ -35,6 +35,7 @@ from analysis.reporting.time_table import build_time_table, describe_missing_cur
 from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials, shorten_list
 from analysis.reporting.trial_differences import describe_trial_differences
 from analysis.schema import PresetInfo, Results
+from analysis.statistics.contrasts import ContrastTest
 from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.ranks import Ranks, rank_norms
 from analysis.statistics.statistics_or_sgd import separate_harm
@@ -100,20 +101,26 @@ def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage
             *describe_missing_curves(all_findings),
             *describe_looks(results),
         ),
-        methods=_select_methods(results),
+        methods=_select_methods(results, all_findings),
         protocol=_tabulate_protocol([item.settings for item in all_findings]),
         provenance=_tabulate_provenance(results),
         warnings=results.warnings,
     )
 
 
-def _select_methods(results: Results) -> tuple[tuple[str, str], ...]:
-    """Return the explanations that hold for the origin of the results."""
+def _select_methods(
+    results: Results, all_findings: Sequence[Findings]
+) -> tuple[tuple[str, str], ...]:
+    """Return the explanations that hold for the origin of the results and the tests used."""
+    tests = {item.comparison.test for item in all_findings if len(item.comparison.norms) > 1}
+    methods = list(METHODS)
+    place = [name for name, _ in methods].index("Claims")
+    methods[place:place] = [("Test", TEST_METHODS[test]) for test in ContrastTest if test in tests]
     if results.made_by_sweep:
-        return METHODS
+        return tuple(methods)
     return tuple(
         UNVERIFIED_PAIRING_METHOD if name == UNVERIFIED_PAIRING_METHOD[0] else (name, text)
-        for name, text in METHODS
+        for name, text in methods
     )
 
 
@@ -130,7 +137,7 @@ def _build_section(findings: Findings, suffix: str) -> ReportSection:
     if findings.by_top5:
         tables.append(build_top5_table(findings.by_top5))
     if len(comparison.norms) > 1:
-        tables.append(build_contrast_table(comparison))
+        tables.append(build_contrast_table(findings))
     tables += build_measure_tables(findings)
     further = (
         build_test_set_table(findings),

@@ -15,56 +15,73 @@ from analysis.formatting import (
 )
 from analysis.published import compute_published_gap
 from analysis.statistics.at_chance import is_uninformative
-from analysis.statistics.inference.family import Contrast
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.contrasts import ContrastTest
+from analysis.statistics.inference.family import Contrast, Measure, Verdict
 from analysis.statistics.inference.intervals import ALPHA
-from analysis.statistics.inference.power import compute_detectable_difference, compute_seeds_needed
+from analysis.statistics.inference.power import (
+    compute_seeds_needed,
+    estimate_detectable_difference,
+)
+
+_TEST_NAMES = {
+    ContrastTest.COMBINED: "combined over batch sizes",
+    ContrastTest.PAIRED: "paired by seed",
+    ContrastTest.UNPAIRED: "Welch's test, unpaired",
+}
 
 
 def describe_power(findings: Findings) -> list[str]:
     """Return sentences on the power of the declared contrasts and on the test set's own error."""
-    known = [
-        g
-        for g in findings.comparison.declared_contrasts
-        if not np.isnan(g.difference.paired.half_width)
-    ]
     lines = []
-    if known:
+    for measure in (Measure.LEVEL, Measure.ROBUSTNESS):
+        known = [
+            gap
+            for gap in findings.comparison.get_declared_contrasts(measure)
+            if not np.isnan(gap.half_width)
+        ]
         by_seeds: dict[int, list[Contrast]] = {}
         for gap in known:
-            by_seeds.setdefault(gap.difference.paired.num, []).append(gap)
+            by_seeds.setdefault(gap.num, []).append(gap)
         lines += [
-            _describe_detectable_difference(by_seeds[n], names=len(by_seeds) > 1)
-            for n in sorted(by_seeds)
+            _describe_detectable_difference(
+                findings.comparison, by_seeds[num], names=len(by_seeds) > 1
+            )
+            for num in sorted(by_seeds)
         ]
-        lines += _describe_published_power(findings, known)
+    levels = findings.comparison.get_declared_contrasts(Measure.LEVEL)
+    lines += _describe_published_power(
+        findings, [gap for gap in levels if not np.isnan(gap.half_width)]
+    )
     return [*lines, *(_describe_test_set_error(findings) or _describe_binomial_error(findings))]
 
 
-def _describe_detectable_difference(contrasts: list[Contrast], *, names: bool = False) -> str:
-    """Return a sentence on the smallest detectable difference of contrasts with one number of
-    seeds.
+def _describe_detectable_difference(
+    comparison: Comparison, contrasts: list[Contrast], *, names: bool = False
+) -> str:
+    """Return a sentence on the smallest detectable difference of contrasts of one measure.
 
-    `names` adds the norms of these contrasts.
+    All have one number of seeds; `names` adds the norms of these contrasts.
     """
-    family, seeds = contrasts[0].family_size, contrasts[0].difference.paired.num
+    family, seeds = contrasts[0].family_size, contrasts[0].num
     found = sorted(
-        compute_detectable_difference(seeds, alpha=ALPHA / family) * gap.difference.paired.sd
-        for gap in contrasts
+        (estimate_detectable_difference(gap.estimate, alpha=ALPHA / family) for gap in contrasts),
+        key=lambda item: item.value,
     )
     of = f" ({join_words([gap.norm for gap in contrasts])})" if names else ""
-    span = format_points(found[0])
-    if format_points(found[-1]) != span:
-        span = f"{span} to {format_points(found[-1])}"
-    alone = (
-        f"{format_number(compute_detectable_difference(seeds))} standard deviations of the "
-        "paired differences"
+    span = format_points(found[0].value)
+    if format_points(found[-1].value) != span:
+        span = f"{span} to {format_points(found[-1].value)}"
+    what = "AUEC" if contrasts[0].measure is Measure.LEVEL else "the rise to the smallest batch"
+    among = f" as the first of {family} by Holm" if family > 1 else ""
+    ends = (
+        f"{format_points(min(item.low for item in found))} to "
+        f"{format_points(max(item.high for item in found))}"
     )
-    strictest = format_number(compute_detectable_difference(seeds, alpha=ALPHA / family))
-    among = f" by itself, and {strictest} as the first of {family} by Holm" if family > 1 else ""
     return (
-        f"With {format_count(seeds, 'seed')}{of} a difference in AUEC must be {alone} to be "
-        "found four "
-        f"times in five{among}: here {span} points."
+        f"With {format_count(seeds, 'seed')}{of} a difference in {what} is found four times in "
+        f"five{among} from {span} points on ({_TEST_NAMES[comparison.test]}). The spread that this "
+        f"rests on is itself estimated: 95 % intervals of these figures reach from {ends}."
     )
 
 
@@ -78,7 +95,7 @@ def _describe_published_power(findings: Findings, contrasts: list[Contrast]) -> 
         )
         if printed:
             level = ALPHA / gap.family_size
-            needed = compute_seeds_needed(abs(printed), gap.difference.paired.sd, alpha=level)
+            needed = compute_seeds_needed(abs(printed), gap.estimate, alpha=level)
             many = "more than 1,000 seeds" if needed is None else format_count(needed, "seed")
             parts.append(f"{gap.norm} ({format_signed(printed)}) {many}")
     if not parts:
@@ -90,42 +107,43 @@ def _describe_published_power(findings: Findings, contrasts: list[Contrast]) -> 
 
 
 def describe_closest_call(findings: Findings) -> list[str]:
-    """Return a sentence on the seeds that would decide the closest open contrast.
+    """Return a sentence on the seeds that a sweep would need to decide the closest open contrast.
 
     The closest contrast has the smallest p among those shown to be neither different nor
     equivalent. Holm multiplies its p by the number of p values in the report that are no smaller. A
     norm at chance is left out.
     """
-    gaps = findings.comparison.declared_contrasts
     comparison = findings.comparison
     if comparison.diverges_in_part(comparison.reference):
         return []
     undecided = [
         gap
-        for gap in gaps
-        if gap.p_adjusted >= ALPHA
-        and not findings.is_equivalent(gap)
+        for gap in comparison.declared_contrasts
+        if gap.is_tested
+        and findings.decide(gap) is Verdict.UNDECIDED
         and not comparison.diverges_in_part(gap.norm)
         and not is_uninformative(comparison, gap.norm)
     ]
     if not undecided:
         return []
-    closest = min(undecided, key=lambda gap: gap.difference.p)
+    closest = min(undecided, key=lambda gap: gap.estimate.p)
     report = comparison.report or [comparison]
-    family = sum(p >= closest.difference.p for item in report for p in item.declared_p)
-    paired = closest.difference.paired
-    needed = compute_seeds_needed(abs(paired.value), paired.sd, alpha=ALPHA / family)
-    more = (
-        "more than 1,000 seeds would be needed to show it"
-        if needed is None
-        else f"{format_count(max(1, needed - paired.num), 'more seed')} "
-        "would show it four times in five"
+    family = sum(
+        gap.estimate.p >= closest.estimate.p for item in report for gap in item.declared_contrasts
     )
+    needed = compute_seeds_needed(abs(closest.value), closest.estimate, alpha=ALPHA / family)
+    planned = (
+        "even 1,000 seeds would not show it four times in five"
+        if needed is None
+        else f"a new sweep would show it four times in five with {format_count(needed, 'seed')}, "
+        "planned from the start"
+    )
+    what = "level" if closest.measure is Measure.LEVEL else "robustness"
     return [
-        f"The closest call is {closest.norm}: were its difference of "
-        f"{format_signed(paired.value, choose_digits(paired))} points the true one, and the "
-        "spread as seen, "
-        f"{more}."
+        f"The closest call is {closest.norm} ({what}): were its difference of "
+        f"{format_signed(closest.value, choose_digits(closest))} points the true one, and the "
+        f"spread as seen, {planned}. Seeds added to this sweep because of this report would not "
+        "keep its 5 % of false claims."
     ]
 
 

@@ -24,7 +24,7 @@ from analysis.reporting.trial_coverage import describe_coverage, list_missing_tr
 from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ALPHA
-from analysis.statistics.inference.power import compute_detectable_difference
+from analysis.statistics.inference.power import estimate_detectable_difference
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 
@@ -47,7 +47,6 @@ def format_report_json(results: Results, all_findings: Sequence[Findings]) -> st
 def _collect_comparison(findings: Findings) -> dict[str, Any]:
     """Return the numbers of one comparison."""
     comparison = findings.comparison
-    gaps = comparison.declared_contrasts
     return {
         "label": comparison.label,
         "reference": comparison.reference,
@@ -60,19 +59,11 @@ def _collect_comparison(findings: Findings) -> dict[str, Any]:
         "coverage": describe_coverage(comparison),
         "missing": list_missing_trials(comparison),
         "power": describe_power(findings),
-        "smallest_detectable_sd": {
-            gap.norm: compute_detectable_difference(gap.difference.paired.num) for gap in gaps
-        },
-        "smallest_detectable_sd_holm": {
-            gap.norm: compute_detectable_difference(
-                gap.difference.paired.num, alpha=ALPHA / gap.family_size
-            )
-            for gap in gaps
-            if gap.family_size
-        },
-        "p_equivalence_holm": findings.equivalence_p,
+        "test": str(comparison.test),
+        "seeding": comparison.seeding,
+        "verdicts": _list_verdicts(findings),
         "errors": tabulate_cell_errors(comparison),
-        "gaps": tabulate_contrasts(comparison),
+        "gaps": tabulate_contrasts(findings),
         "measures": tabulate_norm_measures(findings),
         "times_to_threshold": tabulate_times(findings),
         **_collect_recorded(findings),
@@ -80,6 +71,30 @@ def _collect_comparison(findings: Findings) -> dict[str, Any]:
         "published": tabulate_published(findings),
         "settings": findings.settings,
     }
+
+
+def _list_verdicts(findings: Findings) -> list[dict[str, Any]]:
+    """Return the verdict on each declared contrast, and the difference that would be found."""
+    rows = []
+    for gap in findings.comparison.declared_contrasts:
+        level = ALPHA / max(gap.family_size, 1)
+        found = estimate_detectable_difference(gap.estimate, alpha=level)
+        rows.append(
+            {
+                "norm": gap.norm,
+                "measure": str(gap.measure),
+                "verdict": str(findings.decide(gap)),
+                "crosses": gap.norm in findings.crossings,
+                "low": gap.low,
+                "high": gap.high,
+                "interval_level": 1 - gap.interval_alpha,
+                "family_size": gap.family_size,
+                "smallest_detectable": found.value,
+                "smallest_detectable_low_95": found.low,
+                "smallest_detectable_high_95": found.high,
+            }
+        )
+    return rows
 
 
 def _collect_recorded(findings: Findings) -> dict[str, pd.DataFrame]:

@@ -47,12 +47,10 @@ def _describe_reversal(reversal: SignReversal, *, several: bool) -> str:
 
 def _describe_contrast_at_level(level: str, contrast: Contrast) -> str:
     """Return words on the contrast at one level."""
-    paired = contrast.difference.paired
-    if np.isnan(paired.value):
+    if np.isnan(contrast.value):
         return f"unknown at {level}"
-    side = "higher" if paired.value > 0 else "lower"
+    side = "higher" if contrast.value > 0 else "lower"
     verdict = ", not distinguishable" if contrast.p_adjusted >= ALPHA else ""
     verdict = ", not tested" if np.isnan(contrast.p_adjusted) else verdict
-    return (
-        f"{side} at {level} ({format_signed(paired.value, choose_digits(paired))} points{verdict})"
-    )
+    value = format_signed(contrast.value, choose_digits(contrast))
+    return f"{side} at {level} ({value} points{verdict})"

@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.formatting import format_contrast_interval, format_count, format_number, format_signed
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.contrasts import build_seed_contrast
 from analysis.statistics.inference.differences import Difference, compute_difference
 from analysis.statistics.inference.family import Contrast, adjust_family
 
@@ -25,7 +26,9 @@ def describe_single_norm(comparison: Comparison) -> list[str]:
     if not found:
         return [f"{level}, and there is nothing to compare it with."]
     beside = [rise.p for item in comparison.others for rise in _compute_rises(item).values()]
-    rises = adjust_family([(norm, size) for size in found], list(found.values()), beside)
+    rises = adjust_family(
+        [build_seed_contrast(norm, size, rise) for size, rise in found.items()], beside
+    )
     return [f"{level}.", *(_describe_rise_over_largest(gap, largest) for gap in rises)]
 
 
@@ -41,24 +44,23 @@ def _compute_rises(comparison: Comparison) -> dict[int, Difference]:
 
 def _describe_rise_over_largest(contrast: Contrast, largest: int) -> str:
     """Return a sentence on the rise at one batch size."""
-    paired = contrast.difference.paired
     at = f"at batch size {contrast.batch_size}"
-    if np.isnan(paired.value):
+    if np.isnan(contrast.value):
         return f"No seed has ended both {at} and at {largest}."
-    if np.isnan(paired.half_width):
+    if np.isnan(contrast.half_width):
         return (
-            f"{at.capitalize()} it is {format_signed(paired.value)} points from that "
-            f"({format_count(paired.num, 'seed')}, no interval)."
+            f"{at.capitalize()} it is {format_signed(contrast.value)} points from that "
+            f"({format_count(contrast.num, 'seed')}, no interval)."
         )
     if contrast.is_significant:
-        side = "higher" if paired.value > 0 else "lower"
+        side = "higher" if contrast.value > 0 else "lower"
         return (
-            f"{at.capitalize()} it is {format_number(abs(paired.value))} points {side} "
+            f"{at.capitalize()} it is {format_number(abs(contrast.value))} points {side} "
             f"({format_contrast_interval(contrast)})."
         )
     return (
         f"{at.capitalize()} it is not distinguishable from that with "
-        f"{format_count(paired.num, 'seed')}: the difference is "
-        f"{format_signed(paired.value)} points "
+        f"{format_count(contrast.num, 'seed')}: the difference is "
+        f"{format_signed(contrast.value)} points "
         f"({format_contrast_interval(contrast)})."
     )

@@ -8,12 +8,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import choose_digits, format_number, format_p, format_signed
+from analysis.formatting import (
+    HasInterval,
+    choose_digits,
+    format_number,
+    format_p,
+    format_signed,
+)
 from analysis.statistics.at_chance import are_both_at_chance
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.contrasts import compute_sign_flip_p
 from analysis.statistics.inference.family import Contrast
-from analysis.statistics.inference.intervals import SeedMean
+from analysis.statistics.inference.intervals import ALPHA
 
 
 @dataclass(frozen=True)
@@ -69,20 +76,29 @@ def tabulate_top5_errors(findings: Findings) -> pd.DataFrame:
     return tabulate_cell_errors(findings.by_top5) if findings.by_top5 else pd.DataFrame()
 
 
-def tabulate_contrasts(comparison: Comparison) -> pd.DataFrame:
-    """Return differences from the reference, points: AUEC first (`batch_size` empty)."""
+def tabulate_contrasts(findings: Findings) -> pd.DataFrame:
+    """Return differences from the reference, points: the declared ones first.
+
+    `half_width_95` is that of a contrast by itself, `half_width_simultaneous` that of the interval
+    that agrees with Holm's verdict.
+    """
+    comparison = findings.comparison
     return pd.DataFrame.from_records(
         [
             {
                 "norm": gap.norm,
                 "reference": comparison.reference,
-                "measure": "auec" if gap.batch_size is None else "error",
+                "measure": str(gap.measure),
                 "batch_size": "" if gap.batch_size is None else gap.batch_size,
-                "difference": gap.difference.paired.value,
-                "half_width_95": gap.difference.paired.half_width,
-                "seeds": gap.difference.paired.num,
-                "p": gap.difference.p,
+                "difference": gap.value,
+                "half_width_95": gap.estimate.half_width(ALPHA),
+                "half_width_simultaneous": gap.half_width,
+                "df": gap.estimate.df,
+                "seeds": gap.num,
+                "p": gap.estimate.p,
                 "p_holm": gap.p_adjusted,
+                "verdict": str(findings.decide(gap)) if gap.is_tested else "",
+                "p_sign_flip": compute_sign_flip_p(comparison, gap),
                 "pairing_correlation": gap.difference.correlation,
                 "welch_half_width_95": gap.difference.welch.half_width,
                 "welch_p": gap.difference.welch_p,
@@ -157,21 +173,24 @@ def _build_error_cell(cell: Cell | None, best: bool, asked: bool, absence_note: 
     )
 
 
-def format_half_width(mean: SeedMean) -> str:
+def format_half_width(mean: HasInterval) -> str:
     """Return half an interval's width; empty where there is no interval."""
     return "" if np.isnan(mean.half_width) else format_number(mean.half_width, choose_digits(mean))
 
 
-def build_contrast_table(comparison: Comparison) -> PageTable:
+def build_contrast_table(findings: Findings) -> PageTable:
     """Return the page table of differences from the reference."""
+    comparison = findings.comparison
     sizes = comparison.batch_sizes
     title = f"Gap to {comparison.reference}"
+    how = "unpaired" if comparison.is_unpaired else "paired by seed"
     notes = (
-        f"Error minus {comparison.reference}'s, percentage points, paired by seed: above 0 is "
-        "worse. After ± half the width of the 95 % t interval; below, the p adjusted by Holm. "
-        "Bold: adjusted p below 0.05.",
-        "AUEC, the error averaged over batch sizes on the log axis, is the declared comparison "
-        "and its own family; the single batch sizes are exploratory, adjusted together.",
+        f"Error minus {comparison.reference}'s, percentage points, {how}: above 0 is "
+        "worse. After ± half the width of the simultaneous 95 % interval, which leaves out 0 "
+        "exactly where the p below it, adjusted by Holm, is below 0.05 (bold).",
+        "AUEC, the error averaged over batch sizes on the log axis (level), and D, the rise from "
+        "the largest batch to the smallest (robustness), are the declared comparisons and one "
+        "family; the single batch sizes are exploratory, paired by seed and adjusted together.",
     )
     marks = ("†: trials behind it diverged, counted at chance error.",) * any(
         comparison.rests_on_diverged(gap)
@@ -183,34 +202,31 @@ def build_contrast_table(comparison: Comparison) -> PageTable:
             for gap in comparison.declared_contrasts
         )
         return PageTable(title, ("norm", str(sizes[0])), single, (*notes[:1], *marks))
-    by_size = {(gap.norm, gap.batch_size): gap for gap in comparison.cell_contrasts}
+    by_norm: dict[str, list[Contrast]] = {norm: [] for norm in comparison.distinct_norms[1:]}
+    for gap in (*comparison.declared_contrasts, *comparison.cell_contrasts):
+        by_norm[gap.norm].append(gap)
     rows = tuple(
-        (
-            gap.norm,
-            tuple(
-                _build_contrast_cell(item, comparison)
-                for item in (gap, *(by_size[gap.norm, size] for size in sizes))
-            ),
-        )
-        for gap in comparison.declared_contrasts
+        (norm, tuple(_build_contrast_cell(gap, comparison) for gap in gaps))
+        for norm, gaps in by_norm.items()
     )
-    return PageTable(title, ("norm", "AUEC", *map(str, sizes)), rows, (*notes, *marks))
+    declared = ["AUEC", *(["D"] if len(comparison.common_batch_sizes) > 1 else [])]
+    return PageTable(title, ("norm", *declared, *map(str, sizes)), rows, (*notes, *marks))
 
 
 def _build_contrast_cell(contrast: Contrast, comparison: Comparison) -> TableCell:
     """Return the table cell of a contrast."""
-    paired = contrast.difference.paired
-    if np.isnan(paired.value):
+    if np.isnan(contrast.value):
         return TableCell("–")
-    p = format_p(contrast.p_adjusted)
-    note = f"p {p}" if p != "–" else f"n = {paired.num}"
+    note = f"p {format_p(contrast.p_adjusted)}" if contrast.is_tested else f"n = {contrast.num}"
     if are_both_at_chance(comparison, contrast):
-        return TableCell(format_signed(paired.value, choose_digits(paired)), note="both at chance")
+        return TableCell(
+            format_signed(contrast.value, choose_digits(contrast)), note="both at chance"
+        )
     lost = comparison.rests_on_diverged(contrast)
     note += "\n† diverged" if lost else ""
     return TableCell(
-        format_signed(paired.value),
-        format_half_width(paired),
+        format_signed(contrast.value),
+        format_half_width(contrast),
         note,
         contrast.is_significant,
         diverged=lost,

@@ -49,9 +49,7 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
         "tables/errors.csv": _format_joined_csv(
             all_findings, lambda item: tabulate_cell_errors(item.comparison)
         ),
-        "tables/gaps.csv": _format_joined_csv(
-            all_findings, lambda item: tabulate_contrasts(item.comparison)
-        ),
+        "tables/gaps.csv": _format_joined_csv(all_findings, tabulate_contrasts),
         "tables/measures.csv": _format_joined_csv(all_findings, tabulate_norm_measures),
         "tables/trials.csv": results.trials.to_csv(index=False, lineterminator="\n"),
         "tables/errors.tex": format_latex(compared),

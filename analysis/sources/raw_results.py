@@ -17,6 +17,7 @@ from analysis.schema import (
     EPOCH_COLUMNS,
     EXPECTED_COLUMNS,
     METRIC_COLUMNS,
+    PER_SEED,
     REQUESTED_COLUMNS,
     TRIAL_COLUMNS,
     PresetInfo,
@@ -91,6 +92,7 @@ def build_results(raw: RawResults, settings_filter: Mapping[str, str] | None = N
         _SORT, ignore_index=True
     )
     settings = _tabulate_settings(raw, list(trials["trial_id"]))
+    trials = _fill_seeding(trials, settings)
     if raw.made_by_sweep:
         trials = _unify_presets(trials, settings)
     if settings_filter:
@@ -122,6 +124,17 @@ def build_results(raw: RawResults, settings_filter: Mapping[str, str] | None = N
         looks=raw.looks,
         presets=_explain_presets(raw, set(trials["edition"]) - {""}),
     )
+
+
+def _fill_seeding(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+    """Return `trials` with `seeding` from the trials' settings where it is empty, else per_seed.
+
+    Trials of older versions have no such setting: their streams depend on the seed alone.
+    """
+    stated = trials["seeding"]
+    if "seeding" in settings:
+        stated = stated.where(stated != "", settings["seeding"].to_numpy())
+    return trials.assign(seeding=stated.where(stated != "", PER_SEED))
 
 
 def _unify_presets(trials: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:

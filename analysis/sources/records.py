@@ -128,6 +128,7 @@ def _add_record(
             "code_version": provenance.get("code_version"),
             "source_digest": (record.get("attempts") or [{}])[-1].get("source"),
             "weights_digest": record.get("weights_digest"),
+            "driver": _list_drivers(record.get("attempts") or []),
             "device": provenance.get("device"),
             "host": provenance.get("host"),
             **_get_times(record),
@@ -161,6 +162,11 @@ def _get_times(record: dict[str, Any]) -> dict[str, str]:
         "started": format_utc(started),
         "ended": format_utc(ended) if record.get("outcome") else "",
     }
+
+
+def _list_drivers(attempts: list[dict[str, Any]]) -> str:
+    """Return the identities of the runs of the program that the attempts belong to, in order."""
+    return " ".join(dict.fromkeys(str(item["driver"]) for item in attempts if item.get("driver")))
 
 
 def _to_text(value: object) -> str | None:

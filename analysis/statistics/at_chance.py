@@ -108,6 +108,6 @@ def is_uninformative(comparison: Comparison, norm: str) -> bool:
 
 def are_both_at_chance(comparison: Comparison, contrast: Contrast) -> bool:
     """Return whether both norms of a contrast are at chance in all of its cells."""
-    sizes = comparison.common_batch_sizes if contrast.batch_size is None else (contrast.batch_size,)
+    sizes = comparison.list_contrast_sizes(contrast)
     pair = (contrast.norm, comparison.reference)
     return all((norm, size) in comparison.at_chance for norm in pair for size in sizes)

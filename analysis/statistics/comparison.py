@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -10,7 +10,14 @@ from functools import cached_property
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.schema import STRATUM_COLUMNS, Results, UntrainedCells, order_norms, score_trials
+from analysis.schema import (
+    PER_SEED,
+    STRATUM_COLUMNS,
+    Results,
+    UntrainedCells,
+    order_norms,
+    score_trials,
+)
 from analysis.statistics.at_chance import CellKeys, mark_at_chance, select_cells
 from analysis.statistics.best_norms import (
     BestNorm,
@@ -19,10 +26,15 @@ from analysis.statistics.best_norms import (
     find_best_norms,
 )
 from analysis.statistics.cell import Cell
+from analysis.statistics.contrasts import (
+    ContrastTest,
+    choose_test,
+    estimate_cell_contrasts,
+    estimate_declared_contrasts,
+)
 from analysis.statistics.expected_trials import cross_trials, select_expected
 from analysis.statistics.identical_networks import find_identical_networks
-from analysis.statistics.inference.differences import Difference, compute_difference
-from analysis.statistics.inference.family import Contrast, adjust_family
+from analysis.statistics.inference.family import Contrast, Measure, adjust_family
 from analysis.statistics.inference.intervals import estimate_mean
 from analysis.statistics.robustness import compute_auec, tabulate_norm_errors
 from analysis.statistics.strata import format_stratum, get_variant_sort_key
@@ -34,7 +46,8 @@ class Comparison:
 
     Attributes: label: data set, network and variant, for readers. norms: labels, the reference
     first. batch_sizes: from large to small. expected: trials of the grid; without one (`has_grid`
-    is false), every norm at every batch size with the norm's own seeds. report: all comparisons of
+    is false), every norm at every batch size with the norm's own seeds. seeding: what a trial's
+    random streams depend on, `per_seed` or `per_cell`. report: all comparisons of
     the report, including this one, whose p values are adjusted together; empty where this one is
     alone.
 
@@ -50,6 +63,7 @@ class Comparison:
     has_grid: bool = True
     made_by_sweep: bool = True
     untrained: tuple[UntrainedCells, ...] = ()
+    seeding: str = PER_SEED
     report: list[Comparison] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -127,7 +141,15 @@ class Comparison:
 
     def rests_on_diverged(self, gap: Contrast) -> bool:
         """Return whether trials of the norm or of the reference behind the contrast diverged."""
-        return any(self.count_diverged(n, gap.batch_size) for n in (gap.norm, self.reference))
+        sizes = self.list_contrast_sizes(gap)
+        return any(self.count_diverged(n, b) for n in (gap.norm, self.reference) for b in sizes)
+
+    def list_contrast_sizes(self, gap: Contrast) -> tuple[int, ...]:
+        """Return the batch sizes of a contrast's cells, from large to small."""
+        if gap.batch_size is not None:
+            return (gap.batch_size,)
+        sizes = self.common_batch_sizes
+        return sizes if gap.measure is Measure.LEVEL else (sizes[0], sizes[-1])
 
     @cached_property
     def _diverged(self) -> dict[tuple[str, int], frozenset[int]]:
@@ -149,56 +171,48 @@ class Comparison:
         return {norm: compute_auec(table).dropna() for norm, table in tables.items()}
 
     @cached_property
-    def declared_contrasts(self) -> tuple[Contrast, ...]:
-        """Differences in AUEC from the reference: the declared family, adjusted by Holm.
-
-        Norms that are one network are included once, and never that of the reference.
-        """
-        keys = [(norm, None) for norm in self.distinct_norms[1:]]
-        return adjust_family(
-            keys, self._declared_differences, [p for item in self.others for p in item.declared_p]
-        )
-
-    @cached_property
-    def _declared_differences(self) -> list[Difference]:
-        """Differences in AUEC from the reference, in the order of the norms."""
-        first = self.auec[self.reference]
-        return [compute_difference(self.auec[norm], first) for norm in self.distinct_norms[1:]]
+    def test(self) -> ContrastTest:
+        """The test of the declared contrasts, chosen by the design."""
+        return choose_test(self)
 
     @property
     def is_unpaired(self) -> bool:
         """Whether no norm has a seed with every batch size in common with the reference."""
-        return all(found.paired.num == 0 for found in self._declared_differences)
+        return self.test is ContrastTest.UNPAIRED
 
-    @property
-    def declared_p(self) -> list[float]:
-        """Unadjusted p of each declared contrast: Welch's where nothing can be paired."""
-        return [
-            found.welch_p if self.is_unpaired else found.p for found in self._declared_differences
-        ]
+    @cached_property
+    def declared_contrasts(self) -> tuple[Contrast, ...]:
+        """The declared family, adjusted by Holm: level and robustness against the reference.
+
+        By norm, the level first; the family is that of the whole report.
+        """
+        return self._adjust(lambda item: item._unadjusted_declared)
 
     @cached_property
     def cell_contrasts(self) -> tuple[Contrast, ...]:
         """Differences from the reference at each batch size: exploratory, adjusted by Holm
         together.
         """
-        beside = [found.p for item in self.others for found in item._cell_differences.values()]
-        return adjust_family(
-            list(self._cell_differences), list(self._cell_differences.values()), beside
-        )
+        return self._adjust(lambda item: item._unadjusted_cells)
+
+    def _adjust(self, select: Callable[[Comparison], list[Contrast]]) -> tuple[Contrast, ...]:
+        """Return the contrasts that `select` gives, adjusted with those of the whole report."""
+        beside = [gap.estimate.p for item in self.others for gap in select(item)]
+        return adjust_family(select(self), beside)
 
     @cached_property
-    def _cell_differences(self) -> dict[tuple[str, int | None], Difference]:
-        """Differences from the reference by norm and batch size."""
-        columns = {size: self.get_errors(size) for size in self.batch_sizes}
-        empty = pd.Series(dtype=float)
-        return {
-            (norm, size): compute_difference(
-                columns[size].get(norm, empty), columns[size].get(self.reference, empty)
-            )
-            for norm in self.distinct_norms[1:]
-            for size in self.batch_sizes
-        }
+    def _unadjusted_declared(self) -> list[Contrast]:
+        """The declared contrasts before Holm's adjustment."""
+        return estimate_declared_contrasts(self)
+
+    @cached_property
+    def _unadjusted_cells(self) -> list[Contrast]:
+        """The contrasts at single batch sizes before Holm's adjustment."""
+        return estimate_cell_contrasts(self)
+
+    def get_declared_contrasts(self, measure: Measure) -> tuple[Contrast, ...]:
+        """Return the declared contrasts of one measure, by norm."""
+        return tuple(gap for gap in self.declared_contrasts if gap.measure is measure)
 
     def get_errors(self, batch_size: int) -> dict[str, pd.Series[float]]:
         """Return errors (percent) at a batch size, indexed by seed, by norm."""
@@ -224,7 +238,8 @@ class Comparison:
         """The norm with the lowest mean, by batch size (None: AUEC)."""
         # AUEC is the declared measure; the single batch sizes are exploratory, and one family.
         found: dict[int | None, BestNorm | None] = {}
-        for place, gaps in enumerate((self.declared_contrasts, self.cell_contrasts)):
+        levels = self.get_declared_contrasts(Measure.LEVEL)
+        for place, gaps in enumerate((levels, self.cell_contrasts)):
             beside = [p for item in self.others for p in item._other_pairs_p[place]]
             columns = self._value_columns[place]
             found |= find_best_norms(columns, self.reference, _index_adjusted_p(gaps), beside)
@@ -269,7 +284,8 @@ def _index_adjusted_p(contrasts: Sequence[Contrast]) -> dict[tuple[str, int | No
 def build_comparisons(results: Results, reference: str | None = None) -> tuple[Comparison, ...]:
     """Return one comparison for each data set, network and variant; nothing is averaged over them.
 
-    The claims of all of them are one family.
+    Trials whose random streams depend on the seed alone are never compared with those whose
+    streams depend on (seed, batch size). The claims of all comparisons are one family.
 
     Args:
         results: the trials.
@@ -303,7 +319,7 @@ def build_comparisons(results: Results, reference: str | None = None) -> tuple[C
 
 
 def _get_sort_key(trials: pd.DataFrame) -> tuple[object, ...]:
-    """Return the sort key of a stratum: data set, preset, network, levels of its factors."""
+    """Return the sort key of a stratum: data set, preset, network, seeding, levels of factors."""
     *first, variant = (str(trials[name].iloc[0]) for name in STRATUM_COLUMNS)
     return (*first, get_variant_sort_key(variant))
 
@@ -312,6 +328,8 @@ def _build_comparison(
     results: Results, stratum_trials: pd.DataFrame, order: Sequence[str]
 ) -> Comparison:
     """Return the comparison of one stratum's trials."""
+    first = {key: str(stratum_trials[key].iloc[0]) for key in STRATUM_COLUMNS}
+    seedings = set(results.trials["seeding"])
     asked = (
         select_expected(results.expected, stratum_trials)
         if results.has_grid
@@ -319,7 +337,8 @@ def _build_comparison(
     )
     present = set(asked["norm"])
     return Comparison(
-        label=format_stratum({key: str(stratum_trials[key].iloc[0]) for key in STRATUM_COLUMNS}),
+        label=format_stratum(first if len(seedings) > 1 else first | {"seeding": ""}),
+        seeding=first["seeding"],
         norms=tuple(norm for norm in order if norm in present),
         batch_sizes=tuple(sorted((int(b) for b in set(asked["batch_size"])), reverse=True)),
         trials=stratum_trials,
@@ -330,7 +349,6 @@ def _build_comparison(
         untrained=tuple(
             item
             for item in results.untrained
-            if item.variant == stratum_trials["variant"].iloc[0]
-            and item.sweep in set(stratum_trials["sweep"])
+            if item.variant == first["variant"] and item.sweep in set(stratum_trials["sweep"])
         ),
     )

@@ -11,9 +11,9 @@ import numpy as np
 from analysis.schema import STRATUM_COLUMNS
 from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.family import Contrast
+from analysis.statistics.inference.family import Contrast, Measure
 from analysis.statistics.inference.intervals import ALPHA, ROUNDING_TOLERANCE
-from analysis.statistics.strata import parse_levels
+from analysis.statistics.strata import format_names, parse_levels
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SignReversal:
     @property
     def is_significant(self) -> bool:
         """Whether both signs are significant, after Holm over the whole report."""
-        signs = {np.sign(g.difference.paired.value) for _, g in self.contrasts if g.is_significant}
+        signs = {np.sign(g.value) for _, g in self.contrasts if g.is_significant}
         return len(signs) == 2
 
 
@@ -44,6 +44,7 @@ def find_sign_reversals(comparisons: Sequence[Comparison]) -> tuple[SignReversal
     differ as often as not.
     """
     result = []
+    seedings = {item.seeding for item in comparisons}
     for names, members in groupby(comparisons, key=_get_data):
         group = list(members)
         factors = _list_varying_factors(group)
@@ -51,11 +52,11 @@ def find_sign_reversals(comparisons: Sequence[Comparison]) -> tuple[SignReversal
             gaps = tuple(
                 (_describe_level(item, factors), gap)
                 for item in group
-                for gap in item.declared_contrasts
+                for gap in item.get_declared_contrasts(Measure.LEVEL)
                 if gap.norm == norm and not is_uninformative(item, norm)
             )
             if _is_reversed([gap for _, gap in gaps]):
-                data = ", ".join(filter(None, names))
+                data = format_names(names, with_seeding=len(seedings) > 1)
                 result.append(
                     SignReversal(norm, group[0].reference, " and ".join(factors), data, gaps)
                 )
@@ -64,7 +65,7 @@ def find_sign_reversals(comparisons: Sequence[Comparison]) -> tuple[SignReversal
 
 def _is_reversed(contrasts: Sequence[Contrast]) -> bool:
     """Return whether the contrasts have both signs and are not all without significance."""
-    values = [gap.difference.paired.value for gap in contrasts]
+    values = [gap.value for gap in contrasts]
     has_both_signs = any(v > ROUNDING_TOLERANCE for v in values) and any(
         v < -ROUNDING_TOLERANCE for v in values
     )
@@ -72,7 +73,7 @@ def _is_reversed(contrasts: Sequence[Contrast]) -> bool:
 
 
 def _get_data(comparison: Comparison) -> tuple[str, ...]:
-    """Return the data set, preset and network of a comparison."""
+    """Return the data set, preset, network and seeding of a comparison."""
     first = comparison.trials.iloc[0]
     return tuple(str(first[name]) for name in STRATUM_COLUMNS if name != "variant")
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.schema import STRATUM_COLUMNS
+from analysis.schema import PER_CELL, STRATUM_COLUMNS
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.differences import compute_difference
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import compute_degradation, tabulate_norm_errors
-from analysis.statistics.strata import parse_levels
+from analysis.statistics.strata import format_names, parse_levels
 
 OPTIMIZER_STEP_FACTOR = "train.optimizer_batch_size"
 
@@ -81,7 +81,7 @@ def _split_off_step(comparison: Comparison) -> tuple[str, str]:
     levels = parse_levels(variant)
     level = levels.pop(OPTIMIZER_STEP_FACTOR, "")
     further = [f"{name}={value}" if name else value for name, value in levels.items()]
-    return ", ".join(part for part in (*names, *further) if part), level
+    return format_names((*names, *further), with_seeding=first["seeding"] == PER_CELL), level
 
 
 def _build_separated_harm(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from analysis.schema import PER_CELL, PER_SEED, SEEDINGS
+
+SEEDING_LABELS = {PER_SEED: "streams by seed", PER_CELL: "streams by seed and batch size"}
 _UPDATES = re.compile(r"train\.optimizer_batch_size=(\d+|null)")
 
 
@@ -16,12 +19,22 @@ def shorten_preset(preset_text: str) -> str:
 
 
 def format_stratum(stratum: Mapping[str, str]) -> str:
-    """Return a stratum's label for readers: its data set, model and further factors."""
+    """Return a stratum's label for readers: its data set, model, seeding and further factors.
+
+    `seeding` is empty or absent where all trials of a report have the same one.
+    """
     data = " ".join(
         part for part in (stratum["dataset"], shorten_preset(stratum["edition"])) if part
     )
     variant = _UPDATES.sub(_describe_optimizer_step, stratum["variant"])
-    return ", ".join(part for part in (data, stratum["model"], variant) if part)
+    seeding = SEEDING_LABELS.get(stratum.get("seeding", ""), "")
+    return ", ".join(part for part in (data, stratum["model"], seeding, variant) if part)
+
+
+def format_names(names: Sequence[str], *, with_seeding: bool) -> str:
+    """Return the parts of a stratum's name in one text, that of its seeding where asked for."""
+    kept = [name for name in names if name and (with_seeding or name not in SEEDINGS)]
+    return ", ".join(SEEDING_LABELS.get(name, name) for name in kept)
 
 
 def _describe_optimizer_step(match: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from analysis.statistics.inference.differences import Difference, compute_differ
 from analysis.statistics.inference.family import adjust_holm
 from analysis.statistics.inference.intervals import ALPHA, MIN_SEEDS, SeedMean, compute_t_test_p
 from analysis.statistics.robustness import compute_auec, tabulate_norm_errors
+from analysis.statistics.strata import SEEDING_LABELS
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class SweepChanges:
         label: data set, network and variant.
         changes: the changes, AUEC first.
         unmatched: cells and seeds that only one sweep has, in words.
-        mismatch: words on data sets, networks or variants that differ; empty where they agree.
+        mismatch: words on data sets, networks, streams or variants that
+            differ; empty where they agree.
         shared_sizes: batch sizes that AUEC is taken over, where those of the sweeps differ.
         family_size: number of declared changes, of all comparisons, adjusted together.
     """
@@ -128,7 +130,11 @@ def _compare_pair(before: Comparison, after: Comparison) -> SweepChanges:
     shared = [key for key in values[0] if key in values[1]]
     if not shared:
         raise AnalysisError("the two have no norm at a common batch size with a result")
-    found = [_choose_difference(values[1][key], values[0][key]) for key in shared]
+    is_same_design = before.seeding == after.seeding
+    found = [
+        _choose_difference(values[1][key], values[0][key], can_pair=is_same_design)
+        for key in shared
+    ]
     ended = [
         _summarize_sides(key, [side[key] for side in values], (before, after), sizes, paired=paired)
         for key, (_, paired, _) in zip(shared, found, strict=True)
@@ -148,11 +154,20 @@ def _compare_pair(before: Comparison, after: Comparison) -> SweepChanges:
             ),
             *_describe_unmatched_cells(values[0], values[1]),
         ),
-        mismatch=""
-        if before.label == after.label
-        else f"before is {before.label or 'unnamed'}, after is {after.label or 'unnamed'}",
+        mismatch=_describe_mismatch(before, after),
         shared_sizes=() if own[0] == own[1] else sizes,
     )
+
+
+def _describe_mismatch(before: Comparison, after: Comparison) -> str:
+    """Return words on data, network or random streams that differ; empty where none does."""
+    first, second = (item.label or "unnamed" for item in (before, after))
+    if before.seeding != after.seeding:
+        first, second = (
+            f"{name} with {SEEDING_LABELS[item.seeding]}"
+            for name, item in ((first, before), (second, after))
+        )
+    return "" if first == second else f"before is {first}, after is {second}"
 
 
 def _summarize_sides(
@@ -195,10 +210,15 @@ def _collect_values(
 
 
 def _choose_difference(
-    after: pd.Series[float], before: pd.Series[float]
+    after: pd.Series[float], before: pd.Series[float], *, can_pair: bool
 ) -> tuple[SeedMean, bool, float]:
-    """Return the difference, whether it is paired, and its p: paired with three seeds or more."""
+    """Return the difference, whether it is paired, and its p: paired with three seeds or more.
+
+    Nothing is paired where the random streams of the two depend on different things.
+    """
     found: Difference = compute_difference(after, before)
+    if not can_pair:
+        return found.welch, False, found.welch_p
     if found.paired.num >= MIN_SEEDS or np.isnan(found.welch.half_width):
         return found.paired, True, compute_t_test_p(found.paired)
     return found.welch, False, found.welch_p

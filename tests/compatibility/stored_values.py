@@ -27,7 +27,6 @@ OF_THE_MACHINE = ("records", "slots", "left_s", "occupations", "saved_side_by_si
 # An epoch's values that are the same wherever the bits are.
 RESULTS = ("train_loss", "train_error", "test_loss", "test_error", "best_test_error", "num_updates")
 LINK = re.compile(r"/experiments/\d+/runs(/[0-9a-f]{32})?")
-REPORT_TEXTS = ("*.md", "manifest.json", "tables/*")
 
 
 def read_plan(printed: str) -> Json:
@@ -102,15 +101,6 @@ def _share(runs: dict[str, Json]) -> Json:
     return {"of every run": shared, "runs": runs}
 
 
-def read_report_texts(report: Path) -> dict[str, str]:
-    """Return a report's Markdown, tables and manifest, which hashes all files, by path."""
-    return {
-        path.relative_to(report).as_posix(): path.read_text(encoding="utf-8")
-        for pattern in REPORT_TEXTS
-        for path in sorted(report.glob(pattern))
-    }
-
-
 def read_results(trials: Path) -> Json:
     """Return trial id -> hashes of its weights and files, and the results of each epoch.
 
@@ -131,7 +121,7 @@ def read_results(trials: Path) -> Json:
 
 
 def describe_machine() -> Json:
-    """Return what decides the bits of a training and of a figure: processor and versions."""
+    """Return what decides the bits of a training: processor and versions."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     fields = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in lines if ":" in line)
@@ -140,9 +130,6 @@ def describe_machine() -> Json:
         "processor": " ".join([*processor, torch.backends.cpu.get_cpu_capability()]),
         "torch": version("torch"),
         "torchvision": version("torchvision"),
-        "figures": {
-            name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
-        },
     }
 
 
@@ -161,11 +148,10 @@ def main(folder: Path, expected: Path) -> None:
         text = json.dumps(value, indent=0, sort_keys=True, ensure_ascii=False)
         (expected / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     for grid in REPORTED:
-        for path, text in read_report_texts(folder / "report" / grid).items():
-            target = expected / "report" / grid / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        shutil.copy(folder / f"report-{grid}.txt", expected / "report" / f"{grid}.txt")
+        tables = expected / "report" / grid / "tables"
+        tables.mkdir(parents=True, exist_ok=True)
+        for path in sorted((folder / "report" / grid / "tables").glob("*.csv")):
+            shutil.copy(path, tables / path.name)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from analysis.statistics.inference.intervals import (
     CONFIDENCE,
@@ -21,6 +20,7 @@ from analysis.statistics.inference.intervals import (
     compute_t_test_p,
     estimate_mean,
 )
+from analysis.statistics.inference.weighted_contrasts import Estimate
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,12 @@ def compute_difference(norm: pd.Series[Any], reference: pd.Series[Any]) -> Diffe
     """
     first, second = _pair_values(norm, reference)
     mean = estimate_mean(first - second)
-    welch, welch_p = _compute_welch(
-        norm.dropna().to_numpy(float), reference.dropna().to_numpy(float)
-    )
+    separate = estimate_welch(norm.dropna().to_numpy(float), reference.dropna().to_numpy(float))
+    welch = SeedMean(separate.value, np.nan, separate.half_width(1 - CONFIDENCE), separate.num)
     correlation = np.nan
     if len(first) >= MIN_SEEDS and min(np.ptp(first), np.ptp(second)) > ROUNDING_TOLERANCE:
         correlation = float(np.corrcoef(first, second)[0, 1])
-    return Difference(mean, compute_t_test_p(mean), welch, welch_p, correlation)
+    return Difference(mean, compute_t_test_p(mean), welch, separate.p, correlation)
 
 
 def compute_paired_mean(first: pd.Series[Any], second: pd.Series[Any]) -> SeedMean:
@@ -70,15 +69,12 @@ def _pair_values(first: pd.Series[Any], second: pd.Series[Any]) -> tuple[Floats,
     return kept[0], kept[1]
 
 
-def _compute_welch(first: Floats, second: Floats) -> tuple[SeedMean, float]:
-    """Return Welch's difference of two means with its interval, and its p (Welch 1947)."""
+def estimate_welch(first: Floats, second: Floats) -> Estimate:
+    """Estimate the difference of two means of separate samples by Welch's test (Welch 1947)."""
     sizes = (len(first), len(second))
     value = float(first.mean() - second.mean()) if min(sizes) else np.nan
     if min(sizes) < MIN_SEEDS or max(np.ptp(first), np.ptp(second)) <= ROUNDING_TOLERANCE:
-        return SeedMean(value, np.nan, np.nan, min(sizes)), np.nan
+        return Estimate(value, np.nan, np.nan, min(sizes))
     parts = np.array([first.var(ddof=1) / sizes[0], second.var(ddof=1) / sizes[1]])
-    se = float(np.sqrt(parts.sum()))
     df = parts.sum() ** 2 / (parts**2 / (np.array(sizes) - 1)).sum()
-    half_width = float(special.stdtrit(df, (1 + CONFIDENCE) / 2) * se)
-    p = float(2 * special.stdtr(df, -abs(value / se)))
-    return SeedMean(value, np.nan, half_width, min(sizes)), p
+    return Estimate(value, float(np.sqrt(parts.sum())), float(df), min(sizes))

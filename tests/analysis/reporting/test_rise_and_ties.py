@@ -72,8 +72,12 @@ def test_differences_equal_but_for_rounding_are_equal(tmp_path: Path) -> None:
     assert "gn's error is 0.10 points higher than bn's (the same in every seed" in text
     assert "p <" not in text
     assert "equivalent" not in text
-    ((_, cells),) = build_contrast_table(comparison.comparison).rows
-    assert [(cell.value, cell.margin, cell.note) for cell in cells] == [("+0.10", "", "n = 5")] * 3
+    ((_, cells),) = build_contrast_table(comparison).rows
+    assert [(cell.value, cell.margin, cell.note) for cell in cells] == [
+        ("+0.10", "", "n = 5"),
+        ("0.00", "", "n = 5"),
+        *[("+0.10", "", "n = 5")] * 2,
+    ]
 
 
 def test_equal_errors_are_equal_whatever_the_rounding(tmp_path: Path) -> None:

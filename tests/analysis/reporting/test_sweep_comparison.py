@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_table import rows_of, trials_of
+from made_up_table import BASE, rows_of, trials_of
 from scipy import stats
 from synthetic_sweep import diverge, make_sweep, write_folder
 
@@ -109,6 +109,18 @@ def test_before_and_after_are_over_the_seeds_that_their_difference_is_over(tmp_p
     ]
     _, lines = write_comparison_files(before, trials_of(tmp_path, unpaired), tmp_path / "out")
     assert "% after (over each one's own seeds)" in lines[0]
+
+
+def test_sweeps_whose_streams_depend_on_different_things_are_not_paired(tmp_path: Path) -> None:
+    rows = rows_of({"a": {4: 6.0, 2: 7.0}}, seeds=4)
+    pair = []
+    for seeding in ("per_seed", "per_cell"):
+        (tmp_path / seeding).mkdir()
+        seeded = [f"{row},{seeding}" for row in rows]
+        pair.append(build_comparisons(trials_of(tmp_path / seeding, seeded, f"{BASE},seeding")))
+    (found,) = compute_changes(*pair)
+    assert not any(change.is_paired for change in found.changes)
+    assert "streams by seed and batch size" in found.mismatch
 
 
 def test_compare_tells_which_changes_rest_on_diverged_trials(tmp_path: Path) -> None:

@@ -382,5 +382,5 @@ def test_what_can_be_detected_is_told_by_number_of_seeds(tmp_path: Path) -> None
         for s in range(seeds)
     ]
     found = describe_power(compute_findings(loaded(tmp_path, HEADER, rows), ReportOptions())[0])
-    assert found[0].startswith("With 3 seeds (c) a difference in AUEC must be 3.26 standard")
-    assert found[1].startswith("With 4 seeds (b) a difference in AUEC must be 2.")
+    assert found[0].startswith("With 3 seeds (c) a difference in AUEC is found four times in five")
+    assert found[1].startswith("With 4 seeds (b) a difference in AUEC is found four times in five")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from made_up_table import BASE, only, rows_of, trials_of
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from analysis.errors import AnalysisError
@@ -20,20 +21,25 @@ from analysis.reporting.summary import summarize_results, write_answer
 from analysis.reporting.trial_coverage import describe_coverage, list_missing_trials
 from analysis.statistics.best_norms import find_best_norms
 from analysis.statistics.comparison import build_comparisons
+from analysis.statistics.contrasts import ContrastTest, build_seed_contrast
 from analysis.statistics.inference.differences import compute_difference
-from analysis.statistics.inference.family import adjust_family
+from analysis.statistics.inference.family import Measure, Verdict, adjust_family
 from analysis.statistics.inference.intervals import ALPHA
 
 
-def test_gaps_are_paired_and_the_declared_family_is_auec(tmp_path: Path) -> None:
+def test_gaps_are_paired_and_the_declared_family_is_level_and_robustness(tmp_path: Path) -> None:
     rows = rows_of({"a": {64: 6, 2: 7}, "b": {64: 6.5, 2: 9}, "c": {64: 6, 2: 7}})
     found = only(trials_of(tmp_path, rows)).comparison
+    assert found.test is ContrastTest.PAIRED
     table = found.scored.pivot(index="seed", columns=["norm", "batch_size"], values="error")
     level = {norm: (table[norm][64] + table[norm][2]) / 2 for norm in "abc"}
-    raw = [stats.ttest_rel(level[norm], level["a"]).pvalue for norm in "bc"]
-    assert [gap.difference.p for gap in found.declared_contrasts] == pytest.approx(raw)
-    expected = [min(1, 2 * min(raw)), max(2 * min(raw), max(raw))]
-    assert sorted(gap.p_adjusted for gap in found.declared_contrasts) == pytest.approx(expected)
+    rise = {norm: table[norm][2] - table[norm][64] for norm in "abc"}
+    raw = [stats.ttest_rel(of[norm], of["a"]).pvalue for norm in "bc" for of in (level, rise)]
+    gaps = found.declared_contrasts
+    assert [str(gap.measure) for gap in gaps] == ["auec", "degradation"] * 2
+    assert [gap.estimate.p for gap in gaps] == pytest.approx(raw)
+    expected = multipletests(raw, method="holm")[1]
+    assert [gap.p_adjusted for gap in gaps] == pytest.approx(expected)
     assert len(found.cell_contrasts) == 4
 
 
@@ -96,7 +102,7 @@ def test_the_closest_call_is_settled_at_the_level_that_holm_leaves_it(tmp_path: 
     found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)), ReportOptions(margin=0.01))
     gaps = {gap.norm: gap for gap in found.comparison.declared_contrasts}
     assert [name for name, gap in gaps.items() if gap.is_significant] == ["b"]
-    closest = min((gaps["c"], gaps["d"]), key=lambda gap: gap.difference.p)
+    closest = min((gaps["c"], gaps["d"]), key=lambda gap: gap.estimate.p)
     paired = closest.difference.paired
     needed = next(
         num
@@ -105,7 +111,8 @@ def test_the_closest_call_is_settled_at_the_level_that_holm_leaves_it(tmp_path: 
     )
     (line,) = [line for line in write_answer(found) if "closest call" in line]
     assert f"The closest call is {closest.norm}" in line
-    assert f"{needed - 3} more seeds would show it" in line
+    assert f"would show it four times in five with {needed} seeds, planned from the start" in line
+    assert "more seed" not in line
 
 
 def test_unequal_seeds_pair_over_the_common_ones_and_are_listed(tmp_path: Path) -> None:
@@ -137,7 +144,10 @@ def test_what_is_clearly_apart_is_called_so_and_what_is_not_is_not(tmp_path: Pat
     assert re.search(r"b's error is 2\.[45]\d points higher than a's", text)
     assert "c and a are not distinguishable with 5 seeds" in text
     assert "equivalent within ±0.5 points" in text
-    assert found.is_equivalent(found.comparison.declared_contrasts[1])
+    by_norm = {g.norm: g for g in found.comparison.get_declared_contrasts(Measure.LEVEL)}
+    assert found.is_equivalent(by_norm["c"])
+    assert found.decide(by_norm["b"]) is Verdict.WORSE
+    assert "c is as robust as a: their rises from batch size 64 to 2 differ by less than" in text
 
 
 def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> None:
@@ -145,9 +155,11 @@ def test_a_wide_spread_is_neither_different_nor_equivalent(tmp_path: Path) -> No
     found = only(trials_of(tmp_path, rows_of(levels, sd=0.8)))
     assert "Nor are they shown to be equivalent within ±0.5 points" in write_answer(found)[0]
     lines = describe_power(found)
-    assert "3.26 standard deviations" in lines[0]
+    assert "a difference in AUEC is found four times in five as the first of 2 by Holm" in lines[0]
+    assert "a difference in the rise to the smallest batch" in lines[1]
     assert any(
-        "The closest call is b" in line and "more seed" in line for line in write_answer(found)
+        "The closest call is b" in line and "planned from the start" in line
+        for line in write_answer(found)
     )
     assert "test set of 360 examples" in lines[-1]
 
@@ -156,7 +168,9 @@ def test_the_headline_is_short(tmp_path: Path) -> None:
     many = {f"n{i}": {64: 6 + i, 2: 7 + i} for i in range(7)}
     lines = summarize_results(trials_of(tmp_path, rows_of(many)))
     assert len(lines) <= 4
-    assert "of n6 (+6.01 ± 0.06), n5 (+4.99 ± 0.05), n4 (+3.99 ± 0.06) and 3 more are" in lines[1]
+    assert re.search(
+        r"of n6 \(\+6\.01 ± 0\.\d+\), n5 \(.*\), n4 \(\+3\.99 ± 0\.\d+\) and 3 more are", lines[1]
+    )
     assert "are higher than n0" in lines[1]
 
 
@@ -193,7 +207,10 @@ def test_equal_norms_are_rarely_set_apart_at_any_batch_size(num_norms: int) -> N
         errors = {b: {n: pd.Series(rng.normal(size=5)) for n in names} for b in range(6)}
         pairs = [(n, b) for n in names[1:] for b in range(6)]
         gaps = adjust_family(
-            pairs, [compute_difference(errors[b][n], errors[b]["n0"]) for n, b in pairs]
+            [
+                build_seed_contrast(n, b, compute_difference(errors[b][n], errors[b]["n0"]))
+                for n, b in pairs
+            ]
         )
         adjusted = {(gap.norm, gap.batch_size): gap.p_adjusted for gap in gaps}
         claims += any(

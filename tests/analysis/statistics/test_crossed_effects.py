@@ -20,6 +20,7 @@ from analysis.reporting.test_set_table import build_test_set_table as table_of
 from analysis.reporting.write_report import render_report
 from analysis.sources.load_results import load_results
 from analysis.statistics.crossed_effects import estimate_crossed_mean
+from analysis.statistics.inference.family import Measure
 
 NUM_TEST = 360
 
@@ -91,7 +92,7 @@ def test_the_difference_is_that_of_auec_and_diverged_trials_guess(tmp_path: Path
     found = findings_on(sweep, tmp_path, frozenset({lost["trial_id"]}))
     comparison = found.comparison
     assert list(found.test_set_contrasts) == list(comparison.norms[1:])
-    for gap in comparison.declared_contrasts:
+    for gap in comparison.get_declared_contrasts(Measure.LEVEL):
         mean = found.test_set_contrasts[gap.norm]
         assert mean.value == pytest.approx(gap.difference.paired.value)
         assert mean.over_seeds == pytest.approx(gap.difference.paired.half_width)

@@ -46,21 +46,34 @@ def test_one_batch_size_has_a_level_and_no_robustness() -> None:
 
 
 @pytest.mark.parametrize("num_seeds", [3, 4, 10])
-def test_the_combined_test_of_a_degradation_is_welchs_test_of_two_samples(num_seeds: int) -> None:
+def test_the_combined_test_of_a_degradation_has_welchs_t_and_fewer_degrees_of_freedom(
+    num_seeds: int,
+) -> None:
     columns = list(_errors(num_seeds).T)
     found = combined_estimate(columns, robustness_weights(SIZES))
     expected = stats.ttest_ind(columns[-1], columns[0], equal_var=False)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found.df == pytest.approx(expected.df)
-    low, high = expected.confidence_interval(0.95)
-    assert found.value - found.half_width(0.05) == pytest.approx(low)
-    assert found.value + found.half_width(0.05) == pytest.approx(high)
+    assert found.value / found.standard_error == pytest.approx(expected.statistic)
+    assert num_seeds - 1 < found.df < expected.df
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(expected.statistic), found.df))
+    parts = sorted(column.var(ddof=1) for column in (columns[0], columns[-1]))
+    counted = np.array([parts[0], 2 * parts[1]])
+    df = counted.sum() ** 2 / (counted**2).sum() * (num_seeds - 1)
+    assert found.df == pytest.approx(df)
+
+
+def test_the_combined_test_of_one_noisy_batch_size_is_students() -> None:
+    noisy = _errors(5)[:, 0]
+    still = 8 + np.array([0, 1e-5, 0, -1e-5, 0])
+    found = combined_estimate([still, noisy], np.array([-1.0, 1.0]))
+    assert found.p == pytest.approx(stats.ttest_1samp(noisy, 8).pvalue, rel=1e-3)
 
 
 def test_the_combined_test_takes_batch_sizes_with_different_numbers_of_seeds() -> None:
     first, second = _errors(7)[:, 0], _errors(4, seed=1)[:, 3]
     found = combined_estimate([first, second], np.array([-1.0, 1.0]))
-    assert found.p == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    expected = stats.ttest_ind(second, first, equal_var=False)
+    assert found.value / found.standard_error == pytest.approx(expected.statistic)
+    assert 3 <= found.df <= 9
     assert found.num == 4
 
 

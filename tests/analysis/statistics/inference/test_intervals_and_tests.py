@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
-from statsmodels.stats.weightstats import ttost_paired
 
-from analysis.errors import AnalysisError
 from analysis.statistics.inference.differences import compute_difference
-from analysis.statistics.inference.equivalence import compute_equivalence_p
 from analysis.statistics.inference.family import adjust_holm
 from analysis.statistics.inference.intervals import (
     compute_t_test_p,
@@ -22,7 +19,12 @@ from analysis.statistics.inference.intervals import (
     estimate_mean,
     estimate_proportion_interval,
 )
-from analysis.statistics.inference.power import compute_detectable_difference, compute_seeds_needed
+from analysis.statistics.inference.power import (
+    compute_detectable_difference,
+    compute_seeds_needed,
+    estimate_detectable_difference,
+)
+from analysis.statistics.inference.weighted_contrasts import Estimate
 
 SAMPLES = st.lists(st.floats(0, 90).map(lambda x: round(x, 3)), min_size=3, max_size=12)
 
@@ -45,7 +47,6 @@ def test_no_interval_from_too_little(values: list[float]) -> None:
     mean = estimate_mean(values)
     assert np.isnan(mean.half_width)
     assert np.isnan(compute_t_test_p(mean))
-    assert np.isnan(compute_equivalence_p(mean, 0.5))
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,22 +81,6 @@ def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
     assert with_gap[:-1] == pytest.approx(adjust_holm(p))
 
 
-@settings(max_examples=60, deadline=None)
-@given(SAMPLES, st.floats(0.1, 5))
-def test_equivalence_is_two_one_sided_tests(values: list[float], margin: float) -> None:
-    assume(np.ptp(values) > 0.01)
-    shifted = np.array(values) - np.mean(values) + 0.2
-    expected = ttost_paired(shifted, np.zeros(len(values)), -margin, margin)[0]
-    assert compute_equivalence_p(estimate_mean(shifted), margin) == pytest.approx(
-        expected, abs=1e-9
-    )
-
-
-def test_equivalence_needs_a_margin() -> None:
-    with pytest.raises(AnalysisError, match="`margin > 0` must hold, but got margin=0"):
-        compute_equivalence_p(estimate_mean([1.0, 2.0, 3.0]), 0)
-
-
 @pytest.mark.parametrize(("count", "num"), [(0, 3), (1, 3), (3, 3), (0, 1), (7, 40)])
 def test_proportions_have_clopper_and_pearsons_interval(count: int, num: int) -> None:
     expected = stats.binomtest(count, num).proportion_ci(0.95, "exact")
@@ -111,8 +96,32 @@ def test_what_the_seeds_can_show(num: int, sds: float) -> None:
 
 
 def test_seeds_needed_are_the_fewest_that_suffice() -> None:
-    number = compute_seeds_needed(0.51, sd=0.4)
+    estimate = Estimate(0.51, standard_error=0.4 / np.sqrt(5), df=4, num=5)
+    number = compute_seeds_needed(0.51, estimate)
     assert number is not None
     assert TTestPower().power(0.51 / 0.4, number, 0.05) >= 0.8
     assert TTestPower().power(0.51 / 0.4, number - 1, 0.05) < 0.8
-    assert compute_seeds_needed(1e-6, sd=1.0) is None
+    assert compute_seeds_needed(1e-6, estimate) is None
+
+
+def test_more_seeds_have_the_degrees_of_freedom_of_the_combined_test() -> None:
+    """Two batch sizes of equal noise: twice the degrees of freedom of one."""
+    estimate = Estimate(0.5, standard_error=0.5, df=4, num=3)
+    number = compute_seeds_needed(1.0, estimate)
+    assert number is not None
+    for num, is_enough in ((number, True), (number - 1, False)):
+        shift = 1.0 / (0.5 * np.sqrt(3 / num))
+        critical = stats.t.isf(0.025, 2 * (num - 1))
+        assert (stats.nct.sf(critical, 2 * (num - 1), shift) >= 0.8) == is_enough
+
+
+def test_a_detectable_difference_has_the_interval_of_its_spread() -> None:
+    values = np.array([0.1, -0.4, 0.9, 0.3])
+    sd = values.std(ddof=1)
+    found = estimate_detectable_difference(Estimate(0.2, sd / 2, 3, 4))
+    assert found.value == pytest.approx(compute_detectable_difference(4) * sd)
+    ends = [sd * np.sqrt(3 / stats.chi2.ppf(q, 3)) for q in (0.975, 0.025)]
+    assert [found.low, found.high] == pytest.approx(
+        [compute_detectable_difference(4) * end for end in ends]
+    )
+    assert np.isnan(estimate_detectable_difference(Estimate(0.2, np.nan, np.nan, 2)).value)
