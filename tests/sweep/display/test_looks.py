@@ -9,7 +9,7 @@ from made_up_looks import SEEDS, make_history
 from rich.console import Console
 from small_grids import factors, load, make_plan, record_of, save
 
-from sweep.display.json_data import plan_data, status_data
+from sweep.display.json_data import build_plan_data, build_status_data
 from sweep.display.live_view import LiveView
 from sweep.display.looks import describe_contrast, describe_decisions, describe_looks
 from sweep.display.observer import live_display
@@ -45,7 +45,7 @@ def looked_at(grid: Grid) -> Plan:
 def test_nothing_is_said_of_fixed_seeds() -> None:
     plan = make_plan(load())
     assert describe_looks(plan) == []
-    assert "looks" not in plan_data(plan, 1)
+    assert "looks" not in build_plan_data(plan, 1)
 
 
 def test_before_the_first_look_its_seeds_are_named(grid: Grid) -> None:
@@ -89,7 +89,7 @@ def test_a_look_is_shown_when_it_is_taken(grid: Grid) -> None:
 
 
 def test_other_programs_get_the_numbers(grid: Grid) -> None:
-    assert plan_data(make_plan(grid), 1)["looks"] == {
+    assert build_plan_data(make_plan(grid), 1)["looks"] == {
         "from": 3,
         "to": 6,
         "num_seeds": 0,
@@ -97,7 +97,7 @@ def test_other_programs_get_the_numbers(grid: Grid) -> None:
         "num_possible": 18,
         "contrasts": [],
     }
-    found = json.loads(json.dumps(status_data(looked_at(grid), None)))["looks"]
+    found = json.loads(json.dumps(build_status_data(looked_at(grid), None)))["looks"]
     assert (found["num_seeds"], found["is_over"], found["num_possible"]) == (3, False, 8)
     level, robustness = found["contrasts"]
     assert (level["decision"], level["num_seeds"]) == ("different", 3)
