@@ -288,8 +288,7 @@ class TrialSpec(Spec):
     seeding: Annotated[
         Seeding,
         Field(
-            description="What the random streams derive from: `per_cell`, seed and batch size; "
-            "`per_seed`, the seed alone."
+            description="What random streams derive from: seed and batch size, or the seed alone."
         ),
     ] = field(default="per_seed", metadata=ADDED_LATER)
 

@@ -24,7 +24,7 @@ LEVELS, RISES = (1.0, 2.0, 4.0, 2.0), (1.0, 3.0, 2.0, 2.0)
 
 def finish(worse_by: float = 0.0) -> Plan:
     """Give each missing trial an outcome; groupnorm is worse by so much more."""
-    grid = load(**factors(seed=SEEDS))
+    grid = load(**factors(seed=SEEDS), seeding="per_seed")
     records = []
     for trial in make_plan(grid).missing():
         seed, size = trial.spec.seed, trial.spec.batch_size
@@ -46,14 +46,16 @@ def test_a_look_is_written_and_asks_for_the_next_seed() -> None:
     assert robustness.p == pytest.approx(0.0742, abs=1e-4)
     assert len(history.rule.boundaries) == 2
     assert history.last_look.taken
-    following = make_plan(load(**factors(seed=SEEDS)))
+    following = make_plan(load(**factors(seed=SEEDS), seeding="per_seed"))
     assert [trial.spec.seed for trial in following.missing()] == [3] * 4
 
 
 def test_stored_looks_hold_and_a_change_of_the_records_is_told() -> None:
     first, _ = take_look(finish(), 3)
     strict = first.rule.model_copy(update={"boundaries": ((0.0, 0.0),) * 2})
-    save_looks(make_plan(load(**factors(seed=SEEDS))).folder, _with_rule(first, strict))
+    save_looks(
+        make_plan(load(**factors(seed=SEEDS), seeding="per_seed")).folder, _with_rule(first, strict)
+    )
     plan = finish(worse_by=50)
     assert find_due_look(plan) == 4
     second, changed = take_look(plan, 4)
