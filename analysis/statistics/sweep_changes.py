@@ -52,9 +52,9 @@ class SweepChanges:
 
     Attributes: label: data set, network and variant. changes: the changes, AUEC first. unmatched:
     cells and seeds that only one sweep has, in words. mismatch: words on data sets, networks,
-    streams or variants that differ; empty where they agree. shared_sizes: batch sizes that AUEC is taken over,
-    where those of the sweeps differ. family_size: number of declared changes, of all comparisons,
-    adjusted together.
+    streams or variants that differ; empty where they agree. shared_sizes: batch sizes that AUEC is
+    taken over, where those of the sweeps differ. family_size: number of declared changes, of all
+    comparisons, adjusted together.
     """
 
     label: str
