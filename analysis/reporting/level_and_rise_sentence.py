@@ -13,8 +13,11 @@ from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 from analysis.statistics.norm_measures import NormMeasures
+from analysis.statistics.selection_bias import SelectedEstimate
 
 MAX_NORMS_NAMED = 3
+MIN_BIAS_SHARE = 0.1
+"""Share of a rise that its bias must be to be mentioned."""
 
 
 def describe_level_and_rise(findings: Findings) -> list[str]:
@@ -30,7 +33,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
         m
         for norm, m in findings.measures.items()
         if norm in comparison.distinct_norms
-        and not np.isnan(m.rise)
+        and not np.isnan(m.rise.value)
         and not _is_at_chance_somewhere(comparison, norm)
     ]
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
@@ -51,8 +54,8 @@ def _describe_least_rise(
     best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int
 ) -> str:
     """Return a clause on the norms whose error rises least, and on the rise of the best."""
-    least = min(m.rise for m in flat)
-    if len(flat) == num and least <= ROUNDING_TOLERANCE:
+    least = min((m.rise for m in flat), key=lambda rise: rise.value)
+    if len(flat) == num and least.value <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
     if len(flat) == num:
         return f"; no norm's error rises more than another's ({_format_rise(least)})"
@@ -70,7 +73,7 @@ def _describe_least_rise(
     others = [m for m in best if m not in flat]
     if others:
         shown = join_words(
-            list(dict.fromkeys(format_number(m.rise) for m in others)), MAX_NORMS_NAMED
+            list(dict.fromkeys(format_number(m.rise.value) for m in others)), MAX_NORMS_NAMED
         )
         text += f"; that of {_join_names(others)} by {shown}"
     return f"{text})"
@@ -81,11 +84,15 @@ def _conjugate_rise(flat: Sequence[NormMeasures]) -> str:
     return "rises" if len(flat) == 1 else "rise"
 
 
-def _format_rise(least: float) -> str:
-    """Return words for a rise."""
-    return (
-        "not at all" if least <= ROUNDING_TOLERANCE else f"by {format_points(least)} points at most"
-    )
+def _format_rise(least: SelectedEstimate) -> str:
+    """Return words for a rise, with the part of it that noise is expected to make."""
+    if least.value <= ROUNDING_TOLERANCE:
+        return "not at all"
+    text = f"by {format_points(least.value)} points at most"
+    if np.isnan(least.bias) or least.bias < MIN_BIAS_SHARE * least.value:
+        return text
+    part = f"about {format_points(least.bias)}" if least.bias < least.value else "all"
+    return f"{text}, of which noise alone would make {part}"
 
 
 def _join_names(measures: Sequence[NormMeasures]) -> str:
@@ -100,8 +107,8 @@ def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
 
 def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
     """Return the norms whose worst rise is the lowest, or is printed as the same number."""
-    lowest = min((m.rise for m in measures), default=np.nan)
-    return [m for m in measures if format_number(m.rise) == format_number(lowest)]
+    lowest = min((m.rise.value for m in measures), default=np.nan)
+    return [m for m in measures if format_number(m.rise.value) == format_number(lowest)]
 
 
 def _describe_unequal_seeds(comparison: Comparison) -> str:

@@ -12,10 +12,16 @@ from analysis.formatting import format_number, format_signed, join_words
 from analysis.reporting.tables import PageTable, TableCell, format_half_width
 from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.norm_measures import NormMeasures
+from analysis.statistics.selection_bias import SelectedEstimate
 
 
 def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
-    """Return one row per norm, one column per measure; intervals as `_low_95` and `_high_95`."""
+    """Return one row per norm, one column per measure.
+
+    Intervals are in `_low_95` and `_high_95`, numbers of seeds in `_seeds`; of a measure that is
+    chosen by its own errors, such as a highest mean, `_bias` is the estimated bias and
+    `_standard_error` its standard deviation.
+    """
     rows = []
     for measures in findings.measures.values():
         row: dict[str, object] = {}
@@ -24,11 +30,20 @@ def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
             if name == "relative":  # a mean of logarithms, told as the factor that it stands for
                 ends = np.exp([value.value, value.low, value.high])
                 row |= dict(zip((name, f"{name}_low_95", f"{name}_high_95"), ends, strict=True))
+                row[f"{name}_seeds"] = value.num
             elif isinstance(value, SeedMean):
                 row |= {
                     name: value.value,
                     f"{name}_low_95": value.low,
                     f"{name}_high_95": value.high,
+                    f"{name}_seeds": value.num,
+                }
+            elif isinstance(value, SelectedEstimate):
+                row |= {
+                    name: value.value,
+                    f"{name}_bias": value.bias,
+                    f"{name}_standard_error": value.standard_error,
+                    f"{name}_seeds": value.num,
                 }
             else:
                 row[name] = value
@@ -57,18 +72,30 @@ def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
             "by least squares, and over the last octave alone. Worst rise: the most that the mean "
             "error at a batch size lies above the lowest at any larger one, points; a slope of 0 "
             "may hide one. Worst: highest mean error, %; like AUEC unknown (–) where a batch size "
-            "has no result." + (" †: diverged trials, counted at chance error." if lost else ""),
+            "has no result. Both are maxima of noisy means, which lie too high: bias is how far, "
+            "as simulated from the spread of the seeds, and is not taken off."
+            + (" †: diverged trials, counted at chance error." if lost else ""),
         ),
     )
     safety = PageTable(
         "Regret and safety",
-        ("norm", "mean regret", "max regret", "safe range (octaves)", "diverged"),
+        (
+            "norm",
+            "mean regret",
+            "mean regret, split",
+            "max regret",
+            "max regret, split",
+            "safe range (octaves)",
+            "diverged",
+        ),
         tuple((norm, _build_safety_cells(measures)) for norm, measures in found),
         (
             "Regret: mean error above the lowest norm's, points, over batch sizes; it comes out "
-            "too large, as the lowest of noisy means is too low. Below, without this bias: the "
-            "best chosen on half the seeds, scores from the rest."
-            + _describe_excluded_sizes(findings),
+            "too large, as the lowest of noisy means is too low. Split: the best norm chosen on "
+            "half the seeds, scores from the rest; its mean comes out too small where half of the "
+            "seeds choose a wrong norm, its maximum too large, as maxima do. Bias: how far above "
+            "(+) or below (−) the true value, as simulated from the spread of the seeds; it is not "
+            "taken off." + _describe_excluded_sizes(findings),
             "Safe range: how often the batch can be halved before the 95 % upper bound of the rise "
             f"over some larger batch size passes {findings.margin:g} points, or nothing is learnt "
             "any more; unknown (–) where it gets as far as a batch size with too few seeds for a "
@@ -110,8 +137,8 @@ def _build_level_cells(m: NormMeasures, diverged: int) -> tuple[TableCell, ...]:
         ),
         TableCell(format_signed(m.slope.value), format_half_width(m.slope)),
         TableCell(format_signed(m.last_octave.value), format_half_width(m.last_octave)),
-        TableCell(format_number(m.rise)),
-        TableCell(format_number(m.worst)),
+        _build_selected_cell(m.rise),
+        _build_selected_cell(m.worst),
     )
 
 
@@ -119,8 +146,10 @@ def _build_safety_cells(m: NormMeasures) -> tuple[TableCell, ...]:
     """Return the cells of a norm in the table of regret and safety."""
     low, high = m.divergence_interval
     return (
-        TableCell(format_number(m.regret_mean), note=_format_split_regret(m.split_regret_mean)),
-        TableCell(format_number(m.regret_max), note=_format_split_regret(m.split_regret_max)),
+        _build_selected_cell(m.regret_mean),
+        _build_selected_cell(m.split_regret_mean),
+        _build_selected_cell(m.regret_max),
+        _build_selected_cell(m.split_regret_max),
         TableCell(format_number(m.safe, 1)),
         TableCell(f"{m.diverged} of {m.ended}", note=_format_percent_range(low, high)),
     )
@@ -131,9 +160,12 @@ def _format_ratio(value: float) -> str:
     return "" if np.isnan(value) else f"× {format_number(float(np.exp(value)))}"
 
 
-def _format_split_regret(value: float) -> str:
-    """Return split regret as a note; empty where missing."""
-    return "" if np.isnan(value) else f"split {format_number(value)}"
+def _build_selected_cell(estimate: SelectedEstimate) -> TableCell:
+    """Return the table cell of a measure that is chosen by its own errors, with its bias."""
+    known = not np.isnan(estimate.bias)
+    return TableCell(
+        format_number(estimate.value), note=f"bias {format_signed(estimate.bias)}" * known
+    )
 
 
 def _format_percent_range(low: float, high: float) -> str:
