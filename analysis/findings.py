@@ -24,6 +24,7 @@ from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
 from analysis.statistics.survival import compute_times_to_threshold
 from analysis.statistics.top5_errors import compare_by_top5
+from analysis.statistics.win_probability import WinProbability, estimate_win_probability
 
 SPLIT_SEED = 0
 
@@ -58,6 +59,21 @@ class Findings:
     def measures(self) -> dict[str, NormMeasures]:
         """Robustness measures by norm; the halves of seeds are drawn from a fixed seed."""
         return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
+
+    @cached_property
+    def win_probabilities(self) -> dict[str, WinProbability]:
+        """Probability, by norm, that its AUEC is lower than the reference's under the same seed.
+
+        Norms that are the reference's network are left out, and those of which equality is no
+        evidence, since one of the two is at chance.
+        """
+        comparison = self.comparison
+        first = comparison.auec[comparison.reference]
+        return {
+            norm: estimate_win_probability((comparison.auec[norm] - first).to_numpy(float))
+            for norm in comparison.distinct_norms[1:]
+            if not is_uninformative(comparison, norm)
+        }
 
     @cached_property
     def equivalence_p(self) -> dict[str, float]:

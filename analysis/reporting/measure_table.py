@@ -13,6 +13,7 @@ from analysis.reporting.tables import PageTable, TableCell, format_half_width
 from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.norm_measures import NormMeasures
 from analysis.statistics.selection_bias import SelectedEstimate
+from analysis.statistics.win_probability import WinProbability
 
 
 def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
@@ -48,8 +49,20 @@ def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
             else:
                 row[name] = value
         low, high = measures.divergence_interval
-        rows.append({**row, "divergence_low_95": low, "divergence_high_95": high})
+        row |= {"divergence_low_95": low, "divergence_high_95": high}
+        rows.append(row | _tabulate_win(findings.win_probabilities.get(measures.norm)))
     return pd.DataFrame.from_records(rows)
+
+
+def _tabulate_win(found: WinProbability | None) -> dict[str, object]:
+    """Return the columns of a norm's probability to beat the reference; missing for None."""
+    win = found or WinProbability(np.nan, np.nan, np.nan, 0)
+    return {
+        "beats_reference": win.value,
+        "beats_reference_low_95": win.low,
+        "beats_reference_high_95": win.high,
+        "beats_reference_seeds": win.num,
+    }
 
 
 def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
@@ -59,6 +72,7 @@ def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
     smallest = findings.comparison.common_batch_sizes[-1]
     found = findings.measures.items()
     lost = any(findings.comparison.count_diverged(norm, None) for norm, _ in found)
+    wins = findings.win_probabilities
     level = PageTable(
         "Level and slope",
         ("norm", "AUEC", f"D({smallest})", "slope", "last octave", "worst rise", "worst"),
@@ -87,8 +101,18 @@ def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
             "max regret, split",
             "safe range (octaves)",
             "diverged",
+            *(("beats the reference",) if wins else ()),
         ),
-        tuple((norm, _build_safety_cells(measures)) for norm, measures in found),
+        tuple(
+            (
+                norm,
+                (
+                    *_build_safety_cells(measures),
+                    *((_build_win_cell(wins.get(norm)),) if wins else ()),
+                ),
+            )
+            for norm, measures in found
+        ),
         (
             "Regret: mean error above the lowest norm's, points, over batch sizes; it comes out "
             "too large, as the lowest of noisy means is too low. Split: the best norm chosen on "
@@ -101,10 +125,29 @@ def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
             "any more; unknown (–) where it gets as far as a batch size with too few seeds for a "
             "bound, or nothing is learnt at the largest. Diverged: of all trials that ended; "
             "below, Clopper and Pearson's 95 % interval.",
+            *((_describe_wins(findings),) if wins else ()),
         ),
     )
     # At a single batch size there is neither rise nor slope, and AUEC is the error itself.
     return (level, safety) if len(findings.comparison.common_batch_sizes) > 1 else (safety,)
+
+
+def _describe_wins(findings: Findings) -> str:
+    """Return the note on the probability that a norm beats the reference."""
+    return (
+        f"Beats the reference: of the seeds with both, those under which the norm's AUEC is lower "
+        f"than {findings.comparison.reference}'s, a tie counting half: the probability that it is "
+        "lower in a further trial. Below, Clopper and Pearson's 95 % interval. Exploratory; 75 % "
+        "or more is called meaningful (Bouthillier et al. 2021)."
+    )
+
+
+def _build_win_cell(win: WinProbability | None) -> TableCell:
+    """Return the table cell of the probability that a norm beats the reference."""
+    if win is None or np.isnan(win.value):
+        return TableCell("–")
+    interval = _format_percent_range(win.low, win.high)
+    return TableCell(f"{100 * win.value:.0f} %", note=f"{interval}\nn = {win.num}")
 
 
 def _describe_excluded_sizes(findings: Findings) -> str:
