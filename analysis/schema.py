@@ -140,7 +140,8 @@ class Results:
     start. untrained: cells that the grid crosses but does not train. reference: norm that the sweep
     declares as the reference, if it does. warnings: lines for the report and the terminal. notes:
     lines for the report on rows or columns that were not used. packages: version of each package
-    that trials were trained with. correct: by `trial_id` which test examples were right after the
+    that trials were trained with. norm_options: by `trial_id` the norm with its options, as text,
+    where the source states them. correct: by `trial_id` which test examples were right after the
     last epoch, shape `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that
     stored it.
     """
@@ -157,6 +158,7 @@ class Results:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    norm_options: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 

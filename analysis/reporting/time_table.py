@@ -89,9 +89,7 @@ def _build_time_cell(row: dict[Any, Any] | None) -> TableCell:
     least = "≥ " if row["reached"] < row["trials"] else ""
     return TableCell(
         f"{least}{format_number(row['mean_epochs'], 1)}",
-        ""
-        if np.isnan(row["half_width_95_epochs"])
-        else format_number(row["half_width_95_epochs"], 1),
+        "" if np.isnan(width) else format_number(width, 1),
         note=f"{of_all}\n{_format_work(row, 'mean')}",
     )
 
