@@ -18,6 +18,7 @@ from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison, build_comparisons
 from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
 from analysis.statistics.decomposition import DecomposedCell, decompose_norms
+from analysis.statistics.failure_rates import FailureRate, compute_failure_rates
 from analysis.statistics.inference.equivalence import compute_equivalence_p
 from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA
@@ -61,6 +62,21 @@ class Findings:
         return compute_measures(self.comparison, self.margin, np.random.default_rng(SPLIT_SEED))
 
     @cached_property
+    def failure_rates(self) -> dict[tuple[str, int], FailureRate]:
+        """How often each norm learnt nothing, by norm and batch size."""
+        return compute_failure_rates(self.comparison)
+
+    @cached_property
+    def failure_p(self) -> dict[tuple[str, int], float]:
+        """Holm-adjusted p of each failure rate, one family in the whole report."""
+        beside = [
+            r.p for item in self.report if item is not self for r in item.failure_rates.values()
+        ]
+        raw = [rate.p for rate in self.failure_rates.values()]
+        adjusted = adjust_holm([*raw, *beside])[: len(raw)]
+        return {key: float(p) for key, p in zip(self.failure_rates, adjusted, strict=True)}
+
+    @cached_property
     def win_probabilities(self) -> dict[str, WinProbability]:
         """Probability, by norm, that its AUEC is lower than the reference's under the same seed.
 
@@ -70,7 +86,9 @@ class Findings:
         comparison = self.comparison
         first = comparison.auec[comparison.reference]
         return {
-            norm: estimate_win_probability((comparison.auec[norm] - first).to_numpy(float))
+            norm: estimate_win_probability(
+                np.asarray(comparison.auec[norm] - first, dtype=np.float64)
+            )
             for norm in comparison.distinct_norms[1:]
             if not is_uninformative(comparison, norm)
         }

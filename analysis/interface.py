@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from analysis.errors import AnalysisError
 
@@ -212,7 +212,9 @@ def write_report(
             file of other origin would be lost.
     """
     folder = Path(out)
-    sources = list(source) if isinstance(source, list | tuple) else [source]
+    sources: list[Source] = (
+        list(source) if isinstance(source, list | tuple) else [cast("Source", source)]
+    )
     digest = None
     paths = [item for item in sources if isinstance(item, str | Path)]
     if len(paths) == len(sources):

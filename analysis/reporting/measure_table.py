@@ -48,8 +48,6 @@ def tabulate_norm_measures(findings: Findings) -> pd.DataFrame:
                 }
             else:
                 row[name] = value
-        low, high = measures.divergence_interval
-        row |= {"divergence_low_95": low, "divergence_high_95": high}
         rows.append(row | _tabulate_win(findings.win_probabilities.get(measures.norm)))
     return pd.DataFrame.from_records(rows)
 
@@ -123,8 +121,8 @@ def build_measure_tables(findings: Findings) -> tuple[PageTable, ...]:
             "Safe range: how often the batch can be halved before the 95 % upper bound of the rise "
             f"over some larger batch size passes {findings.margin:g} points, or nothing is learnt "
             "any more; unknown (–) where it gets as far as a batch size with too few seeds for a "
-            "bound, or nothing is learnt at the largest. Diverged: of all trials that ended; "
-            "below, Clopper and Pearson's 95 % interval.",
+            "bound, or nothing is learnt at the largest. Diverged: of all trials that ended; the "
+            "rate by batch size, with intervals, has a table of its own.",
             *((_describe_wins(findings),) if wins else ()),
         ),
     )
@@ -187,14 +185,13 @@ def _build_level_cells(m: NormMeasures, diverged: int) -> tuple[TableCell, ...]:
 
 def _build_safety_cells(m: NormMeasures) -> tuple[TableCell, ...]:
     """Return the cells of a norm in the table of regret and safety."""
-    low, high = m.divergence_interval
     return (
         _build_selected_cell(m.regret_mean),
         _build_selected_cell(m.split_regret_mean),
         _build_selected_cell(m.regret_max),
         _build_selected_cell(m.split_regret_max),
         TableCell(format_number(m.safe, 1)),
-        TableCell(f"{m.diverged} of {m.ended}", note=_format_percent_range(low, high)),
+        TableCell(f"{m.diverged} of {m.ended}"),
     )
 
 

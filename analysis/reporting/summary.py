@@ -21,6 +21,7 @@ from analysis.formatting import (
 from analysis.options import ReportOptions
 from analysis.reporting.best_norm_sentences import describe_best_norms, describe_smallest_batch
 from analysis.reporting.chance_warnings import are_all_at_chance, describe_bounds
+from analysis.reporting.failure_rate_table import describe_failure_contrast
 from analysis.reporting.level_and_rise_sentence import describe_level_and_rise
 from analysis.reporting.power_sentences import describe_closest_call
 from analysis.reporting.sign_reversal_sentences import describe_sign_reversals
@@ -149,12 +150,15 @@ def _describe_declared_contrasts(
         for g in comparison.declared_contrasts
         if not {g.norm, comparison.reference} <= set(nothing)
     ]
+    by_rate = {g.norm: describe_failure_contrast(findings, g.norm) for g in gaps}
+    rates = [by_rate[g.norm] for g in gaps if by_rate[g.norm]]
+    gaps = [g for g in gaps if not by_rate[g.norm]]
     if len(gaps) > one_by_one:
-        return _group_contrasts(findings, gaps, where)
+        return [*_group_contrasts(findings, gaps, where), *rates]
     texts = [
         _describe_contrast(gap, comparison) + _describe_equivalence(findings, gap) for gap in gaps
     ]
-    return [f"{where}, {texts[0]}", *texts[1:]]
+    return [*([f"{where}, {texts[0]}"] if texts else []), *texts[1:], *rates]
 
 
 def _group_contrasts(findings: Findings, contrasts: Sequence[Contrast], scope: str) -> list[str]:

@@ -204,9 +204,8 @@ def _rename_variants(source: int, part: Results, variants: Mapping[StratumKey, s
     for old, variant in zip(table["variant"], new, strict=True):
         if variant not in renamed.setdefault(old, []):
             renamed[old].append(variant)
-    expected = part.expected.assign(
-        variant=[renamed.get(str(old), [old]) for old in part.expected["variant"]]
-    )
+    variants_of_rows = [renamed.get(str(old), [str(old)]) for old in part.expected["variant"]]
+    expected = part.expected.assign(variant=pd.Series(variants_of_rows, part.expected.index))
     return replace(
         part,
         trials=part.trials.assign(variant=new),

@@ -8,11 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import (
-    SeedMean,
-    estimate_mean,
-    estimate_proportion_interval,
-)
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import (
     compute_auec,
     compute_degradation,
@@ -65,15 +61,6 @@ class NormMeasures:
     regret_max: SelectedEstimate
     split_regret_mean: SelectedEstimate
     split_regret_max: SelectedEstimate
-
-    @property
-    def divergence_interval(self) -> tuple[float, float]:
-        """Clopper and Pearson's 95 % interval of the fraction that diverges."""
-        return (
-            estimate_proportion_interval(self.diverged, self.ended)
-            if self.ended
-            else (np.nan, np.nan)
-        )
 
 
 def get_default_margin(comparison: Comparison) -> float:
