@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.formatting import format_number, format_p, format_p_relation, format_signed
+from analysis.formatting import (
+    choose_uncertain_digits,
+    format_number,
+    format_p,
+    format_p_relation,
+    format_signed,
+)
 from analysis.reporting.tables import PageTable, TableCell
 from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.norms_over_blocks import PROFILE_THRESHOLDS, NormOverBlocks
@@ -42,21 +48,22 @@ def describe_over_blocks(found: Sequence[NormOverBlocks]) -> list[str]:
 def _describe_norm(item: NormOverBlocks) -> str:
     """Return the sentence on one norm."""
     effect = item.effect
+    digits = choose_uncertain_digits(effect.half_width)
     low, high = effect.value - effect.half_width, effect.value + effect.half_width
     interval = (
-        f"95 % interval {format_number(low)} to {format_number(high)}, Holm-adjusted p "
-        f"{format_p_relation(item.p_adjusted)}"
+        f"95 % interval {format_number(low, digits)} to {format_number(high, digits)}, "
+        f"Holm-adjusted p {format_p_relation(item.p_adjusted)}"
     )
     where = f"over {effect.num_blocks} pairs of data set and network"
     if item.p_adjusted < ALPHA:
         side = "higher" if effect.value > 0 else "lower"
         return (
-            f"{item.norm}'s error is on average {format_number(abs(effect.value))} points {side} "
-            f"than {item.reference}'s {where} ({interval})."
+            f"{item.norm}'s error is on average {format_number(abs(effect.value), digits)} points "
+            f"{side} than {item.reference}'s {where} ({interval})."
         )
     return (
         f"{item.norm} and {item.reference} are not distinguishable {where}: the mean difference "
-        f"is {format_signed(effect.value)} points ({interval})."
+        f"is {format_signed(effect.value, digits)} points ({interval})."
     )
 
 
@@ -93,17 +100,18 @@ def _build_cells(
 ) -> tuple[TableCell, ...]:
     """Return the cells of one norm."""
     effect = item.effect
+    digits = choose_uncertain_digits(effect.half_width)
     cells = [
         TableCell(
-            format_signed(effect.value),
-            format_number(effect.half_width),
+            format_signed(effect.value, digits),
+            format_number(effect.half_width, digits),
             f"p {format_p(item.p_adjusted)}\nn = {effect.num_blocks}",
             best=bool(item.p_adjusted < ALPHA),
         ),
-        TableCell(format_number(effect.between_sd)),
+        TableCell(format_number(effect.between_sd, digits)),
     ]
     if has_middle:
-        cells.append(TableCell(format_signed(item.interquartile_mean)))
+        cells.append(TableCell(format_signed(item.interquartile_mean, digits)))
     if has_profile:
         shares = item.profile or (np.nan,) * len(PROFILE_THRESHOLDS)
         cells += [TableCell("–" if np.isnan(s) else f"{100 * s:.0f} %") for s in shares]

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_points, join_words
+from analysis.formatting import (
+    choose_digits,
+    choose_uncertain_digits,
+    format_number,
+    join_words,
+)
 from analysis.reporting.best_norm_sentences import UNEQUAL_SEEDS_NOTE, describe_reversed_means
 from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
@@ -44,7 +49,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
     flat = _select_least_rising([m for m in known if m.norm not in perfect])
     level = (
         f"{_join_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
-        f"({format_points(lowest)} %)"
+        f"({format_number(lowest, choose_digits(best[0].auec))} %)"
     )
     text = f"{level}{_describe_least_rise(best, flat, len(known))}" if len(flat) > 0 else level
     return [f"As measured, not tested: {text}.{_describe_unequal_seeds(comparison)}"]
@@ -73,7 +78,7 @@ def _describe_least_rise(
     others = [m for m in best if m not in flat]
     if others:
         shown = join_words(
-            list(dict.fromkeys(format_number(m.rise.value) for m in others)), MAX_NORMS_NAMED
+            list(dict.fromkeys(_format_number_of(m.rise) for m in others)), MAX_NORMS_NAMED
         )
         text += f"; that of {_join_names(others)} by {shown}"
     return f"{text})"
@@ -88,10 +93,11 @@ def _format_rise(least: SelectedEstimate) -> str:
     """Return words for a rise, with the part of it that noise is expected to make."""
     if least.value <= ROUNDING_TOLERANCE:
         return "not at all"
-    text = f"by {format_points(least.value)} points at most"
+    digits = choose_uncertain_digits(least.standard_error)
+    text = f"by {_format_number_of(least)} points at most"
     if np.isnan(least.bias) or least.bias < MIN_BIAS_SHARE * least.value:
         return text
-    part = f"about {format_points(least.bias)}" if least.bias < least.value else "all"
+    part = f"about {format_number(least.bias, digits)}" if least.bias < least.value else "all"
     return f"{text}, of which noise alone would make {part}"
 
 
@@ -108,7 +114,16 @@ def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
 def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
     """Return the norms whose worst rise is the lowest, or is printed as the same number."""
     lowest = min((m.rise.value for m in measures), default=np.nan)
-    return [m for m in measures if format_number(m.rise.value) == format_number(lowest)]
+    shown = [m.rise for m in measures if m.rise.value == lowest]
+    digits = choose_uncertain_digits(shown[0].standard_error) if shown else 0
+    return [
+        m for m in measures if format_number(m.rise.value, digits) == format_number(lowest, digits)
+    ]
+
+
+def _format_number_of(rise: SelectedEstimate) -> str:
+    """Return a rise with the digits that its standard error makes significant."""
+    return format_number(rise.value, choose_uncertain_digits(rise.standard_error))
 
 
 def _describe_unequal_seeds(comparison: Comparison) -> str:

@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_signed, join_words
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.formatting import (
+    choose_uncertain_digits,
+    format_difference,
+    format_half_width,
+    format_mean,
+    format_number,
+    format_signed,
+    join_words,
+)
+from analysis.reporting.tables import PageTable, TableCell
 from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.norm_measures import NormMeasures
 from analysis.statistics.selection_bias import SelectedEstimate
@@ -167,17 +175,17 @@ def _build_level_cells(m: NormMeasures, diverged: int) -> tuple[TableCell, ...]:
     """Return the cells of a norm in the table of level and slope."""
     return (
         TableCell(
-            format_number(m.auec.value),
+            format_mean(m.auec),
             format_half_width(m.auec),
             f"† {diverged} diverged" * bool(diverged),
         ),
         TableCell(
-            format_signed(m.degradation.value),
+            format_difference(m.degradation),
             format_half_width(m.degradation),
-            _format_ratio(m.relative.value),
+            _format_ratio(m.relative),
         ),
-        TableCell(format_signed(m.slope.value), format_half_width(m.slope)),
-        TableCell(format_signed(m.last_octave.value), format_half_width(m.last_octave)),
+        TableCell(format_difference(m.slope), format_half_width(m.slope)),
+        TableCell(format_difference(m.last_octave), format_half_width(m.last_octave)),
         _build_selected_cell(m.rise),
         _build_selected_cell(m.worst),
     )
@@ -195,16 +203,22 @@ def _build_safety_cells(m: NormMeasures) -> tuple[TableCell, ...]:
     )
 
 
-def _format_ratio(value: float) -> str:
-    """Return a logarithm of a ratio as a factor; empty where missing."""
-    return "" if np.isnan(value) else f"× {format_number(float(np.exp(value)))}"
+def _format_ratio(logarithm: SeedMean) -> str:
+    """Return a mean logarithm of a ratio as a factor; empty where missing."""
+    if np.isnan(logarithm.value):
+        return ""
+    factor = float(np.exp(logarithm.value))
+    digits = choose_uncertain_digits(factor * logarithm.half_width)
+    return f"× {format_number(factor, digits)}"
 
 
 def _build_selected_cell(estimate: SelectedEstimate) -> TableCell:
     """Return the table cell of a measure that is chosen by its own errors, with its bias."""
     known = not np.isnan(estimate.bias)
+    digits = choose_uncertain_digits(estimate.standard_error)
     return TableCell(
-        format_number(estimate.value), note=f"bias {format_signed(estimate.bias)}" * known
+        format_number(estimate.value, digits),
+        note=f"bias {format_signed(estimate.bias, digits)}" * known,
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.formatting import format_contrast_interval, format_count, format_number, format_signed
+from analysis.formatting import (
+    choose_digits,
+    format_contrast_interval,
+    format_count,
+    format_difference,
+    format_number,
+)
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.differences import Difference, compute_difference
 from analysis.statistics.inference.family import Contrast, adjust_family
@@ -47,18 +53,19 @@ def _describe_rise_over_largest(contrast: Contrast, largest: int) -> str:
         return f"No seed has ended both {at} and at {largest}."
     if np.isnan(paired.half_width):
         return (
-            f"{at.capitalize()} it is {format_signed(paired.value)} points from that "
+            f"{at.capitalize()} it is {format_difference(paired)} points from that "
             f"({format_count(paired.num, 'seed')}, no interval)."
         )
     if contrast.is_significant:
         side = "higher" if paired.value > 0 else "lower"
+        points = format_number(abs(paired.value), choose_digits(paired))
         return (
-            f"{at.capitalize()} it is {format_number(abs(paired.value))} points {side} "
+            f"{at.capitalize()} it is {points} points {side} "
             f"({format_contrast_interval(contrast)})."
         )
     return (
         f"{at.capitalize()} it is not distinguishable from that with "
         f"{format_count(paired.num, 'seed')}: the difference is "
-        f"{format_signed(paired.value)} points "
+        f"{format_difference(paired)} points "
         f"({format_contrast_interval(contrast)})."
     )

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import choose_digits, format_number, format_p, format_signed
+from analysis.formatting import format_difference, format_half_width, format_mean, format_p
 from analysis.statistics.at_chance import are_both_at_chance
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.family import Contrast
-from analysis.statistics.inference.intervals import SeedMean
 
 
 @dataclass(frozen=True)
@@ -147,19 +146,14 @@ def _build_error_cell(cell: Cell | None, best: bool, asked: bool, absence_note: 
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"
         if len(cell.diverged) < len(cell.ended):
-            note += f"\nsurvivors {format_number(cell.survivors.value)}"
+            note += f"\nsurvivors {format_mean(cell.survivors)}"
     return TableCell(
-        format_number(cell.error.value),
+        format_mean(cell.error),
         format_half_width(cell.error),
         note,
         best=best,
         diverged=bool(cell.diverged),
     )
-
-
-def format_half_width(mean: SeedMean) -> str:
-    """Return half an interval's width; empty where there is no interval."""
-    return "" if np.isnan(mean.half_width) else format_number(mean.half_width, choose_digits(mean))
 
 
 def build_contrast_table(comparison: Comparison) -> PageTable:
@@ -205,11 +199,11 @@ def _build_contrast_cell(contrast: Contrast, comparison: Comparison) -> TableCel
     p = format_p(contrast.p_adjusted)
     note = f"p {p}" if p != "–" else f"n = {paired.num}"
     if are_both_at_chance(comparison, contrast):
-        return TableCell(format_signed(paired.value, choose_digits(paired)), note="both at chance")
+        return TableCell(format_difference(paired), note="both at chance")
     lost = comparison.rests_on_diverged(contrast)
     note += "\n† diverged" if lost else ""
     return TableCell(
-        format_signed(paired.value),
+        format_difference(paired),
         format_half_width(paired),
         note,
         contrast.is_significant,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number
+from analysis.formatting import choose_uncertain_digits, format_number
 from analysis.reporting.tables import PageTable, TableCell
 from analysis.statistics.survival import UNITS, estimate_restricted_mean
 
@@ -86,10 +86,11 @@ def _build_time_cell(row: dict[Any, Any] | None) -> TableCell:
         length = f"> {row['horizon_epochs']:.0f} epochs"
         return TableCell("not reached", note=f"{of_all}\n{length}\n{_format_work(row, 'horizon')}")
     width = row["half_width_95_epochs"]
+    digits = 1 if np.isnan(width) else choose_uncertain_digits(width)
     least = "≥ " if row["reached"] < row["trials"] else ""
     return TableCell(
-        f"{least}{format_number(row['mean_epochs'], 1)}",
-        "" if np.isnan(width) else format_number(width, 1),
+        f"{least}{format_number(row['mean_epochs'], digits)}",
+        "" if np.isnan(width) else format_number(width, digits),
         note=f"{of_all}\n{_format_work(row, 'mean')}",
     )
 

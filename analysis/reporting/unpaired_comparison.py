@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.formatting import format_interval, format_number, format_p_relation, join_words
+from analysis.formatting import (
+    choose_digits,
+    format_interval,
+    format_number,
+    format_p_relation,
+    join_words,
+)
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.family import Contrast, adjust_holm
 from analysis.statistics.inference.intervals import ALPHA, SeedMean
@@ -70,10 +76,8 @@ def _describe_welch_result(contrast: Contrast, reference: str, p: float) -> str:
     if np.isnan(welch.value):
         return f"{contrast.norm} has no seed with a result at every batch size."
     side = "higher" if welch.value > 0 else "lower"
-    size = (
-        f"{contrast.norm}'s mean error is {format_number(abs(welch.value))} points {side} than "
-        f"{reference}'s"
-    )
+    points = format_number(abs(welch.value), choose_digits(welch))
+    size = f"{contrast.norm}'s mean error is {points} points {side} than {reference}'s"
     if np.isnan(p):
         return f"{size} (too few seeds for an interval)."
     apart = "" if p < ALPHA else ", which is not distinguishable from none"

@@ -51,8 +51,10 @@ def compute_failure_rates(comparison: Comparison) -> dict[tuple[str, int], Failu
     failed = mark_at_chance(scored)
     groups = failed.groupby([scored["norm"], scored["batch_size"]]).agg(["sum", "count"])
     counts = {
-        (str(norm), int(size)): (int(row["sum"]), int(row["count"]))
-        for (norm, size), row in groups.iterrows()
+        (str(norm), int(size)): (int(num_failed), int(ended))
+        for (norm, size), num_failed, ended in zip(
+            groups.index.to_list(), groups["sum"], groups["count"], strict=True
+        )
     }
     found = {}
     for norm in comparison.norms:

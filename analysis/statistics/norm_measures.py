@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.failure_rates import compute_failure_rates
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import (
     compute_auec,
@@ -91,15 +92,30 @@ def compute_measures(
     }
     learnt = [b for b in sizes if any((norm, b) not in comparison.at_chance for norm in tables)]
     above = {norm: table[learnt] for norm, table in tables.items()}
-    regrets = estimate_regrets(above, rng)
+    rates = compute_failure_rates(comparison)
+    two_heaps = {key for key, rate in rates.items() if rate.is_partial and key[1] in sizes}
+    regrets = estimate_regrets(above, rng, two_heaps)
     return {
-        norm: _compute_norm_measures(comparison, norm, tables[norm], margin, regrets[norm])
+        norm: _compute_norm_measures(
+            comparison,
+            norm,
+            tables[norm],
+            margin,
+            regrets[norm],
+            two_heaps=any(key[0] == norm for key in two_heaps),
+        )
         for norm in comparison.norms
     }
 
 
 def _compute_norm_measures(
-    comparison: Comparison, norm: str, table: pd.DataFrame, margin: float, regrets: RegretEstimates
+    comparison: Comparison,
+    norm: str,
+    table: pd.DataFrame,
+    margin: float,
+    regrets: RegretEstimates,
+    *,
+    two_heaps: bool,
 ) -> NormMeasures:
     """Return the measures of one norm from its table of errors."""
 
@@ -115,8 +131,8 @@ def _compute_norm_measures(
         relative=over_seeds(compute_relative_degradation(table).iloc[:, -1]),
         slope=over_seeds(compute_slope(table)),
         last_octave=over_seeds(compute_last_octave_slope(table)),
-        rise=estimate_worst_rise(table),
-        worst=estimate_worst_case(table),
+        rise=estimate_worst_rise(table, two_heaps=two_heaps),
+        worst=estimate_worst_case(table, two_heaps=two_heaps),
         safe=compute_safe_range(
             table, margin, [(norm, b) not in comparison.at_chance for b in table]
         ),

@@ -14,13 +14,15 @@ nothing, so it is taken out of the noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.statistics.across_blocks import estimate_between_variance
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 from analysis.statistics.robustness import (
     compute_regret,
     compute_split_regret,
@@ -46,7 +48,8 @@ class SelectedEstimate:
     Attributes: value: the measure as computed, percent or points. bias: how far it is expected to
     lie above the true value (below: negative). standard_error: standard deviation over simulated
     sweeps. num: seeds behind it, at the batch size with the fewest. Bias and standard error are
-    missing where the noise is unknown: with fewer than two seeds that have every batch size.
+    missing where the noise is unknown: with fewer than two seeds that have every batch size; the
+    bias also where only some seeds of a cell have learnt, so that its errors lie in two heaps.
     """
 
     value: float
@@ -55,11 +58,12 @@ class SelectedEstimate:
     num: int
 
 
-def estimate_worst_case(errors: pd.DataFrame) -> SelectedEstimate:
+def estimate_worst_case(errors: pd.DataFrame, *, two_heaps: bool = False) -> SelectedEstimate:
     """Return the highest mean error over batch sizes (percent) with its bias.
 
     Args:
         errors: one norm's table of errors.
+        two_heaps: whether only some seeds of a batch size have learnt; the bias is then missing.
     """
 
     def compute_highest(means: Floats) -> Floats:
@@ -67,14 +71,16 @@ def estimate_worst_case(errors: pd.DataFrame) -> SelectedEstimate:
         highest: Floats = means.max(axis=-1)
         return highest
 
-    return _estimate_over_sizes(errors, compute_worst_case(errors), compute_highest, is_level=True)
+    found = _estimate_over_sizes(errors, compute_worst_case(errors), compute_highest, is_level=True)
+    return replace(found, bias=np.nan) if two_heaps else found
 
 
-def estimate_worst_rise(errors: pd.DataFrame) -> SelectedEstimate:
+def estimate_worst_rise(errors: pd.DataFrame, *, two_heaps: bool = False) -> SelectedEstimate:
     """Return the highest rise over the best larger batch size (points) with its bias.
 
     Args:
         errors: one norm's table of errors, its columns from the largest batch size on.
+        two_heaps: whether only some seeds of a batch size have learnt; the bias is then missing.
     """
 
     def compute_rise(means: Floats) -> Floats:
@@ -82,7 +88,8 @@ def estimate_worst_rise(errors: pd.DataFrame) -> SelectedEstimate:
         rises: Floats = (means - np.minimum.accumulate(means, axis=-1)).max(axis=-1)
         return rises
 
-    return _estimate_over_sizes(errors, compute_worst_rise(errors), compute_rise, is_level=False)
+    found = _estimate_over_sizes(errors, compute_worst_rise(errors), compute_rise, is_level=False)
+    return replace(found, bias=np.nan) if two_heaps else found
 
 
 def _estimate_over_sizes(
@@ -98,7 +105,7 @@ def _estimate_over_sizes(
     if len(complete) < MIN_NOISE_SEEDS or np.isnan(value):
         return SelectedEstimate(value, np.nan, np.nan, num)
     centred = complete - complete.mean(axis=0)
-    shared = centred.mean(axis=1)
+    shared = np.median(centred, axis=1)
     sd = _estimate_sd(centred - shared[:, None], errors.shape[1])
     means = _draw_together(errors.mean().to_numpy(float), sd / np.sqrt(len(complete)))
     rng = np.random.default_rng(SIMULATION_SEED)
@@ -126,13 +133,18 @@ class RegretEstimates:
 
 
 def estimate_regrets(
-    tables: Mapping[str, pd.DataFrame], rng: np.random.Generator
+    tables: Mapping[str, pd.DataFrame],
+    rng: np.random.Generator,
+    two_heaps: Collection[tuple[str, int]] = (),
 ) -> dict[str, RegretEstimates]:
     """Return each norm's regret with its bias.
 
     Args:
         tables: errors by norm, all with the same columns.
         rng: draws the halves of seeds where there are too many for all.
+        two_heaps: norm and batch size of cells of which only some seeds have learnt. Their spread
+            is not that of a normal distribution, which would make them the best now and then: they
+            are simulated without noise, and the bias of their norms is unknown.
     """
     values = {"plain": compute_regret(tables), "split": compute_split_regret(tables, rng)}
     complete = sorted(set.intersection(*(set(table.dropna().index) for table in tables.values())))
@@ -143,7 +155,9 @@ def estimate_regrets(
     bias, errors = {"plain": blank, "split": blank}, {"plain": blank, "split": blank}
     if len(complete) >= MIN_NOISE_SEEDS and len(next(iter(tables.values())).columns):
         stacked = np.stack([tables[norm].loc[complete].to_numpy(float) for norm in tables])
-        bias, errors = _simulate_regrets(stacked)
+        sizes = list(next(iter(tables.values())).columns)
+        heaped = np.array([[(norm, size) in two_heaps for size in sizes] for norm in tables])
+        bias, errors = _simulate_regrets(stacked, heaped)
 
     def estimate(kind: str, row: int, place: int) -> SelectedEstimate:
         """Return the mean (row 0) or the maximum (row 1) of the norm at `place`."""
@@ -165,22 +179,25 @@ def estimate_regrets(
     }
 
 
-def _simulate_regrets(errors: Floats) -> tuple[dict[str, Floats], dict[str, Floats]]:
+def _simulate_regrets(
+    errors: Floats, heaped: npt.NDArray[np.bool_]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return bias and standard error of plain and split regret, each by (mean, maximum) and norm.
 
     Args:
         errors: percent; shape (norms, seeds, batch sizes), without missing values.
+        heaped: which cells are simulated without noise; shape (norms, batch sizes).
     """
     num_norms, num_seeds, num_sizes = errors.shape
     means = errors.mean(axis=1)
     centred = errors - means[:, None]
-    residuals = centred - centred.mean(axis=0)
+    residuals = centred - np.median(centred, axis=0)
     sd = np.stack([_estimate_sd(part, num_norms) for part in residuals])
-    columns = [
-        _draw_together(means[:, size], sd[:, size] / np.sqrt(num_seeds))
-        for size in range(num_sizes)
-    ]
-    true = np.stack(columns, axis=1)
+    sd[heaped] = 0.0
+    true = means.copy()
+    for size in range(num_sizes):
+        kept = ~heaped[:, size]
+        true[kept, size] = _draw_together(means[kept, size], sd[kept, size] / np.sqrt(num_seeds))
     true_regret = _summarize_rows(true - true.min(axis=0))
     rng = np.random.default_rng(SIMULATION_SEED)
     shape = (NUM_SPLIT_SIMULATIONS, num_norms, num_seeds, num_sizes)
@@ -195,9 +212,10 @@ def _simulate_regrets(errors: Floats) -> tuple[dict[str, Floats], dict[str, Floa
         split += rest - np.take_along_axis(rest, best[:, None], axis=1)
     split /= len(splits)
     summaries = {"plain": _summarize_rows(plain), "split": _summarize_rows(split)}
+    unknown = np.where(heaped.any(axis=1), np.nan, 0.0)
     return (
-        {kind: found.mean(axis=1) - true_regret for kind, found in summaries.items()},
-        {kind: found.std(axis=1, ddof=1) for kind, found in summaries.items()},
+        {kind: found.mean(axis=1) - true_regret + unknown for kind, found in summaries.items()},
+        {kind: found.std(axis=1, ddof=1) + unknown for kind, found in summaries.items()},
     )
 
 
@@ -209,23 +227,26 @@ def _summarize_rows(regrets: Floats) -> Floats:
 
 
 def _estimate_sd(residuals: Floats, num_cells: int) -> Floats:
-    """Return the standard deviation by column, from residuals to the mean of `num_cells` cells.
+    """Return the standard deviation by column, from residuals to the median of `num_cells` cells.
 
-    Each residual lacks 1 / `num_cells` of its variance, which went into that mean. With few seeds
-    a standard deviation is too low on average; the usual correction for a normal sample is made.
+    Each residual lacks about 1 / `num_cells` of its variance, which went into the median (a mean
+    would carry the noise of the noisiest cell into all others). With few seeds a standard
+    deviation is too low on average; the usual correction for a normal sample is made.
     """
     num = len(residuals)
+    residuals = residuals - residuals.mean(axis=0)
     variances = (residuals**2).sum(axis=0) / (num - 1) * num_cells / max(num_cells - 1, 1)
     sd: Floats = np.sqrt(variances) * (1 + 1 / (4 * (num - 1)))
     return sd
 
 
 def _draw_together(means: Floats, standard_errors: Floats) -> Floats:
-    """Return means drawn to their average until noise no longer spreads them."""
+    """Return means drawn to their average, each by the share that noise has in its spread."""
     if len(means) < 2:
         return means
-    centre, spread = means.mean(), float(means.var(ddof=1))
-    signal = spread - float((standard_errors**2).mean())
-    factor = (signal / spread) if signal > 0 else 0.0
-    drawn: Floats = centre + factor * (means - centre)
+    variances = np.maximum(standard_errors**2, ROUNDING_TOLERANCE)
+    between = estimate_between_variance(means, variances)
+    weights = 1 / (variances + between)
+    centre = weights @ means / weights.sum()
+    drawn: Floats = centre + between * weights * (means - centre)
     return drawn

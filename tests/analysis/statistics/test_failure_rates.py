@@ -92,6 +92,6 @@ def test_the_tests_of_a_report_are_one_family(tmp_path: Path) -> None:
     from analysis.sources.load_results import load_results
 
     both = load_results(pd.concat([frame, second], ignore_index=True))
-    found = compute_findings(both, ReportOptions())
+    found = compute_findings(both, ReportOptions(reference="gn"))
     raw = stats.fisher_exact([[5, 0], [0, 5]]).pvalue
     assert [item.failure_p["bn", 2] for item in found] == pytest.approx([2 * raw, 2 * raw])
