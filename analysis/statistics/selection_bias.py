@@ -155,7 +155,7 @@ def estimate_regrets(
     bias, errors = {"plain": blank, "split": blank}, {"plain": blank, "split": blank}
     if len(complete) >= MIN_NOISE_SEEDS and len(next(iter(tables.values())).columns):
         stacked = np.stack([tables[norm].loc[complete].to_numpy(float) for norm in tables])
-        sizes = list(next(iter(tables.values())).columns)
+        sizes = [int(size) for size in next(iter(tables.values())).columns]
         heaped = np.array([[(norm, size) in two_heaps for size in sizes] for norm in tables])
         bias, errors = _simulate_regrets(stacked, heaped)
 
