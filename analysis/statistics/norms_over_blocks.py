@@ -25,7 +25,7 @@ from analysis.statistics.across_blocks import (
 )
 from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.family import adjust_holm
+from analysis.statistics.inference.family import Measure, adjust_holm
 from analysis.statistics.ranks import tabulate_blocks
 
 PROFILE_THRESHOLDS = (0.0, 0.5, 1.0, 2.0, 5.0)
@@ -83,12 +83,11 @@ def _tabulate_effects(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     rows = []
     for item in comparisons:
         block = _get_block(item)
-        for gap in item.declared_contrasts:
-            paired = gap.difference.paired
-            if gap.batch_size is None and paired.num and not is_uninformative(item, gap.norm):
-                error = paired.sd / np.sqrt(paired.num)
-                error = np.nan if np.isnan(paired.half_width) else error
-                rows.append((block, gap.norm, paired.value, error))
+        rows += [
+            (block, gap.norm, gap.value, gap.estimate.standard_error)
+            for gap in item.get_declared_contrasts(Measure.LEVEL)
+            if gap.estimate.num and not is_uninformative(item, gap.norm)
+        ]
     return pd.DataFrame(rows, columns=["block", "norm", "difference", "standard_error"])
 
 

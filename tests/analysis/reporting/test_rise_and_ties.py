@@ -176,7 +176,7 @@ def test_tables_print_as_many_digits_as_the_seeds_know(tmp_path: Path) -> None:
     for found, digits in ((coarse, 1), (fine, 3)):
         for table in (
             build_error_table(found.comparison),
-            build_contrast_table(found.comparison),
+            build_contrast_table(found),
             build_measure_tables(found)[0],
         ):
             for _, cells in table.rows:
