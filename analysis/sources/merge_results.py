@@ -90,6 +90,7 @@ def merge_results(parts: Sequence[Results]) -> Results:
         packages=_join_packages(parts),
         norm_options={key: text for part in parts for key, text in part.norm_options.items()},
         correct={key: bits for part in parts for key, bits in part.correct.items()},
+        presets={text: preset for part in parts for text, preset in part.presets.items()},
     )
 
 
@@ -258,7 +259,7 @@ def _describe_groups(groups: Sequence[Sequence[Stratum]], names: Sequence[str]) 
         for other in groups[place + 1 :]:
             if {i.source for i in group} & {i.source for i in other}:
                 continue
-            if group[0].block == other[0].block:
+            if group[0].data == other[0].data:
                 lines.append(_describe_difference(group, other, names))
     return list(dict.fromkeys(lines))
 

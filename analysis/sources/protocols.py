@@ -19,6 +19,7 @@ BLOCK_COLUMNS = [name for name in STRATUM_COLUMNS if name != "variant"]
 CELL_COLUMNS = ["norm", "batch_size"]
 SPEC_VERSION = "spec_version"
 NORM_OPTIONS = "norm options"
+SEEDING = "seeding"
 MAX_SETTINGS_NAMED = 3
 """Settings that name a protocol, at most; of protocols that differ in more the sweeps do."""
 
@@ -44,6 +45,12 @@ class Stratum:
         """What tells the stratum from all others."""
         return self.source, self.block, self.variant
 
+    @property
+    def data(self) -> tuple[str, ...]:
+        """Data set, preset and network: the block whatever the seeding."""
+        names = zip(BLOCK_COLUMNS, self.block, strict=True)
+        return tuple(value for name, value in names if name != SEEDING)
+
 
 def split_strata(source: int, part: Results) -> list[Stratum]:
     """Return the strata of one source, whose place among the sources is `source`."""
@@ -51,6 +58,8 @@ def split_strata(source: int, part: Results) -> list[Stratum]:
     cells = part.trials[[*CELL_COLUMNS, SPEC_VERSION]].reset_index(drop=True)
     options = [part.norm_options.get(trial_id, "") for trial_id in part.trials["trial_id"]]
     cells = pd.concat([cells, settings], axis=1).assign(**{NORM_OPTIONS: options})
+    # The column of the trials: a setting that is absent means streams by seed.
+    cells = cells.assign(**{SEEDING: part.trials[SEEDING].to_numpy()})
     if not part.made_by_sweep:  # a table's variant need not be one of its settings
         cells = cells.assign(variant=part.trials["variant"].to_numpy())
     strata = []

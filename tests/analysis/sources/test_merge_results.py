@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.interface import write_report
-from analysis.schema import Results
+from analysis.schema import PER_CELL, PER_SEED, PresetInfo, Results
 from analysis.sources.load_results import load_results
 from analysis.sources.merge_results import merge_results
 from analysis.statistics.comparison import build_comparisons
@@ -219,3 +220,57 @@ def test_protocols_that_share_a_trial_both_keep_it(tmp_path: Path) -> None:
     assert merged.trials["trial_id"].is_unique
     assert merged.settings.index.is_unique
     assert len(merged.epochs) == 16
+
+
+def test_no_mapping_of_a_source_is_lost(tmp_path: Path) -> None:
+    parts = [write(tmp_path, name, num_seeds=seeds)[1] for name, seeds in (("a", 1), ("b", 2))]
+    names = [f.name for f in fields(Results) if f.default_factory is dict]
+    assert "presets" in names
+    filled = [
+        replace(part, **{name: {f"key {i}": "1"} for name in names}) for i, part in enumerate(parts)
+    ]
+    merged = merge_results(filled)
+    for name in names:
+        assert set(getattr(merged, name)) == {"key 0", "key 1"}, name
+
+
+def test_sweeps_on_little_data_are_reported_together(tmp_path: Path) -> None:
+    text = "(small: 100 training images)"
+    parts = []
+    for name, seeds in (("first", 1), ("second", 2)):
+        _, part = write(tmp_path, name, num_seeds=seeds)
+        trials = part.trials.assign(edition=text)
+        presets = {text: PresetInfo(is_small=True, detail="100 training images")}
+        parts.append(replace(part, trials=trials, presets=presets))
+    page, _ = write_report(parts, tmp_path / "out")
+    assert "100 training images" in page.read_text()
+
+
+def write_with_seeding(folder: Path, name: str, seeding: str | None, num_seeds: int) -> Results:
+    sweep = make_sweep(norms=BOTH, batch_sizes=(4, 2), num_epochs=2, num_seeds=num_seeds)
+    sweep["sweep"] |= {"name": name, "experiment": name}
+    for record, trial in zip(sweep["records"].values(), sweep["sweep"]["trials"], strict=True):
+        record["spec"] |= {"seeding": seeding} if seeding else {}
+        record["trial_id"] += name
+        trial["trial_id"] = record["trial_id"]
+    for record in sweep["records"].values():
+        record["spec"]["seed"] += 10 * len(name)
+    for trial in sweep["sweep"]["trials"]:
+        trial["seed"] += 10 * len(name)
+    sweep["records"] = {record["trial_id"]: record for record in sweep["records"].values()}
+    return load_results(write_folder(sweep, folder))
+
+
+def test_streams_by_seed_are_one_protocol_whether_stated_or_not(tmp_path: Path) -> None:
+    silent = write_with_seeding(tmp_path, "silent", None, 2)
+    stated = write_with_seeding(tmp_path, "by seed", PER_SEED, 2)
+    (found,) = build_comparisons(merge_results([silent, stated]))
+    assert len(found.cells["batchnorm", 2].ended) == 4
+
+
+def test_streams_by_seed_and_by_cell_are_not_pooled_and_the_report_says_so(tmp_path: Path) -> None:
+    by_seed = write_with_seeding(tmp_path, "seed", None, 3)
+    by_cell = write_with_seeding(tmp_path, "cells", PER_CELL, 3)
+    merged = merge_results([by_seed, by_cell])
+    assert {item.seeding for item in build_comparisons(merged)} == {PER_SEED, PER_CELL}
+    assert "Not pooled: seed with cells; they differ in seeding." in merged.notes

@@ -95,3 +95,17 @@ def test_the_tests_of_a_report_are_one_family(tmp_path: Path) -> None:
     found = compute_findings(both, ReportOptions(reference="gn"))
     raw = stats.fisher_exact([[5, 0], [0, 5]]).pvalue
     assert [item.failure_p["bn", 2] for item in found] == pytest.approx([2 * raw, 2 * raw])
+
+
+def test_the_closest_call_is_no_norm_of_which_only_some_seeds_learn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for norm in ("gn", "bn"):
+        for size in (64, 2):
+            for seed in range(5):
+                fails = (norm, size) == ("bn", 2) and seed < 2
+                error = 90 if fails else 7 + rng.normal(0, 0.1)
+                rows.append(f"{norm},{size},{seed},{error:.4f},completed,90,digits,cnn,360")
+    text = " ".join(write_answer(only(trials_of(tmp_path, rows))))
+    assert "bn and gn are compared by how often they learn" in text
+    assert "closest call" not in text
