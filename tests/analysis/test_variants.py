@@ -78,7 +78,7 @@ def test_a_sign_that_depends_on_the_rate_is_said_before_anything_else(tmp_path: 
     assert first.startswith(
         "Whether gn's average error is higher or lower than bn's depends on train.optimizer.lr: "
     )
-    assert "higher at 0.01 (+12.993 points)" in first
+    assert "higher at 0.01 (+12.99 points)" in first
     assert "lower at 0.2 (−17.5" in first
     assert "at 0.05" in first
     section = build_page(trials, found).sections[0]
