@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from analysis.reporting.summary import summarize_results
     from analysis.schema import Results
     from analysis.sources.load_results import load_results
+    from analysis.sources.merge_results import merge_results
 
 __all__ = [
     "AnalysisError",
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "compare_sweeps",
     "load_results",
+    "merge_results",
     "plot_degradation",
     "plot_differences",
     "plot_error_by_batch_size",
@@ -72,6 +74,7 @@ _OTHER_MODULES = {
         "analysis.plots",
     ),
     "load_results": "analysis.sources.load_results",
+    "merge_results": "analysis.sources.merge_results",
     "summarize_results": "analysis.reporting.summary",
 }
 """Modules of the public names that `analysis.interface` does not define."""

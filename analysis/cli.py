@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ app = typer.Typer(
 Source = Annotated[
     str,
     typer.Argument(help="MLflow experiment, sweep folder, grid file, or CSV with a row per trial."),
+]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="MLflow experiment, sweep folder, grid file, or CSV with a row per trial; of several, "
+        "those of one protocol are pooled and the others stay apart."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write the report to.")]
 Reference = Annotated[
@@ -139,7 +147,7 @@ ToMlflow = Annotated[
 
 @app.command()
 def report(
-    source: Source,
+    source: Sources,
     out: Out = Path("report"),
     reference: Reference = None,
     margin: Margin = None,
@@ -155,7 +163,12 @@ def report(
         from analysis.reporting.mlflow_report_run import check_is_experiment, log_report_run
         from analysis.sources.source_location import locate_source
 
-        location = locate_source(source)
+        if to_mlflow and len(source) > 1:
+            raise AnalysisError(
+                f"--to-mlflow puts the report of one experiment onto a run of it, but got "
+                f"{len(source)} sources; leave it out, or name one"
+            )
+        location = locate_source(source[0])
         settings_filter = _parse_settings_filter(where)
         if to_mlflow:
             check_is_experiment(location)
@@ -179,6 +192,7 @@ def report(
 def compare(
     before: Source,
     after: Source,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     out: Out = Path("comparison"),
     where: Where = None,
     verbose: Verbose = False,
@@ -188,6 +202,12 @@ def compare(
     with _exit_on_error():
         from analysis.interface import write_comparison
 
+        if more:
+            sources = shlex.join([before, after, *more])
+            raise AnalysisError(
+                f"compare takes two sweeps, but got {2 + len(more)}; for one report over all of "
+                f"them type `norm-sweep report {sources}`"
+            )
         page, lines = write_comparison(
             before, after, out, settings_filter=_parse_settings_filter(where)
         )

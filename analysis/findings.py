@@ -19,10 +19,12 @@ from analysis.statistics.comparison import Comparison, build_comparisons
 from analysis.statistics.crossed_effects import CrossedMean, PackedBits, estimate_crossed_contrasts
 from analysis.statistics.crossings import Crossing, find_crossings
 from analysis.statistics.decomposition import DecomposedCell, decompose_norms
-from analysis.statistics.inference.family import Contrast, Measure, Verdict
+from analysis.statistics.failure_rates import FailureRate, compute_failure_rates
+from analysis.statistics.inference.family import Contrast, Measure, Verdict, adjust_holm
 from analysis.statistics.norm_measures import NormMeasures, compute_measures, get_default_margin
 from analysis.statistics.survival import compute_times_to_threshold
 from analysis.statistics.top5_errors import compare_by_top5
+from analysis.statistics.win_probability import WinProbability, estimate_win_probability
 
 SPLIT_SEED = 0
 
@@ -62,6 +64,38 @@ class Findings:
     def crossings(self) -> dict[str, Crossing]:
         """The norms that are better than the reference at one batch size and worse at another."""
         return find_crossings(self.comparison)
+
+    @cached_property
+    def failure_rates(self) -> dict[tuple[str, int], FailureRate]:
+        """How often each norm learnt nothing, by norm and batch size."""
+        return compute_failure_rates(self.comparison)
+
+    @cached_property
+    def failure_p(self) -> dict[tuple[str, int], float]:
+        """Holm-adjusted p of each failure rate, one family in the whole report."""
+        beside = [
+            r.p for item in self.report if item is not self for r in item.failure_rates.values()
+        ]
+        raw = [rate.p for rate in self.failure_rates.values()]
+        adjusted = adjust_holm([*raw, *beside])[: len(raw)]
+        return {key: float(p) for key, p in zip(self.failure_rates, adjusted, strict=True)}
+
+    @cached_property
+    def win_probabilities(self) -> dict[str, WinProbability]:
+        """Probability, by norm, that its AUEC is lower than the reference's under the same seed.
+
+        Norms that are the reference's network are left out, and those of which equality is no
+        evidence, since one of the two is at chance.
+        """
+        comparison = self.comparison
+        first = comparison.auec[comparison.reference]
+        return {
+            norm: estimate_win_probability(
+                np.asarray(comparison.auec[norm] - first, dtype=np.float64)
+            )
+            for norm in comparison.distinct_norms[1:]
+            if not is_uninformative(comparison, norm)
+        }
 
     def is_uninformative(self, contrast: Contrast) -> bool:
         """Return whether equal levels are no evidence, since one of the two is at chance."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log10
+from math import ceil, floor, log10
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,8 @@ from analysis.statistics.inference.family import Contrast
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 
 MINUS = "−"
+DIGITS_WITHOUT_INTERVAL = 2
+MOST_DIGITS = 9
 
 
 def format_number(value: float, digits: int = 2) -> str:
@@ -49,18 +51,52 @@ class HasInterval(Protocol):
 
 
 def choose_digits(mean: HasInterval) -> int:
-    """Return the digits after the point for a difference and its interval: 2, or more if small.
+    """Return the digits after the point for a mean, or a difference, and its interval.
 
-    Enough that an interval without 0 does not read `0.00 to 0.00`, nor its half-width `± 0.00`.
+    The half-width gets two significant digits, and the mean as many digits after the point; more
+    where an end of an interval without 0 would read as 0. Two where there is no interval.
 
     >>> from analysis.statistics.inference.intervals import SeedMean
-    >>> choose_digits(SeedMean(value=0.003, sd=0.001, half_width=0.0012, num=5))
-    3
+    >>> [choose_digits(SeedMean(7.0, 1.0, half_width, 5)) for half_width in (0.0123, 0.123, 1.23)]
+    [3, 2, 1]
     """
-    shown = [mean.half_width]
-    if not mean.low <= 0 <= mean.high:
-        shown += [mean.value, mean.low, mean.high]
-    return _count_digits(shown, significant=1)
+    if np.isnan(mean.half_width):
+        return DIGITS_WITHOUT_INTERVAL
+    digits = choose_uncertain_digits(mean.half_width)
+    ends = [] if mean.low <= 0 <= mean.high else [mean.value, mean.low, mean.high]
+    smallest = min((abs(end) for end in ends if abs(end) > ROUNDING_TOLERANCE), default=np.inf)
+    while digits < MOST_DIGITS and float(f"{smallest:.{digits}f}") == 0:
+        digits += 1
+    return digits
+
+
+def choose_uncertain_digits(uncertainty: float) -> int:
+    """Return the digits after the point that give an uncertainty two significant digits.
+
+    Two where the uncertainty is missing or 0.
+
+    >>> [choose_uncertain_digits(value) for value in (0.0996, 0.25, 9.96, 25.0, 0.0)]
+    [2, 2, 0, 0, 2]
+    """
+    if not uncertainty > ROUNDING_TOLERANCE:
+        return DIGITS_WITHOUT_INTERVAL
+    rounded = float(f"{uncertainty:.1e}")
+    return min(max(1 - floor(log10(rounded)), 0), MOST_DIGITS)
+
+
+def format_mean(mean: HasInterval) -> str:
+    """Return a mean with the digits that its interval makes significant; without the interval."""
+    return format_number(mean.value, choose_digits(mean))
+
+
+def format_difference(mean: HasInterval) -> str:
+    """Return a mean difference with its sign and the digits that its interval makes significant."""
+    return format_signed(mean.value, choose_digits(mean))
+
+
+def format_half_width(mean: HasInterval) -> str:
+    """Return half an interval's width; empty where there is no interval."""
+    return "" if np.isnan(mean.half_width) else format_number(mean.half_width, choose_digits(mean))
 
 
 def format_points(value: float) -> str:
@@ -111,6 +147,8 @@ def format_interval(mean: HasInterval) -> str:
 
 def choose_distinct_digits(values: Sequence[float], most: int = 4) -> int:
     """Return the digits after the point at which unequal values look unequal: 2, `most` at most.
+
+    For values without an interval: the digits of others are those that are significant.
 
     >>> choose_distinct_digits([6.204, 6.197, 7.1]), choose_distinct_digits([0.2, 0.2])
     (3, 2)

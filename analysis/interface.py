@@ -6,10 +6,11 @@ prints nothing and raises `AnalysisError`. The command line is written on these 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from analysis.errors import AnalysisError
 
@@ -188,7 +189,7 @@ def compare_sweeps(before: Results, after: Results) -> pd.DataFrame:
 
 
 def write_report(
-    source: Source,
+    source: Source | Sequence[Source],
     out: str | Path,
     *,
     reference: str | None = None,
@@ -203,7 +204,8 @@ def write_report(
     an unchanged source with the same options is kept.
 
     Args:
-        source: results, or anything that `load_results` takes.
+        source: results, or anything that `load_results` takes; or a list of these, which
+            `merge_results` makes one: sweeps of one protocol are pooled, others stay apart.
         out: folder, made if absent.
         reference: norm that the others are compared with; None for the one that the sweep
             declares, else its first.
@@ -220,25 +222,29 @@ def write_report(
             file of other origin would be lost.
     """
     folder = Path(out)
+    sources: list[Source] = (
+        list(source) if isinstance(source, list | tuple) else [cast("Source", source)]
+    )
     digest = None
-    if isinstance(source, str | Path):
+    paths = [item for item in sources if isinstance(item, str | Path)]
+    if len(paths) == len(sources):
         from analysis.reporting.manifest import read_unchanged_headline
-        from analysis.sources.source_digest import compute_source_digest
-        from analysis.sources.source_location import locate_source
 
-        location = locate_source(source)
-        options = (reference, margin, threshold, dict(settings_filter or {}), location.grid)
-        digest = compute_source_digest(location, options)
+        options = (reference, margin, threshold, dict(settings_filter or {}))
+        digest = _compute_digest(
+            [item for item in sources if isinstance(item, str | Path)], options
+        )
         headline = read_unchanged_headline(folder, digest)
         if headline is not None:
             return WrittenReport(folder / "report.html", headline)
 
     from analysis.reporting.summary import summarize_findings
     from analysis.reporting.write_report import render_report, write_report_files
+    from analysis.sources.merge_results import merge_results
 
-    results = _load(source, settings_filter)
-    name = source if isinstance(source, str | Path) else "memory"
-    logger.info("read %d trials from %s", len(results.trials), name)
+    results = merge_results([_load(item, settings_filter) for item in sources])
+    names = [item if isinstance(item, str | Path) else "memory" for item in sources]
+    logger.info("read %d trials from %s", len(results.trials), ", ".join(map(str, names)))
     found = compute_results_findings(results, reference, margin, threshold)
     headline = [*_format_warnings(results), *summarize_findings(found)]
     files = render_report(results, found)
@@ -293,6 +299,26 @@ def compute_results_findings(
     from analysis.options import ReportOptions
 
     return compute_findings(results, ReportOptions(reference, margin, threshold))
+
+
+def _compute_digest(sources: Sequence[str | Path], options: tuple[object, ...]) -> str | None:
+    """Return a digest of all sources and the options; None if expensive to compute.
+
+    Raises:
+        AnalysisError: a source is not found, or two of them are one.
+    """
+    from analysis.sources.source_digest import compute_source_digest
+    from analysis.sources.source_location import check_distinct_locations, locate_source
+
+    locations = [locate_source(item) for item in sources]
+    for place, location in enumerate(locations):
+        for earlier in locations[:place]:
+            check_distinct_locations(earlier, location)
+    digests = [compute_source_digest(item, (*options, item.grid)) for item in locations]
+    known = [item for item in digests if item is not None]
+    if len(known) < len(digests):
+        return None
+    return known[0] if len(known) == 1 else hashlib.sha256(" ".join(known).encode()).hexdigest()
 
 
 def _load(source: Source, settings_filter: Mapping[str, str] | None) -> Results:

@@ -170,6 +170,8 @@ class Results:
         warnings: lines for the report and the terminal.
         notes: lines for the report on rows or columns that were not used.
         packages: version of each package that trials were trained with.
+        norm_options: by `trial_id` the norm with its options, as text, where the source states
+            them.
         correct: by `trial_id` which test examples were right after the last epoch, shape
             `(ceil(num_test / 8),)`, as `numpy.packbits` packs them, for trials that stored it.
         presets: explanation of each value of the column `edition` of `trials`.
@@ -189,6 +191,7 @@ class Results:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    norm_options: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     presets: Mapping[str, PresetInfo] = field(default_factory=dict)
     looks: Mapping[str, Any] = field(default_factory=dict)

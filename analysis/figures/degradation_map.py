@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.style import MUTED_COLOUR, TEXT_COLOUR, assign_styles, open_figure
 from analysis.findings import Findings
-from analysis.formatting import format_signed
+from analysis.formatting import format_difference, format_half_width
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import compute_degradation, tabulate_norm_errors
 
@@ -107,8 +107,8 @@ def _print_field(
         axes.text(*position, "–", ha="center", va="center", color=MUTED_COLOUR)
         return
     colour = "white" if abs(shade) > 0.6 else TEXT_COLOUR
-    margin = "" if np.isnan(field.half_width) else f"{layout.between}±{field.half_width:.2f}"
-    text = f"{format_signed(field.value)}{margin}" if position[0] else "0"
+    margin = "" if np.isnan(field.half_width) else f"{layout.between}±{format_half_width(field)}"
+    text = f"{format_difference(field)}{margin}" if position[0] else "0"
     axes.text(
         *position,
         text,

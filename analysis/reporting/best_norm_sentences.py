@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.formatting import choose_distinct_digits, format_number, join_words
+import numpy as np
+
+from analysis.formatting import choose_distinct_digits, format_mean, format_number, join_words
 from analysis.statistics.best_norms import BestNorm
+from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
 
 MAX_NORMS_LISTED = 5
@@ -118,6 +121,13 @@ def _describe_separation(best: BestNorm, others: Sequence[str], *, all_others: b
     return text
 
 
+def _format_error(cell: Cell, digits: int) -> str:
+    """Return a cell's mean error with its significant digits, or `digits` without an interval."""
+    if np.isnan(cell.error.half_width):
+        return format_number(cell.error.value, digits)
+    return format_mean(cell.error)
+
+
 def describe_smallest_batch(comparison: Comparison) -> str:
     """Return a sentence on the smallest batch size with results under two norms."""
     for size in reversed(comparison.batch_sizes):
@@ -129,7 +139,7 @@ def describe_smallest_batch(comparison: Comparison) -> str:
                 means = [means[0], means[-1]]
             digits = choose_distinct_digits([cell.error.value for cell in means])
             shown = (" to " if len(means) < len(ended) else ", ").join(
-                f"{cell.norm} {format_number(cell.error.value, digits)} %" for cell in means
+                f"{cell.norm} {_format_error(cell, digits)} %" for cell in means
             )
             return f"At batch size {size}: {shown}; {_describe_best_norm(comparison, best, size)}."
     return ""

@@ -17,6 +17,7 @@ from analysis.formatting import (
     join_words,
 )
 from analysis.reporting.chance_warnings import are_all_at_chance
+from analysis.reporting.failure_rate_table import describe_failure_contrast
 from analysis.reporting.single_norm import describe_single_norm
 from analysis.reporting.unpaired_comparison import describe_incomplete_norm, describe_unpaired
 from analysis.statistics.at_chance import list_norms_at_chance
@@ -58,10 +59,14 @@ def describe_declared_contrasts(
         known = [gap.norm for gap in comparison.declared_contrasts if not np.isnan(gap.value)]
         texts = [_describe_norm(findings, norm) for norm in norms if norm in known]
         return [*describe_unpaired(comparison, scope), *texts]
+    # Where some seeds learn and others do not, a mean is between two heaps and says little.
+    by_rate = {norm: describe_failure_contrast(findings, norm) for norm in norms}
+    rates = [text for text in by_rate.values() if text]
+    norms = [norm for norm in norms if not by_rate[norm]]
     if len(norms) > one_by_one:
-        return _group_norms(findings, norms, scope)
+        return [*_group_norms(findings, norms, scope), *rates]
     texts = [_describe_norm(findings, norm) for norm in norms]
-    return [f"{scope}, {texts[0]}", *texts[1:]]
+    return [*([f"{scope}, {texts[0]}"] if texts else []), *texts[1:], *rates]
 
 
 def _describe_scope(comparison: Comparison) -> str:

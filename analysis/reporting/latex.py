@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analysis.formatting import MINUS, HasInterval, format_number, format_signed
+from analysis.formatting import (
+    MINUS,
+    HasInterval,
+    choose_digits,
+    format_half_width,
+    format_number,
+    format_signed,
+)
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.family import Measure
 from analysis.statistics.inference.intervals import estimate_mean
@@ -82,8 +89,10 @@ def _format_mean_in_latex(mean: HasInterval, formatter: object, diverged: int = 
     """Return a mean with its half-width, and a dagger where trials diverged."""
     if np.isnan(mean.value):
         return "--"
-    value = format_number(mean.value) if formatter is format_number else format_signed(mean.value)
-    half = "" if np.isnan(mean.half_width) else rf" \pm {format_number(mean.half_width)}"
+    digits = choose_digits(mean)
+    chosen = format_number if formatter is format_number else format_signed
+    value = chosen(mean.value, digits)
+    half = "" if np.isnan(mean.half_width) else rf" \pm {format_half_width(mean)}"
     mark = r"^{\dagger}" if diverged else ""
     return f"${value.replace(MINUS, '-')}{mark}{half}$"
 

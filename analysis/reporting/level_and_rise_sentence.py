@@ -7,14 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_points, join_words
+from analysis.formatting import (
+    choose_digits,
+    choose_uncertain_digits,
+    format_number,
+    join_words,
+)
 from analysis.reporting.best_norm_sentences import UNEQUAL_SEEDS_NOTE, describe_reversed_means
 from analysis.statistics.at_chance import list_norms_without_error
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 from analysis.statistics.norm_measures import NormMeasures
+from analysis.statistics.selection_bias import SelectedEstimate
 
 MAX_NORMS_NAMED = 3
+MIN_BIAS_SHARE = 0.1
+"""Share of a rise that its bias must be to be mentioned."""
 
 
 def describe_level_and_rise(findings: Findings) -> list[str]:
@@ -29,7 +37,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
         m
         for norm, m in findings.measures.items()
         if norm in comparison.distinct_norms
-        and not np.isnan(m.rise)
+        and not np.isnan(m.rise.value)
         and not _is_at_chance_somewhere(comparison, norm)
     ]
     if len(known) < 2 or len(comparison.common_batch_sizes) < 2:
@@ -40,7 +48,7 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
     flat = _select_least_rising([m for m in known if m.norm not in perfect])
     level = (
         f"{_join_names(best)} {'has' if len(best) == 1 else 'share'} the lowest average error "
-        f"({format_points(lowest)} %)"
+        f"({format_number(lowest, choose_digits(best[0].auec))} %)"
     )
     text = f"{level}{_describe_least_rise(best, flat, len(known))}" if len(flat) > 0 else level
     return [f"As measured, not tested: {text}.{_describe_unequal_seeds(comparison)}"]
@@ -49,9 +57,9 @@ def describe_level_and_rise(findings: Findings) -> list[str]:
 def _describe_least_rise(
     best: Sequence[NormMeasures], flat: Sequence[NormMeasures], num: int
 ) -> str:
-    """Return a clause on the norms whose error rises least, and on the rise of the best norms."""
-    least = min(m.rise for m in flat)
-    if len(flat) == num and least <= ROUNDING_TOLERANCE:
+    """Return a clause on the norms whose error rises least, and on the rise of the best."""
+    least = min((m.rise for m in flat), key=lambda rise: rise.value)
+    if len(flat) == num and least.value <= ROUNDING_TOLERANCE:
         return "; no norm's error rises at any smaller batch size"
     if len(flat) == num:
         return f"; no norm's error rises more than another's ({_format_rise(least)})"
@@ -69,7 +77,7 @@ def _describe_least_rise(
     others = [m for m in best if m not in flat]
     if others:
         shown = join_words(
-            list(dict.fromkeys(format_number(m.rise) for m in others)), MAX_NORMS_NAMED
+            list(dict.fromkeys(_format_number_of(m.rise) for m in others)), MAX_NORMS_NAMED
         )
         text += f"; that of {_join_names(others)} by {shown}"
     return f"{text})"
@@ -80,11 +88,16 @@ def _conjugate_rise(flat: Sequence[NormMeasures]) -> str:
     return "rises" if len(flat) == 1 else "rise"
 
 
-def _format_rise(least: float) -> str:
-    """Return a rise in error in words: `by 3.2 points at most`, or `not at all`."""
-    return (
-        "not at all" if least <= ROUNDING_TOLERANCE else f"by {format_points(least)} points at most"
-    )
+def _format_rise(least: SelectedEstimate) -> str:
+    """Return words for a rise, with the part of it that noise is expected to make."""
+    if least.value <= ROUNDING_TOLERANCE:
+        return "not at all"
+    digits = choose_uncertain_digits(least.standard_error)
+    text = f"by {_format_number_of(least)} points at most"
+    if np.isnan(least.bias) or least.bias < MIN_BIAS_SHARE * least.value:
+        return text
+    part = f"about {format_number(least.bias, digits)}" if least.bias < least.value else "all"
+    return f"{text}, of which noise alone would make {part}"
 
 
 def _join_names(measures: Sequence[NormMeasures]) -> str:
@@ -98,9 +111,18 @@ def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
 
 
 def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
-    """Return the norms with the smallest worst rise, or with one that is printed alike."""
-    lowest = min((m.rise for m in measures), default=np.nan)
-    return [m for m in measures if format_number(m.rise) == format_number(lowest)]
+    """Return the norms whose worst rise is the lowest, or is printed as the same number."""
+    lowest = min((m.rise.value for m in measures), default=np.nan)
+    shown = [m.rise for m in measures if m.rise.value == lowest]
+    digits = choose_uncertain_digits(shown[0].standard_error) if shown else 0
+    return [
+        m for m in measures if format_number(m.rise.value, digits) == format_number(lowest, digits)
+    ]
+
+
+def _format_number_of(rise: SelectedEstimate) -> str:
+    """Return a rise with the digits that its standard error makes significant."""
+    return format_number(rise.value, choose_uncertain_digits(rise.standard_error))
 
 
 def _describe_unequal_seeds(comparison: Comparison) -> str:

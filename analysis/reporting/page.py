@@ -13,6 +13,8 @@ import pandas as pd
 from analysis.figures import critical_difference
 from analysis.findings import Findings
 from analysis.formatting import format_p, format_ranges, join_words
+from analysis.reporting.block_section import build_block_table, describe_over_blocks
+from analysis.reporting.failure_rate_table import build_failure_table
 from analysis.reporting.looks_note import describe_looks
 from analysis.reporting.measure_table import build_measure_tables
 from analysis.reporting.methods import METHODS, TEST_METHODS, UNVERIFIED_PAIRING_METHOD
@@ -37,6 +39,7 @@ from analysis.reporting.trial_differences import describe_trial_differences
 from analysis.schema import PresetInfo, Results
 from analysis.statistics.contrasts import ContrastTest
 from analysis.statistics.inference.intervals import ALPHA
+from analysis.statistics.norms_over_blocks import compare_over_blocks
 from analysis.statistics.ranks import Ranks, rank_norms
 from analysis.statistics.statistics_or_sgd import separate_harm
 
@@ -92,6 +95,7 @@ def build_page(results: Results, all_findings: Sequence[Findings]) -> ReportPage
         presets=list_presets(results),
         sections=(
             *_build_reversal_section(all_findings),
+            *_build_block_section(all_findings),
             *_build_rank_section(all_findings),
             *_build_harm_sections(all_findings),
             *map(_build_section, all_findings, suffixes),
@@ -140,6 +144,7 @@ def _build_section(findings: Findings, suffix: str) -> ReportSection:
         tables.append(build_contrast_table(findings))
     tables += build_measure_tables(findings)
     further = (
+        build_failure_table(findings),
         build_test_set_table(findings),
         build_statistics_table(findings),
         build_time_table(findings),
@@ -162,6 +167,15 @@ def _build_reversal_section(all_findings: Sequence[Findings]) -> Iterator[Report
     lines = describe_sign_reversals(all_findings)
     if lines:
         yield ReportSection("What depends on the variant", (), tuple(lines), (), (), (), ())
+
+
+def _build_block_section(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:
+    """Yield the section on each norm over data sets and networks, if there are enough."""
+    found = compare_over_blocks([item.comparison for item in all_findings])
+    if found:
+        answer = tuple(describe_over_blocks(found))
+        tables = (build_block_table(found),)
+        yield ReportSection("Each norm over data sets and networks", (), answer, (), (), (), tables)
 
 
 def _build_rank_section(all_findings: Sequence[Findings]) -> Iterator[ReportSection]:

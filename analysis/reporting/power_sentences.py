@@ -14,6 +14,7 @@ from analysis.formatting import (
     join_words,
 )
 from analysis.published import compute_published_gap
+from analysis.reporting.failure_rate_table import describe_failure_contrast
 from analysis.statistics.at_chance import is_uninformative
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.contrasts import ContrastTest
@@ -111,7 +112,7 @@ def describe_closest_call(findings: Findings) -> list[str]:
 
     The closest contrast has the smallest p among those shown to be neither different nor
     equivalent. Holm multiplies its p by the number of p values in the report that are no smaller. A
-    norm at chance is left out.
+    norm at chance is left out, and one that is compared by how often it learns.
     """
     comparison = findings.comparison
     if comparison.diverges_in_part(comparison.reference):
@@ -123,6 +124,7 @@ def describe_closest_call(findings: Findings) -> list[str]:
         and findings.decide(gap) is Verdict.UNDECIDED
         and not comparison.diverges_in_part(gap.norm)
         and not is_uninformative(comparison, gap.norm)
+        and not describe_failure_contrast(findings, gap.norm)
     ]
     if not undecided:
         return []

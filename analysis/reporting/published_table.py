@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_signed, join_words
+from analysis.formatting import (
+    choose_digits,
+    format_half_width,
+    format_number,
+    format_signed,
+    join_words,
+)
 from analysis.published.measured_beside_printed import PublishedPair
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.reporting.tables import PageTable, TableCell
 
 _MEASURES = {
     "test_error": ("test error", "Percent.", 2),
@@ -76,6 +82,7 @@ def build_published_tables(findings: Findings) -> Iterator[PageTable]:
 def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell, ...]:
     """Return the cells of one printed value."""
     mean = pair.measured
+    known = choose_digits(mean)
     printed = (
         f"about {pair.printed:g}" if pair.is_approximate else format_number(pair.printed, digits)
     )
@@ -84,7 +91,7 @@ def _build_published_cells(pair: PublishedPair, digits: int) -> tuple[TableCell,
         TableCell(
             "not reached"
             if np.isnan(mean.value) and pair.ended
-            else format_number(mean.value, digits),
+            else format_number(mean.value, digits if np.isnan(mean.half_width) else known),
             format_half_width(mean),
             f"{pair.reached} of {pair.ended}" if pair.reached < pair.ended else f"n = {mean.num}",
         ),

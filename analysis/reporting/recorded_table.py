@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.formatting import format_half_width, format_mean
+from analysis.reporting.tables import PageTable, TableCell
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 
 CLIPPED_TITLE = "Channels whose r or d was clipped"
@@ -80,4 +80,4 @@ def _build_metric_cell(mean: SeedMean | None, scale: float) -> TableCell:
     if mean is None:
         return TableCell("–")
     scaled = SeedMean(scale * mean.value, scale * mean.sd, scale * mean.half_width, mean.num)
-    return TableCell(format_number(scaled.value), format_half_width(scaled), note=f"n = {mean.num}")
+    return TableCell(format_mean(scaled), format_half_width(scaled), note=f"n = {mean.num}")

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
+from analysis.reporting.block_section import tabulate_over_blocks
+from analysis.reporting.failure_rate_table import tabulate_failure_rates
 from analysis.reporting.measure_table import tabulate_norm_measures
 from analysis.reporting.power_sentences import describe_power
 from analysis.reporting.published_table import tabulate_published
@@ -25,6 +27,7 @@ from analysis.schema import Results
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.inference.intervals import ALPHA
 from analysis.statistics.inference.power import estimate_detectable_difference
+from analysis.statistics.norms_over_blocks import compare_over_blocks
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 
@@ -38,6 +41,8 @@ def format_report_json(results: Results, all_findings: Sequence[Findings]) -> st
     }
     apart = tabulate_harm(separate_harm([item.comparison for item in all_findings]))
     content |= {"statistics_or_sgd": apart} if len(apart) else {}
+    over_blocks = compare_over_blocks([item.comparison for item in all_findings])
+    content |= {"over_blocks": tabulate_over_blocks(over_blocks)} if over_blocks else {}
     return (
         json.dumps(_convert_to_json_types(content), indent=1, ensure_ascii=False, allow_nan=False)
         + "\n"
@@ -100,6 +105,7 @@ def _list_verdicts(findings: Findings) -> list[dict[str, Any]]:
 def _collect_recorded(findings: Findings) -> dict[str, pd.DataFrame]:
     """Return the tables that only sweeps with requested metrics have."""
     frames = {
+        "failure_rates": tabulate_failure_rates(findings),
         "test_statistics": tabulate_test_statistics(findings),
         "top5_errors": tabulate_top5_errors(findings),
         "test_set": tabulate_test_set_contrasts(findings),

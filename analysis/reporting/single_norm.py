@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.formatting import format_contrast_interval, format_count, format_number, format_signed
+from analysis.formatting import (
+    choose_digits,
+    format_contrast_interval,
+    format_count,
+    format_difference,
+    format_number,
+)
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.contrasts import build_seed_contrast
 from analysis.statistics.inference.differences import Difference, compute_difference
@@ -49,18 +55,19 @@ def _describe_rise_over_largest(contrast: Contrast, largest: int) -> str:
         return f"No seed has ended both {at} and at {largest}."
     if np.isnan(contrast.half_width):
         return (
-            f"{at.capitalize()} it is {format_signed(contrast.value)} points from that "
+            f"{at.capitalize()} it is {format_difference(contrast)} points from that "
             f"({format_count(contrast.num, 'seed')}, no interval)."
         )
     if contrast.is_significant:
         side = "higher" if contrast.value > 0 else "lower"
+        points = format_number(abs(contrast.value), choose_digits(contrast))
         return (
-            f"{at.capitalize()} it is {format_number(abs(contrast.value))} points {side} "
+            f"{at.capitalize()} it is {points} points {side} "
             f"({format_contrast_interval(contrast)})."
         )
     return (
         f"{at.capitalize()} it is not distinguishable from that with "
         f"{format_count(contrast.num, 'seed')}: the difference is "
-        f"{format_signed(contrast.value)} points "
+        f"{format_difference(contrast)} points "
         f"({format_contrast_interval(contrast)})."
     )

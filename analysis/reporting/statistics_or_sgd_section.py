@@ -7,8 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.formatting import format_count, format_number, format_signed, join_words
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.formatting import (
+    format_count,
+    format_difference,
+    format_half_width,
+    format_mean,
+    join_words,
+)
+from analysis.reporting.tables import PageTable, TableCell
 from analysis.statistics.inference.intervals import SeedMean
 from analysis.statistics.statistics_or_sgd import SeparatedHarm, SeparatedRise
 
@@ -93,8 +99,8 @@ def _describe_separated_rise(rise: SeparatedRise) -> str:
 
 def _format_mean_with_half_width(mean: SeedMean) -> str:
     """Return a mean with its half-width."""
-    half = "" if np.isnan(mean.half_width) else f" ± {format_number(mean.half_width)}"
-    return f"{format_number(mean.value)}{half}"
+    half = "" if np.isnan(mean.half_width) else f" ± {format_half_width(mean)}"
+    return f"{format_mean(mean)}{half}"
 
 
 def _describe_significance(mean: SeedMean) -> str:
@@ -127,7 +133,7 @@ def _build_harm_cells(rise: SeparatedRise) -> tuple[TableCell, ...]:
     return (
         TableCell(f"{rise.largest} to {rise.smallest}"),
         *(
-            TableCell(format_signed(mean.value), format_half_width(mean), f"n = {mean.num}")
+            TableCell(format_difference(mean), format_half_width(mean), f"n = {mean.num}")
             for mean in parts
         ),
     )

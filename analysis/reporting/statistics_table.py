@@ -8,8 +8,12 @@ import pandas as pd
 
 from analysis.figures.norm_statistics import KIND_NAMES
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_signed
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.formatting import (
+    format_difference,
+    format_half_width,
+    format_mean,
+)
+from analysis.reporting.tables import PageTable, TableCell
 from analysis.schema import STATISTICS_KINDS
 from analysis.statistics.decomposition import DecomposedCell
 from analysis.statistics.inference.intervals import SeedMean
@@ -86,12 +90,10 @@ def _build_statistics_cell(cell: DecomposedCell | None, kind: str) -> TableCell:
     if cell is None or mean is None:
         return TableCell("–")
     note = f"† {len(cell.diverged)} diverged" if cell.diverged else ""
-    return TableCell(
-        format_number(mean.value), format_half_width(mean), note, diverged=bool(cell.diverged)
-    )
+    return TableCell(format_mean(mean), format_half_width(mean), note, diverged=bool(cell.diverged))
 
 
 def _build_harm_cell(cell: DecomposedCell | None) -> TableCell:
     """Return the table cell of the harm of moving averages."""
     mean: SeedMean | None = cell.moving_average_harm if cell else None
-    return TableCell(format_signed(mean.value), format_half_width(mean)) if mean else TableCell("–")
+    return TableCell(format_difference(mean), format_half_width(mean)) if mean else TableCell("–")

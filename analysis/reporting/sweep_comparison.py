@@ -12,13 +12,13 @@ import pandas as pd
 from analysis.figures import sweep_changes
 from analysis.figures.rendering import render_figure
 from analysis.formatting import (
-    choose_digits,
     format_count,
+    format_difference,
+    format_half_width,
     format_interval,
     format_number,
     format_p,
     format_p_relation,
-    format_signed,
     join_words,
 )
 from analysis.reporting.html import render_html
@@ -26,7 +26,7 @@ from analysis.reporting.markdown import render_markdown
 from analysis.reporting.methods import METHODS
 from analysis.reporting.page import ReportPage, ReportSection, list_presets, make_slugs
 from analysis.reporting.report_figures import ReportFigure
-from analysis.reporting.tables import PageTable, TableCell, format_half_width
+from analysis.reporting.tables import PageTable, TableCell
 from analysis.reporting.write_report import FORMATS, format_csv, write_report_files
 from analysis.schema import Results
 from analysis.statistics.comparison import build_comparisons
@@ -151,7 +151,7 @@ def describe_changes(pair_changes: SweepChanges) -> list[str]:
     lines += [_describe_auec_change(change, pair_changes.family_size) for change in declared]
     cells = [change for change in pair_changes.changes if change.batch_size is not None]
     moving = [
-        f"{c.norm} at {c.batch_size} ({format_signed(c.difference.value)})"
+        f"{c.norm} at {c.batch_size} ({format_difference(c.difference)})"
         for c in cells
         if c.is_significant
     ]
@@ -220,7 +220,7 @@ def _describe_auec_change(change: Change, family: int) -> str:
     )
     if np.isnan(mean.half_width):
         return (
-            f"{text} ({format_signed(mean.value)} points over {format_count(mean.num, 'seed')}, "
+            f"{text} ({format_difference(mean)} points over {format_count(mean.num, 'seed')}, "
             "no interval)."
         )
     how = "" if change.is_paired else ", Welch's, as fewer than three seeds are in common"
@@ -232,7 +232,7 @@ def _describe_auec_change(change: Change, family: int) -> str:
             f"for {family} "
         )
         p += "comparisons"
-    moved_by = f"{format_signed(mean.value, choose_digits(mean))} points"
+    moved_by = f"{format_difference(mean)} points"
     return f"{text}: {verdict} ({moved_by}, 95 % interval {format_interval(mean)}{p}{how})."
 
 
@@ -278,7 +278,7 @@ def _build_change_cell(change: Change | None) -> TableCell:
         note += f"\n† {change.diverged_before} → {change.diverged_after} diverged"
     mean = change.difference
     return TableCell(
-        format_signed(mean.value), format_half_width(mean), note, best=change.is_significant
+        format_difference(mean), format_half_width(mean), note, best=change.is_significant
     )
 
 

@@ -8,13 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import (
-    HasInterval,
-    choose_digits,
-    format_number,
-    format_p,
-    format_signed,
-)
+from analysis.formatting import format_difference, format_half_width, format_mean, format_p
 from analysis.statistics.at_chance import are_both_at_chance
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
@@ -163,19 +157,14 @@ def _build_error_cell(cell: Cell | None, best: bool, asked: bool, absence_note: 
     if cell.diverged:
         note += f"\n† {len(cell.diverged)} diverged"
         if len(cell.diverged) < len(cell.ended):
-            note += f"\nsurvivors {format_number(cell.survivors.value)}"
+            note += f"\nsurvivors {format_mean(cell.survivors)}"
     return TableCell(
-        format_number(cell.error.value),
+        format_mean(cell.error),
         format_half_width(cell.error),
         note,
         best=best,
         diverged=bool(cell.diverged),
     )
-
-
-def format_half_width(mean: HasInterval) -> str:
-    """Return half an interval's width; empty where there is no interval."""
-    return "" if np.isnan(mean.half_width) else format_number(mean.half_width, choose_digits(mean))
 
 
 def build_contrast_table(findings: Findings) -> PageTable:
@@ -219,13 +208,11 @@ def _build_contrast_cell(contrast: Contrast, comparison: Comparison) -> TableCel
         return TableCell("–")
     note = f"p {format_p(contrast.p_adjusted)}" if contrast.is_tested else f"n = {contrast.num}"
     if are_both_at_chance(comparison, contrast):
-        return TableCell(
-            format_signed(contrast.value, choose_digits(contrast)), note="both at chance"
-        )
+        return TableCell(format_difference(contrast), note="both at chance")
     lost = comparison.rests_on_diverged(contrast)
     note += "\n† diverged" if lost else ""
     return TableCell(
-        format_signed(contrast.value),
+        format_difference(contrast),
         format_half_width(contrast),
         note,
         contrast.is_significant,

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number, format_signed
+from analysis.formatting import choose_uncertain_digits, format_number, format_signed
 from analysis.reporting.tables import PageTable, TableCell
+from analysis.statistics.crossed_effects import CrossedMean
 
 
 def tabulate_test_set_contrasts(findings: Findings) -> pd.DataFrame:
@@ -34,7 +35,10 @@ def build_test_set_table(findings: Findings) -> PageTable | None:
         (
             norm,
             (
-                TableCell(format_signed(mean.value), note=f"n = {mean.num_seeds}"),
+                TableCell(
+                    format_signed(mean.value, choose_uncertain_digits(_get_widest(mean))),
+                    note=f"n = {mean.num_seeds}",
+                ),
                 *(
                     _build_half_width_cell(h)
                     for h in (mean.over_seeds, mean.over_examples, mean.over_both)
@@ -58,4 +62,11 @@ def build_test_set_table(findings: Findings) -> PageTable | None:
 
 def _build_half_width_cell(width: float) -> TableCell:
     """Return the table cell of a half-width."""
-    return TableCell("–" if np.isnan(width) else f"± {format_number(width)}")
+    digits = choose_uncertain_digits(width)
+    return TableCell("–" if np.isnan(width) else f"± {format_number(width, digits)}")
+
+
+def _get_widest(mean: CrossedMean) -> float:
+    """Return the largest known half-width of a difference; missing where none is known."""
+    known = [w for w in (mean.over_seeds, mean.over_examples, mean.over_both) if not np.isnan(w)]
+    return max(known, default=np.nan)

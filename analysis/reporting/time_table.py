@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
-from analysis.formatting import format_number
+from analysis.formatting import choose_uncertain_digits, format_number
 from analysis.reporting.tables import PageTable, TableCell
-from analysis.statistics.survival import UNITS, compute_restricted_mean, estimate_survival
+from analysis.statistics.survival import UNITS, estimate_restricted_mean
 
 
 def tabulate_times(findings: Findings) -> pd.DataFrame:
@@ -29,9 +29,12 @@ def tabulate_times(findings: Findings) -> pd.DataFrame:
         row = {"norm": norm, "batch_size": size, "trials": len(part), "reached": int(reached.sum())}
         for unit in UNITS:
             horizon = float(part[unit].max())
-            curve = estimate_survival(part[unit].to_numpy(float), reached)
-            mean = compute_restricted_mean(curve, horizon) if reached.any() else np.nan
-            row |= {f"mean_{unit}": mean, f"horizon_{unit}": horizon}
+            mean = estimate_restricted_mean(part[unit].to_numpy(float), reached, horizon)
+            row |= {
+                f"mean_{unit}": mean.value,
+                f"half_width_95_{unit}": mean.half_width,
+                f"horizon_{unit}": horizon,
+            }
         rows.append(row)
     return pd.DataFrame.from_records(rows)
 
@@ -53,8 +56,10 @@ def build_time_table(findings: Findings) -> PageTable | None:
         rows,
         (
             "Restricted mean (Kaplan-Meier) of the epochs until the error has stayed at or below "
-            "the threshold for three evaluations; below, trials that reached it, and the mean in "
-            "updates and seconds. A trial that never reaches it is censored at its last evaluation "
+            "the threshold for three evaluations; after ± half the width of its 95 % interval "
+            "(Greenwood's variance, Student's t; none where fewer than three trials reached it or "
+            "all took equally long); below, trials that reached it, and the mean in updates and "
+            "seconds. A trial that never reaches it is censored at its last evaluation "
             "above it, as those after it might have become three; one that diverges, at the end. "
             "≥ where there are some of these, > and the longest watched where there are no others.",
         ),
@@ -80,9 +85,12 @@ def _build_time_cell(row: dict[Any, Any] | None) -> TableCell:
     if not row["reached"]:
         length = f"> {row['horizon_epochs']:.0f} epochs"
         return TableCell("not reached", note=f"{of_all}\n{length}\n{_format_work(row, 'horizon')}")
+    width = row["half_width_95_epochs"]
+    digits = 1 if np.isnan(width) else choose_uncertain_digits(width)
     least = "≥ " if row["reached"] < row["trials"] else ""
     return TableCell(
-        f"{least}{format_number(row['mean_epochs'], 1)}",
+        f"{least}{format_number(row['mean_epochs'], digits)}",
+        "" if np.isnan(width) else format_number(width, digits),
         note=f"{of_all}\n{_format_work(row, 'mean')}",
     )
 
@@ -93,4 +101,10 @@ def _format_work(row: dict[Any, Any], prefix: str) -> str:
     Seconds are left out if missing, as where all trials diverged.
     """
     updates, seconds = row[f"{prefix}_updates"], row[f"{prefix}_seconds"]
-    return f"{updates:,.0f} updates" + ("" if np.isnan(seconds) else f"\n{seconds:,.1f} s")
+    around = {"updates": "", "seconds": ""}
+    if prefix == "mean":
+        for unit, digits in (("updates", 0), ("seconds", 1)):
+            width = row[f"half_width_95_{unit}"]
+            around[unit] = "" if np.isnan(width) else f" ± {width:,.{digits}f}"
+    text = f"{updates:,.0f}{around['updates']} updates"
+    return text + ("" if np.isnan(seconds) else f"\n{seconds:,.1f}{around['seconds']} s")

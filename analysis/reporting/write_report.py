@@ -10,6 +10,8 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.figures.rendering import Format, render_figure
 from analysis.findings import Findings
+from analysis.reporting.block_section import tabulate_over_blocks
+from analysis.reporting.failure_rate_table import tabulate_failure_rates
 from analysis.reporting.html import render_html
 from analysis.reporting.latex import format_latex
 from analysis.reporting.manifest import MANIFEST_FILE, format_manifest, list_report_files
@@ -25,6 +27,7 @@ from analysis.reporting.tables import tabulate_cell_errors, tabulate_contrasts, 
 from analysis.reporting.test_set_table import tabulate_test_set_contrasts
 from analysis.reporting.time_table import tabulate_times
 from analysis.schema import Results
+from analysis.statistics.norms_over_blocks import compare_over_blocks
 from analysis.statistics.statistics_or_sgd import separate_harm
 
 REPORT_PAGE = "report.html"
@@ -58,6 +61,9 @@ def render_report(results: Results, all_findings: Sequence[Findings]) -> dict[st
     apart = tabulate_harm(separate_harm(compared))
     if len(apart):
         texts["tables/statistics_or_sgd.csv"] = format_csv(apart)
+    over_blocks = compare_over_blocks(compared)
+    if over_blocks:
+        texts["tables/over_blocks.csv"] = format_csv(tabulate_over_blocks(over_blocks))
     return files | {name: text.encode() for name, text in texts.items()}
 
 
@@ -67,6 +73,7 @@ def _render_recorded_tables(all_findings: Sequence[Findings]) -> dict[str, str]:
     They need requested metrics, a threshold, stored examples or a paper's values.
     """
     frames: dict[str, Callable[[Findings], pd.DataFrame]] = {
+        "failure_rates": tabulate_failure_rates,
         "times": tabulate_times,
         "statistics": tabulate_test_statistics,
         "test_set": tabulate_test_set_contrasts,

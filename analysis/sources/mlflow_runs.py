@@ -16,6 +16,7 @@ from analysis.sources.raw_results import (
     PackedBits,
     RawResults,
     describe_data_limits,
+    format_norm_options,
     format_unexpected_note,
     format_utc,
     make_empty_curves,
@@ -78,6 +79,9 @@ def collect_raw_results(
             key.removeprefix(GRID_TAG): json.loads(text)
             for key, text in tags.items()
             if key.startswith(GRID_TAG)
+        },
+        norm_options={
+            ids[run_id]: format_norm_options(run.params) for run_id, run in trials.items()
         },
         settings={ids[run_id]: select_settings(run.params) for run_id, run in trials.items()},
         reference=next((tags[key] for key in sorted(tags) if key.startswith(REFERENCE_TAG)), None),

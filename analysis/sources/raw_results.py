@@ -58,6 +58,7 @@ class RawResults:
     curves: pd.DataFrame
     expected: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    norm_options: dict[str, str] = field(default_factory=dict)
     reference: str | None = None
     made_by_sweep: bool = True
     untrained: list[UntrainedCells] = field(default_factory=list)
@@ -113,6 +114,9 @@ def build_results(raw: RawResults, settings_filter: Mapping[str, str] | None = N
         epochs=drop_unrecorded(epochs).sort_values([*_SORT, "epoch"], ignore_index=True),
         expected=_order_expected(conform_frame(expected, EXPECTED_COLUMNS).drop_duplicates()),
         settings=settings,
+        norm_options={
+            key: raw.norm_options[key] for key in trials["trial_id"] if key in raw.norm_options
+        },
         has_grid=bool(raw.expected),
         made_by_sweep=raw.made_by_sweep,
         untrained=tuple(raw.untrained),
@@ -284,3 +288,20 @@ def select_settings(params: Mapping[str, str]) -> dict[str, str]:
         for key, text in params.items()
         if key not in FACTOR_PARAMS and not key.startswith("norm.") and text not in ("None", "")
     }
+
+
+def format_norm_options(params: Mapping[str, str]) -> str:
+    """Return the norm in a trial's params with its options, the same text for the same layer.
+
+    >>> format_norm_options({"norm.name": "groupnorm", "norm.options.num_groups": "8", "seed": "0"})
+    'groupnorm num_groups=8'
+    >>> format_norm_options({"norm": "groupnorm", "norm.num_groups": "8"})
+    'groupnorm num_groups=8'
+    """
+    options = {
+        key.removeprefix("norm.").removeprefix("options."): text
+        for key, text in params.items()
+        if key.startswith("norm.") and key != "norm.name" and text not in ("None", "")
+    }
+    name = params.get("norm") or params.get("norm.name", "")
+    return " ".join([name, *(f"{key}={text}" for key, text in sorted(options.items()))])

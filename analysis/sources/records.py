@@ -15,6 +15,7 @@ from analysis.sources.raw_results import (
     RawResults,
     describe_data_limits,
     flatten_settings,
+    format_norm_options,
     format_unexpected_note,
     format_utc,
     make_empty_curves,
@@ -142,7 +143,9 @@ def _add_record(
             "model": spec["model"]["name"],
         }
     )
-    raw.settings[trial_id] = select_settings(flatten_settings(spec))
+    params = flatten_settings(spec)
+    raw.settings[trial_id] = select_settings(params)
+    raw.norm_options[trial_id] = format_norm_options(params)
     raw.add_packages(provenance.get("packages") or {})
     if "python" in provenance:
         raw.add_packages({"python": provenance["python"]})

@@ -65,7 +65,7 @@ def estimate_random_effects(
         return RandomEffects(np.nan, np.nan, np.nan, 0, np.nan)
     if num < MIN_BLOCKS:
         return RandomEffects(float(effects.mean()), np.nan, np.nan, num, np.nan)
-    between = _estimate_between_variance(effects, variances)
+    between = estimate_between_variance(effects, variances)
     weights = 1 / (variances + between)
     value = float(weights @ effects / weights.sum())
     scale = max(float(weights @ (effects - value) ** 2 / (num - 1)), 1.0)
@@ -79,8 +79,15 @@ def estimate_random_effects(
     )
 
 
-def _estimate_between_variance(effects: Floats, variances: Floats) -> float:
-    """Return the variance at which the weighted squares are as many as their degrees of freedom."""
+def estimate_between_variance(effects: Floats, variances: Floats) -> float:
+    """Return the variance between true effects by Paule and Mandel's (1982) equation.
+
+    It is the variance at which the weighted squares are as many as their degrees of freedom.
+
+    Args:
+        effects: estimated effects; shape (B,).
+        variances: their sampling variances, above 0; shape (B,).
+    """
 
     def excess(between: float) -> float:
         weights = 1 / (variances + between)

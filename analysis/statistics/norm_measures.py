@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.inference.intervals import (
-    SeedMean,
-    estimate_mean,
-    estimate_proportion_interval,
-)
+from analysis.statistics.failure_rates import compute_failure_rates
+from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import (
     compute_auec,
     compute_degradation,
     compute_last_octave_slope,
-    compute_regret,
     compute_relative_degradation,
     compute_safe_range,
     compute_slope,
-    compute_split_regret,
-    compute_worst_case,
-    compute_worst_rise,
     tabulate_norm_errors,
+)
+from analysis.statistics.selection_bias import (
+    RegretEstimates,
+    SelectedEstimate,
+    estimate_regrets,
+    estimate_worst_case,
+    estimate_worst_rise,
 )
 
 DEFAULT_MARGIN, DEFAULT_MARGIN_MANY_CLASSES = 0.5, 1.0
@@ -37,11 +37,13 @@ class NormMeasures:
     Attributes: auec: area under the error curve, percent. degradation: D at the smallest batch
     size, points. relative: logarithm of the error's ratio, smallest batch size to largest. slope,
     last_octave: points per halving of the batch. rise: highest rise over the best larger batch
-    size, points. worst: highest mean error, percent. safe: safe range, octaves. diverged, ended:
-    numbers of trials. regret_mean, regret_max: regret over batch sizes, points, biased upward.
-    split_regret_mean, split_regret_max: regret with the best norm chosen on other seeds.
+    size, points. worst: highest mean error, percent. safe: safe range, octaves. safe_seeds: seeds
+    at the batch size with the fewest. diverged, ended: numbers of trials. regret_mean, regret_max:
+    regret over batch sizes, points. split_regret_mean, split_regret_max: regret with the best norm
+    chosen on other seeds.
 
-    Regret is over the batch sizes at which some norm is better than chance.
+    Regret is over the batch sizes at which some norm is better than chance. Flatness is judged by
+    `rise` and `safe`, which a U-shaped error cannot hide from, as it can from `slope`.
     """
 
     norm: str
@@ -50,24 +52,16 @@ class NormMeasures:
     relative: SeedMean
     slope: SeedMean
     last_octave: SeedMean
-    rise: float
-    worst: float
+    rise: SelectedEstimate
+    worst: SelectedEstimate
     safe: float
+    safe_seeds: int
     diverged: int
     ended: int
-    regret_mean: float
-    regret_max: float
-    split_regret_mean: float
-    split_regret_max: float
-
-    @property
-    def divergence_interval(self) -> tuple[float, float]:
-        """Clopper and Pearson's 95 % interval of the fraction that diverges."""
-        return (
-            estimate_proportion_interval(self.diverged, self.ended)
-            if self.ended
-            else (np.nan, np.nan)
-        )
+    regret_mean: SelectedEstimate
+    regret_max: SelectedEstimate
+    split_regret_mean: SelectedEstimate
+    split_regret_max: SelectedEstimate
 
 
 def get_default_margin(comparison: Comparison) -> float:
@@ -98,27 +92,30 @@ def compute_measures(
     }
     learnt = [b for b in sizes if any((norm, b) not in comparison.at_chance for norm in tables)]
     above = {norm: table[learnt] for norm, table in tables.items()}
-    plain, split = compute_regret(above), compute_split_regret(above, rng)
+    rates = compute_failure_rates(comparison)
+    two_heaps = {key for key, rate in rates.items() if rate.is_partial and key[1] in sizes}
+    regrets = estimate_regrets(above, rng, two_heaps)
     return {
         norm: _compute_norm_measures(
-            comparison, norm, tables[norm], margin, _summarize_regret(plain, split, norm)
+            comparison,
+            norm,
+            tables[norm],
+            margin,
+            regrets[norm],
+            two_heaps=any(key[0] == norm for key in two_heaps),
         )
         for norm in comparison.norms
     }
 
 
-def _summarize_regret(plain: pd.DataFrame, split: pd.DataFrame, norm: str) -> dict[str, float]:
-    """Return mean and maximum over batch sizes of a norm's regrets; missing if one is missing."""
-    result: dict[str, float] = {}
-    for name, table in (("regret", plain), ("split_regret", split)):
-        row = table.loc[[norm]].to_numpy(float)
-        mean, most = (row.mean(), row.max()) if row.size else (np.nan, np.nan)
-        result |= {f"{name}_mean": float(mean), f"{name}_max": float(most)}
-    return result
-
-
 def _compute_norm_measures(
-    comparison: Comparison, norm: str, table: pd.DataFrame, margin: float, regrets: dict[str, float]
+    comparison: Comparison,
+    norm: str,
+    table: pd.DataFrame,
+    margin: float,
+    regrets: RegretEstimates,
+    *,
+    two_heaps: bool,
 ) -> NormMeasures:
     """Return the measures of one norm from its table of errors."""
 
@@ -134,12 +131,16 @@ def _compute_norm_measures(
         relative=over_seeds(compute_relative_degradation(table).iloc[:, -1]),
         slope=over_seeds(compute_slope(table)),
         last_octave=over_seeds(compute_last_octave_slope(table)),
-        rise=compute_worst_rise(table),
-        worst=compute_worst_case(table),
+        rise=estimate_worst_rise(table, two_heaps=two_heaps),
+        worst=estimate_worst_case(table, two_heaps=two_heaps),
         safe=compute_safe_range(
             table, margin, [(norm, b) not in comparison.at_chance for b in table]
         ),
+        safe_seeds=int(table.notna().sum().min()),
         diverged=int(ended["diverged"].sum()),
         ended=len(ended),
-        **regrets,
+        regret_mean=regrets.mean,
+        regret_max=regrets.most,
+        split_regret_mean=regrets.split_mean,
+        split_regret_max=regrets.split_most,
     )

@@ -169,7 +169,7 @@ def compute_split_regret(
     if len(seeds) < 2:
         return pd.DataFrame(np.nan, index=norms, columns=columns)
     errors = np.stack([tables[norm].loc[seeds].to_numpy(float) for norm in norms])
-    splits = _list_halves(len(seeds), rng, max_splits)
+    splits = list_halves(len(seeds), rng, max_splits)
     total = np.zeros(errors.shape[::2])
     for chosen in splits:
         rest = np.delete(errors, chosen, axis=1).mean(axis=1)
@@ -178,7 +178,7 @@ def compute_split_regret(
     return pd.DataFrame(total / len(splits), index=norms, columns=columns)
 
 
-def _list_halves(num: int, rng: np.random.Generator, max_splits: int) -> list[list[int]]:
+def list_halves(num: int, rng: np.random.Generator, max_splits: int) -> list[list[int]]:
     """Return the halves of `num` seeds as indices: all of them, or `max_splits` drawn by `rng`."""
     half = num // 2
     if comb(num, half) <= max_splits:

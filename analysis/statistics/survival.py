@@ -14,6 +14,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import special
+
+from analysis.statistics.inference.intervals import (
+    CONFIDENCE,
+    MIN_SEEDS,
+    ROUNDING_TOLERANCE,
+    SeedMean,
+)
 
 Unit = Literal["epochs", "updates", "seconds"]
 NUM_HELD_EVALUATIONS = 3
@@ -120,3 +128,58 @@ def compute_restricted_mean(curve: SurvivalCurve, horizon: float) -> float:
     inside = curve.times < horizon
     edges = np.append(curve.times[inside], horizon)
     return float((curve.remaining[inside] * np.diff(edges)).sum())
+
+
+def compute_restricted_mean_error(curve: SurvivalCurve, horizon: float) -> float:
+    """Return the standard error of the restricted mean by Greenwood's formula.
+
+    The variance is the sum over times t of reaching of A(t)^2 d / (n (n - d)), where A(t) is the
+    area under the curve from t to the horizon, d of n trials at risk reaching the threshold at t;
+    times m / (m - 1) for m trials that reached it (Kaplan and Meier 1958, section 6.2). Without
+    censoring it is the standard error of a mean. Missing for fewer than two trials that reached it.
+    """
+    inside = curve.times < horizon
+    edges = np.append(curve.times[inside], horizon)
+    areas = (curve.remaining[inside] * np.diff(edges))[::-1].cumsum()[::-1]
+    num_reached = _count_reached(curve, inside)
+    total = num_reached.sum() + _count_reached(curve, ~inside).sum()
+    if round(total) < 2:
+        return np.nan
+    at_risk = curve.at_risk[inside]
+    left = at_risk - num_reached
+    used = (num_reached > 0) & (left > 0.5)
+    variance = (areas[used] ** 2 * num_reached[used] / (at_risk[used] * left[used])).sum()
+    return float(np.sqrt(variance * total / (total - 1)))
+
+
+def _count_reached(curve: SurvivalCurve, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Return how many trials reach the threshold at each of the chosen times of `curve`."""
+    before = np.concatenate([[1.0], curve.remaining[:-1]])
+    share = np.divide(before - curve.remaining, before, out=np.zeros_like(before), where=before > 0)
+    found: Floats = np.round(share * curve.at_risk)[chosen]
+    return found
+
+
+def estimate_restricted_mean(
+    times: Floats, reached: npt.NDArray[np.bool_], horizon: float
+) -> SeedMean:
+    """Return the restricted mean time with its 95 % interval.
+
+    Student's t with a degree of freedom fewer than trials that reached the threshold, which is the
+    interval of a mean where all did. No interval is given where fewer than `MIN_SEEDS` reached it,
+    or all that did took the same time. `num` counts the trials.
+
+    Args:
+        times: time of reaching or of censoring of each trial.
+        reached: whether it reached the threshold.
+        horizon: time at which the mean ends, in the unit of `times`.
+    """
+    curve = estimate_survival(times, reached)
+    value = compute_restricted_mean(curve, horizon) if reached.any() else np.nan
+    error = compute_restricted_mean_error(curve, horizon)
+    num_reached = int(reached.sum())
+    sd = error * float(np.sqrt(len(times)))
+    if num_reached < MIN_SEEDS or not error > ROUNDING_TOLERANCE:
+        return SeedMean(value, sd, np.nan, len(times))
+    quantile = float(special.stdtrit(num_reached - 1, (1 + CONFIDENCE) / 2))
+    return SeedMean(value, sd, quantile * error, len(times))

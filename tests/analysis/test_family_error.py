@@ -120,7 +120,8 @@ def test_a_family_without_a_difference_errs_at_most_as_often_as_it_says(
         differences = draw_differences(rng, noise, num_norms, num_seeds)
         wrong += any(gap.is_significant for gap in judge(differences, estimate_combined))
     print(f"error: {noise}, K={num_norms}, n={num_seeds}: {100 * wrong / repeats:.2f} %")
-    assert wrong / repeats <= 0.055 + (slack(0.05, repeats) if repeats < THOROUGH else 0)
+    # One standard error of the simulation is allowed for, and three where it is short.
+    assert wrong / repeats <= 0.055 + slack(0.05, repeats) / (3 if repeats == THOROUGH else 1)
 
 
 @pytest.mark.slow

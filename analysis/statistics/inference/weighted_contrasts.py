@@ -111,7 +111,7 @@ def combined_estimate(differences: Sequence[Floats], weights: Floats) -> Estimat
     These are the degrees of freedom of Satterthwaite (1946) with the noisiest batch size counted
     double. Where one batch size has nearly all of the noise, a variance that three seeds
     underestimate makes both t and Satterthwaite's degrees of freedom too large: families of eight
-    then hold a false claim 7.8 % of the time, and 5.3 % with the noisiest counted double
+    then hold a false claim 7.8 % of the time, and 5.4 % with the noisiest counted double
     (simulated). Variances are not pooled: norms and batch sizes differ in noise, and a pooled
     variance makes up to 17 % false claims.
 

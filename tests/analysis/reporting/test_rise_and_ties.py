@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from scipy import stats
 from analysis.formatting import (
     choose_digits,
     choose_distinct_digits,
+    format_half_width,
     format_interval,
+    format_mean,
     format_number,
     format_points,
 )
+from analysis.reporting.latex import format_latex
+from analysis.reporting.measure_table import build_measure_tables
 from analysis.reporting.summary import write_answer
-from analysis.reporting.tables import build_contrast_table
+from analysis.reporting.tables import build_contrast_table, build_error_table
 from analysis.statistics.inference.differences import compute_difference
 from analysis.statistics.inference.intervals import SeedMean, estimate_mean
 from analysis.statistics.robustness import compute_safe_range, compute_slope, compute_worst_rise
@@ -100,8 +105,8 @@ def test_a_small_difference_does_not_read_as_0() -> None:
     )
     assert float(format_interval(mean).split(" to ")[0]) > 0
     assert format_points(0.00123) == "0.0012"
-    assert choose_digits(SeedMean(0.0, 1.0, 1.2, 3)) == 2
-    assert choose_digits(SeedMean(0.0001, 1.0, 1.2, 3)) == 2  # an interval with 0 needs no more
+    assert choose_digits(SeedMean(0.0, 1.0, 1.2, 3)) == 1
+    assert choose_digits(SeedMean(0.0001, 1.0, 1.2, 3)) == 1  # an interval with 0 needs no more
 
 
 def test_numbers_that_are_compared_look_different() -> None:
@@ -143,3 +148,44 @@ def test_of_thirteen_norms_three_are_named(tmp_path: Path) -> None:
     found = only(trials_of(tmp_path, rows_of(levels, sd=0.4)))
     for line in write_answer(found):
         assert sum(f"n{i:02}" in line for i in range(14)) <= 5, line
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "shown"),
+    [
+        (7.1234, 0.0123, "7.123 ± 0.012"),
+        (7.1234, 0.123, "7.12 ± 0.12"),
+        (7.1234, 1.23, "7.1 ± 1.2"),
+        (71.234, 12.3, "71 ± 12"),
+        (71.234, 0.0996, "71.23 ± 0.10"),
+        (1.26, 1.24, "1.26 ± 1.24"),  # so that its lower end, 0.02, does not read as 0
+        (7.1234, np.nan, "7.12 ± "),
+    ],
+)
+def test_printed_digits_are_the_significant_ones(
+    value: float, half_width: float, shown: str
+) -> None:
+    mean = SeedMean(value, 1.0, half_width, 5)
+    assert f"{format_mean(mean)} ± {format_half_width(mean)}" == shown
+
+
+def test_tables_print_as_many_digits_as_the_seeds_know(tmp_path: Path) -> None:
+    levels = {"a": {64: 10.0, 2: 10.0}, "b": {64: 20.0, 2: 20.0}}
+    coarse = only(trials_of(tmp_path, rows_of(levels, seeds=4, sd=1.0)))
+    fine = only(trials_of(tmp_path, rows_of(levels, seeds=4, sd=0.01)))
+    for found, digits in ((coarse, 1), (fine, 3)):
+        for table in (
+            build_error_table(found.comparison),
+            build_contrast_table(found),
+            build_measure_tables(found)[0],
+        ):
+            for _, cells in table.rows:
+                for cell in cells:
+                    if cell.margin:
+                        assert len(cell.value.partition(".")[2]) == len(
+                            cell.margin.partition(".")[2]
+                        )
+                        assert len(cell.margin.replace(".", "").lstrip("0")) == 2
+        text = format_latex([found.comparison])
+        errors = re.findall(r"\$(\d+\.?\d*) \\pm", text)
+        assert {len(error.partition(".")[2]) for error in errors} <= {digits, digits + 1}

@@ -53,10 +53,12 @@ def test_a_norm_alone_is_compared_with_itself_over_batch_sizes(tmp_path: Path) -
     errors = {size: found.comparison.get_errors(size)["a"] for size in (128, 10, 5)}
     assert text[0] == f"a is alone: its mean error at batch size 128 is {errors[128].mean():.2f} %."
     rise = (errors[5] - errors[128]).mean()
-    assert text[2].startswith(f"At batch size 5 it is {rise:.2f} points higher (")
+    begin = f"At batch size 5 it is {rise:.3f} points higher (simultaneous 95 % interval "
+    assert text[2].startswith(begin)
     # Two rises are adjusted together, and this one has the smaller p.
     low, high = stats.ttest_rel(errors[5], errors[128]).confidence_interval(1 - ALPHA / 2)
-    assert f"{low:.2f} to {high:.2f}" in text[2]
+    assert 0.01 < (high - low) / 2 < 0.0995  # two significant digits: three after the point
+    assert f"{low:.3f} to {high:.3f}" in text[2]
     single = write_answer(only(trials_of(tmp_path, rows_of({"a": {4: 6}}))))
     assert single[0].endswith("%, and there is nothing to compare it with.")
 

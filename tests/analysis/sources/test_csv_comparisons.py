@@ -74,7 +74,7 @@ def test_norms_with_seeds_of_their_own_are_compared_without_pairing(tmp_path: Pa
     assert "a and b have no seed in common, so nothing can be paired" in text
     one, other = (found.comparison.auec[norm] for norm in "ba")
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
-    assert f"95 % interval {expected.low:.2f} to {expected.high:.2f}" in text
+    assert f"95 % interval {expected.low:.3f} to {expected.high:.3f}" in text
 
 
 def test_seeds_that_only_other_norms_have_are_missing(tmp_path: Path) -> None:

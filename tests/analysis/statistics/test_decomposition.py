@@ -98,7 +98,7 @@ def test_the_table_has_a_row_for_each_kind_and_one_for_harm(findings: Findings) 
         "assocnorm, test batch",
     ]
     assert table.headings[1:] == ("64", "16", "4", "2")
-    assert table.rows[3][1][1].value == "+0.79"
+    assert table.rows[3][1][1].value == "+0.788"
     assert table.rows[1][1][3].note == "† 1 diverged"
     assert "left out of the difference" in table.notes[-1]
 

@@ -52,10 +52,10 @@ def test_the_published_table_3(
     assert found.auec.value == pytest.approx(area, abs=5e-4)
     assert found.degradation.value == pytest.approx(cost, abs=5e-3)
     assert found.slope.value == pytest.approx(steepness, abs=5e-4)
-    assert found.worst == pytest.approx(worst)
-    assert (found.regret_mean, found.regret_max) == pytest.approx(regrets, abs=5e-3)
+    assert found.worst.value == pytest.approx(worst)
+    assert (found.regret_mean.value, found.regret_max.value) == pytest.approx(regrets, abs=5e-3)
     assert np.isnan(found.auec.half_width)
-    assert np.isnan(found.split_regret_mean)
+    assert np.isnan(found.split_regret_mean.value)
     assert np.isnan(found.safe)
 
 
@@ -136,3 +136,17 @@ def test_drawn_splits_come_close_to_all_of_them() -> None:
     every = compute_split_regret(tables, rng)
     drawn = compute_split_regret(tables, np.random.default_rng(0), max_splits=60)
     assert drawn.to_numpy() == pytest.approx(every.to_numpy(), abs=0.1)
+
+
+def test_each_figure_says_how_many_seeds_it_rests_on(tmp_path: Path) -> None:
+    rows = rows_of({"a": {64: 6, 4: 7, 2: 9}, "b": {64: 6, 4: 6, 2: 6}}, seeds=5)
+    rows = [row for row in rows if not row.startswith(("a,2,4,", "b,4,3,"))]
+    found = only(trials_of(tmp_path, rows))
+    by_norm = {row["norm"]: row for row in tabulate_norm_measures(found).to_dict("records")}
+    expected = {"auec_seeds": 4, "rise_seeds": 4, "worst_seeds": 4}
+    expected |= {"safe_seeds": 4, "regret_mean_seeds": 4, "split_regret_max_seeds": 3}
+    for row in by_norm.values():
+        assert {name: row[name] for name in expected} == expected
+    values = [name for name in by_norm["a"] if f"{name}_low_95" in by_norm["a"]]
+    assert "slope" in values
+    assert all(f"{name}_seeds" in by_norm["a"] for name in values if name != "divergence")

@@ -51,8 +51,10 @@ def test_the_two_parts_are_paired_differences_that_add_up(tmp_path: Path) -> Non
         assert rise.sgd.value == pytest.approx(rise.total.value - rise.statistics.value)
     intro, first, second = describe_harm(item)
     assert intro.endswith("in the other after 64 examples, however few share statistics.")
-    assert first.startswith("a: of the rise of 7.95 ± 0.07 points from batch size 64 to 2, 4.98 ± ")
-    assert "come from small-batch statistics, and the rest, 2.97 ± " in first
+    assert first.startswith(
+        "a: of the rise of 7.954 ± 0.075 points from batch size 64 to 2, 4.981 ± "
+    )
+    assert "come from small-batch statistics, and the rest, 2.973 ± " in first
     assert "from small-batch statistics, not distinguishable from none, and the rest" in second
 
 
@@ -87,7 +89,7 @@ def test_a_part_that_is_the_same_under_every_seed_is_told_in_a_sentence(tmp_path
     rows = [f"{row},{half}" for half in (EACH, FIXED) for row in rows_of({"a": {64: 6, 2: 9}})]
     (item,) = separate_harm(build_comparisons(trials_of(tmp_path, rows, BASE + ",variant")))
     rise = item.rises[0].total
-    told = f"{rise.value:.2f} ± {rise.half_width:.2f}"
+    told = f"{rise.value:.3f} ± {rise.half_width:.3f}"
     assert describe_harm(item)[1] == (
         f"a: the rise of {told} points from batch size 64 to 2 is one of {told} with statistics "
         "alone, which leaves 0.00 for small-batch SGD (3 seeds in both halves, no interval)."

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from lifelines import KaplanMeierFitter
 from lifelines.datasets import load_leukemia, load_waltons
 from lifelines.utils import restricted_mean_survival_time
+from scipy import stats
 
 from analysis.statistics.survival import (
     compute_restricted_mean,
+    compute_restricted_mean_error,
     compute_times_to_threshold,
+    estimate_restricted_mean,
     estimate_survival,
 )
 
@@ -131,3 +134,66 @@ def test_each_norm_is_timed_by_its_own_clock() -> None:
     assert not found["reached"].any()
     assert found["epochs"].tolist() == [4, 4, 4]
     assert found["seconds"].tolist() == [8, 2, 2]
+
+
+def greenwood_of_lifelines(times: np.ndarray, reached: np.ndarray, horizon: float) -> float:
+    """Greenwood's variance of the restricted mean, from the event table of lifelines."""
+    fitter = KaplanMeierFitter().fit(times, reached)
+    table = fitter.event_table[fitter.event_table["observed"] > 0]
+    total = 0.0
+    for moment, row in table.iterrows():
+        at_risk, events = row["at_risk"], row["observed"]
+        if moment < horizon and at_risk > events:
+            area = restricted_mean_survival_time(fitter, t=horizon)
+            area -= restricted_mean_survival_time(fitter, t=moment) if moment > 0 else 0
+            total += area**2 * events / (at_risk * (at_risk - events))
+    num = int(reached.sum())
+    return total * num / (num - 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SAMPLES, st.integers(1, 12))
+def test_the_variance_is_greenwoods(sample: list[tuple[int, bool]], horizon: int) -> None:
+    times, events = np.array(sample, dtype=float).T
+    reached = events.astype(bool)
+    found = compute_restricted_mean_error(estimate_survival(times, reached), horizon)
+    if reached.sum() < 2:
+        assert np.isnan(found)
+    else:
+        assert found**2 == pytest.approx(greenwood_of_lifelines(times, reached, horizon), abs=1e-9)
+
+
+def test_without_censoring_the_variance_is_that_of_lifelines_and_the_interval_students() -> None:
+    times, reached = np.array([3.0, 5.0, 4.0, 9.0, 7.0]), np.ones(5, dtype=bool)
+    fitter = KaplanMeierFitter().fit(times, reached)
+    _, variance = restricted_mean_survival_time(fitter, t=6, return_variance=True)
+    error = compute_restricted_mean_error(estimate_survival(times, reached), 6)
+    assert error**2 == pytest.approx(variance / 4)
+    found = estimate_restricted_mean(times, reached, 9)
+    interval = stats.ttest_1samp(times, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_few_or_equal_times_give_no_interval() -> None:
+    for times, reached in (
+        ([3.0, 4.0, 9.0], [True, True, False]),
+        ([3.0, 3.0, 3.0], [True, True, True]),
+        ([3.0, 4.0, 9.0], [False, False, False]),
+    ):
+        found = estimate_restricted_mean(np.array(times), np.array(reached), 9)
+        assert np.isnan(found.half_width)
+    assert np.isnan(found.value)
+
+
+@pytest.mark.parametrize("repeats", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_the_interval_of_the_restricted_mean_covers(repeats: int) -> None:
+    """Exponential times of mean 10, ten trials, watched up to 15: about a fifth are censored."""
+    rng = np.random.default_rng(0)
+    true = 10 * (1 - np.exp(-1.5))
+    covered = 0
+    for _ in range(repeats):
+        times = rng.exponential(10, 10)
+        reached = times < 15
+        found = estimate_restricted_mean(np.minimum(times, 15), reached, 15)
+        covered += bool(found.low <= true <= found.high)
+    assert 0.92 - 3 * np.sqrt(0.05 * 0.95 / repeats) <= covered / repeats <= 0.99
