@@ -20,9 +20,10 @@ MAX_NORMS_NAMED = 3
 def describe_level_and_rise(findings: Findings) -> list[str]:
     """Return a sentence on the norms with the lowest AUEC and with the smallest worst rise.
 
-    Empty with fewer than two norms. Two axes, since a norm may be worse everywhere and yet rise
-    least. Norms whose rise is printed as the same number are named together. A norm at chance at
-    some batch size, or without an error, is not named for not rising.
+    Both are stated, since a norm may have higher errors everywhere and yet rise least. Norms whose
+    rise rounds to the same printed number are named together. Norms at chance at some batch size
+    are left out. A norm without any test error is not named for its small rise. The result is empty
+    with fewer than two other norms or common batch sizes.
     """
     comparison = findings.comparison
     known = [
@@ -98,7 +99,7 @@ def _is_at_chance_somewhere(comparison: Comparison, norm: str) -> bool:
 
 
 def _select_least_rising(measures: Sequence[NormMeasures]) -> list[NormMeasures]:
-    """Return the norms with the smallest worst rise, or with one that is printed alike."""
+    """Return the norms whose worst rise in error is the smallest, as rounded for print."""
     lowest = min((m.rise for m in measures), default=np.nan)
     return [m for m in measures if format_number(m.rise) == format_number(lowest)]
 

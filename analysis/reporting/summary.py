@@ -191,7 +191,10 @@ def _group_contrasts(findings: Findings, contrasts: Sequence[Contrast], scope: s
 
 
 def _explain_numbers(contrast: Contrast, *, told_before: bool) -> str:
-    """Return the explanation of the numbers after the norms' names."""
+    """Return the text in brackets that explains the unit and interval of a contrast's numbers.
+
+    Empty where an earlier sentence has explained them (`told_before`).
+    """
     if np.isnan(contrast.p_adjusted):
         return " (points; too few seeds in common, or the same difference in every seed)"
     if told_before:

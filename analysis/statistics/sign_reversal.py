@@ -32,7 +32,10 @@ class SignReversal:
 
     @property
     def is_significant(self) -> bool:
-        """Whether both signs are significant, after Holm over the whole report."""
+        """Whether a positive and a negative difference are significant, after Holm.
+
+        Holm's adjustment is over all comparisons of the report.
+        """
         signs = {np.sign(g.difference.paired.value) for _, g in self.contrasts if g.is_significant}
         return len(signs) == 2
 
@@ -63,7 +66,10 @@ def find_sign_reversals(comparisons: Sequence[Comparison]) -> tuple[SignReversal
 
 
 def _is_reversed(contrasts: Sequence[Contrast]) -> bool:
-    """Return whether the contrasts have both signs and are not all without significance."""
+    """Return whether differences of both signs occur and at least one is significant.
+
+    A contrast without a p counts as significant here.
+    """
     values = [gap.difference.paired.value for gap in contrasts]
     has_both_signs = any(v > ROUNDING_TOLERANCE for v in values) and any(
         v < -ROUNDING_TOLERANCE for v in values
