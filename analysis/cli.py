@@ -71,7 +71,10 @@ def main(
 
 
 def run_command_line() -> None:
-    """Run the command that was typed; a mistyped command is one line and exit code 2."""
+    """Run the command of `sys.argv` and exit.
+
+    A command that cannot be parsed prints one line on stderr and exits with code 2.
+    """
     try:
         code = app(prog_name="python -m analysis", standalone_mode=False)
     except Exception as error:

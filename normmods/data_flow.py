@@ -91,7 +91,7 @@ def _trace_run(
         """Return a callback that appends the origin of the input of the norm `path` to `found`."""
 
         def note(inputs: list[Tensor], outputs: list[Tensor]) -> None:
-            """Append the origin of the norm's input to `found`; its outputs have no origin."""
+            """Append the input's origin to `found`; record `NO_ORIGIN` for the norm's outputs."""
             found.setdefault(path, []).append(origin.find(inputs[0]) if inputs else NO_ORIGIN)
             for output in outputs:
                 origin.record(output, NO_ORIGIN)

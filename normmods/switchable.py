@@ -129,7 +129,7 @@ class SwitchableNorm(BatchStatisticsNorm):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Load a state; an old one without precise statistics leaves those of the layer."""
+        """Load a state dict; one without precise statistics leaves the layer's unchanged."""
         # States saved before the layer had batch averages lack them: it keeps its own.
         for name in ("precise_mean", "precise_var", "precise_count"):
             state_dict.setdefault(prefix + name, getattr(self, name))

@@ -33,7 +33,10 @@ class StandardizedWeight(nn.Module):
 
 
 class CenteredWeight(nn.Module):
-    """Weight centralization (Yan et al. 2020, arXiv 2001.06838, section 4.3): mean 0 alone."""
+    """Weight centralization (Yan et al. 2020, arXiv 2001.06838, section 4.3).
+
+    Every output channel's weights, over (C_in, kH, kW), get mean 0; their variance is kept.
+    """
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the centered weight, of the same shape, (C_out, C_in, kH, kW)."""

@@ -134,5 +134,5 @@ def _abbreviate(names: list[str]) -> str:
 
 
 def _was_or_were(names: list[str]) -> str:
-    """Return the verb for one name or for several."""
+    """Return `was` for one name, else `were`."""
     return "was" if len(names) == 1 else "were"

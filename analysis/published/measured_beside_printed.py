@@ -117,8 +117,10 @@ def _list_pairs(
 def _measure_cell(
     source: Comparison | pd.DataFrame, norm: str, size: int
 ) -> tuple[SeedMean, int, int]:
-    """Return a cell's mean and how many of its ended trials it is of; missing if one did not reach
-    it.
+    """Return a cell's mean, how many of its ended trials have a value, and how many ended.
+
+    From a `Comparison` the mean is of the error. From a frame of times it is of the epochs to the
+    threshold, and is missing if a trial did not reach the threshold.
     """
     if isinstance(source, Comparison):
         cell = source.cells[norm, size]

@@ -24,7 +24,10 @@ UNTESTED_REASON = "fewer than three in common, or the same difference in every o
 
 
 def describe_best_norms(comparison: Comparison) -> list[str]:
-    """Return sentences on the norm with the lowest mean by batch size, and its separation."""
+    """Return sentences on the norm with the lowest mean error at each batch size.
+
+    They also say from which other norms the best one is separated.
+    """
     if len(comparison.distinct_norms) == 1:
         return []
     groups: dict[BestNorm, list[int]] = {}

@@ -98,7 +98,10 @@ def _describe_chance(findings: Findings, norms: Sequence[str]) -> str:
 
 
 def _find_highest_above_chance(findings: Findings, norms: Sequence[str]) -> float:
-    """Return the highest error of `norms` above that of guessing and its noise; 0 if none."""
+    """Return the highest error of `norms` among trials with errors above chance; 0 if none.
+
+    Above chance means higher than guessing gives, by more than its noise.
+    """
     rows = findings.comparison.scored
     errors = rows.loc[mark_above_chance(rows) & rows["norm"].isin(norms), "error"]
     return float(errors.max()) if len(errors) else 0.0

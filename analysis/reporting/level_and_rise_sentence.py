@@ -28,9 +28,10 @@ MIN_BIAS_SHARE = 0.1
 def describe_level_and_rise(findings: Findings) -> list[str]:
     """Return a sentence on the norms with the lowest AUEC and with the smallest worst rise.
 
-    Empty with fewer than two norms. Two axes, since a norm may be worse everywhere and yet rise
-    least. Norms whose rise is printed as the same number are named together. A norm at chance at
-    some batch size, or without an error, is not named for not rising.
+    Both are stated, since a norm may have higher errors everywhere and yet rise least. Norms whose
+    rise rounds to the same printed number are named together. Norms at chance at some batch size
+    are left out. A norm without any test error is not named for its small rise. The result is empty
+    with fewer than two other norms or common batch sizes.
     """
     comparison = findings.comparison
     known = [

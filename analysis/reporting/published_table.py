@@ -64,7 +64,7 @@ def tabulate_published(findings: Findings) -> pd.DataFrame:
 
 
 def build_published_tables(findings: Findings) -> Iterator[PageTable]:
-    """Yield a table for each measure with printed values for these cells."""
+    """Yield a table of published and measured values for each measure that papers print."""
     for measure, (title, meaning, digits) in _MEASURES.items():
         items = [item for item in findings.published_pairs if item.measure == measure]
         if items:

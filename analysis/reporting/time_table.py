@@ -40,7 +40,7 @@ def tabulate_times(findings: Findings) -> pd.DataFrame:
 
 
 def build_time_table(findings: Findings) -> PageTable | None:
-    """Return the page table of restricted mean times; None without times."""
+    """Return the page table of restricted mean times to the threshold; None if no times exist."""
     frame = tabulate_times(findings)
     if frame.empty:
         return None

@@ -35,7 +35,10 @@ def describe_unequal_training(
 
 
 def _describe_equal_training(comparison: Comparison) -> Iterator[str]:
-    """Yield a sentence per group of norms that trained equally and are tested differently."""
+    """Yield a sentence per group of norms with equal training losses, but unequal test errors.
+
+    The groups are those of `find_equal_training`.
+    """
     for group in find_equal_training(comparison.trials, comparison.norms):
         yield (
             f"{join_words(group)} were trained to the same losses, seed by seed and to the "

@@ -22,8 +22,12 @@ GROUP_COLUMNS = ["dataset", "edition", "model"]
 class _Suspect:
     """Rows whose errors may be fractions although the column is in percent.
 
-    Has a name for the rows and other rows to compare them with. `is_refused` is whether fractions
-    are so likely that the file is refused.
+    Attributes:
+        name: the rows in words: a norm, alone, with a seed or at batch sizes; or batch sizes.
+        rows: the rows whose errors may be fractions.
+        neighbour_rows: the rows that `rows` are compared with.
+        is_refused: whether fractions are so likely that the file is refused.
+        is_norm: whether `rows` are all rows of one norm, and `name` is the norm's.
     """
 
     name: str

@@ -262,8 +262,8 @@ def explain_preset(text: str, preset: Mapping[str, Any] | None) -> PresetInfo:
 
     Args:
         text: the value.
-        preset: what the trial's record says of the preset as data; None where it says nothing.
-            Stores from before there were such data tell the preset by the start of the text.
+        preset: the preset as the trial's record holds it; None for older records, which hold none:
+            there the start of `text` tells the preset.
     """
     sentence = text.removeprefix("(").removesuffix(")")
     is_small = preset["preset"] == "small" if preset else sentence.startswith(SMALL_PRESET_PREFIX)

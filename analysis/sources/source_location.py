@@ -96,7 +96,7 @@ def _locate_sweep_of_grid(path: Path) -> SourceLocation:
 
 
 def check_distinct_locations(before: SourceLocation, after: SourceLocation) -> None:
-    """Raise `AnalysisError` where both sources have one location."""
+    """Raise `AnalysisError` if both sources are at the same location."""
     if _get_identity(before) != _get_identity(after):
         return
     if before.kind == "csv":

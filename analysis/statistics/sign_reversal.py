@@ -64,7 +64,10 @@ def find_sign_reversals(comparisons: Sequence[Comparison]) -> tuple[SignReversal
 
 
 def _is_reversed(contrasts: Sequence[Contrast]) -> bool:
-    """Return whether the contrasts have both signs and are not all without significance."""
+    """Return whether differences of both signs occur, and at least one is significant or untested.
+
+    A contrast without a p, of fewer than three seeds, may be of either sign.
+    """
     values = [gap.value for gap in contrasts]
     has_both_signs = any(v > ROUNDING_TOLERANCE for v in values) and any(
         v < -ROUNDING_TOLERANCE for v in values

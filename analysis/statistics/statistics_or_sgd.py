@@ -75,7 +75,10 @@ def separate_harm(comparisons: Sequence[Comparison]) -> tuple[SeparatedHarm, ...
 
 
 def _split_off_step(comparison: Comparison) -> tuple[str, str]:
-    """Return a comparison's name without the optimizer's step, and the step, empty if none."""
+    """Return a comparison's name without its level of `OPTIMIZER_STEP_FACTOR`, and this level.
+
+    The level is empty where the comparison does not have the factor.
+    """
     first = comparison.trials.iloc[0]
     *names, variant = (str(first[name]) for name in STRATUM_COLUMNS)
     levels = parse_levels(variant)

@@ -13,7 +13,7 @@ _UPDATES = re.compile(r"train\.optimizer_batch_size=(\d+|null)")
 
 
 def shorten_preset(preset_text: str) -> str:
-    """Return a preset text for labels: of `(small edition: …)` the part before the colon."""
+    """Return a preset text without its details: `(small edition)` for `(small edition: …)`."""
     title, colon, _ = preset_text.partition(":")
     return f"{title})" if colon else preset_text
 

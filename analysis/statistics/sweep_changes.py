@@ -178,7 +178,10 @@ def _summarize_sides(
     *,
     paired: bool,
 ) -> tuple[list[float], list[int]]:
-    """Return means before and after over the compared seeds, and how many trials diverged."""
+    """Return the mean of `values` and the number of diverged trials, each for both sweeps.
+
+    With `paired`, only seeds that both sweeps have are counted, if there are any.
+    """
     norm, size = key
     common = values[0].index.intersection(values[1].index)
     kept = [side.loc[common] if paired and len(common) else side for side in values]

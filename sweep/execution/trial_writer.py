@@ -62,7 +62,7 @@ class TrialWriter:
         self._wait_for_writes(set(self._writes))
 
     def settle_reported(self) -> None:
-        """Wait until the files that the driver reads are written; raises the error of one."""
+        """Wait until the files that the driver reads are written; raise a failed write's error."""
         if CHECKPOINT in self._reported:
             self._write_last_checkpoint()
         self._wait_for_writes(self._reported & set(self._writes))

@@ -22,7 +22,10 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
 
 
 def preload_workers(grid: Grid, num_trials: int) -> AbstractContextManager[None]:
-    """Within the block, Ray's first workers import PyTorch at once, if most cores will train."""
+    """Within the block, Ray's first workers import PyTorch when they start, before any trial.
+
+    Nothing is changed unless `most_cores_will_train`.
+    """
     if most_cores_will_train(grid, num_trials, os.cpu_count() or 1):
         logger.info("Ray's workers import PyTorch when they start")
         return preload_modules(PRELOADED_MODULES)

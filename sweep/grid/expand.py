@@ -75,8 +75,8 @@ class Expansion:
 
     Attributes:
         trials: the trials, all of one seed before the next seed's.
-        warnings: a line for each rule that names levels which there are not, and for each level
-            that exclusions leave without a trial.
+        warnings: a line for each rule that names a level which its factor does not have, and for
+            each level that exclusions leave without a trial.
         notes: a line for each rule whose meaning the author may not expect.
     """
 

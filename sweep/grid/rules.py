@@ -163,9 +163,10 @@ class RuleReader:
         return set(levels) if name == "norm" else {level_key(level) for level in levels}
 
     def is_complete(self, name: str) -> bool:
-        """Return whether a factor has the levels of the file, none of them wrong.
+        """Return whether a factor has all levels that the grid's file lists for it.
 
-        Where a command has replaced the levels, the rules of the file may name others.
+        It has not if a level is wrong, or if `--set` has replaced the levels: then a rule of the
+        file may rightly name a level that the factor does not have.
         """
         place = f"factors.{name}"
         wrong = any(p.where.startswith(place) or p.where == "factors" for p in self.source.problems)

@@ -33,7 +33,7 @@ def group_seeds(
         plan: the plan whose trials these are.
         trials: the trials to group.
         slots: how many groups are trained at once.
-        costs: how long an epoch takes; by default as the plan has it.
+        costs: how long an epoch takes; by default `plan.costs`.
     """
     costs = costs or plan.costs
 

@@ -128,7 +128,11 @@ def _find_unused_reference_batch_sizes(trains: Iterable[TrainSpec]) -> Iterator[
 
 
 def _find_custom_model_warnings(grid: Grid) -> list[str]:
-    """Return a line for each peculiarity of custom models, tried at the largest batch size."""
+    """Return warnings on custom models, each run with each norm and data set.
+
+    The runs use the largest batch size. The warnings are those of
+    `trainables.inspection.find_model_warnings`, and one on initial weights that are kept.
+    """
     from trainables.inspection import find_model_warnings
 
     largest: dict[Hashable, GridTrial] = {}

@@ -188,7 +188,10 @@ def _identify_process(pid: int) -> dict[str, object]:
 
 
 def _is_visible_here(owner: dict[str, object]) -> bool:
-    """Whether this process could see the owner of a session, if the owner ran."""
+    """Return whether this process can tell if the owner of a session still runs.
+
+    It cannot if the owner started since the last boot in another PID namespace (container).
+    """
     return owner["boot"] != _read_boot_id() or owner["namespace"] == _read_pid_namespace()
 
 

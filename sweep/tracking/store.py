@@ -177,7 +177,10 @@ def _mlflow_version(uri: str) -> str:
 
 
 def _artifact_location() -> str | None:
-    """Return an absolute folder for a local store, whose default is relative; None for a server."""
+    """Return the URI of the artifact folder for a SQLite store; None for other stores.
+
+    MLflow's default is relative to the working folder; this URI is absolute.
+    """
     import mlflow
 
     if str(mlflow.get_tracking_uri()).startswith("sqlite:"):

@@ -167,7 +167,7 @@ class Tracker:
 
 
 def _compute_digest(record: Record, status: str, tags: Mapping[str, str]) -> str:
-    """Return 16 hex digits that name all that a run shows."""
+    """Return a digest (16 hex digits) of the record, status and tags that an MLflow run shows."""
     content = record.to_json() + status.encode() + json.dumps(tags, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 

@@ -43,7 +43,10 @@ def require_fusable(spec: TrialSpec) -> None:
 
 
 def _require_equal_outputs(spec: TrialSpec, device: torch.device) -> None:
-    """Raise `NotFusable` unless fused and separate networks agree; on the meta device, run only."""
+    """Raise `NotFusable` unless fused and separate networks agree within `TOLERANCE`.
+
+    On the meta device, which has no values, only require that the fused network runs.
+    """
     seeds = [replace(spec, seed=spec.seed + n) for n in range(NUM_NETWORKS)]
     singles, copies = ([_build_perturbed_model(seed, device) for seed in seeds] for _ in range(2))
     images = _random_images(spec, device)

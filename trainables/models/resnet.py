@@ -44,7 +44,10 @@ class BasicBlock(torchvision_resnet.BasicBlock):  # type: ignore[misc]
 
 
 class Bottleneck(torchvision_resnet.Bottleneck):  # type: ignore[misc]
-    """torchvision's bottleneck with activations of their own after the first two norms."""
+    """torchvision's bottleneck with a separate activation module after each of its first two norms.
+
+    torchvision calls one ReLU module three times.
+    """
 
     activated_norms = (1, 2)
 

@@ -83,7 +83,7 @@ def estimate_statistics(model: nn.Module) -> CompileStatistics:
 
 
 def _statistics_file(cell: str) -> Path:
-    """Return the file of a cell's statistics."""
+    """Return the file that holds the compile statistics of a cell."""
     name = hashlib.sha256(cell.encode()).hexdigest()[:16]
     return cache_folder() / "compilation" / f"{name}.json"
 

@@ -53,10 +53,10 @@ class FixedRanges:
         return min((mark for mark in marks if mark > number), default=None)
 
     def record_compilation(self, seconds: float) -> None:
-        """Ignore the time."""
+        """Do nothing: the ranges do not depend on how long a compilation takes."""
 
     def observe(self, num_steps: int, seconds: float, *, compiled: bool) -> None:
-        """Ignore the time."""
+        """Do nothing: the ranges do not depend on how long a chunk of steps takes."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class StepTimes:
         self._is_warm = False
 
     def add(self, num_steps: int, seconds: float) -> None:
-        """Add the time of a chunk."""
+        """Add the `seconds` that a chunk of `num_steps` steps took."""
         if self._is_warm:
             self._timed.append((seconds / num_steps, num_steps))
         self._is_warm = True
@@ -132,7 +132,7 @@ class AutoPolicy:
         return self._is_compiling
 
     def next_change(self, number: int) -> int | None:
-        """Return None: the next change is never known."""
+        """Return None: at which step `should_compile` changes depends on times still to come."""
 
     def record_compilation(self, seconds: float) -> None:
         """Replace the estimated compile time by the measured one."""

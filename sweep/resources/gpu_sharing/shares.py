@@ -101,7 +101,10 @@ def max_trials_per_gpu(grid: Grid, capacity: Capacity) -> int:
 
 
 def _expected_s(plan: Plan, trials: Sequence[GridTrial]) -> float:
-    """Return the seconds that trials take one after the other; at least, where not measured."""
+    """Return the expected seconds of the trials, one after the other.
+
+    Without measured costs, a lower bound: `LEAST_STEP_S` per step.
+    """
     if plan.costs.is_measured:
         return sum(plan.remaining_s(trial) for trial in trials)
     epochs = [trial.spec.train.epochs - plan.epochs_done(trial) for trial in trials]
