@@ -91,6 +91,7 @@ def merge_results(parts: Sequence[Results]) -> Results:
         norm_options={key: text for part in parts for key, text in part.norm_options.items()},
         correct={key: bits for part in parts for key, bits in part.correct.items()},
         presets={text: preset for part in parts for text, preset in part.presets.items()},
+        looks={name: looks for part in parts for name, looks in part.looks.items()},
     )
 
 
