@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.formatting import choose_distinct_digits, format_mean, format_number, join_words
+from analysis.formatting import (
+    choose_digits,
+    choose_distinct_digits,
+    format_number,
+    join_words,
+)
 from analysis.statistics.best_norms import BestNorm
 from analysis.statistics.cell import Cell
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.inference.intervals import ROUNDING_TOLERANCE
 
 MAX_NORMS_LISTED = 5
 """Norms listed with their means; of more, only the best and the worst."""
@@ -124,11 +130,19 @@ def _describe_separation(best: BestNorm, others: Sequence[str], *, all_others: b
     return text
 
 
-def _format_error(cell: Cell, digits: int) -> str:
-    """Return a cell's mean error with its significant digits, or `digits` without an interval."""
-    if np.isnan(cell.error.half_width):
-        return format_number(cell.error.value, digits)
-    return format_mean(cell.error)
+def _format_errors(cells: Sequence[Cell]) -> list[str]:
+    """Return the cells' mean errors, each with its significant digits; equal ones read alike."""
+    without_interval = choose_distinct_digits([cell.error.value for cell in cells])
+    digits = [
+        without_interval if np.isnan(cell.error.half_width) else choose_digits(cell.error)
+        for cell in cells
+    ]
+    values = np.array([cell.error.value for cell in cells])
+    equal = np.abs(values[:, None] - values[None, :]) <= ROUNDING_TOLERANCE
+    return [
+        format_number(value, int(np.max(digits, where=row, initial=0)))
+        for value, row in zip(values, equal, strict=True)
+    ]
 
 
 def describe_smallest_batch(comparison: Comparison) -> str:
@@ -140,9 +154,9 @@ def describe_smallest_batch(comparison: Comparison) -> str:
             means = sorted(ended, key=lambda cell: cell.error.value)
             if len(means) > MAX_NORMS_LISTED:
                 means = [means[0], means[-1]]
-            digits = choose_distinct_digits([cell.error.value for cell in means])
             shown = (" to " if len(means) < len(ended) else ", ").join(
-                f"{cell.norm} {_format_error(cell, digits)} %" for cell in means
+                f"{cell.norm} {error} %"
+                for cell, error in zip(means, _format_errors(means), strict=True)
             )
             return f"At batch size {size}: {shown}; {_describe_best_norm(comparison, best, size)}."
     return ""

@@ -20,6 +20,7 @@ from analysis.formatting import (
     format_number,
     format_points,
 )
+from analysis.reporting.best_norm_sentences import describe_smallest_batch
 from analysis.reporting.latex import format_latex
 from analysis.reporting.measure_table import build_measure_tables
 from analysis.reporting.summary import write_answer
@@ -189,3 +190,16 @@ def test_tables_print_as_many_digits_as_the_seeds_know(tmp_path: Path) -> None:
         text = format_latex([found.comparison])
         errors = re.findall(r"\$(\d+\.?\d*) \\pm", text)
         assert {len(error.partition(".")[2]) for error in errors} <= {digits, digits + 1}
+
+
+def test_equal_means_read_alike_whatever_their_spread(tmp_path: Path) -> None:
+    errors = {"wide": (1.0, 2.0, 3.0), "narrow": (1.99, 2.0, 2.01), "worse": (5.0, 6.1, 8.0)}
+    rows = [
+        f"{norm},4,{seed},{error},completed,90,digits,cnn,360"
+        for norm, values in errors.items()
+        for seed, error in enumerate(values)
+    ]
+    text = describe_smallest_batch(only(trials_of(tmp_path, rows)).comparison)
+    assert re.match(
+        r"At batch size 4: (wide|narrow) 2\.000 %, (wide|narrow) 2\.000 %, worse 6\.4 %;", text
+    )
