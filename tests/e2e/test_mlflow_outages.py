@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gated_grid import gated_grid, open_gate
 from marked_processes import command, kill, kill_marked, marked
 from mlflow_contents import assert_shows, num_rows, runs, statuses
 from mlflow_server import MlflowServer, mlflow_server
@@ -15,24 +16,6 @@ from postgresql_server import PostgresqlServer, postgresql_server, why_not
 from user_folder import Folder, Start
 from waiting import until
 
-GATED = """\
-import time
-from pathlib import Path
-from torch import nn
-
-class Norm(nn.GroupNorm):
-    def __init__(self, num_channels):
-        super().__init__(2, num_channels)
-        self.calls = 0
-
-    def forward(self, x):
-        if self.training and x.device.type != "meta":
-            self.calls += 1
-            time.sleep(0.03)  # a worker tells of epochs once in a second, and then awaits the gate
-        while self.calls > 12 and not Path(GATE).exists():
-            time.sleep(0.05)
-        return super().forward(x)
-"""
 UNREACHABLE = "MLflow cannot be reached"
 
 
@@ -41,19 +24,6 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
     (tmp_path / "server").mkdir()
     with mlflow_server(tmp_path / "server") as running:
         yield running
-
-
-def gated_grid(folder: Folder, norms: tuple[str, ...] = ("batchnorm", "gated:Norm")) -> None:
-    """Two trials of each norm; those of `gated:Norm` train some epochs, then await `open_gate`."""
-    gate = str(folder.path / "gate")
-    (folder.path / "gated.py").write_text(GATED.replace("GATE", repr(gate)))
-    factors = {"norm": list(norms), "batch_size": [16, 8], "seed": 1}
-    train = {"epochs": 6, "optimizer": {"lr": 0.02}}
-    folder.grid(factors=factors, train=train, reference=norms[0])
-
-
-def open_gate(folder: Folder) -> None:
-    (folder.path / "gate").touch()
 
 
 def an_outcome(folder: Folder) -> bool:
