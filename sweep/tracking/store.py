@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweep.grid.model import Grid
 from sweep.tracking.credentials import move_password_to_environment
-from sweep.tracking.moved_folder import rewrite_artifact_paths
+from sweep.tracking.artifact_repair import mark_runs_without_artifacts, rewrite_artifact_paths
 from sweep.tracking.tags import experiment_tags, outdated_tags
 from sweep.tracking.view import MLFLOW_VERSIONS, chart_views, means_key
 from sweep.wording import count_noun
@@ -113,18 +113,25 @@ def get_or_create_experiment(client: MlflowClient, grid: Grid) -> str:
     return experiment_id
 
 
-def update_artifact_locations(client: MlflowClient, experiment_id: str) -> str | None:
-    """Have an SQLite store that was moved with its folder name the artifacts' present paths.
+def repair_artifacts(client: MlflowClient, experiment_id: str) -> str | None:
+    """Repair an SQLite store whose artifact folder was moved or deleted.
 
     Returns:
-        A line that says so; None where the paths are right, or for any other store.
+        A line that says what was repaired; None if nothing was, or for any other store.
     """
     database = _sqlite_file(str(client.tracking_uri))
-    moved = rewrite_artifact_paths(database, experiment_id) if database is not None else None
-    if moved is None:
+    if database is None:
         return None
-    again = f", {count_noun(moved.num_absent, 'run')} of them anew" if moved.num_absent else ""
-    return f"this folder was moved: artifacts are in {moved.now}{again}, no more in {moved.before}"
+    moved = rewrite_artifact_paths(database, experiment_id)
+    num_absent = mark_runs_without_artifacts(database, experiment_id)
+    if moved is not None:
+        num_absent += moved.num_absent
+        again = f", {count_noun(num_absent, 'run')} of them anew" if num_absent else ""
+        where = f"artifacts are in {moved.now}{again}, no more in {moved.before}"
+        return f"this folder was moved: {where}"
+    if num_absent:
+        return f"the artifacts of {count_noun(num_absent, 'run')} were deleted: written again"
+    return None
 
 
 def store_views(client: MlflowClient, experiment_id: str, grid: Grid) -> str | None:

@@ -32,7 +32,7 @@ from sweep.tracking.store import (
     get_or_create_experiment,
     ignore_unsupported,
     store_views,
-    update_artifact_locations,
+    repair_artifacts,
 )
 from sweep.tracking.tags import run_tags
 from sweep.tracking.view import CELL, COLOUR, norm_colours
@@ -70,7 +70,7 @@ class Tracker:
         self.trials = {trial.trial_id: trial for trial in grid.trials}
         self.client = connect_store()
         experiment_id = get_or_create_experiment(self.client, grid)
-        self.note = update_artifact_locations(self.client, experiment_id)
+        self.note = repair_artifacts(self.client, experiment_id)
         view = store_views(self.client, experiment_id, grid)
         uri = hide_password(str(self.client.tracking_uri))
         self.link = ExperimentLink(experiment_id, uri, view)

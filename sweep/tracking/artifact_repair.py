@@ -1,8 +1,9 @@
-"""Repairs an MLflow store whose folder was moved or copied: it has artifacts by absolute paths.
+"""Repairs an SQLite store of MLflow whose artifacts were moved, copied or deleted with a folder.
 
-MLflow has no call to change them. In a SQLite store that lies in the working folder, the paths of
-an experiment and of its runs are rewritten, so that nothing is read from, or written to, where the
-folder was.
+Such a store has its artifacts by absolute paths, and MLflow has no call to change them. In a store
+that lies in the working folder, the paths of an experiment and of its runs are rewritten, so that
+nothing is read from, or written to, where the folder was. Runs whose artifacts were deleted are
+exported again.
 """
 
 from __future__ import annotations
@@ -67,6 +68,42 @@ def rewrite_artifact_paths(database: Path, experiment_id: str) -> MovedArtifacts
         update = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
         connection.execute(update, (now.as_uri(), experiment_id))
     return MovedArtifacts(before, now, len(absent))
+
+
+def mark_runs_without_artifacts(database: Path, experiment_id: str) -> int:
+    """Have the ended runs whose artifact folders were deleted exported again.
+
+    A run is exported again if it has no digest. Runs whose artifacts are not in a local folder are
+    left as they are, and so are runs of a disk that is not mounted.
+
+    Args:
+        database: file of the SQLite store.
+        experiment_id: MLflow's id of the experiment.
+
+    Returns:
+        How many runs lost their digest.
+    """
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        query = (
+            "SELECT runs.run_uuid, artifact_uri FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid"
+            " WHERE experiment_id = ? AND tags.key = ? AND status IN ('FINISHED', 'FAILED')"
+            " AND lifecycle_stage = 'active'"
+        )
+        runs = connection.execute(query, (experiment_id, DIGEST)).fetchall()
+        paths = {run_id: _path(uri) for run_id, uri in runs}
+        absent = [
+            (run_id, DIGEST)
+            for run_id, path in paths.items()
+            if path is not None and not path.exists() and _mount_exists(path)
+        ]
+        connection.executemany("DELETE FROM tags WHERE run_uuid = ? AND key = ?", absent)
+    return len(absent)
+
+
+def _mount_exists(path: Path) -> bool:
+    """Return whether the folder that holds `mlruns` of this artifact folder is there."""
+    roots = [parent for parent in path.parents if parent.name == ARTIFACTS]
+    return bool(roots) and roots[-1].parent.exists()
 
 
 def _path(uri: str | None) -> Path | None:

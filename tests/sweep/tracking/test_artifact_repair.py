@@ -115,3 +115,17 @@ def test_artifacts_that_somebody_wants_elsewhere_stay_there(
         shipped = export_all(grid)
         assert (shipped.error, shipped.note) == (None, None)
     assert len(list(elsewhere.glob("mlruns/*/artifacts/record.json"))) == 1
+
+
+def test_artifacts_that_were_deleted_are_written_again(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(first / "mlruns")
+    enter(first, monkeypatch)
+    grid = load(**GRID)
+    shipped = export_all(grid)
+    assert (shipped.error, shipped.num_exported) == (None, 1)
+    assert shipped.note == "the artifacts of 1 run were deleted: written again"
+    assert len(opened(grid)) == 1
+    again = export_all(grid)
+    assert (again.num_exported, again.note) == (0, None)
