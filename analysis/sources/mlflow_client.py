@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.errors import AnalysisError
+from analysis.sources.connection_errors import describe_server_error, format_proxy_hint
 from analysis.sources.correct_examples import read_correct_examples
 from analysis.sources.mlflow_runs import (
     TRIAL_TAG,
@@ -17,7 +18,6 @@ from analysis.sources.mlflow_runs import (
     collect_raw_results,
     make_missing_experiment_error,
 )
-from analysis.sources.proxy_hint import format_proxy_hint
 from analysis.sources.raw_results import METRIC_NAMES, PackedBits, RawResults
 from analysis.sources.run_cache import RunHistory, cache_histories, read_cached_histories
 from analysis.sources.source_location import CORRECT_FILE, suggest_local_records
@@ -59,7 +59,7 @@ def read_with_client(uri: str, name: str) -> RawResults:
             fresh = dict(zip((run.run_id for run in new), read, strict=True))
     except MlflowException as error:
         hints = f"{format_proxy_hint(uri)}{suggest_local_records(name)}"
-        said = f"{str(error).splitlines()[0]}{hints}"
+        said = f"{describe_server_error(error)}{hints}"
         raise AnalysisError(f"MLflow at {uri} cannot be read: {said}") from error
     cache_histories(new, fresh)
     histories |= fresh

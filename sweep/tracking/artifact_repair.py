@@ -85,7 +85,8 @@ def mark_runs_without_artifacts(database: Path, experiment_id: str) -> int:
     """
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         query = (
-            "SELECT runs.run_uuid, artifact_uri FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid"
+            "SELECT runs.run_uuid, artifact_uri"
+            " FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid"
             " WHERE experiment_id = ? AND tags.key = ? AND status IN ('FINISHED', 'FAILED')"
             " AND lifecycle_stage = 'active'"
         )

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.grid.model import Grid
-from sweep.tracking.credentials import move_password_to_environment
 from sweep.tracking.artifact_repair import mark_runs_without_artifacts, rewrite_artifact_paths
+from sweep.tracking.credentials import move_password_to_environment
 from sweep.tracking.tags import experiment_tags, outdated_tags
 from sweep.tracking.view import MLFLOW_VERSIONS, chart_views, means_key
 from sweep.wording import count_noun

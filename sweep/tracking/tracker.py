@@ -31,8 +31,8 @@ from sweep.tracking.store import (
     connect_store,
     get_or_create_experiment,
     ignore_unsupported,
-    store_views,
     repair_artifacts,
+    store_views,
 )
 from sweep.tracking.tags import run_tags
 from sweep.tracking.view import CELL, COLOUR, norm_colours

@@ -55,5 +55,8 @@ def test_records_that_lie_here_are_named_where_mlflow_cannot_be_read(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     write_folder(make_sweep(num_seeds=1), tmp_path / "runs")
-    with pytest.raises(AnalysisError, match="records are here: `norm-sweep report runs/small`"):
+    with pytest.raises(
+        AnalysisError, match="records are here: `norm-sweep report runs/small`"
+    ) as e:
         load_results("small")
+    assert "at http://127.0.0.1:9 cannot be read: connection refused;" in str(e.value)
